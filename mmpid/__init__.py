@@ -1,0 +1,1 @@
+"""See, teach and prevent modality competition in multimodal learning."""

@@ -1,0 +1,90 @@
+"""Checks at the public doors: turn what users pass into tensors, or say clearly what is wrong."""
+
+import difflib
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmpid.errors import ConfigError, InputError, ShapeError
+
+
+def choice(value, name: str, options: Iterable, error: type[InputError] = ConfigError):
+    """Return `value` if it is one of `options`; otherwise raise, naming the closest option."""
+    options = list(options)
+    if value in options:
+        return value
+    close = difflib.get_close_matches(str(value), [str(o) for o in options], n=1)
+    hint = f" Did you mean {close[0]!r}?" if close else ""
+    listed = ", ".join(repr(o) for o in options)
+    raise error(f"`{name}` must be one of {listed}; it was {value!r}.{hint}")
+
+
+def number(value, name: str, *, low=None, high=None, integer: bool = False, open_low: bool = False):
+    """Return `value` as int or float if it lies in [low, high]; otherwise raise."""
+    kind = "an integer" if integer else "a number"
+    bounds = _bounds(low, high, open_low)
+    accepted = (int, np.integer) if integer else (int, float, np.integer, np.floating)
+    if isinstance(value, bool) or not isinstance(value, accepted):
+        raise ConfigError(f"`{name}` must be {kind}{bounds}; it was {value!r} ({type(value).__name__}).")
+    bad_low = low is not None and (value <= low if open_low else value < low)
+    if bad_low or (high is not None and value > high) or value != value:
+        raise ConfigError(f"`{name}` must be {kind}{bounds}; it was {value!r}.")
+    return int(value) if integer else float(value)
+
+
+def _bounds(low, high, open_low: bool) -> str:
+    if low is not None and high is not None:
+        return f" {'above' if open_low else 'from'} {low} {'up ' if open_low else ''}to {high}"
+    if low is not None:
+        return f" above {low}" if open_low else f" of at least {low}"
+    return f" of at most {high}" if high is not None else ""
+
+
+def as_tensor(value, name: str) -> Tensor:
+    """Return `value` as a tensor without copying where possible; numbers only."""
+    if isinstance(value, Tensor):
+        return value
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "fiub":
+            raise TypeError(f"its dtype is {array.dtype}")
+        # torch has no unsigned types beyond 8 bits and refuses read-only or reversed arrays
+        if array.dtype.kind == "u" and array.dtype.itemsize > 1:
+            array = array.astype(np.int64)
+        if not array.flags.writeable or any(s < 0 for s in array.strides):
+            array = array.copy()
+        return torch.as_tensor(array)
+    except (TypeError, ValueError) as problem:
+        raise InputError(
+            f"`{name}` must be an array or tensor of numbers; it was {type(value).__name__}: {problem}. "
+            f"Try `numpy.asarray({name}, dtype=float)` to see what does not convert."
+        ) from problem
+
+
+def finite(tensor: Tensor, name: str) -> Tensor:
+    """Return `tensor` if all its entries are finite; otherwise raise, saying how many are not and where."""
+    if not tensor.is_floating_point():
+        return tensor
+    bad = ~torch.isfinite(tensor)
+    if bad.any():
+        first = tuple(int(i) for i in bad.nonzero()[0])
+        raise InputError(
+            f"`{name}` must be finite; {int(bad.sum())} of {tensor.numel()} entries are NaN or infinite, "
+            f"the first at index {first}. Drop or impute those samples first."
+        )
+    return tensor
+
+
+def labels(value, name: str, length: int | None = None) -> Tensor:
+    """Return integer class labels of shape (N,) as int64; raise on floats with fractions, NaN or other shapes."""
+    tensor = as_tensor(value, name)
+    if tensor.ndim != 1:
+        raise ShapeError(f"`{name}` must have one axis (N,), a class index per sample; its shape was {tuple(tensor.shape)}.")
+    if length is not None and len(tensor) != length:
+        raise ShapeError(f"`{name}` must have one entry per sample, {length}; it had {len(tensor)}.")
+    finite(tensor, name)
+    if tensor.is_floating_point() and not bool((tensor == tensor.round()).all()):
+        raise InputError(f"`{name}` must hold class indices; it held fractions such as {float(tensor[tensor != tensor.round()][0]):g}.")
+    return tensor.to(torch.int64)
