@@ -1,0 +1,350 @@
+"""One background thread per trainer: play, pause and step without blocking whoever asks.
+
+No Jupyter import here: the notebook board, a script and a test drive the same object.
+"""
+
+import atexit
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+import torch
+
+from mmpid._validate import choice, number
+from mmpid.errors import ConfigError, TrainingError
+
+STATES = ("idle", "playing", "paused", "finished", "failed", "closed")
+SLICE_SECONDS = 0.02  # fast micro-steps run this long between two announcements, so that announcing costs nothing
+
+_MEMORY_ADVICE = (
+    "The device ran out of memory. Make the batch smaller, use fewer clusters for the probe, or train on the CPU "
+    '(`device="cpu"`); then press Play to try again.'
+)
+_registry: dict[Hashable, "Session"] = {}
+_registry_lock = threading.RLock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """What stopped a training step: kept as text, because a live traceback would keep its tensors alive."""
+
+    error: BaseException
+    text: str
+    advice: str = ""
+
+    @property
+    def summary(self) -> str:
+        """One line: the kind of error and its message."""
+        return f"{type(self.error).__name__}: {self.error}".strip().rstrip(":")
+
+
+@dataclass
+class _Goal:
+    """How far to train: so many more batches, epochs or probes; "end" has no count."""
+
+    kind: str
+    remaining: int = 0
+    seen: int = 0  # rows of the record that have been counted
+
+    def reached(self, rows: list[dict]) -> bool:
+        """Count what the last micro-step brought; rows rather than epoch numbers, because a rewind lowers those."""
+        if self.kind == "end":
+            return False
+        if self.kind == "batch":
+            self.remaining -= 1
+        else:
+            self.remaining -= sum(row["kind"] == self.kind for row in rows[self.seen :])
+            self.seen = len(rows)
+        return self.remaining <= 0
+
+
+class Session:
+    """Train in one daemon thread, in micro-steps of one batch, obeying commands between two micro-steps.
+
+    Every method returns at once (only `wait` and `close` block), may be called from any thread, and never raises
+    what went wrong in training: that is kept in `failure` and raised by `wait`.
+
+    Parameters
+    ----------
+    trainer
+        Anything with `step(batches=1)`, `finished`, `epoch` and `record.rows`, in practice a `mmpid.Trainer`.
+    name
+        Key under which this session is listed. A new session with the same key, or for the same trainer, closes the
+        old one and takes over, so that running a notebook cell again never leaves a second thread training.
+        By default the trainer itself is the key.
+    origin
+        Where the session was made, as `(place, count)`: making one at the same place with another count closes the
+        earlier ones of that place. The board passes the notebook cell and its execution count.
+    threads
+        If given, `torch.set_num_threads(threads)` is called when the thread starts. This setting is global to the
+        process. `None` leaves it alone.
+
+    Notes
+    -----
+    Interrupting the kernel stops the cell that runs, not this thread; `wait` turns the interrupt into a pause, and
+    `pause_all()` pauses every session.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> class Countdown:
+    ...     epoch, finished, record = 0, False, SimpleNamespace(rows=[])
+    ...     def step(self, batches=1):
+    ...         self.epoch += batches
+    ...         self.finished = self.epoch >= 3
+    >>> session = Session(Countdown())
+    >>> session.play()
+    >>> session.wait(timeout=10)
+    True
+    >>> session.state, session.trainer.epoch
+    ('finished', 3)
+    >>> session.close()
+    True
+    """
+
+    def __init__(
+        self, trainer, name: Hashable = None, *, origin: tuple[Hashable, int] | None = None, threads: int | None = None
+    ):
+        self.trainer = trainer
+        self.name = name
+        self.origin = origin
+        self.failure: Failure | None = None
+        self.notice = ""  # what became of the last command that could not be obeyed
+        self.version = 0  # grows with every change that a display should show
+        self._changed = threading.Condition()
+        self._commands: deque[tuple[str, Callable]] = deque()
+        self._goal: _Goal | None = None
+        self._state = "finished" if trainer.finished else "paused" if trainer.record.rows else "idle"
+        self._threads = None if threads is None else number(threads, "threads", low=1, integer=True)
+        self._closing = False
+        _take_over(self)
+        self._thread = threading.Thread(target=self._run, name=f"mmpid-session-{name or id(trainer)}", daemon=True)
+        self._thread.start()
+
+    def __repr__(self) -> str:
+        label = f"{self.name!r}, " if self.name is not None else ""
+        return f"Session({label}{self._state}, epoch {self.trainer.epoch})"
+
+    @property
+    def state(self) -> str:
+        """One of "idle", "playing", "paused", "finished", "failed", "closed"."""
+        return self._state
+
+    @property
+    def alive(self) -> bool:
+        """Whether the thread exists; False after `close`."""
+        return self._thread.is_alive()
+
+    def play(self) -> None:
+        """Train until told otherwise, or to the end. After a failure: try again."""
+        self._aim("end")
+
+    def pause(self) -> None:
+        """Stop after the micro-step that is running."""
+        self._command("pause", self._stop)
+
+    def step(self, *, batches: int | None = None, epochs: int | None = None) -> None:
+        """Train for some batches, or until some more epochs are complete, then pause. One epoch by default."""
+        if batches is not None and epochs is not None:
+            raise ConfigError("`batches` and `epochs` exclude each other; give one of them.")
+        if batches is not None:
+            self._aim("batch", number(batches, "batches", low=1, integer=True))
+        else:
+            self._aim("epoch", number(1 if epochs is None else epochs, "epochs", low=1, integer=True))
+
+    def to_next_probe(self) -> None:
+        """Train until the next probe is in the record, then pause."""
+        self._aim("probe", 1)
+
+    def post(self, command: Callable, label: str = "command") -> None:
+        """Call `command(trainer)` in the training thread, between two micro-steps.
+
+        An exception is kept as `notice` and does not stop the training: asking for something impossible is not a
+        failure of the run.
+        """
+        self._command(label, lambda: command(self.trainer))
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Block until training is not playing; return False if `timeout` seconds passed first.
+
+        Raises
+        ------
+        TrainingError
+            From the original exception, if training failed.
+        KeyboardInterrupt
+            If the kernel was interrupted; the session is paused first.
+        """
+        try:
+            with self._changed:
+                settled = self._changed.wait_for(lambda: not self.busy, timeout)
+        except KeyboardInterrupt:
+            self.pause()
+            raise
+        if self.failure is not None and self._state == "failed":
+            advice = f" {self.failure.advice}" if self.failure.advice else ""
+            raise TrainingError(f"Training stopped: {self.failure.summary}.{advice}") from self.failure.error
+        return settled
+
+    def wait_for_change(self, version: int, timeout: float | None = None) -> int:
+        """Block until `self.version` differs from `version`, or the timeout; return the present version."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.version != version, timeout)
+            return self.version
+
+    def announce(self) -> None:
+        """Count one change and wake whoever waits for it."""
+        with self._changed:
+            self.version += 1
+            self._changed.notify_all()
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """End the thread after its present micro-step; return whether it ended within `timeout` seconds."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+        with _registry_lock:
+            for key in [key for key, session in _registry.items() if session is self]:
+                del _registry[key]
+        return not self._thread.is_alive()
+
+    @property
+    def busy(self) -> bool:
+        """Whether training runs, or a command waits to be obeyed."""
+        return not self._closing and self._thread.is_alive() and (self._state == "playing" or bool(self._commands))
+
+    def _aim(self, kind: str, more: int = 0) -> None:
+        """Ask the thread to train on; asking again for the same kind of step before it is done adds to it."""
+
+        def start():
+            if self._goal is not None and self._goal.kind == kind:
+                self._goal.remaining += more
+            elif not self.trainer.finished:
+                self._goal, self.failure = _Goal(kind, more, len(self.trainer.record.rows)), None
+                self._set("playing")
+
+        self._command("start", start)
+
+    def _command(self, label: str, action: Callable) -> None:
+        with self._changed:
+            if self._closing:
+                self.notice = f"This session is closed, so {label!r} was ignored."
+                self.version += 1
+            else:
+                self._commands.append((label, action))
+            self._changed.notify_all()
+
+    def _stop(self) -> None:
+        self._goal = None
+        if self._state == "playing":
+            self._set("paused")
+
+    def _set(self, state: str) -> None:
+        with self._changed:
+            self._state = choice(state, "state", STATES)
+            self.version += 1
+            self._changed.notify_all()
+
+    def _run(self) -> None:
+        """Obey, advance, sleep, until closed; the only place that touches the trainer."""
+        if self._threads is not None:
+            torch.set_num_threads(self._threads)
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._closing or self._commands or self._goal is not None)
+                if self._closing:
+                    break
+            self._obey()
+            if self._goal is not None:
+                self._advance()
+        self._set("closed")
+
+    def _obey(self) -> None:
+        while self._commands:
+            label, action = self._commands[0]
+            try:
+                action()
+                self.notice = ""
+            except Exception as error:
+                traceback.clear_frames(error.__traceback__)
+                self.notice = f"Could not {label}: {error}"
+            if self.trainer.finished:
+                self._goal = None
+                self._set("finished")
+            elif self._state == "finished":  # for example after a rewind
+                self._set("paused")
+            self._commands.popleft()  # only now, so that `busy` holds until the command has taken effect
+            self.announce()
+
+    def _advance(self) -> None:
+        """Train for one slice of time, or until the goal, a command or the end."""
+        deadline = time.perf_counter() + SLICE_SECONDS
+        try:
+            while not self._commands and not self._closing:
+                self.trainer.step(batches=1)
+                if self.trainer.finished:
+                    self._goal = None
+                    return self._set("finished")
+                if self._goal.reached(self.trainer.record.rows):
+                    return self._stop()
+                if time.perf_counter() > deadline:
+                    break
+        except BaseException as error:  # even SystemExit from a user's callback must not leave a dead board
+            self._fail(error)
+        self.announce()
+        return None
+
+    def _fail(self, error: BaseException) -> None:
+        text = "".join(traceback.format_exception(error))
+        traceback.clear_frames(error.__traceback__)
+        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+        if out_of_memory and torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.failure = Failure(error=error, text=text, advice=_MEMORY_ADVICE if out_of_memory else "")
+        self._goal = None
+        self._set("failed")
+
+
+def sessions() -> tuple[Session, ...]:
+    """Return the live sessions of this process, oldest first."""
+    with _registry_lock:
+        return tuple(session for session in _registry.values() if session.alive)
+
+
+def pause_all() -> None:
+    """Pause every live session; interrupting the kernel does not do that."""
+    for session in sessions():
+        session.pause()
+
+
+def _take_over(new: Session) -> None:
+    """Close the sessions that `new` replaces, and register it."""
+    for old in [session for session in sessions() if _replaces(new, session)]:
+        if not old.close() and old.trainer is new.trainer:
+            raise TrainingError(
+                f"The thread of {old!r} did not end within 5 s, so it cannot be replaced: it is in a long step. "
+                "Wait for that step to end and run this cell again, or restart the kernel."
+            )
+    with _registry_lock:
+        _registry[new.name if new.name is not None else id(new.trainer)] = new
+
+
+def _replaces(new: Session, old: Session) -> bool:
+    same_name = new.name is not None and new.name == old.name
+    same_place = (
+        new.origin is not None
+        and old.origin is not None
+        and new.origin[0] == old.origin[0]
+        and new.origin[1] != old.origin[1]
+    )
+    return same_name or same_place or new.trainer is old.trainer
+
+
+@atexit.register
+def _close_all() -> None:
+    for session in sessions():
+        session.close(timeout=1.0)

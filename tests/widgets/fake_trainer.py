@@ -1,0 +1,179 @@
+"""A trainer with the public surface of `mmpid.Trainer` and invented numbers: boards are tested without training."""
+
+import math
+import threading
+import time
+
+
+class FakeRecord:
+    def __init__(self, modalities=("audio", "image")):
+        self.rows = []
+        self.card = {
+            "modalities": list(modalities),
+            "class_names": [str(i) for i in range(10)],
+            "device": "cpu",
+            "seed": 0,
+            "data": {"name": "fake"},
+        }
+
+    def lineage(self, kind=None):
+        """Rows on the present path: of each segment, those before the rewind that ended it."""
+        limit, path = math.inf, []
+        for row in reversed(self.rows):
+            if row["segment"] == self.segment_of_last() or row["epoch"] <= limit:
+                path.append(row)
+            if row["kind"] == "decision" and row["action"] == "rewind":
+                limit = min(limit, row["epoch"])
+        return [row for row in reversed(path) if kind is None or row["kind"] == kind]
+
+    def segment_of_last(self):
+        return self.rows[-1]["segment"] if self.rows else 0
+
+
+class FakeTrainer:
+    """Learns nothing, but writes the rows of the contract: epochs, probes, decisions."""
+
+    def __init__(
+        self,
+        epochs=40,
+        batches=10,
+        seconds=0.0,
+        probe_every=5,
+        fail_at=None,
+        error=RuntimeError,
+        busy=False,
+        noise=0.01,
+    ):
+        self.record = FakeRecord()
+        self.modalities = ("audio", "image")
+        self.active = self.modalities
+        self.stage, self.epoch, self.auto, self.finished = "unimodal", 0, True, False
+        self.epochs, self.batches, self.seconds, self.probe_every = epochs, batches, seconds, probe_every
+        self.fail_at, self.error, self.busy = fail_at, error, busy
+        self.segment = self.batch = self.total_batches = self.done = 0
+        self.threads = set()
+        self.rewound = False
+
+    @property
+    def progress(self):
+        return self.done, self.epochs
+
+    def step(self, *, batches=None, epochs=None):
+        self.threads.add(threading.get_ident())
+        for _ in range(batches or (epochs or 1) * self.batches):
+            self._micro_step()
+
+    def fit(self):
+        while not self.finished:
+            self.step(batches=1)
+        return self.record
+
+    def _micro_step(self):
+        if self.finished:
+            return
+        self.total_batches += 1
+        if self.fail_at is not None and self.total_batches == self.fail_at:
+            raise self.error("the loss became NaN in batch 7")
+        if self.busy:
+            end = time.perf_counter() + self.seconds
+            while time.perf_counter() < end:
+                pass
+        elif self.seconds:
+            time.sleep(self.seconds)
+        self.batch += 1
+        if self.batch == self.batches:
+            self._end_epoch()
+
+    def _end_epoch(self):
+        self.batch = 0
+        self.epoch += 1
+        self.done += 1
+        self._row("epoch", **self._scores())
+        if self.epoch % self.probe_every == 0:
+            self.probe()
+        if self.auto and self.stage == "unimodal" and self.done >= self.epochs // 2:
+            self.switch_to_joint(rewind=True, source="controller")
+        self.finished = self.done >= self.epochs
+
+    def _row(self, kind, **values):
+        row = {"kind": kind, "segment": self.segment, "stage": self.stage, "epoch": self.epoch}
+        self.record.rows.append(row | {"step": self.total_batches} | values)
+
+    def _scores(self):
+        names = {"audio": 0.75, "image": 0.65, "ens": 0.85} | ({"joint": 0.9} if self.stage == "joint" else {})
+        row = {"seconds": 0.1}
+        for name, top in names.items():
+            grown = 1 - math.exp(-self.epoch / 8)
+            row |= {f"validation_accuracy.{name}": top * grown, f"train_accuracy.{name}": min(1, 1.1 * top * grown)}
+            row |= {
+                f"loss.{name}": 2.3 * math.exp(-self.epoch / 8),
+                f"validation_loss.{name}": 0.5 + 1.8 * math.exp(-self.epoch / 8),
+            }
+        for name in self.modalities:
+            row |= {f"active.{name}": name in self.active, f"lr.{name}": 0.02}
+        return row
+
+    def probe(self):
+        grown = 1 - math.exp(-self.epoch / 8)
+        values = {"redundancy": 1.7 * grown, "unique1": 1.0 * grown * (1.2 - grown), "unique2": 0.5 * grown}
+        values["synergy"] = 0.5 * math.exp(-(((self.epoch - 15) / 10) ** 2)) + 0.05
+        row = {"total": sum(values.values()), "gap": 1e-7, "n_samples": 240, "observable": "prediction"}
+        row |= {"split": "probe", "correction": "permutation", "seconds": 0.2}
+        for name, value in values.items():
+            row |= {
+                name: value,
+                f"{name}_low": value - 0.12,
+                f"{name}_high": value + 0.12,
+                f"{name}_plugin": value + 0.3,
+            }
+            row |= {f"{name}_null_low": -0.04, f"{name}_null_high": 0.1, f"{name}_identified": True}
+        for proxy in ("margin", "confidence"):
+            for i, name in enumerate(self.modalities):
+                row[f"ecs.{proxy}.{name}"] = (1 + i) * grown
+                row |= {f"ecs.{proxy}.{name}.{c}": (1 + i) * grown * (1 + 0.1 * c) for c in range(10)}
+        self._row("probe", **row)
+
+    def pause(self, modality):
+        self._active(tuple(m for m in self.active if m != modality), "pause", modality)
+
+    def resume(self, modality):
+        self._active(tuple(m for m in self.modalities if m in (*self.active, modality)), "resume", modality)
+
+    def _active(self, active, action, modality):
+        if not active:
+            raise ValueError(f"`modality` {modality!r} is the last active one; resume another first.")
+        self.active = active
+        self._row(
+            "decision",
+            action=action,
+            modality=modality,
+            reason=f"You asked to {action} {modality}.",
+            source="user",
+            rule="",
+        )
+
+    def _decide(self, action, reason, source, modality="", rule="PeakSynergy"):
+        self._row("decision", action=action, modality=modality, reason=reason, source=source, rule=rule)
+
+    def switch_to_joint(self, rewind=True, source="user"):
+        if self.stage == "joint":
+            raise ValueError("The joint stage has already started.")
+        probes = [row for row in self.record.lineage("probe")]
+        target = None
+        if rewind is True and probes:
+            target = max(probes, key=lambda row: row["synergy"])["epoch"]
+        elif rewind not in (True, False):
+            target = rewind
+        if target is not None and target != self.epoch:
+            self.segment, self.epoch = self.segment + 1, target
+            self._row(
+                "decision",
+                action="rewind",
+                modality="",
+                reason=f"Back to the peak at epoch {target}.",
+                source=source,
+                rule="PeakSynergy",
+            )
+        self.stage, self.active = "joint", self.modalities
+        reason = "Synergy has fallen by more than its interval since its peak."
+        self._decide("switch", reason, source)
