@@ -1,0 +1,16 @@
+"""Proxies of Effective Competitive Strength (ECS) for real networks."""
+
+from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
+from mmpid.ecs.proxies import DEFAULT_PROXIES, available, measure
+from mmpid.ecs.results import ProxyInfo, ProxyResult, ProxyTable
+
+__all__ = [
+    "DEFAULT_PROXIES",
+    "ProxyEvidence",
+    "ProxyInfo",
+    "ProxyResult",
+    "ProxySettings",
+    "ProxyTable",
+    "available",
+    "measure",
+]

@@ -1,0 +1,221 @@
+"""What proxies are computed from: one probe batch seen through the model."""
+
+import copy
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import torch
+from torch import Tensor, nn
+
+from mmpid._validate import as_tensor, finite, labels, number
+from mmpid.errors import InputError, ShapeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxySettings:
+    """Settings of the proxies that have any; the defaults suit small networks.
+
+    Attributes
+    ----------
+    look_ahead_steps : int, at least 1
+        Gradient-descent steps of the short look-ahead.
+    learning_rate : float, above 0
+        Step size of the look-ahead.
+    max_samples : int, at least 1
+        Samples at most that the proxies with gradients use; more are thinned evenly.
+    n_ntk_samples : int, at least 2
+        Samples at most for the tangent kernel, whose cost grows with samples times classes.
+    n_clusters : int, at least 2, optional
+        Clusters of `cluster_mi`; twice the number of classes by default.
+    ridge : float, above 0
+        Ridge penalty of `linear_probe`, relative to the mean variance of the embeddings.
+    seed : int
+        Seed of the k-means start and of the halves of `linear_probe`.
+    """
+
+    look_ahead_steps: int = 5
+    learning_rate: float = 0.1
+    max_samples: int = 128
+    n_ntk_samples: int = 32
+    n_clusters: int | None = None
+    ridge: float = 1e-2
+    seed: int = 0
+
+    def __post_init__(self):
+        number(self.look_ahead_steps, "look_ahead_steps", low=1, integer=True)
+        number(self.learning_rate, "learning_rate", low=0, open_low=True)
+        number(self.max_samples, "max_samples", low=1, integer=True)
+        number(self.n_ntk_samples, "n_ntk_samples", low=2, integer=True)
+        number(self.ridge, "ridge", low=0, open_low=True)
+        if self.n_clusters is not None:
+            number(self.n_clusters, "n_clusters", low=2, integer=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProxyEvidence:
+    """One probe batch: labels, what the model made of it, and, for gradients, the model itself.
+
+    Attributes
+    ----------
+    target : Tensor, shape (N,)
+        Class indices 0..K-1.
+    unimodal_logits : dict of str to Tensor, shape (N, K), optional
+        Logits of the scorer of each modality.
+    embeddings : dict of str to Tensor, shape (N, d), optional
+        Outputs of the encoder of each modality.
+    model : nn.Module, optional
+        Late-fusion model: `model(inputs)` has `logits` (B, K) and `unimodal`, a dict of (B, K); `model.encoders` is a
+        `ModuleDict`. It is copied before use and never changed.
+    inputs : dict of str to Tensor, shape (B, ...), optional
+        Batch for the proxies that need gradients.
+    inputs_target : Tensor, shape (B,), optional
+        Labels of `inputs`; `target` when B = N.
+    n_classes : int, optional
+        K; taken from the logits, or else from the labels.
+
+    Raises
+    ------
+    ShapeError
+        If lengths, modalities or numbers of classes do not fit each other.
+    InputError
+        If labels are not class indices or numbers are not finite.
+
+    Examples
+    --------
+    >>> evidence = ProxyEvidence(target=torch.tensor([0, 1]), unimodal_logits={"a": torch.eye(2), "b": -torch.eye(2)})
+    >>> evidence.modalities, evidence.n_classes
+    (('a', 'b'), 2)
+    """
+
+    target: Tensor
+    unimodal_logits: Mapping[str, Tensor] | None = None
+    embeddings: Mapping[str, Tensor] | None = None
+    model: nn.Module | None = field(default=None, repr=False)
+    inputs: Mapping[str, Tensor] | None = None
+    inputs_target: Tensor | None = None
+    n_classes: int | None = None
+
+    def __post_init__(self):
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731  the dataclass is frozen
+        put("target", labels(self.target, "target"))
+        if not len(self.target):
+            raise ShapeError("`target` must have at least one sample; it had none. Probe a larger split.")
+        for name in ("unimodal_logits", "embeddings"):
+            put(name, _matrices(getattr(self, name), name, len(self.target)))
+        put("n_classes", _n_classes(self))
+        if self.inputs is not None:
+            put("inputs_target", _batch_target(self))
+
+    @classmethod
+    def from_model(cls, model: nn.Module, inputs: Mapping[str, Tensor], target: Tensor) -> "ProxyEvidence":
+        """Pass `inputs` through a copy of `model` in evaluation mode and keep what every proxy needs.
+
+        Parameters
+        ----------
+        model : nn.Module
+            Late-fusion model, see `ProxyEvidence`.
+        inputs : dict of str to Tensor, shape (N, ...)
+            Inputs of each modality.
+        target : Tensor, shape (N,)
+            Class indices.
+        """
+        with torch.no_grad():
+            output = frozen_copy(model)(dict(inputs))
+        return cls(
+            target=target,
+            unimodal_logits=dict(output.unimodal) or None,
+            embeddings=dict(output.embeddings) or None,
+            model=model,
+            inputs=inputs,
+            n_classes=output.logits.shape[1],
+        )
+
+    @cached_property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities."""
+        for source in (self.unimodal_logits, self.embeddings, self.inputs):
+            if source:
+                return tuple(source)
+        return ()
+
+    @cached_property
+    def scores(self) -> Tensor:
+        """Unimodal logits, shape (M, N, K)."""
+        return torch.stack(list(self.unimodal_logits.values()))
+
+    @cached_property
+    def log_probabilities(self) -> Tensor:
+        """Log-softmax of the unimodal logits, in nats, shape (M, N, K)."""
+        return self.scores.log_softmax(-1)
+
+    @cached_property
+    def class_weights(self) -> Tensor:
+        """Weights (N, K) that turn a sum over samples into a mean over each class; NaN for absent classes."""
+        return class_weights(self.target, self.n_classes, self.scores.dtype)
+
+    def of_target(self, values: Tensor) -> Tensor:
+        """Entry of the true class of each sample: (..., N, K) to (..., N)."""
+        return values.gather(-1, self.target.expand(values.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+
+    def class_mean(self, values: Tensor) -> Tensor:
+        """Mean over the samples of each class: (..., N) to (..., K)."""
+        return values @ self.class_weights
+
+
+def class_weights(target: Tensor, n_classes: int, dtype: torch.dtype) -> Tensor:
+    """Divide the indicator of each class by its count, (N, K); columns of absent classes are NaN."""
+    member = nn.functional.one_hot(target, n_classes).to(dtype)
+    return member / member.sum(0)
+
+
+def frozen_copy(model: nn.Module) -> nn.Module:
+    """Copy of `model` in evaluation mode, so that nothing done to it reaches the original."""
+    twin = copy.deepcopy(model).eval()
+    twin.zero_grad(set_to_none=True)
+    return twin
+
+
+def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
+    if not source:
+        return None
+    checked = {}
+    for key, value in source.items():
+        tensor = as_tensor(value, f"{name}[{key!r}]").detach()
+        if tensor.ndim != 2 or len(tensor) != length:
+            raise ShapeError(
+                f"`{name}[{key!r}]` must have shape ({length}, d), a row for each label in `target`; "
+                f"it was {tuple(tensor.shape)}. Flatten it, or take the labels of the same samples."
+            )
+        narrow = not tensor.is_floating_point() or tensor.dtype.itemsize < 4
+        checked[key] = finite(tensor.float() if narrow else tensor, f"{name}[{key!r}]")
+    return checked
+
+
+def _n_classes(evidence: ProxyEvidence) -> int:
+    widths = {value.shape[1] for value in (evidence.unimodal_logits or {}).values()}
+    if len(widths) > 1:
+        raise ShapeError(
+            f"`unimodal_logits` must have the same number of classes for every modality; they had {sorted(widths)}. "
+            "Give every scorer one output per class."
+        )
+    largest = int(evidence.target.max()) + 1
+    n_classes = evidence.n_classes or (widths.pop() if widths else largest)
+    if int(evidence.target.min()) < 0 or largest > n_classes:
+        raise InputError(
+            f"`target` must hold class indices 0..{n_classes - 1}; it ran from {int(evidence.target.min())} "
+            f"to {largest - 1}. Map the labels to 0..K-1 first."
+        )
+    return int(n_classes)
+
+
+def _batch_target(evidence: ProxyEvidence) -> Tensor:
+    size = len(next(iter(evidence.inputs.values())))
+    if evidence.inputs_target is not None:
+        return labels(evidence.inputs_target, "inputs_target", size)
+    if size != len(evidence.target):
+        raise ShapeError(
+            f"`inputs_target` must be given when `inputs` is another batch than `target`: {size} inputs against "
+            f"{len(evidence.target)} labels. Pass the labels of `inputs`."
+        )
+    return evidence.target

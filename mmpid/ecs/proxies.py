@@ -1,0 +1,177 @@
+"""Proxies of Effective Competitive Strength for real networks: which there are, and one call that measures them.
+
+ECS itself can be computed only in the solvable model (`mmpid.theory`). In a network, proxies stand in for it; how
+well each follows ECS there is measured in `notebooks/03_ecs_and_the_error_laws.ipynb` and told in `docs/ecs.md`.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from mmpid._validate import choice
+from mmpid.ecs import gradients, logits, readouts
+from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
+from mmpid.ecs.results import ProxyInfo, ProxyResult, ProxyTable
+from mmpid.errors import InputError
+
+#: The proxies that a trainer records unless told otherwise: they cost no forward pass.
+DEFAULT_PROXIES = ("class_logit", "mi")
+
+
+@dataclass(frozen=True)
+class _Proxy:
+    compute: Callable
+    unit: str
+    needs: str
+    passes: Callable[[ProxySettings], float] = lambda settings: 0.0
+
+    @property
+    def formula(self) -> str:
+        return inspect.getdoc(self.compute).splitlines()[0].rstrip(".")
+
+
+_PROXIES = {
+    "class_logit": _Proxy(logits.class_logit, "logit", "logits"),
+    "mi": _Proxy(logits.mi, "bit", "logits"),
+    "gradient_share": _Proxy(gradients.gradient_share, "share", "model", lambda s: 3.0),
+    "look_ahead": _Proxy(gradients.look_ahead, "logit", "model", lambda s: 3.0 * s.look_ahead_steps + 1),
+    "logit_velocity": _Proxy(gradients.logit_velocity, "logit per step size", "model", lambda s: 5.0),
+    "ogm": _Proxy(logits.ogm, "ratio", "logits"),
+    "margin": _Proxy(logits.margin, "logit", "logits"),
+    "shapley": _Proxy(logits.shapley, "bit", "logits"),
+    "ntk_alignment": _Proxy(gradients.ntk_alignment, "cosine", "model", lambda s: 3.0),
+    "prediction_mi": _Proxy(logits.prediction_mi, "bit", "logits"),
+    "cluster_mi": _Proxy(readouts.cluster_mi, "bit", "logits"),
+    "linear_probe": _Proxy(readouts.linear_probe, "recall", "embeddings"),
+}
+
+
+def available() -> ProxyTable:
+    """List the proxies on offer with formula, unit, needs and cost.
+
+    Returns
+    -------
+    ProxyTable
+        Iterating gives the names; `table["mi"]` gives one row; a notebook shows a table. The cost is in forward
+        passes over the probe batch, a backward pass counting as two, at the default `ProxySettings`.
+
+    Examples
+    --------
+    >>> [name for name in available() if available()[name].needs == "model"]
+    ['gradient_share', 'look_ahead', 'logit_velocity', 'ntk_alignment']
+    """
+    settings = ProxySettings()
+    return ProxyTable(
+        tuple(
+            ProxyInfo(name=name, formula=p.formula, unit=p.unit, needs=p.needs, cost=p.passes(settings))
+            for name, p in _PROXIES.items()
+        )
+    )
+
+
+def measure(
+    names: str | Iterable[str], evidence: ProxyEvidence, *, settings: ProxySettings | None = None
+) -> list[ProxyResult]:
+    """Measure proxies of competitive strength on one probe batch.
+
+    Parameters
+    ----------
+    names : str or iterable of str
+        Names from `available`; `"all"` measures every proxy for which the evidence suffices.
+    evidence : ProxyEvidence
+        Labels and logits, embeddings or the model, as the proxies need.
+    settings : ProxySettings, optional
+        Settings of the proxies that have any.
+
+    Returns
+    -------
+    list of ProxyResult
+        In the order of `names`. Numbers by modality are means over the classes present, unless the formula of the
+        proxy says otherwise.
+
+    Raises
+    ------
+    ConfigError
+        If a name is not known.
+    InputError
+        If the evidence lacks what a proxy needs, for example unimodal logits when the model has no scorers.
+
+    Notes
+    -----
+    The model is copied and the copy put in evaluation mode: its parameters, gradients, buffers and training flag,
+    and the global random state, stay as they were. A proxy is no more than its formula: `mi` and `ogm` say nothing
+    of ECS at a cold start, and `linear_probe` and `cluster_mi` follow it poorly.
+
+    Examples
+    --------
+    >>> import torch
+    >>> evidence = ProxyEvidence(
+    ...     target=torch.tensor([0, 1]), unimodal_logits={"image": 9 * torch.eye(2), "audio": torch.zeros(2, 2)}
+    ... )
+    >>> [result] = measure("mi", evidence)
+    >>> round(result.by_modality["image"], 2), round(result.by_modality["audio"], 2)
+    (1.0, 0.0)
+    """
+    settings = settings or ProxySettings()
+    asked = (names,) if isinstance(names, str) and names != "all" else names
+    if asked == "all":
+        asked = [name for name, proxy in _PROXIES.items() if not _lacks(proxy, evidence)]
+    asked = [choice(name, "names", _PROXIES) for name in asked]
+    for name in asked:
+        _need(name, evidence)
+    bench = gradients.Bench(evidence, settings) if any(_PROXIES[n].needs == "model" for n in asked) else None
+    return [_result(name, evidence, bench, settings) for name in asked]
+
+
+def _result(name: str, evidence: ProxyEvidence, bench, settings: ProxySettings) -> ProxyResult:
+    proxy = _PROXIES[name]
+    by_class, by_modality = proxy.compute(bench if proxy.needs == "model" else evidence, settings)
+    by_class = by_class.detach()
+    means = by_class.nanmean(1) if by_modality is None else by_modality.detach()
+    return ProxyResult(
+        name=name,
+        by_modality=dict(zip(evidence.modalities, means.tolist(), strict=True)),
+        by_class=dict(zip(evidence.modalities, _rows(by_class), strict=True)),
+        unit=proxy.unit,
+        cost=proxy.passes(settings),
+    )
+
+
+def _rows(by_class: Tensor) -> list[Tensor]:
+    return list(by_class.cpu().unbind(0))
+
+
+def _lacks(proxy: _Proxy, evidence: ProxyEvidence) -> str:
+    """Name of the field that the proxy needs and the evidence does not have, or an empty string."""
+    if proxy.needs == "logits":
+        return "" if evidence.unimodal_logits else "unimodal_logits"
+    if proxy.needs == "embeddings":
+        return "" if evidence.embeddings else "embeddings"
+    if evidence.model is None or not evidence.inputs:
+        return "model" if evidence.model is None else "inputs"
+    needs_scorers = proxy.compute is not gradients.gradient_share
+    return "unimodal_logits" if needs_scorers and not evidence.unimodal_logits else ""
+
+
+def _need(name: str, evidence: ProxyEvidence) -> None:
+    proxy = _PROXIES[name]
+    missing = _lacks(proxy, evidence)
+    if missing:
+        usable = [other for other, p in _PROXIES.items() if not _lacks(p, evidence)]
+        instead = f", or measure one of {', '.join(map(repr, usable))} instead" if usable else ""
+        raise InputError(
+            f"`evidence` must have `{missing}` for the proxy {name!r}; it was None or empty. "
+            f"{_REMEDY[missing]}{instead}."
+        )
+    if proxy.needs == "model":
+        gradients.need_late_fusion(evidence.model, evidence.modalities)
+
+
+_REMEDY = {
+    "unimodal_logits": "Give the model a scorer for each modality, as LateFusion has in `heads`",
+    "embeddings": "Pass the outputs of the encoders",
+    "model": "Pass the model and a batch of inputs",
+    "inputs": "Pass a batch of inputs beside the model",
+}
