@@ -1,0 +1,36 @@
+"""Pictures: each takes a record or a result and axes, and returns the axes.
+
+`import mmpid` does not load this package; it needs matplotlib. Colors are safe for the color-blind, and no two curves
+of a panel have the same dash. Information is in bits on every axis.
+"""
+
+from mmpid.errors import MissingDependencyError
+
+try:
+    import matplotlib  # noqa: F401
+except ImportError as problem:
+    raise MissingDependencyError(
+        '`mmpid.plots` needs matplotlib, which is not installed. Try `pip install "mmpid[notebook]"`.'
+    ) from problem
+
+from mmpid.plots.accuracy_curves import accuracy_curves
+from mmpid.plots.atoms_bar import atoms_bar
+from mmpid.plots.ecs_curves import ecs_curves
+from mmpid.plots.information_diagram import information_diagram
+from mmpid.plots.loss_curves import loss_curves
+from mmpid.plots.overview import overview
+from mmpid.plots.paired_gain import paired_gain
+from mmpid.plots.pid_curves import pid_curves
+from mmpid.plots.pid_trajectory import pid_trajectory
+
+__all__ = [
+    "accuracy_curves",
+    "atoms_bar",
+    "ecs_curves",
+    "information_diagram",
+    "loss_curves",
+    "overview",
+    "paired_gain",
+    "pid_curves",
+    "pid_trajectory",
+]

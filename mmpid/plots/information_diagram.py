@@ -1,0 +1,75 @@
+"""One decomposition as the classic diagram of two overlapping circles."""
+
+from collections.abc import Sequence
+
+from matplotlib.axes import Axes
+from matplotlib.patches import Circle, Ellipse
+
+from mmpid.plots import style
+from mmpid.plots.atoms import atoms_of
+from mmpid.plots.traces import ATOM_STYLE, atom_labels
+
+_PLACES = {"unique1": (-0.95, 0.0), "unique2": (0.95, 0.0), "redundancy": (0.0, 0.0), "synergy": (0.0, 1.19)}
+
+
+def information_diagram(
+    result, ax: Axes | None = None, *, modalities: Sequence[str] | None = None, title: str = ""
+) -> Axes:
+    """Draw what each source knows about the target as a circle, and what only both know as the region around.
+
+    The areas are *not* to scale (no two circles can show four numbers); each region carries its value in bits and is
+    the more opaque the larger its share of the total.
+
+    Parameters
+    ----------
+    result
+        A `PIDResult` of one problem, or a `PIDEstimate`.
+    ax
+        Axes to draw on; new ones by default.
+    modalities
+        Names of the two sources.
+    title
+        Heading of the panel.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        Without axis lines; every number is in bits.
+    """
+    ax = style.axes_or_new(ax, size=(6.0, 4.2))
+    atoms = {atom.name: atom for atom in atoms_of(result)}
+    total = max(sum(max(atom.value, 0) for atom in atoms.values()), 1e-12)
+    share = {name: min(max(atom.value, 0) / total, 1) for name, atom in atoms.items()}
+    _regions(ax, share)
+    labels = atom_labels(modalities)
+    for name, (x, y) in _PLACES.items():
+        text = f"{labels[name].replace(' (', chr(10) + '(')}\n{atoms[name].value:.2f} bits"
+        ax.text(x, y, text, ha="center", va="center", fontsize=9, color=style.INK, linespacing=1.35)
+    style.dress(ax, title=title, grid="")
+    ax.set(xlim=(-2.35, 2.35), ylim=(-1.65, 1.65), aspect="equal")
+    ax.set_axis_off()
+    return ax
+
+
+def _regions(ax: Axes, share: dict[str, float]) -> None:
+    color = {name: look[0] for name, look in ATOM_STYLE.items()}
+    around = Ellipse((0, 0), 4.5, 3.2, facecolor=color["synergy"], alpha=_opacity(share["synergy"]), edgecolor="none")
+    left, right = (Circle((x, -0.1), 0.98, facecolor="white", edgecolor="none") for x in (-0.55, 0.55))
+    for patch in (around, left, right):
+        ax.add_patch(patch)
+    for x, name in ((-0.55, "unique1"), (0.55, "unique2")):
+        ax.add_patch(Circle((x, -0.1), 0.98, facecolor=color[name], alpha=_opacity(share[name]), edgecolor="none"))
+    lens = Circle((-0.55, -0.1), 0.98, facecolor="white", edgecolor="none")
+    tint = Circle(
+        (-0.55, -0.1), 0.98, facecolor=color["redundancy"], alpha=_opacity(share["redundancy"]), edgecolor="none"
+    )
+    for patch in (lens, tint):
+        ax.add_patch(patch)
+        patch.set_clip_path(Circle((0.55, -0.1), 0.98, transform=ax.transData))
+    for x in (-0.55, 0.55):
+        ax.add_patch(Circle((x, -0.1), 0.98, facecolor="none", edgecolor=style.INK, linewidth=1.2))
+    ax.add_patch(Ellipse((0, 0), 4.5, 3.2, facecolor="none", edgecolor=style.FAINT, linewidth=1, linestyle="--"))
+
+
+def _opacity(share: float) -> float:
+    return 0.06 + 0.7 * share

@@ -1,0 +1,42 @@
+"""Losses of each head and of the joint head, epoch by epoch."""
+
+from matplotlib.axes import Axes
+
+from mmpid._validate import choice
+from mmpid.plots import style
+from mmpid.plots.traces import loss_traces, switch_epoch
+
+EMPTY = "Losses appear here\nafter the first epoch"
+
+
+def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: str | None = None) -> Axes:
+    """Draw cross-entropies against the epoch.
+
+    Parameters
+    ----------
+    record
+        A `mmpid.RunRecord`.
+    ax
+        Axes to draw on; new ones by default.
+    split
+        "train" or "validation".
+    title
+        Heading of the panel; names the split by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        x: epoch; y: cross-entropy as the trainer minimizes it, in nats.
+    """
+    choice(split, "split", ("train", "validation"))
+    ax = style.axes_or_new(ax)
+    epochs = record.lineage("epoch")
+    style.draw_traces(ax, loss_traces(epochs, record.card["modalities"], split))
+    style.draw_switch(ax, switch_epoch(record.lineage("decision")))
+    names = {"validation": "Validation", "train": "Training"}
+    style.dress(ax, title=title or f"{names[split]} loss", xlabel="epoch", ylabel="cross-entropy (nats)")
+    ax.set_ylim(bottom=0)
+    style.legend_above(ax, columns=4)
+    if not epochs:
+        style.empty(ax, EMPTY)
+    return ax

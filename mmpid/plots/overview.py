@@ -1,0 +1,69 @@
+"""A whole run in one picture: what stays of the board when no kernel is running."""
+
+import textwrap
+
+from mmpid.plots import style
+from mmpid.plots.accuracy_curves import accuracy_curves
+from mmpid.plots.ecs_curves import ecs_curves
+from mmpid.plots.loss_curves import loss_curves
+from mmpid.plots.pid_curves import pid_curves
+
+_MOST_DECISIONS = 6
+
+
+def overview(record, *, proxy: str | None = None, note: str = "") -> style.Picture:
+    """Draw the four panels of a run and list its latest decisions with their reasons.
+
+    Parameters
+    ----------
+    record
+        A `mmpid.RunRecord`.
+    proxy
+        Which recorded strength proxy to draw; the first by default.
+    note
+        A line under the heading, such as the state of the training.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Shows itself in a notebook; `.savefig(path)` writes it.
+    """
+    lines = decision_lines(record.lineage("decision"))
+    words = 0.32 + 0.19 * len(lines)
+    figure = style.Picture(figsize=(11, 7.6 + words), layout="constrained")
+    panels = figure.subplots(3, 2, gridspec_kw={"height_ratios": [3.6, 3.6, words]})
+    for draw, ax in ((pid_curves, panels[0, 0]), (accuracy_curves, panels[0, 1]), (loss_curves, panels[1, 1])):
+        draw(record, ax)
+    ecs_curves(record, panels[1, 0], proxy=proxy)
+    _write(panels[2], lines)
+    figure.suptitle(heading(record, note), x=0.01, ha="left", fontsize=10, color=style.INK)
+    return figure
+
+
+def heading(record, note: str = "") -> str:
+    """Return one line that says what run this is and how far it came."""
+    epochs = record.lineage("epoch")
+    parts = [" + ".join(record.card["modalities"])]
+    parts += [f"{epochs[-1]['stage']} stage, epoch {epochs[-1]['epoch']}"] if epochs else ["not trained yet"]
+    parts += [f"{key} {record.card[key]}" for key in ("seed", "device") if key in record.card]
+    return "  ·  ".join([*parts, *([note] if note else [])])
+
+
+def decision_lines(decisions: list[dict], width: int = 150) -> list[str]:
+    """Return the latest decisions, newest first, each with its epoch, who took it and why."""
+    lines = []
+    for row in decisions[::-1][:_MOST_DECISIONS]:
+        what = " ".join(word for word in (row["action"], row.get("modality", "")) if word)
+        lines.append(textwrap.shorten(f"epoch {row['epoch']}: {what} ({row['source']}). {row['reason']}", width))
+    return lines
+
+
+def _write(panels, lines: list[str]) -> None:
+    for ax in panels:
+        ax.set_axis_off()
+    text = "\n".join(lines) if lines else "No decision has been taken yet."
+    rest = {"xycoords": "axes fraction", "textcoords": "offset points", "va": "top", "color": style.INK}
+    head = panels[0].annotate("Decisions, newest first", (0, 1), (0, 0), fontsize=11, fontweight="bold", **rest)
+    body = panels[0].annotate(text, (0, 1), (0, -18), fontsize=9, linespacing=1.5, **rest)
+    for words in (head, body):
+        words.set_in_layout(False)  # the list is wider than its panel and must not squeeze the pictures above

@@ -1,0 +1,45 @@
+"""The decomposition of what the encoders know, epoch by epoch."""
+
+from matplotlib.axes import Axes
+
+from mmpid.plots import style
+from mmpid.plots.traces import null_band, pid_traces, switch_epoch
+
+EMPTY = "R, U1, U2 and S appear here\nafter the first probe"
+
+
+def pid_curves(record, ax: Axes | None = None, *, title: str = "What the two encoders know about the label") -> Axes:
+    """Draw redundancy, the two unique informations and synergy against the epoch.
+
+    The bands are 95 % bootstrap intervals. The hatched band is where synergy lies when the labels are shuffled:
+    synergy inside it is not distinguishable from none.
+
+    Parameters
+    ----------
+    record
+        A `mmpid.RunRecord`; the rows on its present path are drawn.
+    ax
+        Axes to draw on; new ones by default.
+    title
+        Heading of the panel.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        x: epoch; y: information in bits.
+
+    Notes
+    -----
+    The numbers are estimates of what the *probed observable* knows (predicted class or clusters), on the probe
+    split, and not of what the raw modality contains.
+    """
+    ax = style.axes_or_new(ax)
+    probes = record.lineage("probe")
+    style.draw_traces(ax, pid_traces(probes, record.card["modalities"]))
+    style.draw_band(ax, null_band(probes))
+    style.draw_switch(ax, switch_epoch(record.lineage("decision")))
+    style.dress(ax, title=title, xlabel="epoch", ylabel="information (bits)")
+    style.legend_above(ax, columns=3)
+    if not probes:
+        style.empty(ax, EMPTY)
+    return ax

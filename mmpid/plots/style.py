@@ -1,0 +1,108 @@
+"""One look for every picture, set on the axes themselves.
+
+matplotlib's global settings are left alone: the board draws its static picture from a thread, where changing
+them would leak into whatever the user draws at that moment. For the same reason nothing here uses pyplot's
+current figure unless the caller gave no axes.
+"""
+
+import io
+from collections.abc import Iterable
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from mmpid.plots.traces import Band, Trace
+
+INK, FAINT, GRID = "#262626", "#8c8c8c", "#dddddd"
+LINE_STYLES = {"solid": "-", "dashed": (0, (5, 2)), "dotted": (0, (1.2, 1.4)), "dashdot": (0, (6, 2, 1.2, 2))}
+
+
+class Picture(Figure):
+    """A matplotlib figure that no global state knows of and that shows itself in a notebook."""
+
+    def __init__(self, **settings):
+        super().__init__(**settings)
+        FigureCanvasAgg(self)
+
+    def png(self, dpi: int = 110) -> bytes:
+        """Return the picture as PNG bytes."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", dpi=dpi, facecolor="white")
+        return buffer.getvalue()
+
+    def _repr_png_(self) -> bytes:
+        return self.png()
+
+
+def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
+    """Return `ax`, or the axes of a new pyplot figure, which a notebook shows by itself."""
+    if ax is not None:
+        return ax
+    _, ax = plt.subplots(figsize=size, layout="constrained")
+    return ax
+
+
+def dress(ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: str = "y") -> Axes:
+    """Give axes the common look: quiet spines, a light grid behind the data, labels with units."""
+    ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
+    ax.set_xlabel(xlabel, fontsize=10, color=INK)
+    ax.set_ylabel(ylabel, fontsize=10, color=INK)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(FAINT)
+    ax.tick_params(colors=INK, labelsize=9, width=0.8)
+    ax.set_axisbelow(True)
+    if grid:
+        ax.grid(axis=grid, color=GRID, linewidth=0.8)
+    return ax
+
+
+def draw_traces(ax: Axes, traces: Iterable[Trace]) -> None:
+    """Draw each trace as a line, with its interval as a band where it has one, and with points while they are few."""
+    traces = list(traces)
+    marker = "o" if max((len(trace.epoch) for trace in traces), default=0) <= 30 else None
+    for trace in traces:
+        if not len(trace.epoch):
+            continue
+        if trace.low is not None:
+            ax.fill_between(trace.epoch, trace.low, trace.high, color=trace.color, alpha=0.16, linewidth=0)
+        style = {"color": trace.color, "linestyle": LINE_STYLES[trace.dash], "label": trace.label}
+        ax.plot(trace.epoch, trace.value, linewidth=2, marker=marker, markersize=3.5, **style)
+
+
+def draw_band(ax: Axes, band: Band | None) -> None:
+    """Draw a null band hatched, so that it differs from an interval without color."""
+    if band is not None:
+        style = {"facecolor": "none", "edgecolor": FAINT, "hatch": "////", "linewidth": 0, "alpha": 0.7}
+        ax.fill_between(band.epoch, band.low, band.high, label=band.label, **style)
+
+
+def draw_switch(ax: Axes, epoch: float | None) -> None:
+    """Mark the start of joint training."""
+    if epoch is None:
+        return
+    ax.axvline(epoch, color=INK, linewidth=1.2, linestyle=(0, (3, 3)), zorder=1)
+    place = {"xy": (epoch, 1), "xycoords": ("data", "axes fraction"), "xytext": (3, -3), "textcoords": "offset points"}
+    ax.annotate("joint training", va="top", fontsize=8.5, color=INK, **place)
+
+
+def legend_above(ax: Axes, columns: int = 2) -> None:
+    """Put the legend over the axes, where it cannot cover data; nothing without labeled artists."""
+    handles, labels = ax.get_legend_handles_labels()
+    if handles:
+        place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0.1, "ncols": columns}
+        ax.legend(handles, labels, frameon=False, fontsize=8.5, handlelength=3.2, columnspacing=1.2, **place)
+        ax.set_title(
+            ax.get_title(loc="left"), loc="left", fontsize=11, fontweight="bold", color=INK, pad=_room(labels, columns)
+        )
+
+
+def empty(ax: Axes, text: str) -> None:
+    """Say in an empty panel what will appear there."""
+    ax.set(xticks=[], yticks=[])
+    ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=FAINT, fontsize=10, wrap=True)
+
+
+def _room(labels: list[str], columns: int) -> float:
+    return 8 + 14.5 * -(-len(labels) // columns)

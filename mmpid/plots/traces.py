@@ -1,0 +1,184 @@
+"""What the curves of a run are: rows of the record in, numbers with a name, a color and a dash out.
+
+No drawing here. The notebook board and the static pictures share these functions, so they cannot disagree.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+ATOMS = ("redundancy", "unique1", "unique2", "synergy")
+SHORT_NAMES = {"redundancy": "R", "unique1": "U1", "unique2": "U2", "synergy": "S"}
+
+# seaborn's "colorblind" palette; what belongs to one modality has one color and one dash in every panel
+BLUE, ORANGE, GREEN, VERMILION, PINK, GRAY, SKY = (
+    "#0173b2",
+    "#de8f05",
+    "#029e73",
+    "#d55e00",
+    "#cc78bc",
+    "#949494",
+    "#56b4e9",
+)
+DASHES = ("dashed", "dotted", "dashdot", "solid")
+ATOM_STYLE = {
+    "redundancy": (PINK, "solid"),
+    "unique1": (BLUE, "dashed"),
+    "unique2": (ORANGE, "dotted"),
+    "synergy": (GREEN, "dashdot"),
+}
+_MODALITY_COLORS = (BLUE, ORANGE, VERMILION, SKY)
+_OUTPUT_STYLE = {"ens": (GRAY, "dashdot", "average (ens)"), "joint": (GREEN, "solid", "joint")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trace:
+    """One curve: a value against the epoch, perhaps with an interval.
+
+    `epoch`, `value`, `low` and `high` have shape (n,) and no NaN; `low` and `high` are None without an interval.
+    """
+
+    key: str
+    label: str
+    epoch: np.ndarray
+    value: np.ndarray
+    color: str
+    dash: str
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+    def thinned(self, most: int) -> "Trace":
+        """Return at most `most` points, evenly spaced, always with the first and the last."""
+        if len(self.epoch) <= most:
+            return self
+        keep = np.unique(np.linspace(0, len(self.epoch) - 1, most).round().astype(int))
+        parts = {name: getattr(self, name) for name in ("epoch", "value", "low", "high")}
+        return replace(self, **{name: part if part is None else part[keep] for name, part in parts.items()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Band:
+    """A region between two curves, for example where synergy lies when the labels are shuffled."""
+
+    label: str
+    epoch: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+
+def atom_labels(modalities: Sequence[str] | None) -> dict[str, str]:
+    """Return readable names of the four atoms, such as "unique to audio (U1)"."""
+    first, second = (modalities if modalities is not None and len(modalities) == 2 else ("source 1", "source 2"))[:2]
+    return {
+        "redundancy": "redundant (R)",
+        "unique1": f"unique to {first} (U1)",
+        "unique2": f"unique to {second} (U2)",
+        "synergy": "synergistic (S)",
+    }
+
+
+def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]:
+    """Return the four atoms in bits, with their 95 % intervals where the probes have them."""
+    labels = atom_labels(modalities)
+    return [_trace(probes, atom, labels[atom], *ATOM_STYLE[atom], interval=atom) for atom in ATOMS]
+
+
+def null_band(probes: Sequence[dict], atom: str = "synergy") -> Band | None:
+    """Return the range an atom has when the labels are shuffled, or None if no probe recorded it."""
+    rows = _rows_with(probes, f"{atom}_null_low", f"{atom}_null_high")
+    if not rows:
+        return None
+    return Band(
+        label=f"{SHORT_NAMES[atom]} with shuffled labels",
+        epoch=_column(rows, "epoch"),
+        low=_column(rows, f"{atom}_null_low"),
+        high=_column(rows, f"{atom}_null_high"),
+    )
+
+
+def ecs_proxies(probes: Sequence[dict]) -> list[str]:
+    """Return the names of the recorded strength proxies, in the order of their first row."""
+    names = (key.split(".")[1] for row in probes for key in row if key.startswith("ecs."))
+    return list(dict.fromkeys(names))
+
+
+def ecs_traces(probes: Sequence[dict], modalities: Sequence[str], proxy: str) -> list[Trace]:
+    """Return one proxy for the strength of each modality, in the proxy's own unit."""
+    return [_trace(probes, f"ecs.{proxy}.{name}", name, *modality_style(i)) for i, name in enumerate(modalities)]
+
+
+def accuracy_traces(epochs: Sequence[dict], modalities: Sequence[str], split: str = "validation") -> list[Trace]:
+    """Return the accuracy, 0 to 1, of each modality's head, of their average and of the joint head."""
+    return _output_traces(epochs, modalities, f"{split}_accuracy")
+
+
+def loss_traces(epochs: Sequence[dict], modalities: Sequence[str], split: str = "train") -> list[Trace]:
+    """Return the cross-entropy of each output, as the record has it."""
+    return _output_traces(epochs, modalities, "loss" if split == "train" else f"{split}_loss")
+
+
+def switch_epoch(decisions: Sequence[dict]) -> float | None:
+    """Return the epoch at which joint training started, or None."""
+    epochs = [row["epoch"] for row in decisions if row["action"] == "switch"]
+    return epochs[-1] if epochs else None
+
+
+def strength_by_class(probe: dict, modalities: Sequence[str], proxy: str) -> np.ndarray | None:
+    """Return one probe's proxy by modality and class, shape (modalities, classes), or None if it has none."""
+    table = []
+    for name in modalities:
+        start = f"ecs.{proxy}.{name}."
+        cells = {int(key[len(start) :]): value for key, value in probe.items() if key.startswith(start)}
+        table.append([_number(cells[c]) for c in sorted(cells)])
+    complete = bool(table) and len(table[0]) > 0 and len({len(row) for row in table}) == 1
+    return np.array(table) if complete else None
+
+
+def modality_style(index: int) -> tuple[str, str]:
+    """Return the color and the dash of a modality, by its place."""
+    return _MODALITY_COLORS[index % len(_MODALITY_COLORS)], DASHES[index % len(DASHES)]
+
+
+def nice_limit(value: float) -> float:
+    """Return the next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten that is at least `value`, so that axes rest.
+
+    Examples
+    --------
+    >>> nice_limit(0.73), nice_limit(1.2), nice_limit(0)
+    (0.8, 1.5, 1.0)
+    """
+    if not value > 0 or not math.isfinite(value):
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(value))
+    steps = (1, 1.5, 2, 3, 4, 6, 8, 10)
+    return next(float(f"{step * power:.6g}") for step in steps if step * power >= value * (1 - 1e-9))
+
+
+def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: str) -> list[Trace]:
+    traces = [_trace(epochs, f"{quantity}.{name}", name, *modality_style(i)) for i, name in enumerate(modalities)]
+    for name, (color, dash, label) in _OUTPUT_STYLE.items():
+        traces.append(_trace(epochs, f"{quantity}.{name}", label, color, dash))
+    return traces
+
+
+def _trace(rows, key: str, label: str, color: str, dash: str, interval: str | None = None) -> Trace:
+    kept = _rows_with(rows, key)
+    bounds = {}
+    if interval and kept and len(_rows_with(kept, f"{interval}_low", f"{interval}_high")) == len(kept):
+        bounds = {"low": _column(kept, f"{interval}_low"), "high": _column(kept, f"{interval}_high")}
+    epoch, value = _column(kept, "epoch"), _column(kept, key)
+    return Trace(key=key, label=label, color=color, dash=dash, epoch=epoch, value=value, **bounds)
+
+
+def _rows_with(rows: Sequence[dict], *keys: str) -> list[dict]:
+    return [row for row in rows if all(math.isfinite(_number(row.get(key))) for key in keys)]
+
+
+def _column(rows: Sequence[dict], key: str) -> np.ndarray:
+    return np.array([_number(row[key]) for row in rows], dtype=float)
+
+
+def _number(value) -> float:
+    return math.nan if value is None else float(value)
