@@ -1,0 +1,233 @@
+"""The k-means codebook: L2-normalised, PCA-reduced embeddings, warm-started from its previous fit."""
+
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from mmpid._validate import number
+from mmpid.errors import ConfigError, InputError
+
+# A basis or codebook of an earlier fit is kept while it explains this share of what a fresh one would.
+KEEP_BASIS = 0.95
+
+
+def auto_clusters(n_samples: int, n_classes: int) -> int:
+    """Largest n <= 20 with n^2 k <= N / 2, and at least 4: two samples a cell of the full table where possible."""
+    return max(4, min(20, int((n_samples / (2 * n_classes)) ** 0.5)))
+
+
+class KMeansDiscretizer:
+    """Cluster the embeddings of one source; a code is the index of the nearest center.
+
+    Embeddings are L2-normalised (unless they have one dimension), centered and projected onto their leading
+    principal components; k-means runs there, with scikit-learn on the CPU and with torch on a GPU.
+    Fitted again, it starts from its previous centers and keeps their order, so that a trace of probes of a
+    slowly changing encoder does not jump because clusters were found anew; the principal axes are kept while they
+    explain at least 95 % of the variance that fresh ones would.
+
+    Parameters
+    ----------
+    n_clusters : int or "auto"
+        Number of codes; fewer when there are fewer distinct points. ``"auto"``: the largest n <= 20 with
+        n^2 k <= N / 2 and at least 4, for N samples and k classes (`fit` then needs the target, to count classes).
+    n_components : int
+        Principal components kept, at least 1.
+    warm_start : bool
+        Start a second fit from the first; ``False`` starts anew with the same seed.
+    memory : float from 0 to 1
+        Weight of the previous centers in a warm-started fit: each new center is ``memory`` old and the rest new.
+        0 forgets them once they have started the search; values towards 1 steady a trace and make it lag.
+    seed : int
+        Seed of the k-means++ start.
+    backend : "auto", "sklearn" or "torch"
+        ``"auto"`` is torch for tensors on a GPU and scikit-learn otherwise.
+
+    Notes
+    -----
+    Clusters see no labels, so no cross-fitting is needed; the bias of counting remains. k-means keeps what varies
+    most, which need not be what tells the target.
+
+    Examples
+    --------
+    >>> import torch
+    >>> points = torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0], [0.1, 0.9]])
+    >>> codes = KMeansDiscretizer(n_clusters=2, n_components=1).fit(points).transform(points)
+    >>> bool(codes[0] == codes[1]), bool(codes[0] == codes[2])
+    (True, False)
+    """
+
+    saw_labels = False
+
+    def __init__(self, n_clusters=20, n_components=5, *, warm_start=True, memory=0.0, seed=0, backend="auto"):
+        if n_clusters != "auto":
+            n_clusters = number(n_clusters, "n_clusters", low=1, integer=True)
+        if backend not in ("auto", "sklearn", "torch"):
+            raise ConfigError(f'`backend` must be "auto", "sklearn" or "torch"; it was {backend!r}.')
+        self.n_clusters = n_clusters
+        self.n_components = number(n_components, "n_components", low=1, integer=True)
+        self.memory = number(memory, "memory", low=0, high=1)
+        self.warm_start, self.seed, self.backend = warm_start, seed, backend
+        self.mean = self.components = self.centers = None
+
+    @property
+    def n_codes(self) -> int:
+        """Number of codes of the fitted codebook."""
+        self._require_fit()
+        return len(self.centers)
+
+    def fit(self, source: Tensor, target: Tensor | None = None) -> "KMeansDiscretizer":
+        """Find the codebook of ``source`` (N, d); the target only counts classes for ``n_clusters="auto"``."""
+        rows = _rows(source)
+        previous = self._previous_centers(rows)
+        self.mean, self.components = self._basis(rows)
+        points = (rows - self.mean) @ self.components
+        n_clusters = min(self._n_clusters(len(rows), target), _n_distinct(points))
+        start = None
+        if previous is not None and len(previous) == n_clusters:
+            start = (previous - self.mean) @ self.components
+        centers = self._cluster(points, n_clusters, start)
+        if start is not None:
+            centers = self.memory * start + (1 - self.memory) * centers[_match(start, centers)]
+        self.centers = centers
+        return self
+
+    def transform(self, source: Tensor) -> Tensor:
+        """Give the index of the nearest center, int64 (N,)."""
+        self._require_fit()
+        rows = _rows(source)
+        if rows.shape[1] != len(self.mean):
+            raise InputError(
+                f"`source` must have {len(self.mean)} columns, as when this codebook was fitted; it had {rows.shape[1]}."
+            )
+        device = rows.device
+        points = (rows - self.mean.to(device)) @ self.components.to(device)
+        return torch.cdist(points, self.centers.to(device)).argmin(-1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Tensors of the codebook, for a checkpoint; empty before the first fit."""
+        if self.centers is None:
+            return {}
+        return {"mean": self.mean, "components": self.components, "centers": self.centers}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state_dict` gave; the next fit continues from it."""
+        tensors = {name: state.get(name) for name in ("mean", "components", "centers")}
+        self.__dict__.update({name: None if t is None else t.double().clone() for name, t in tensors.items()})
+
+    def __repr__(self) -> str:
+        return f"KMeansDiscretizer(n_clusters={self.n_clusters!r}, n_components={self.n_components})"
+
+    def _n_clusters(self, n_samples: int, target: Tensor | None) -> int:
+        """Resolve "auto"."""
+        if self.n_clusters != "auto":
+            return self.n_clusters
+        if target is None:
+            raise InputError('`target` must be given to `fit` when `n_clusters="auto"`: the rule counts classes.')
+        return auto_clusters(n_samples, len(torch.unique(target)))
+
+    def _previous_centers(self, rows: Tensor) -> Tensor | None:
+        """Centers of the last fit in the space of the embeddings, or None if there are none to start from."""
+        if not self.warm_start or self.centers is None or len(self.mean) != rows.shape[1]:
+            return None
+        device = rows.device
+        return (self.centers.to(device) @ self.components.to(device).T) + self.mean.to(device)
+
+    def _basis(self, rows: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean (d,) and principal axes (d, c), kept from the last fit while they explain nearly as much."""
+        mean, axes, explained = _principal_axes(rows, self.n_components)
+        old = self.components
+        if not self.warm_start or old is None or old.shape != axes.shape:
+            return mean, axes
+        old_mean, old = self.mean.to(rows.device), old.to(rows.device)
+        shift = float(((mean - old_mean) ** 2).sum())
+        kept = float((((rows - mean) @ old) ** 2).sum(-1).mean())
+        return (old_mean, old) if kept >= KEEP_BASIS * explained and shift <= 0.05 * explained else (mean, axes)
+
+    def _cluster(self, points: Tensor, n_clusters: int, start: Tensor | None) -> Tensor:
+        """Centers (n, c) in the reduced space."""
+        on_gpu = points.device.type != "cpu"
+        if self.backend == "torch" or (self.backend == "auto" and on_gpu):
+            return _lloyd_torch(points, n_clusters, start, self.seed)
+        return _lloyd_sklearn(points, n_clusters, start, self.seed)
+
+    def _require_fit(self) -> None:
+        if self.centers is None:
+            raise InputError("this `KMeansDiscretizer` must be fitted first: call `.fit(source)`.")
+
+
+def _rows(source: Tensor) -> Tensor:
+    """Float64 rows of unit length; a single column stays as it is, since its unit length is only a sign."""
+    rows = source.detach().double()
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    return normalize(rows, dim=1) if rows.shape[1] > 1 else rows
+
+
+def _principal_axes(rows: Tensor, n_components: int) -> tuple[Tensor, Tensor, float]:
+    """Mean, leading principal axes (d, c) and the variance they explain; through the smaller Gram matrix."""
+    mean = rows.mean(0)
+    centered = rows - mean
+    n, d = rows.shape
+    if d <= n:
+        values, vectors = torch.linalg.eigh(centered.T @ centered)
+        axes = vectors.flip(-1)[:, : min(n_components, d)]
+    else:
+        values, vectors = torch.linalg.eigh(centered @ centered.T)
+        axes = normalize(centered.T @ vectors.flip(-1)[:, : min(n_components, n)], dim=0)
+    explained = float(values.flip(-1)[: axes.shape[1]].clamp(min=0).sum()) / n
+    return mean, axes, explained
+
+
+def _n_distinct(points: Tensor) -> int:
+    """Count points that differ by more than rounding."""
+    scale = float(points.abs().max()) or 1.0
+    return len(torch.unique((points / scale * 1e8).round(), dim=0)) if scale > 1e-12 else 1
+
+
+def _match(old: Tensor, new: Tensor) -> Tensor:
+    """Order of the new centers that puts each beside the old one it continues (least total squared distance)."""
+    from scipy.optimize import linear_sum_assignment
+
+    _, order = linear_sum_assignment((torch.cdist(old, new) ** 2).cpu().numpy())
+    return torch.as_tensor(order, device=new.device)
+
+
+def _lloyd_sklearn(points: Tensor, n_clusters: int, start: Tensor | None, seed: int) -> Tensor:
+    """k-means by scikit-learn, one run from `start` or two k-means++ runs."""
+    from sklearn.cluster import KMeans
+
+    if n_clusters == 1:
+        return points.mean(0, keepdim=True)
+    init, n_init = ("k-means++", 2) if start is None else (start.cpu().numpy(), 1)
+    model = KMeans(n_clusters, init=init, n_init=n_init, max_iter=100, random_state=seed)
+    return torch.as_tensor(model.fit(points.cpu().numpy()).cluster_centers_, device=points.device)
+
+
+def _lloyd_torch(points: Tensor, n_clusters: int, start: Tensor | None, seed: int, max_iter: int = 100) -> Tensor:
+    """k-means by Lloyd's iterations on the device of `points`; an empty cluster moves to the farthest point."""
+    centers = _plus_plus(points, n_clusters, seed) if start is None else start.clone()
+    for _ in range(max_iter):
+        distance, codes = torch.cdist(points, centers).min(-1)
+        counts = torch.bincount(codes, minlength=n_clusters)
+        sums = torch.zeros_like(centers).index_add_(0, codes, points)
+        moved = torch.where(counts[:, None] > 0, sums / counts.clamp(min=1)[:, None], centers)
+        empty = (counts == 0).nonzero()[:, 0]
+        moved[empty] = points[distance.topk(len(empty)).indices]
+        shift = float((moved - centers).abs().max())
+        centers = moved
+        if shift < 1e-6:
+            break
+    return centers
+
+
+def _plus_plus(points: Tensor, n_clusters: int, seed: int) -> Tensor:
+    """k-means++ start: each next center is a point drawn with probability by squared distance to the nearest."""
+    generator = torch.Generator().manual_seed(seed)
+    uniform = torch.rand(n_clusters, generator=generator, dtype=torch.float64).to(points.device)
+    chosen = [points[int(uniform[0] * len(points))]]
+    nearest = ((points - chosen[0]) ** 2).sum(-1)
+    for u in uniform[1:]:
+        cumulative = nearest.cumsum(0)
+        index = torch.searchsorted(cumulative, u * cumulative[-1]).clamp(max=len(points) - 1)
+        chosen.append(points[index])
+        nearest = torch.minimum(nearest, ((points - chosen[-1]) ** 2).sum(-1))
+    return torch.stack(chosen)
