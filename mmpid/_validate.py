@@ -81,10 +81,15 @@ def labels(value, name: str, length: int | None = None) -> Tensor:
     """Return integer class labels of shape (N,) as int64; raise on floats with fractions, NaN or other shapes."""
     tensor = as_tensor(value, name)
     if tensor.ndim != 1:
-        raise ShapeError(f"`{name}` must have one axis (N,), a class index per sample; its shape was {tuple(tensor.shape)}.")
+        raise ShapeError(
+            f"`{name}` must have one axis (N,), a class index per sample; its shape was {tuple(tensor.shape)}."
+        )
     if length is not None and len(tensor) != length:
         raise ShapeError(f"`{name}` must have one entry per sample, {length}; it had {len(tensor)}.")
     finite(tensor, name)
     if tensor.is_floating_point() and not bool((tensor == tensor.round()).all()):
-        raise InputError(f"`{name}` must hold class indices; it held fractions such as {float(tensor[tensor != tensor.round()][0]):g}.")
+        raise InputError(
+            f"`{name}` must hold class indices; it held fractions such as "
+            f"{float(tensor[tensor != tensor.round()][0]):g}. Is it the right column?"
+        )
     return tensor.to(torch.int64)

@@ -3,6 +3,9 @@
 A message has four parts: which argument, what it must be, what it was, and what to try next.
 """
 
+import sys
+import warnings
+
 
 class MMPIDError(Exception):
     """Base class of every error that mmpid raises on purpose."""
@@ -54,3 +57,11 @@ class LeakageWarning(MMPIDWarning):
 
 class LabelWarning(MMPIDWarning):
     """Labels were not 0..k-1 and have been mapped."""
+
+
+def warn(message: str, category: type[MMPIDWarning]) -> None:
+    """Warn at the line of the user's own code, not at ours."""
+    depth, frame = 1, sys._getframe(1)
+    while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "mmpid":
+        frame, depth = frame.f_back, depth + 1
+    warnings.warn(message, category, stacklevel=depth)

@@ -1,0 +1,6 @@
+"""Data sets: what comes with the package, and the door for your own arrays."""
+
+from mmpid.datasets.builtin import available, load
+from mmpid.datasets.multimodal import MultimodalData, Split
+
+__all__ = ["MultimodalData", "Split", "available", "load"]

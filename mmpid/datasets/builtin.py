@@ -1,0 +1,127 @@
+"""The data sets that come with the package: names, licences, and one door to load them, offline."""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from mmpid import _validate
+from mmpid._tables import html_table, text_table
+from mmpid.datasets.avdigits import load_avdigits
+from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.watch import load_watch
+from mmpid.errors import ConfigError, InputError
+
+
+class DatasetInfo(NamedTuple):
+    """What is known of a data set before it is loaded."""
+
+    name: str
+    modalities: tuple[str, ...]
+    classes: int
+    licence: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class _Entry:
+    load: Callable[..., MultimodalData]
+    info: DatasetInfo
+
+
+_ENTRIES = {
+    "av-digits": _Entry(
+        load_avdigits,
+        DatasetInfo(
+            "av-digits",
+            ("audio", "image"),
+            10,
+            "BSD-3-Clause (images: scikit-learn; audio: this project)",
+            "Handwritten digits of UCI optdigits (Alpaydin & Kaynak 1998) as shipped in scikit-learn, paired with "
+            "synthetic speech (86 espeak-ng voices) of the same digit; pairs are independent given the digit.",
+        ),
+    ),
+    "watch": _Entry(
+        load_watch,
+        DatasetInfo(
+            "watch",
+            ("accelerometer", "gyroscope"),
+            7,
+            "BSD-3-Clause (seglearn)",
+            "A smartwatch during seven shoulder exercises, 10 subjects, both sides, 25 Hz, windows of 2 s; "
+            "from seglearn 1.2.5 (D. Burns, arXiv 1802.01489).",
+        ),
+    ),
+}
+
+
+class DatasetList(tuple):
+    """Descriptions of the built-in data sets; iterate it, print it, or call :meth:`to_frame`."""
+
+    __slots__ = ()
+
+    def to_frame(self):
+        """Return a pandas table, one row a data set."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self)).set_index("name")
+
+    def _rows(self) -> list[list[str]]:
+        return [[i.name, ", ".join(i.modalities), str(i.classes), i.licence, i.origin] for i in self]
+
+    def __repr__(self) -> str:
+        return text_table(list(DatasetInfo._fields), self._rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(list(DatasetInfo._fields), self._rows())
+
+
+def available() -> DatasetList:
+    """List the built-in data sets with modalities, licence and origin.
+
+    Examples
+    --------
+    >>> from mmpid import datasets
+    >>> [info.name for info in datasets.available()]
+    ['av-digits', 'watch']
+    """
+    return DatasetList(entry.info for entry in _ENTRIES.values())
+
+
+def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData:
+    """Load a built-in data set, offline, cut into splits by seed.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`available`.
+    seed : int, optional
+        Seed of splits, of the pairing (av-digits) and of added noise. The same seed gives the same numbers.
+    **options
+        `image_noise`, `audio_noise` for "av-digits" (defaults .4 and .3; 0 gives the noise-free variant);
+        `stride` for "watch" (samples between windows, default 25).
+
+    Raises
+    ------
+    ConfigError
+        Unknown name, option or value.
+
+    Notes
+    -----
+    The speech of "av-digits" is synthetic. Its modalities are independent given the digit by construction, so the
+    *data* hold no synergy beyond what coarse observation makes; do not read real audio-visual synergy into it.
+
+    Examples
+    --------
+    >>> from mmpid import datasets
+    >>> data = datasets.load("av-digits", seed=0)
+    >>> data.modalities, {name: len(index) for name, index in data.splits.items()}
+    (('audio', 'image'), {'train': 1000, 'probe': 240, 'validation': 100, 'test': 400})
+    """
+    entry = _ENTRIES[_validate.choice(name, "name", _ENTRIES, InputError)]
+    known = [p for p in inspect.signature(entry.load).parameters if p != "seed"]
+    for key in options:
+        if key not in known:
+            raise ConfigError(f"{name!r} takes the options {', '.join(known)}; it was given {key!r}.")
+    seed = _validate.number(seed, "seed", low=0, integer=True)
+    return replace(entry.load(seed=seed, **options), origin=entry.info.origin, licence=entry.info.licence)

@@ -1,0 +1,247 @@
+"""What goes in: samples of several modalities with one label each, cut into four splits."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor
+
+from mmpid import _validate
+from mmpid.datasets.splits import SPLITS, check_groups, make_splits, warn_duplicates
+from mmpid.errors import ConfigError, InputError, LabelWarning, ShapeError, warn
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    """Samples of one split: `inputs` maps modality to (n, ...), `target` is (n,)."""
+
+    name: str
+    inputs: dict[str, Tensor]
+    target: Tensor
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class MultimodalData:
+    """Samples of two or more modalities with a class label, cut into train / probe / validation / test.
+
+    Build one with :meth:`from_arrays` or :func:`mmpid.datasets.load`. The four splits have one task each: `train` is
+    what the gradient sees, `probe` is where information is measured (held out, so that memorized labels do not look
+    like knowledge), `validation` is where epochs are selected, and `test` is read once, at the end.
+
+    Attributes
+    ----------
+    inputs : dict of str to Tensor
+        Modality name to float32 samples of shape (N, ...). The order of the names is the order of the modalities:
+        `unique1` belongs to the first.
+    target : Tensor
+        Class indices 0..k-1, int64, shape (N,).
+    splits : dict of str to Tensor
+        Split name to sample indices.
+    """
+
+    name: str
+    inputs: dict[str, Tensor]
+    target: Tensor
+    splits: dict[str, Tensor]
+    class_names: tuple[str, ...]
+    origin: str = ""
+    licence: str = ""
+    options: dict = field(default_factory=dict)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        inputs: Mapping,
+        target,
+        *,
+        split=None,
+        groups=None,
+        seed: int = 0,
+        name: str = "arrays",
+        class_names=None,
+        origin: str = "",
+        licence: str = "",
+        options: dict | None = None,
+    ) -> "MultimodalData":
+        """Check arrays, cut them into splits and return the data set.
+
+        Parameters
+        ----------
+        inputs : mapping of str to array
+            Modality name to samples (N, ...), two modalities or more, finite numbers.
+        target : array
+            Class label of each sample, (N,), integers. Labels that are not 0..k-1 are mapped, with a warning.
+        split : None, mapping or array, optional
+            None cuts 60 / 15 / 10 / 15 % into train / probe / validation / test, stratified by class. A mapping gives
+            fractions (`{"train": .5, ...}`) or index arrays; an array gives the name of each sample's split.
+        groups : array, optional
+            Group of each sample (speaker, subject, recording), (N,). Whole groups go to one split.
+        seed : int, optional
+            Seed of the cut.
+        name, class_names, origin, licence, options
+            Shown with the data and written into the run card.
+
+        Raises
+        ------
+        ShapeError
+            Lengths do not match.
+        InputError
+            Non-finite values, one class only, a modality without variance, or a class absent from the training split.
+
+        Notes
+        -----
+        Samples that depend on each other (windows of one recording, clips of one speaker) must share a group:
+        otherwise the test accuracy measures recognition of the group and is too high.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> y = np.arange(200) % 4
+        >>> sound, image = rng.normal(size=(200, 8)) + y[:, None], rng.normal(size=(200, 5, 5))
+        >>> data = MultimodalData.from_arrays({"sound": sound, "image": image}, y, seed=0)
+        >>> data.modalities, data.n_classes, {name: len(index) for name, index in data.splits.items()}
+        (('sound', 'image'), 4, {'train': 120, 'probe': 28, 'validation': 20, 'test': 32})
+        """
+        tensors = _check_inputs(inputs)
+        length = len(next(iter(tensors.values())))
+        mapped, class_names = _check_target(_validate.labels(target, "target", length), class_names)
+        splits = make_splits(split, mapped, groups=groups, seed=seed)
+        _check_train(tensors, mapped, splits, class_names)
+        check_groups(groups, splits)
+        warn_duplicates(tensors, splits)
+        return cls(
+            name=name,
+            inputs=tensors,
+            target=mapped,
+            splits=splits,
+            class_names=class_names,
+            origin=origin,
+            licence=licence,
+            options=dict(options or {}, seed=seed),
+        )
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in order."""
+        return tuple(self.inputs)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes k."""
+        return len(self.class_names)
+
+    @property
+    def fingerprint(self) -> str:
+        """Twelve hexadecimal digits that change when any sample, label or split changes."""
+        digest = hashlib.sha256()
+        for key in self.modalities:
+            digest.update(key.encode())
+            digest.update(self.inputs[key].cpu().contiguous().numpy().tobytes())
+        digest.update(self.target.cpu().numpy().tobytes())
+        for key in SPLITS:
+            digest.update(key.encode())
+            digest.update(self.splits[key].cpu().numpy().tobytes())
+        return digest.hexdigest()[:12]
+
+    def split(self, name: str) -> Split:
+        """Return the samples of one split.
+
+        Examples
+        --------
+        >>> from mmpid import datasets
+        >>> datasets.load("av-digits").split("probe").inputs["audio"].shape
+        torch.Size([240, 12, 16])
+        """
+        index = self.splits[_validate.choice(name, "split", SPLITS)]
+        return Split(name=name, inputs={key: x[index] for key, x in self.inputs.items()}, target=self.target[index])
+
+    def to(self, device) -> "MultimodalData":
+        """Return the same data on `device`."""
+        return replace(
+            self,
+            inputs={key: x.to(device) for key, x in self.inputs.items()},
+            target=self.target.to(device),
+            splits={key: x.to(device) for key, x in self.splits.items()},
+        )
+
+    def to_frame(self):
+        """Return a pandas table: one row a split, one column a class, entries are counts."""
+        import pandas as pd
+
+        counts = {
+            key: torch.bincount(self.target[i], minlength=self.n_classes).tolist() for key, i in self.splits.items()
+        }
+        frame = pd.DataFrame.from_dict(counts, orient="index", columns=list(self.class_names))
+        frame.index.name = "split"
+        return frame
+
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{key} {tuple(x.shape[1:])}" for key, x in self.inputs.items())
+        sizes = " / ".join(f"{len(self.splits[key])} {key}" for key in SPLITS)
+        return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes})"
+
+
+def _check_inputs(inputs) -> dict[str, Tensor]:
+    """Return float32 tensors with one common length."""
+    if not isinstance(inputs, Mapping) or len(inputs) < 2:
+        got = f"{len(inputs)} entries" if isinstance(inputs, Mapping) else type(inputs).__name__
+        raise InputError(
+            f"`inputs` must map two or more modality names to arrays, as {{'audio': a, 'image': v}}; it was {got}."
+        )
+    tensors = {}
+    for name, value in inputs.items():
+        if not isinstance(name, str) or not name or "." in name:
+            raise InputError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
+        tensor = _validate.as_tensor(value, f"inputs[{name!r}]")
+        if tensor.ndim == 0 or len(tensor) == 0:
+            raise ShapeError(
+                f"`inputs[{name!r}]` must have samples on its first axis; its shape was {tuple(tensor.shape)}."
+            )
+        tensors[name] = _validate.finite(tensor.to(torch.float32), f"inputs[{name!r}]")
+    lengths = {name: len(x) for name, x in tensors.items()}
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(f"all modalities must have the same number of samples; they had {lengths}. Align them first.")
+    return tensors
+
+
+def _check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]:
+    """Map labels to 0..k-1 and name the classes."""
+    values, mapped = torch.unique(target, return_inverse=True)
+    if len(values) < 2:
+        raise InputError(
+            f"`target` must have at least two classes; every label was {values.tolist()}. Is it the right column?"
+        )
+    if class_names is not None and len(class_names) > int(values[-1]) >= 0 and int(values[0]) >= 0:
+        return target, tuple(map(str, class_names))
+    if class_names is not None:
+        raise ConfigError(
+            f"`class_names` must name every label 0..{int(values[-1])}; it had {len(class_names)} names "
+            f"and labels ran from {int(values[0])} to {int(values[-1])}."
+        )
+    if not torch.equal(values, torch.arange(len(values), device=values.device)):
+        shown = ", ".join(f"{int(v)}->{i}" for i, v in enumerate(values[:8])) + (", ..." if len(values) > 8 else "")
+        warn(f"`target` was not labeled 0..{len(values) - 1}; labels are mapped: {shown}.", LabelWarning)
+    return mapped, tuple(str(int(v)) for v in values)
+
+
+def _check_train(tensors, target: Tensor, splits, class_names) -> None:
+    """Refuse training data in which a class is absent or a modality never varies."""
+    train = splits["train"]
+    missing = set(range(len(class_names))) - set(target[train].tolist())
+    if missing:
+        names = ", ".join(class_names[i] for i in sorted(missing))
+        raise InputError(
+            f"the training split must hold every class; class {names} has no sample in it. "
+            f"Give it more samples, or drop the class."
+        )
+    for name, x in tensors.items():
+        if float(x[train].flatten(1).std(0).max()) == 0 if len(train) > 1 else True:
+            raise InputError(
+                f"`inputs[{name!r}]` must vary between samples; all {len(train)} training samples are identical. "
+                f"Check how it was loaded, or leave the modality out."
+            )

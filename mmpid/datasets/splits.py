@@ -1,0 +1,157 @@
+"""Cut samples into train / probe / validation / test, by seed, and without leakage."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmpid import _validate
+from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError, warn
+
+SPLITS = ("train", "probe", "validation", "test")
+DEFAULT_FRACTIONS = {"train": 0.60, "probe": 0.15, "validation": 0.10, "test": 0.15}
+
+
+def make_splits(split, target: Tensor, *, groups=None, seed: int = 0) -> dict[str, Tensor]:
+    """Return {split name: sample indices} from fractions, index arrays, one name a sample, or the default fractions.
+
+    Fractions are cut class by class; with `groups`, whole groups are dealt out instead, largest first, each to the
+    split that is furthest below its share.
+    """
+    if split is None:
+        split = DEFAULT_FRACTIONS
+    if not isinstance(split, Mapping):
+        return _from_names(split, len(target))
+    for key in split:
+        _validate.choice(key, "split", SPLITS)
+    if all(np.ndim(value) == 0 for value in split.values()):
+        fractions = _check_fractions(split)
+        rng = np.random.default_rng([seed, 0])
+        cut = _cut_groups(groups, fractions, rng) if groups is not None else _cut_classes(target, fractions, rng)
+        return {key: torch.as_tensor(np.sort(index)) for key, index in cut.items()}
+    return _from_indices(split, len(target))
+
+
+def _check_fractions(split) -> dict[str, float]:
+    missing = [key for key in SPLITS if key not in split]
+    total = float(sum(split.values()))
+    if missing or min(split.values()) <= 0 or total > 1 + 1e-9:
+        raise ConfigError(
+            f"`split` fractions must be positive for each of {', '.join(SPLITS)} and add up to at most 1; "
+            f"they were {dict(split)} (sum {total:g}). For example {DEFAULT_FRACTIONS}."
+        )
+    return {key: float(split[key]) for key in SPLITS}
+
+
+def _cut_classes(target: Tensor, fractions, rng) -> dict[str, np.ndarray]:
+    """Cut every class by the fractions; what rounding leaves goes to the test split if the fractions add up to 1."""
+    parts = {key: [] for key in SPLITS}
+    labels = target.cpu().numpy()
+    bounds = np.cumsum([fractions[key] for key in SPLITS])
+    for label in np.unique(labels):
+        index = rng.permutation(np.flatnonzero(labels == label))
+        cuts = np.floor(bounds * len(index) + 1e-9).astype(int)
+        for key, part in zip(SPLITS, np.split(index, cuts)[:4], strict=True):
+            if len(part) == 0:
+                raise InputError(
+                    f"class {label} has {len(index)} samples, too few to put one into each of {', '.join(SPLITS)}. "
+                    f"Add samples, drop the class, or give `split` as index arrays."
+                )
+            parts[key].append(part)
+    return {key: np.concatenate(part) for key, part in parts.items()}
+
+
+def _cut_groups(groups, fractions, rng) -> dict[str, np.ndarray]:
+    """Deal whole groups to the split that is furthest below its share of samples."""
+    names, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    if len(names) < len(SPLITS):
+        raise InputError(
+            f"`groups` must have at least {len(SPLITS)} groups, one for each split; it had {len(names)}. "
+            f"Give `split` as index arrays, or group more finely."
+        )
+    order = rng.permutation(len(names))
+    order = order[np.argsort(-sizes[order], kind="stable")]
+    filled = dict.fromkeys(SPLITS, 0.0)
+    home = {}
+    for group in order:
+        key = min(SPLITS, key=lambda k: filled[k] / fractions[k])
+        home[group] = key
+        filled[key] += sizes[group]
+    owner = np.array([home[g] for g in range(len(names))])[codes]
+    return {key: np.flatnonzero(owner == key) for key in SPLITS}
+
+
+def _from_names(split, length: int) -> dict[str, Tensor]:
+    names = np.asarray(split)
+    if names.shape != (length,):
+        raise ShapeError(f"`split` must name the split of each of the {length} samples; its shape was {names.shape}.")
+    for name in np.unique(names):
+        _validate.choice(str(name), "split", SPLITS)
+    return _from_indices({key: np.flatnonzero(names == key) for key in SPLITS}, length)
+
+
+def _from_indices(split, length: int) -> dict[str, Tensor]:
+    out = {}
+    for key in SPLITS:
+        index = torch.as_tensor(np.asarray(split.get(key, [])).astype(np.int64))
+        if index.ndim != 1 or len(index) == 0:
+            raise InputError(
+                f"`split[{key!r}]` must hold sample indices; it was empty or missing. "
+                f"Each of {', '.join(SPLITS)} is needed."
+            )
+        if int(index.min()) < 0 or int(index.max()) >= length:
+            raise InputError(
+                f"`split[{key!r}]` must hold indices 0..{length - 1}; "
+                f"it ran from {int(index.min())} to {int(index.max())}. Count samples from 0."
+            )
+        out[key] = index
+    owners = torch.zeros(length, dtype=torch.int64)
+    for index in out.values():
+        owners[index.unique()] += 1
+    if int(owners.max()) > 1:
+        raise InputError(
+            f"`split` must give each sample to one split; {int((owners > 1).sum())} samples are in more than one. "
+            f"Remove the overlap."
+        )
+    return out
+
+
+def check_groups(groups, splits) -> None:
+    """Warn when a group (speaker, subject) has samples in more than one split."""
+    if groups is None:
+        return
+    groups = np.asarray(groups)
+    length = sum(len(i) for i in splits.values())
+    if groups.ndim != 1 or len(groups) < length:
+        raise ShapeError(f"`groups` must name the group of each sample, one axis; its shape was {groups.shape}.")
+    seen = {key: set(groups[index.cpu().numpy()].tolist()) for key, index in splits.items()}
+    shared = {g for a in SPLITS for b in SPLITS if a < b for g in seen[a] & seen[b]}
+    if shared:
+        warn(
+            f"{len(shared)} of {len(set(groups.tolist()))} groups have samples in more than one split: "
+            f"accuracy then measures recognition of the group. Let `from_arrays` cut by `groups`.",
+            LeakageWarning,
+        )
+
+
+def warn_duplicates(tensors, splits) -> None:
+    """Warn when a sample of the training split stands again, bit for bit, in another split."""
+    import hashlib
+
+    rows = [x.cpu().contiguous().numpy() for x in tensors.values()]
+
+    def key(i: int) -> bytes:
+        digest = hashlib.blake2b(digest_size=16)
+        for x in rows:
+            digest.update(x[i].tobytes())
+        return digest.digest()
+
+    train = {key(i) for i in splits["train"].tolist()}
+    copies = sum(key(i) in train for name in SPLITS[1:] for i in splits[name].tolist())
+    if copies:
+        warn(
+            f"{copies} samples outside the training split are exact copies of training samples: "
+            f"held-out figures will be too good. Remove duplicates before splitting.",
+            LeakageWarning,
+        )

@@ -1,0 +1,6 @@
+"""Networks: encoders for each modality and late fusion with a scorer for each modality."""
+
+from mmpid.models.encoders import MLP, ConvNet
+from mmpid.models.late_fusion import LateFusion, Output
+
+__all__ = ["MLP", "ConvNet", "LateFusion", "Output"]

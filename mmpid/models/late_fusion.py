@@ -1,0 +1,168 @@
+"""Late fusion: an encoder and a unimodal head for each modality, and one joint head over all embeddings."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from mmpid import _validate
+from mmpid.errors import ConfigError, InputError
+from mmpid.models.encoders import KINDS, embedding_dim, make_encoder
+
+FUSIONS = ("concat", "sum")
+
+
+@dataclass(frozen=True)
+class Output:
+    """What one forward pass gives: joint logits (B, k), unimodal logits and embeddings by modality."""
+
+    logits: Tensor
+    unimodal: dict[str, Tensor]
+    embeddings: dict[str, Tensor]
+
+
+class LateFusion(nn.Module):
+    """A late-fusion classifier in which every modality also has a scorer of its own.
+
+    Joint logits are ``f = W [z_1; ...; z_M] + b`` (`fusion="concat"`) or ``f = sum_m (W_m z_m + b_m)``
+    (`fusion="sum"`), with embeddings ``z_m = encoder_m(x_m)``; unimodal logits are ``f_m = V_m z_m + c_m``.
+
+    Parameters
+    ----------
+    encoders : mapping of str to nn.Module
+        One encoder a modality, from samples (B, ...) to embeddings (B, d). Any `nn.Module` will do.
+    n_classes : int
+        Number of classes k.
+    fusion : {"concat", "sum"}
+        How embeddings meet. As functions of z both are linear; they differ in their initial scale.
+    dims : mapping of str to int, optional
+        Embedding sizes d; by default read from an attribute `dim` or `out_features` of the encoder's last layer.
+
+    Notes
+    -----
+    Two-stage training calls :meth:`start_joint_from_heads` at the hand-over: the joint head starts as the average of
+    the unimodal heads. A random one throws away what stage 1 learned and needs a large learning rate to recover.
+
+    Examples
+    --------
+    >>> import torch
+    >>> model = LateFusion({"a": torch.nn.Linear(4, 3), "b": torch.nn.Linear(6, 3)}, n_classes=2)
+    >>> model({"a": torch.zeros(5, 4), "b": torch.zeros(5, 6)}).logits.shape
+    torch.Size([5, 2])
+    """
+
+    def __init__(
+        self,
+        encoders: Mapping[str, nn.Module],
+        n_classes: int,
+        *,
+        fusion: str = "concat",
+        dims: Mapping[str, int] | None = None,
+    ):
+        super().__init__()
+        if not isinstance(encoders, Mapping) or len(encoders) < 2:
+            raise ConfigError(f"`encoders` must map two or more modality names to modules; it was {encoders!r}.")
+        self.fusion_name = _validate.choice(fusion, "fusion", FUSIONS)
+        self.n_classes = _validate.number(n_classes, "n_classes", low=2, integer=True)
+        self.dims = {
+            name: int(dims[name]) if dims else _declared_dim(module, name) for name, module in encoders.items()
+        }
+        self.encoders = nn.ModuleDict(encoders)
+        self.heads = nn.ModuleDict({name: nn.Linear(d, n_classes) for name, d in self.dims.items()})
+        if fusion == "concat":
+            self.fusion = nn.Linear(sum(self.dims.values()), n_classes)
+        else:
+            self.fusion = nn.ModuleDict({name: nn.Linear(d, n_classes) for name, d in self.dims.items()})
+        self.spec: dict | None = None
+
+    @classmethod
+    def from_data(
+        cls, data, *, fusion: str = "concat", encoder: str | Mapping[str, str] = "mlp", seed: int = 0
+    ) -> "LateFusion":
+        """Build a model that fits `data`, with built-in encoders and reproducible initial weights.
+
+        Parameters
+        ----------
+        data : MultimodalData
+            Gives modalities, sample shapes and the number of classes.
+        fusion : {"concat", "sum"}
+            See the class.
+        encoder : {"mlp", "cnn", "cnn1d"} or mapping
+            Built-in encoder for all modalities, or one name a modality.
+        seed : int
+            Seed of the initial weights; the global random state is left as it was.
+
+        Examples
+        --------
+        >>> from mmpid import datasets
+        >>> LateFusion.from_data(datasets.load("av-digits"), seed=0).modalities
+        ('audio', 'image')
+        """
+        kinds = dict.fromkeys(data.modalities, encoder) if isinstance(encoder, str) else dict(encoder)
+        for name in data.modalities:
+            if name not in kinds:
+                raise ConfigError(
+                    f"`encoder` must name an encoder for each modality; {name!r} is missing. "
+                    f"Choose from {', '.join(KINDS)}."
+                )
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(_validate.number(seed, "seed", low=0, integer=True))
+            encoders = {name: make_encoder(tuple(data.inputs[name].shape[1:]), kinds[name]) for name in data.modalities}
+            dims = {name: embedding_dim(module, data.inputs[name][:2].cpu(), name) for name, module in encoders.items()}
+            model = cls(encoders, data.n_classes, fusion=fusion, dims=dims)
+        model.spec = {"fusion": fusion, "encoder": kinds, "seed": seed}
+        return model
+
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Names of the modalities, in order."""
+        return tuple(self.encoders)
+
+    def embed(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the embeddings (B, d) of each modality."""
+        missing = [name for name in self.encoders if name not in inputs]
+        if missing:
+            raise InputError(
+                f"`inputs` must hold every modality, {', '.join(self.encoders)}; {', '.join(missing)} is missing."
+            )
+        return {name: encoder(inputs[name]) for name, encoder in self.encoders.items()}
+
+    def fuse(self, embeddings: Mapping[str, Tensor]) -> Tensor:
+        """Return the joint logits (B, k) of embeddings."""
+        if self.fusion_name == "concat":
+            return self.fusion(torch.cat([embeddings[name] for name in self.encoders], dim=1))
+        return sum(self.fusion[name](embeddings[name]) for name in self.encoders)
+
+    def forward(self, inputs: Mapping[str, Tensor]) -> Output:
+        """Return joint logits, unimodal logits and embeddings of a batch."""
+        embeddings = self.embed(inputs)
+        unimodal = {name: head(embeddings[name]) for name, head in self.heads.items()}
+        return Output(self.fuse(embeddings), unimodal, embeddings)
+
+    @torch.no_grad()
+    def start_joint_from_heads(self) -> None:
+        """Set the joint head to the average of the unimodal heads, so that joint logits start as their ensemble."""
+        share = 1 / len(self.dims)
+        if self.fusion_name == "concat":
+            self.fusion.weight.copy_(torch.cat([head.weight for head in self.heads.values()], dim=1) * share)
+            self.fusion.bias.copy_(sum(head.bias for head in self.heads.values()) * share)
+            return
+        for name, head in self.heads.items():
+            self.fusion[name].weight.copy_(head.weight * share)
+            self.fusion[name].bias.copy_(head.bias * share)
+
+    def modality_parameters(self, name: str) -> list[nn.Parameter]:
+        """Return the parameters that belong to one modality: its encoder and its unimodal head."""
+        return [*self.encoders[name].parameters(), *self.heads[name].parameters()]
+
+
+def _declared_dim(module: nn.Module, name: str) -> int:
+    """Read an encoder's embedding size from `dim`, `out_features`, or its last linear layer."""
+    for layer in (module, *reversed(list(module.modules()))):
+        for attribute in ("dim", "out_features"):
+            if isinstance(getattr(layer, attribute, None), int):
+                return getattr(layer, attribute)
+    raise ConfigError(
+        f"the embedding size of encoder {name!r} is not visible from its layers. Give `dims={{{name!r}: d, ...}}`."
+    )

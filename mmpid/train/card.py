@@ -1,0 +1,82 @@
+"""The run card: everything that went into a run, in one JSON object."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+
+from mmpid import _validate
+from mmpid.datasets import MultimodalData
+from mmpid.errors import CheckpointError, ConfigError, InputError
+from mmpid.models import LateFusion
+
+
+def make_card(model: LateFusion, data: MultimodalData, **settings) -> dict:
+    """Return the card of a run: data, model, settings, and the versions that it ran with."""
+    return {
+        "modalities": list(data.modalities),
+        "class_names": list(data.class_names),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "options": data.options,
+            "licence": data.licence,
+            "origin": data.origin,
+            "sizes": {name: len(index) for name, index in data.splits.items()},
+            "shapes": {name: list(x.shape[1:]) for name, x in data.inputs.items()},
+        },
+        "model": {
+            "spec": model.spec,
+            "encoders": {name: str(encoder) for name, encoder in model.encoders.items()},
+            "fusion": model.fusion_name,
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        **settings,
+        "versions": versions(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("mmpid", "torch", "numpy", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def pick_device(device: str) -> torch.device:
+    """Return the device for "auto" (CUDA where there is one), "cpu", "cuda" or "cuda:1"."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kind = str(device).partition(":")[0]
+    _validate.choice(kind, "device", ("cpu", "cuda", "auto"))
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"`device` was {device!r}, and this machine has no CUDA device. Use device='auto'.")
+    return torch.device(device)
+
+
+def check_fit(model: LateFusion, data: MultimodalData) -> None:
+    """Refuse a model that was built for other data."""
+    if not isinstance(model, LateFusion) or not isinstance(data, MultimodalData):
+        raise InputError(
+            f"a Trainer takes a LateFusion model and MultimodalData; it was given {type(model).__name__} and "
+            f"{type(data).__name__}. For other data see MultimodalData.from_arrays."
+        )
+    if set(model.modalities) != set(data.modalities) or model.n_classes != data.n_classes:
+        raise InputError(
+            f"`model` must fit `data`: it has modalities {', '.join(model.modalities)} and {model.n_classes} classes, "
+            f"the data {', '.join(data.modalities)} and {data.n_classes}. Build it with LateFusion.from_data(data)."
+        )
+
+
+def rebuild_model(card: dict, data: MultimodalData) -> LateFusion:
+    """Build the model of a run whose encoders are built in."""
+    spec = card["model"]["spec"]
+    if spec is None:
+        raise CheckpointError("the run used encoders of its own; pass `model=` built the same way.")
+    return LateFusion.from_data(data, **spec)

@@ -1,0 +1,156 @@
+"""Settings of a run: one frozen object, checked when it is made, saved with the record."""
+
+from dataclasses import asdict, dataclass, fields, replace
+
+from mmpid import _validate
+from mmpid.errors import ConfigError
+
+OBSERVABLES = ("prediction", "kmeans", "soft")
+SELECTIONS = ("validation", "last", "test")
+STAGE2 = ("monitor", "balance", "off")
+OPTIMIZERS = ("sgd", "adamw")
+PRESETS = ("default", "paper")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """How a two-stage run is trained, probed and judged.
+
+    Attributes
+    ----------
+    epochs : int
+        Budget of the whole run, in epochs; epochs of a future that a rewind discarded count, so that every method
+        that is compared spends the same.
+    unimodal_epochs : int
+        Stage 1 ends here at the latest; 0 trains jointly from scratch, `epochs` never starts stage 2.
+    batch_size, optimizer, lr, momentum, weight_decay
+        Both stages; `momentum` is of SGD.
+    joint_lr_scale : float
+        Stage-2 learning rate as a multiple of `lr`.
+    lr_step, lr_gamma
+        After every `lr_step` epochs of stage 2 its learning rate is multiplied by `lr_gamma`; 0 keeps it.
+    aux_weight : float
+        Weight of each unimodal cross-entropy beside the joint one in stage 2; it keeps the unimodal heads, and so the
+        probe, meaningful.
+    fusion_init : {"heads", "random"}
+        How the joint head starts at the hand-over: as the average of the unimodal heads, or as it was initialized.
+    freeze_encoders : bool
+        Train only the joint head in stage 2 (a control).
+    rewind : bool
+        Let an automatic switch start from the state that the rule names as best, instead of from now.
+    selection : {"validation", "last", "test"}
+        Which epoch's weights are reported. "test" is what many papers do; the result says so when it is used.
+    probe_every : int
+        Epochs between probes.
+    probe_split : str
+        Where information is measured. "train" reproduces the paper and overstates what is known.
+    probe_samples : int
+        Largest number of samples in a probe; 0 takes all.
+    observable : {"prediction", "kmeans", "soft"}
+        What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
+    n_clusters, n_components, correction, n_boot, n_null, pid_method
+        Passed to :func:`mmpid.estimate_pid`.
+    ecs : tuple of str
+        Names of the proxies of competitive strength that are recorded at each probe.
+    stage2 : {"monitor", "balance", "off"}
+        Whether probes go on in stage 2 and whether the controller may act on them.
+    log_every : int
+        Batches between recorded batch losses.
+    """
+
+    epochs: int = 30
+    unimodal_epochs: int = 15
+    batch_size: int = 64
+    optimizer: str = "sgd"
+    lr: float = 0.02
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    joint_lr_scale: float = 0.2
+    lr_step: int = 0
+    lr_gamma: float = 0.1
+    aux_weight: float = 0.6
+    fusion_init: str = "heads"
+    freeze_encoders: bool = False
+    rewind: bool = True
+    selection: str = "validation"
+    probe_every: int = 1
+    probe_split: str = "probe"
+    probe_samples: int = 0
+    observable: str = "prediction"
+    n_clusters: int | str = "auto"
+    n_components: int = 5
+    correction: str = "auto"
+    n_boot: int = 100
+    n_null: int = 20
+    pid_method: str = "exact"
+    ecs: tuple[str, ...] = ("class_logit", "mi")
+    stage2: str = "monitor"
+    log_every: int = 10
+
+    def __post_init__(self):
+        """Refuse settings that cannot work, naming the field."""
+        whole = {"epochs": 1, "unimodal_epochs": 0, "batch_size": 1, "lr_step": 0, "probe_every": 1}
+        whole |= {"probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1}
+        for name, low in whole.items():
+            _validate.number(getattr(self, name), name, low=low, integer=True)
+        for name in ("lr", "joint_lr_scale", "lr_gamma"):
+            _validate.number(getattr(self, name), name, low=0, open_low=True)
+        for name in ("momentum", "weight_decay", "aux_weight"):
+            _validate.number(getattr(self, name), name, low=0)
+        _validate.choice(self.optimizer, "optimizer", OPTIMIZERS)
+        _validate.choice(self.fusion_init, "fusion_init", ("heads", "random"))
+        _validate.choice(self.selection, "selection", SELECTIONS)
+        _validate.choice(self.probe_split, "probe_split", ("probe", "train", "validation"))
+        _validate.choice(self.observable, "observable", OBSERVABLES)
+        _validate.choice(self.stage2, "stage2", STAGE2)
+        object.__setattr__(self, "ecs", tuple(self.ecs))
+
+    @classmethod
+    def make(cls, preset: str = "default", **overrides) -> "TrainConfig":
+        """Return a preset with some settings changed; an unknown name is an error that suggests the closest one.
+
+        Examples
+        --------
+        >>> TrainConfig.make("paper", epochs=20).observable
+        'kmeans'
+        """
+        known = [f.name for f in fields(cls)]
+        for name in overrides:
+            _validate.choice(name, "setting", known)
+        base = cls(**PAPER) if _validate.choice(preset, "preset", PRESETS) == "paper" else cls()
+        return replace(base, **overrides)
+
+    def to_dict(self) -> dict:
+        """Return the settings as plain JSON values."""
+        return asdict(self) | {"ecs": list(self.ecs)}
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "TrainConfig":
+        """Return settings from :meth:`to_dict`, refusing fields that this version does not know."""
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ConfigError(f"the saved settings have fields unknown to this version: {unknown}. Update mmpid.")
+        return cls(**values)
+
+
+# The recipe of arXiv 2509.20840 as its released script has it: what it does, not what we would do.
+PAPER = {
+    "epochs": 300,
+    "unimodal_epochs": 200,
+    "lr": 0.01,
+    "joint_lr_scale": 0.05,
+    "lr_step": 70,
+    "rewind": False,
+    "selection": "test",
+    "probe_every": 5,
+    "probe_split": "train",
+    "probe_samples": 1280,
+    "observable": "kmeans",
+    "n_clusters": 20,
+    "correction": "none",
+    "n_boot": 0,
+    "n_null": 0,
+    "pid_method": "fastpid",
+    "fusion_init": "random",
+    "stage2": "off",
+}

@@ -1,0 +1,49 @@
+"""A decision and what it rests on: plain data that a rule returns and the trainer obeys."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+
+ACTIONS = ("hold", "pause", "resume", "switch", "rewind")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What to do after a probe, and why, in one sentence.
+
+    Attributes
+    ----------
+    action : {"hold", "pause", "resume", "switch", "rewind"}
+        "switch" starts joint training; "hold" changes nothing and says what is being waited for.
+    reason : str
+        The evidence in words, with its numbers and units.
+    epoch : int
+        Epoch of the probe that it rests on.
+    modality : str
+        Whose encoder is paused or resumed; empty otherwise.
+    rule : str
+        Who decided.
+    rewind_to : int, optional
+        Epoch whose state a switch should start from; None means the present one.
+    """
+
+    action: str
+    reason: str
+    epoch: int
+    modality: str = ""
+    rule: str = ""
+    rewind_to: int | None = None
+
+    def to_dict(self) -> dict:
+        """Return plain values, ready for a row of the record."""
+        return asdict(self)
+
+
+def half_width(probe: Mapping, atom: str) -> float:
+    """Return half the 95 % interval of an atom in a probe row, in bits; 0 when no interval was measured."""
+    low, high = probe.get(f"{atom}_low"), probe.get(f"{atom}_high")
+    return 0.0 if low is None or high is None else max(0.0, (high - low) / 2)
+
+
+def noise_of_difference(a: Mapping, atom_a: str, b: Mapping, atom_b: str) -> float:
+    """Return the 95 % half-width of a difference of two atoms, as if their errors were independent, in bits."""
+    return (half_width(a, atom_a) ** 2 + half_width(b, atom_b) ** 2) ** 0.5

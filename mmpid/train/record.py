@@ -1,0 +1,162 @@
+"""The record of a run: a card that says what went in, and flat rows of what happened, kept as JSON lines."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmpid import _validate
+from mmpid.errors import CheckpointError, InputError
+
+FORMAT = 1
+KINDS = ("epoch", "probe", "decision", "batch", "result")
+WALL_CLOCK = ("seconds", "created")
+
+
+class RunRecord:
+    """Everything that a run measured and decided.
+
+    A row is a flat dict of JSON scalars with `kind`, `segment`, `stage`, `epoch` and `step`. Rows are only ever
+    appended. A rewind starts a new *segment* that continues its parent from an earlier epoch, so that the discarded
+    future stays visible; :meth:`lineage` follows the path that leads to the present.
+
+    Attributes
+    ----------
+    card : dict
+        Modalities, class names, settings, seed, device, versions, data fingerprint.
+    rows : list of dict
+        All rows in the order in which they were made.
+
+    Notes
+    -----
+    Two records are equal when card and rows are, wall-clock times excepted.
+
+    Examples
+    --------
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> _ = record.append("epoch", segment=0, stage="unimodal", epoch=1, step=16)
+    >>> record.to_frame("epoch")["step"].tolist()
+    [16]
+    """
+
+    def __init__(self, card: dict | None = None, rows: Iterable[dict] = ()):
+        self.card = dict(card or {})
+        self.rows: list[dict] = list(rows)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __eq__(self, other) -> bool:
+        return isinstance(other, RunRecord) and self.content() == other.content()
+
+    __hash__ = None
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{sum(r['kind'] == k for r in self.rows)} {k}" for k in KINDS)
+        return f"RunRecord({self.card.get('data', {}).get('name', '?')}: rows {counts})"
+
+    def append(self, kind: str, **fields) -> dict:
+        """Append one row and return it."""
+        row = {"kind": _validate.choice(kind, "kind", KINDS), **fields}
+        self.rows.append(row)
+        return row
+
+    def content(self) -> list[dict]:
+        """Return card and rows without wall-clock times: what must repeat when a run is repeated."""
+        return [{k: v for k, v in entry.items() if k not in WALL_CLOCK} for entry in (self.card, *self.rows)]
+
+    def prefix(self, n_rows: int) -> "RunRecord":
+        """Return the record as it stood after its first `n_rows` rows."""
+        return RunRecord(self.card, self.rows[:n_rows])
+
+    def lineage(self, kind: str | None = None, stage: str | None = None) -> list[dict]:
+        """Return the rows on the path to the present, discarded futures left out."""
+        rows = self.rows[:]  # another thread may be appending
+        limits = path_limits(rows)
+        return [
+            row
+            for row in rows
+            if (kind is None or row["kind"] == kind)
+            and (stage is None or row["stage"] == stage)
+            and row["epoch"] <= limits.get(row["segment"], -1)
+        ]
+
+    def to_frame(self, kind: str = "epoch", *, lineage: bool = True):
+        """Return the rows of one kind as a pandas table.
+
+        Parameters
+        ----------
+        kind : {"epoch", "probe", "decision", "batch", "result"}
+            Which rows.
+        lineage : bool
+            Leave out futures that a rewind discarded.
+        """
+        import pandas as pd
+
+        _validate.choice(kind, "kind", KINDS)
+        rows = self.lineage(kind) if lineage else [row for row in self.rows if row["kind"] == kind]
+        return pd.DataFrame(rows).drop(columns="kind", errors="ignore")
+
+    def save(self, path) -> Path:
+        """Write the record as JSON lines, the card first, replacing the file in one step; return the path."""
+        path = Path(path)
+        lines = [json.dumps({"format": FORMAT, "card": self.card}), *(json.dumps(row) for row in self.rows)]
+        write_atomically(path, ("\n".join(lines) + "\n").encode())
+        return path
+
+    @classmethod
+    def load(cls, path) -> "RunRecord":
+        """Read a record that :meth:`save` or a run's folder wrote.
+
+        A last line that was cut short by a crash is left out.
+        """
+        path = Path(path)
+        if path.is_dir():
+            path = path / "record.jsonl"
+        if not path.is_file():
+            raise InputError(f"`path` must be a record file or a run's folder; {path} does not exist.")
+        lines = path.read_text().splitlines()
+        try:
+            head = json.loads(lines[0])
+            card, version = head["card"], head["format"]
+        except (IndexError, KeyError, TypeError, json.JSONDecodeError) as problem:
+            raise CheckpointError(f"{path} is not a run record: its first line is not a card.") from problem
+        if version > FORMAT:
+            raise CheckpointError(f"{path} has format {version}; this version reads up to {FORMAT}. Update mmpid.")
+        return cls(card, _read_rows(lines[1:], path))
+
+
+def path_limits(rows: list[dict]) -> dict[int, float]:
+    """Return {segment: last epoch that counts} for the segments that lead to the last row."""
+    parents = {r["segment"]: (r["parent"], r["epoch"]) for r in rows if "parent" in r}
+    segment = rows[-1]["segment"] if rows else 0
+    limits = {segment: float("inf")}
+    while segment in parents:
+        segment, epoch = parents[segment]
+        limits[segment] = min(epoch, *limits.values())
+    return limits
+
+
+def _read_rows(lines: list[str], path: Path) -> list[dict]:
+    """Parse JSON rows; only the very last line may be damaged."""
+    rows = []
+    for number, line in enumerate(lines, start=2):
+        try:
+            rows.append(json.loads(line))
+        except json.JSONDecodeError as problem:
+            if number == len(lines) + 1:
+                break
+            raise CheckpointError(f"{path}, line {number}, is not JSON: the file was changed by hand.") from problem
+    return rows
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file so that a crash leaves either the old content or the new one, never a part."""
+    import os
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with open(temporary, "wb") as handle:
+        handle.write(content)
+        handle.flush()
+        os.fsync(handle.fileno())
+    os.replace(temporary, path)
