@@ -120,7 +120,8 @@ def ntk_alignment(bench: Bench, settings: ProxySettings) -> Strength:
 
 def _tangent_gram(bench: Bench, inputs: dict[str, Tensor], name: str) -> Tensor:
     """Gram matrices (K, n, n) of the gradients of each unimodal logit of one modality."""
-    chosen = {k: p for k, p in bench.parameters.items() if f".{name}." in k}
+    own = (f"encoders.{name}.", f"heads.{name}.")
+    chosen = {k: p for k, p in bench.parameters.items() if k.startswith(own)}
     rest = {k: p.detach() for k, p in bench.parameters.items() if k not in chosen}
 
     def one(parameters, sample):
