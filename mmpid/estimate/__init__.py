@@ -9,16 +9,21 @@ from mmpid.estimate.discretize import (
 )
 from mmpid.estimate.estimate import estimate_pid
 from mmpid.estimate.histogram import joint_histogram, soft_histogram
+from mmpid.estimate.multi import PIDMultiEstimate, estimate_pid_multi
 from mmpid.estimate.results import PIDEstimate
+from mmpid.estimate.soft import soft_pid
 
 __all__ = [
     "CodesDiscretizer",
     "Discretizer",
     "KMeansDiscretizer",
     "PIDEstimate",
+    "PIDMultiEstimate",
     "PredictionDiscretizer",
     "QuantileDiscretizer",
     "estimate_pid",
+    "estimate_pid_multi",
     "joint_histogram",
     "soft_histogram",
+    "soft_pid",
 ]

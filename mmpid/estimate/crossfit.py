@@ -44,17 +44,18 @@ def _absent_classes(target: Tensor, folds: Tensor) -> list[int]:
 def _cross_assign(discretizer: Discretizer, source: Tensor, target: Tensor, folds: Tensor) -> Assignment:
     """Assign each fold by a copy fitted on the other folds, with codes matched to those of the full fit."""
     whole = assign(discretizer, source)
-    result = (whole.probs if whole.soft else whole.codes).clone()
+    codes = whole.codes.clone()
+    probs = None if whole.probs is None else whole.probs.clone()
     for fold in torch.unique(folds):
         inside = folds == fold
         part = copy.deepcopy(discretizer).fit(source[~inside], target[~inside])
         assigned = assign(part, source)
-        if whole.soft:
-            result[inside] = assigned.probs[inside]
+        if probs is None:
+            codes[inside] = match_codes(assigned, whole)[inside]
         else:
-            result[inside] = match_codes(assigned, whole)[inside]
-    n_codes = max(whole.n_codes, 0 if whole.soft else int(result.max()) + 1)
-    return Assignment(n_codes=n_codes, probs=result if whole.soft else None, codes=None if whole.soft else result)
+            probs[inside] = assigned.probs[inside]
+    codes = codes if probs is None else probs.argmax(-1)
+    return Assignment(n_codes=max(whole.n_codes, int(codes.max()) + 1), codes=codes, probs=probs, soft=whole.soft)
 
 
 def match_codes(new: Assignment, old: Assignment) -> Tensor:
@@ -63,7 +64,5 @@ def match_codes(new: Assignment, old: Assignment) -> Tensor:
 
     size = max(new.n_codes, old.n_codes)
     overlap = torch.bincount(new.codes * size + old.codes, minlength=size * size).reshape(size, size)
-    # a code that is as good under its own number keeps it: predicted classes stay classes
-    overlap = overlap.double() + 0.5 * torch.eye(size, dtype=torch.float64, device=overlap.device)
-    _, renumbered = linear_sum_assignment(-overlap.cpu().numpy())
+    _, renumbered = linear_sum_assignment(-overlap.cpu().numpy().astype(float))
     return torch.as_tensor(renumbered, device=new.codes.device)[new.codes]

@@ -223,10 +223,11 @@ class CodesDiscretizer:
 
 
 def assign(discretizer: Discretizer, source: Tensor) -> Assignment:
-    """Assign samples by a fitted discretiser, softly if it is soft."""
-    if getattr(discretizer, "soft", False):
-        return Assignment(n_codes=discretizer.n_codes, probs=discretizer.probabilities(source))
-    return Assignment(n_codes=discretizer.n_codes, codes=discretizer.transform(source))
+    """Assign samples by a fitted discretiser, with class probabilities where it gives any."""
+    if not isinstance(discretizer, PredictionDiscretizer):
+        return Assignment(n_codes=discretizer.n_codes, codes=discretizer.transform(source))
+    probs = discretizer.probabilities(source)
+    return Assignment(n_codes=discretizer.n_codes, codes=probs.argmax(-1), probs=probs, soft=discretizer.soft)
 
 
 def class_probabilities(scores: Tensor) -> Tensor:

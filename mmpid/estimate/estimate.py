@@ -1,28 +1,14 @@
 """The door: `estimate_pid` turns two sources and a target into corrected atoms with their uncertainty."""
 
-import copy
-
-from torch import Tensor
-
 from mmpid import _validate
-from mmpid.errors import ConfigError, InputError, MMPIDWarning, SmallSampleWarning
 from mmpid.estimate.correction import CORRECTIONS
-from mmpid.estimate.crossfit import fit_assign
-from mmpid.estimate.discretize import (
-    CodesDiscretizer,
-    Discretizer,
-    PredictionDiscretizer,
-    QuantileDiscretizer,
-    assign,
-)
 from mmpid.estimate.histogram import Assignment, PairedSample
 from mmpid.estimate.inference import Replicates, estimate_sample
-from mmpid.estimate.inputs import Inputs, check_duplicates, check_inputs, check_source
-from mmpid.estimate.kmeans import KMeansDiscretizer, auto_clusters
+from mmpid.estimate.inputs import Inputs, check_inputs
 from mmpid.estimate.notes import Notes
+from mmpid.estimate.observe import assign_sources, make_discretizers, observable_name, resolve_clusters
 from mmpid.estimate.results import PIDEstimate
 
-DISCRETIZERS = ("kmeans", "prediction", "soft", "codes", "quantile")
 # Certified solver error allowed in a bootstrap or null replicate, in bits: far below the noise of any sample.
 REPLICATE_TOL = 1e-4
 
@@ -55,7 +41,8 @@ def estimate_pid(
     * ``"permutation"``: I - I0, which reads low where I is large and cells are few;
     * ``"ami"``: H(Y) (I - I0) / (H(Y) - I0), chance-adjusted, which reads high on synergy;
     * ``"mean"``: half of each;
-    * ``"auto"``: permutation from 8 samples a cell of the full table, the mean from 2, chance-adjusted below;
+    * ``"auto"``: permutation from 8 samples a cell, the mean from 2, chance-adjusted below, judged for R, U1, U2 by
+      the larger pairwise table (n k cells) and for S by the full one (n1 n2 k cells);
     * ``"none"``: nothing is changed.
 
     Atoms are recombined from the terms, so R + U1 = I(Y;X1), R + U2 = I(Y;X2) and R + U1 + U2 + S = I(Y;X1,X2) hold
@@ -140,7 +127,7 @@ def estimate_pid(
     (1.0, True)
     """
     notes = Notes()
-    _check_settings(correction, n_boot, n_null, replicate_tol, n_clusters, n_components)
+    check_settings(correction, n_boot, n_null, replicate_tol, n_clusters, n_components)
     inputs = check_inputs({"source1": source1, "source2": source2}, target, n_classes, groups, discretizer, notes)
     n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)
     pair = make_discretizers(discretizer, inputs, n_clusters, n_components, seed)
@@ -176,138 +163,8 @@ def estimate_assigned(
     )
 
 
-def resolve_clusters(n_clusters, inputs: Inputs, discretizer, notes: Notes) -> int:
-    """Number of clusters, by the rule for "auto"; said in the notes where a name chose it."""
-    n_samples, n_classes = len(inputs.target), inputs.n_classes
-    if n_clusters != "auto":
-        if n_clusters > n_samples:
-            raise InputError(
-                f"`n_clusters` must be at most the number of samples, {n_samples}; it was {n_clusters}. "
-                'Try n_clusters="auto".'
-            )
-        return n_clusters
-    chosen = auto_clusters(n_samples, n_classes)
-    if discretizer in ("kmeans", "quantile"):
-        notes.add(
-            f"{chosen} clusters a source: the largest n <= 20 with n^2 x {n_classes} classes <= {n_samples:,}/2 "
-            "samples, at least 4."
-        )
-    return chosen
-
-
-def make_discretizers(
-    discretizer, inputs: Inputs, n_clusters: int, n_components: int, seed: int
-) -> tuple[Discretizer, ...]:
-    """One discretiser per source: made from names, copied from one object, or the given ones in place."""
-    choices = discretizer if isinstance(discretizer, (tuple, list)) else [discretizer] * len(inputs.sources)
-    if len(choices) != len(inputs.sources):
-        raise ConfigError(
-            f"`discretizer` must be one, or {len(inputs.sources)} of them, one per source; it held {len(choices)}."
-        )
-    in_place = isinstance(discretizer, (tuple, list))
-    return tuple(
-        named_discretizer(choice, source, inputs.n_classes, n_clusters, n_components, seed)
-        if isinstance(choice, str)
-        else _own_discretizer(choice, in_place)
-        for choice, source in zip(choices, inputs.sources, strict=True)
-    )
-
-
-def named_discretizer(
-    name: str, source: Tensor, n_classes: int, n_clusters: int, n_components: int, seed: int
-) -> Discretizer:
-    """Build the discretiser of a name; for predictions, look whether the source holds one score per class."""
-    _validate.choice(name, "discretizer", DISCRETIZERS)
-    if name == "kmeans":
-        return KMeansDiscretizer(n_clusters, n_components, seed=seed)
-    if name == "codes":
-        return CodesDiscretizer()
-    if name == "quantile":
-        return QuantileDiscretizer(n_clusters)
-    is_scores = source.ndim == 2 and source.shape[1] == n_classes
-    return PredictionDiscretizer("scores" if is_scores else "embeddings", soft=name == "soft")
-
-
-def _own_discretizer(choice, in_place: bool) -> Discretizer:
-    """The user's discretiser, checked against the protocol; a single one is copied for each source."""
-    if not isinstance(choice, Discretizer):
-        raise ConfigError(
-            f"`discretizer` must be one of {', '.join(map(repr, DISCRETIZERS))}, a Discretizer or a pair of them; "
-            f"it was {choice!r}, which lacks some of fit, transform, n_codes, saw_labels, state_dict, load_state_dict."
-        )
-    return choice if in_place else copy.deepcopy(choice)
-
-
-def assign_sources(
-    pair: tuple[Discretizer, ...], inputs: Inputs, reference, seed: int, notes: Notes
-) -> tuple[Assignment, ...]:
-    """Fit each discretiser, on the sample or on the reference, and assign the samples."""
-    if reference is not None:
-        assigned = _assign_from_reference(pair, inputs, reference, notes)
-    else:
-        assigned = tuple(
-            fit_assign(one, source, inputs.target, name=f"source{i}", seed=seed, groups=inputs.groups, notes=notes)
-            for i, (one, source) in enumerate(zip(pair, inputs.sources, strict=True), start=1)
-        )
-    for i, (one, assignment) in enumerate(zip(pair, assigned, strict=True), start=1):
-        _note_codes(f"source{i}", one, assignment, inputs, notes)
-    return assigned
-
-
-def _assign_from_reference(
-    pair: tuple[Discretizer, ...], inputs: Inputs, reference, notes: Notes
-) -> tuple[Assignment, ...]:
-    """Fit on the reference split and transform the sample."""
-    parts = tuple(reference)
-    if len(parts) not in (len(pair), len(pair) + 1):
-        raise InputError(
-            f"`reference` must be (source1, source2) or (source1, source2, target); it held {len(parts)} arrays."
-        )
-    device = inputs.target.device
-    sources = tuple(check_source(p, f"reference[{i}]").to(device) for i, p in enumerate(parts[: len(pair)]))
-    target = None
-    if len(parts) > len(pair):
-        target = _validate.labels(parts[-1], f"reference[{len(pair)}]", len(sources[0])).to(device)
-    check_duplicates(inputs, sources, notes)
-    return tuple(
-        assign(one.fit(source, target), own) for one, source, own in zip(pair, sources, inputs.sources, strict=True)
-    )
-
-
-def _note_codes(name: str, discretizer: Discretizer, assignment: Assignment, inputs: Inputs, notes: Notes) -> None:
-    """Say when a source has one code only, or fewer than asked for."""
-    asked = getattr(discretizer, "n_clusters", None)
-    used = assignment.n_codes if assignment.soft else len(assignment.codes.unique())
-    if used == 1:
-        notes.add(
-            f"{name} has the same code for every sample (constant embeddings, or a head that predicts one class): "
-            "its information is zero.",
-            MMPIDWarning,
-        )
-    elif isinstance(asked, int) and assignment.n_codes < asked:
-        notes.add(
-            f"{name} has only {assignment.n_codes} distinct points, so {assignment.n_codes} clusters instead of {asked}.",
-            SmallSampleWarning,
-        )
-    if isinstance(discretizer, PredictionDiscretizer):
-        kind = "class scores" if discretizer.inputs == "scores" else "embeddings, read out linearly"
-        notes.add(f"{name} is taken as {kind}.")
-
-
-def observable_name(pair: tuple[Discretizer, ...]) -> str:
-    """Name what is counted, for records: one name, or two joined by "+"."""
-    names = []
-    for one in pair:
-        if isinstance(one, PredictionDiscretizer):
-            names.append("soft" if one.soft else "prediction")
-        else:
-            known = {KMeansDiscretizer: "kmeans", CodesDiscretizer: "codes", QuantileDiscretizer: "quantile"}
-            names.append(known.get(type(one), "custom"))
-    return "+".join(dict.fromkeys(names))
-
-
-def _check_settings(correction, n_boot, n_null, replicate_tol, n_clusters, n_components) -> None:
-    """Settings that do not depend on the data."""
+def check_settings(correction, n_boot, n_null, replicate_tol, n_clusters, n_components) -> None:
+    """Check the settings that do not depend on the data."""
     _validate.choice(correction, "correction", CORRECTIONS)
     _validate.number(n_boot, "n_boot", low=0, integer=True)
     _validate.number(n_null, "n_null", low=0, integer=True)

@@ -9,20 +9,19 @@ from torch.nn.functional import one_hot
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
-    """Which code each sample has in one source: hard ``codes`` (N,), or ``probs`` (N, n_codes) per sample."""
+    """Which code each sample has in one source: ``codes`` (N,), and ``probs`` (N, n_codes) where there are any.
+
+    ``soft`` says whether samples are counted by their probabilities instead of by their codes.
+    """
 
     n_codes: int
-    codes: Tensor | None = None
+    codes: Tensor
     probs: Tensor | None = None
-
-    @property
-    def soft(self) -> bool:
-        """Whether samples are spread over codes."""
-        return self.probs is not None
+    soft: bool = False
 
     def as_probs(self) -> Tensor:
         """Give the assignment as float64 probabilities (N, n_codes); a hard code becomes a one-hot row."""
-        if self.probs is not None:
+        if self.soft:
             return self.probs.double()
         return one_hot(self.codes, self.n_codes).double()
 

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmpid.errors import SmallSampleWarning
-from mmpid.estimate.correction import Correction, choose_correction, make_correction
+from mmpid.estimate.correction import Correction, choose_corrections, explain, make_correction
 from mmpid.estimate.histogram import PairedSample
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import bootstrap_joints, null_joints, replicate_terms
@@ -44,34 +44,42 @@ class Terms:
 def estimate_sample(sample: PairedSample, correction: str, replicates: Replicates, notes: Notes) -> dict:
     """Everything of a `PIDEstimate` that follows from counting; a dictionary of its fields."""
     plugin = decompose(sample.joint())
-    cells = sample_cells(sample)
-    if correction == "auto":
-        correction, reason = choose_correction(len(sample) / cells["synergy"])
-        notes.add(f"correction {correction!r}: {reason}.")
     terms = all_terms(sample, plugin, correction, replicates)
-    chosen = make_correction(correction, terms.null, terms.entropy)
-    atoms = terms_to_atoms(chosen.apply(terms.plugin))
+    names = correction_names(sample, correction, notes)
+    chosen = make_correction(names, terms.null, terms.entropy)
+    cells = dict(zip(ATOMS, atom_cells(sample), strict=True))
     needed = {atom: 2 * n for atom, n in cells.items()}
     return {
-        "pid": with_atoms(plugin, atoms),
+        "pid": with_atoms(plugin, terms_to_atoms(chosen.apply(terms.plugin))),
         "plugin": plugin,
-        "interval": bootstrap_interval(terms, chosen),
+        "interval": bootstrap_interval(terms, chosen, corrected=correction != "none"),
         "null": null_band(terms, chosen) if replicates.n_null else {},
         "bracket": correction_bracket(terms),
         "identified": identify(len(sample), needed, notes),
         "needed": needed,
-        "correction": correction,
+        "correction": names[1],
+        "pairwise_correction": names[0],
         "n_boot": replicates.n_boot,
         "n_null": len(terms.null),
         "replicate_gap": terms.gap,
     }
 
 
-def sample_cells(sample: PairedSample) -> dict[str, int]:
+def atom_cells(sample: PairedSample) -> tuple[int, int, int, int]:
     """Cells of the largest table on which each atom depends: pairwise for R, U1 and U2, the full one for S."""
     n1, n2, k = sample.shape
-    pairwise = max(n1, n2) * k
-    return {"redundancy": pairwise, "unique1": pairwise, "unique2": pairwise, "synergy": n1 * n2 * k}
+    return (max(n1, n2) * k,) * 3 + (n1 * n2 * k,)
+
+
+def correction_names(sample: PairedSample, correction: str, notes: Notes) -> tuple[str, str]:
+    """Corrections of R, U1, U2 and of S; "auto" picks each by the density of the table it depends on."""
+    if correction != "auto":
+        return correction, correction
+    pairwise, *_, full = atom_cells(sample)
+    names = choose_corrections(len(sample), pairwise, full)
+    for what, name, cells in (("R, U1 and U2", names[0], pairwise), ("S", names[1], full)):
+        notes.add(f"correction of {what}: {name}; {explain(name, len(sample) / cells)}.")
+    return names
 
 
 def all_terms(sample: PairedSample, plugin: PIDResult, correction: str, replicates: Replicates) -> Terms:
@@ -100,22 +108,37 @@ def label_entropy(sample: PairedSample) -> Tensor:
     return -torch.special.xlogy(share, share).sum() / torch.log(torch.tensor(2.0, dtype=torch.float64))
 
 
-def bootstrap_interval(terms: Terms, correction: Correction) -> dict[str, tuple[float, float]]:
-    """Corrected atom plus the 2.5 % and 97.5 % quantiles of the centered bootstrap deviations.
+def bootstrap_interval(terms: Terms, chosen: Correction, corrected: bool) -> dict[str, tuple[float, float]]:
+    """Span of bootstrap intervals around several bias-corrected centers.
 
-    A replicate counts a resample of a sample and so carries the counting bias twice; centering at the mean of the
-    replicates takes that out, and the spread is scaled as the correction scales the terms.
+    A replicate counts a resample of a sample and so carries the counting bias twice; deviations are therefore taken
+    from the mean of the replicates, and scaled as the correction scales the terms. The bias itself is known only
+    roughly, so the span runs over the chosen and the permutation correction and, for R, U1 and U2, the bootstrap's
+    own bias estimate (right at the boundary 0, where shuffled labels over-correct), for S the chance-adjusted one.
     """
     if not len(terms.boot):
         return {}
-    center = terms_to_atoms(correction.apply(terms.plugin))
+    own = _centered_bands(chosen.apply(terms.plugin), chosen, terms)
+    if not corrected:
+        return _named(*own)
+    by_permutation, by_chance = (make_correction(n, terms.null, terms.entropy) for n in ("permutation", "ami"))
+    permuted = _centered_bands(by_permutation.apply(terms.plugin), by_permutation, terms)
+    adjusted = _centered_bands(by_chance.apply(terms.plugin), by_chance, terms)
+    bootstrapped = _centered_bands(2 * terms.plugin - terms.boot.mean(0), by_permutation, terms)
+    third = torch.cat([bootstrapped[:, :3], adjusted[:, 3:]], dim=1)
+    bands = torch.stack([own, permuted, third])
+    return _named(bands[:, 0].amin(0), bands[:, 1].amax(0))
+
+
+def _centered_bands(center: Tensor, correction: Correction, terms: Terms) -> Tensor:
+    """Bootstrap band (2, 4) of the atoms around the atoms of the terms `center` (4,)."""
     deviations = terms_to_atoms(correction.apply_spread(terms.boot - terms.boot.mean(0)))
-    return _bands(center + deviations)
+    return terms_to_atoms(center) + _quantiles(deviations)
 
 
 def null_band(terms: Terms, correction: Correction) -> dict[str, tuple[float, float]]:
     """Quantiles of the atoms under shuffled labels, corrected as the sample was."""
-    return _bands(terms_to_atoms(correction.apply(terms.null)))
+    return _named(*_quantiles(terms_to_atoms(correction.apply(terms.null))))
 
 
 def correction_bracket(terms: Terms) -> dict[str, tuple[float, float]]:
@@ -123,7 +146,7 @@ def correction_bracket(terms: Terms) -> dict[str, tuple[float, float]]:
     names = ("permutation", "ami") if len(terms.null) else ("none", "none")
     both = [terms_to_atoms(make_correction(n, terms.null, terms.entropy).apply(terms.plugin)) for n in names]
     low, high = torch.minimum(*both), torch.maximum(*both)
-    return {atom: (float(low[i]), float(high[i])) for i, atom in enumerate(ATOMS)}
+    return _named(low, high)
 
 
 def identify(n_samples: int, needed: dict[str, int], notes: Notes) -> dict[str, bool]:
@@ -146,7 +169,11 @@ def with_atoms(plugin: PIDResult, atoms: Tensor) -> PIDResult:
     return replace(plugin, **{atom: atoms[..., i] for i, atom in enumerate(ATOMS)})
 
 
-def _bands(atoms: Tensor) -> dict[str, tuple[float, float]]:
-    """95 % band of each column."""
-    low, high = torch.quantile(atoms, torch.tensor(LEVEL, dtype=atoms.dtype), dim=0)
+def _quantiles(atoms: Tensor) -> Tensor:
+    """2.5 % and 97.5 % quantiles (2, 4) of each column."""
+    return torch.quantile(atoms, torch.tensor(LEVEL, dtype=atoms.dtype), dim=0)
+
+
+def _named(low: Tensor, high: Tensor) -> dict[str, tuple[float, float]]:
+    """Bounds (4,) and (4,) by name of the atom."""
     return {atom: (float(low[i]), float(high[i])) for i, atom in enumerate(ATOMS)}

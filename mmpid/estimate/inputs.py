@@ -54,14 +54,14 @@ def check_inputs(
 
 
 def _classes_of_scores(sources: list[Tensor], target: Tensor) -> int | None:
-    """Number of classes if every source has one column per class 0..max(target); a class may then be absent."""
+    """Count classes if every source has one column per class 0..max(target); a class may then be absent."""
     largest = int(target.max()) + 1
     fits = all(s.ndim == 2 and s.shape[1] == largest for s in sources)
     return largest if fits and int(target.min()) >= 0 else None
 
 
 def check_source(value, name: str) -> Tensor:
-    """A source as a finite tensor with one or two axes."""
+    """Check a source: a finite tensor with one or two axes."""
     tensor = _validate.as_tensor(value, name)
     if tensor.ndim not in (1, 2) or 0 in tensor.shape:
         raise ShapeError(
@@ -106,7 +106,7 @@ def _declared_labels(target: Tensor, present: Tensor, n_classes: int, notes: Not
 
 
 def _contiguous_groups(groups, n_samples: int) -> Tensor:
-    """Groups as 0..G-1 on the CPU, where resampling is drawn."""
+    """Renumber groups 0..G-1 on the CPU, where resampling is drawn."""
     groups = _validate.labels(groups, "groups", n_samples).cpu()
     unique, index = torch.unique(groups, return_inverse=True)
     if len(unique) < 2:

@@ -97,7 +97,7 @@ class KMeansDiscretizer:
         rows = _rows(source)
         if rows.shape[1] != len(self.mean):
             raise InputError(
-                f"`source` must have {len(self.mean)} columns, as when this codebook was fitted; it had {rows.shape[1]}."
+                f"`source` must have {len(self.mean)} columns, as at the fit of this codebook; it had {rows.shape[1]}."
             )
         device = rows.device
         points = (rows - self.mean.to(device)) @ self.components.to(device)

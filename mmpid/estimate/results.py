@@ -38,8 +38,8 @@ class PIDEstimate:
         Classes of the target.
     observable : str
         What was counted: "kmeans", "prediction", "soft", "codes", "quantile" or "custom".
-    correction : str
-        "permutation", "ami", "mean" or "none": what was applied.
+    correction, pairwise_correction : str
+        "permutation", "ami", "mean" or "none": what was applied to S, and to R, U1 and U2.
     n_boot, n_null : int
         Replicates behind ``interval`` and behind the correction and ``null``.
     replicate_gap : float
@@ -62,6 +62,7 @@ class PIDEstimate:
     n_classes: int
     observable: str
     correction: str
+    pairwise_correction: str
     n_boot: int
     n_null: int
     replicate_gap: float

@@ -1,0 +1,157 @@
+"""From checked sources to assignments: which discretisers, fitted on what, and what to say about them."""
+
+import copy
+
+from torch import Tensor
+
+from mmpid import _validate
+from mmpid.errors import ConfigError, InputError, MMPIDWarning, SmallSampleWarning
+from mmpid.estimate.crossfit import fit_assign
+from mmpid.estimate.discretize import (
+    CodesDiscretizer,
+    Discretizer,
+    PredictionDiscretizer,
+    QuantileDiscretizer,
+    assign,
+)
+from mmpid.estimate.histogram import Assignment
+from mmpid.estimate.inputs import Inputs, check_duplicates, check_source
+from mmpid.estimate.kmeans import KMeansDiscretizer, auto_clusters
+from mmpid.estimate.notes import Notes
+
+DISCRETIZERS = ("kmeans", "prediction", "soft", "codes", "quantile")
+
+
+def resolve_clusters(n_clusters, inputs: Inputs, discretizer, notes: Notes) -> int:
+    """Resolve the rule for "auto" clusters; said in the notes where a name chose it."""
+    n_samples, n_classes = len(inputs.target), inputs.n_classes
+    if n_clusters != "auto":
+        if n_clusters > n_samples:
+            raise InputError(
+                f"`n_clusters` must be at most the number of samples, {n_samples}; it was {n_clusters}. "
+                'Try n_clusters="auto".'
+            )
+        return n_clusters
+    chosen = auto_clusters(n_samples, n_classes)
+    if discretizer in ("kmeans", "quantile"):
+        notes.add(
+            f"{chosen} clusters a source: the largest n <= 20 with n^2 x {n_classes} classes <= {n_samples:,}/2 "
+            "samples, at least 4."
+        )
+    return chosen
+
+
+def make_discretizers(
+    discretizer, inputs: Inputs, n_clusters: int, n_components: int, seed: int
+) -> tuple[Discretizer, ...]:
+    """One discretiser per source: made from names, copied from one object, or the given ones in place."""
+    choices = discretizer if isinstance(discretizer, (tuple, list)) else [discretizer] * len(inputs.sources)
+    if len(choices) != len(inputs.sources):
+        raise ConfigError(
+            f"`discretizer` must be one, or {len(inputs.sources)} of them, one per source; it held {len(choices)}."
+        )
+    in_place = isinstance(discretizer, (tuple, list))
+    return tuple(
+        named_discretizer(choice, source, inputs.n_classes, n_clusters, n_components, seed)
+        if isinstance(choice, str)
+        else _own_discretizer(choice, in_place)
+        for choice, source in zip(choices, inputs.sources, strict=True)
+    )
+
+
+def named_discretizer(
+    name: str, source: Tensor, n_classes: int, n_clusters: int, n_components: int, seed: int
+) -> Discretizer:
+    """Build the discretiser of a name; for predictions, look whether the source holds one score per class."""
+    _validate.choice(name, "discretizer", DISCRETIZERS)
+    if name == "kmeans":
+        return KMeansDiscretizer(n_clusters, n_components, seed=seed)
+    if name == "codes":
+        return CodesDiscretizer()
+    if name == "quantile":
+        return QuantileDiscretizer(n_clusters)
+    is_scores = source.ndim == 2 and source.shape[1] == n_classes
+    return PredictionDiscretizer("scores" if is_scores else "embeddings", soft=name == "soft")
+
+
+def _own_discretizer(choice, in_place: bool) -> Discretizer:
+    """Check the user's discretiser against the protocol; a single one is copied for each source."""
+    if not isinstance(choice, Discretizer):
+        raise ConfigError(
+            f"`discretizer` must be one of {', '.join(map(repr, DISCRETIZERS))}, a Discretizer or a pair of them; "
+            f"it was {choice!r}, which lacks some of fit, transform, n_codes, saw_labels, state_dict, load_state_dict."
+        )
+    return choice if in_place else copy.deepcopy(choice)
+
+
+def assign_sources(
+    made: tuple[Discretizer, ...],
+    inputs: Inputs,
+    reference,
+    seed: int,
+    notes: Notes,
+    names: tuple[str, ...] = ("source1", "source2"),
+) -> tuple[Assignment, ...]:
+    """Fit each discretiser, on the sample or on the reference, and assign the samples."""
+    if reference is not None:
+        assigned = _assign_from_reference(made, inputs, reference, notes)
+    else:
+        assigned = tuple(
+            fit_assign(one, source, inputs.target, name=name, seed=seed, groups=inputs.groups, notes=notes)
+            for name, one, source in zip(names, made, inputs.sources, strict=True)
+        )
+    for name, one, assignment in zip(names, made, assigned, strict=True):
+        _note_codes(name, one, assignment, notes)
+    return assigned
+
+
+def _assign_from_reference(
+    pair: tuple[Discretizer, ...], inputs: Inputs, reference, notes: Notes
+) -> tuple[Assignment, ...]:
+    """Fit on the reference split and transform the sample."""
+    parts = tuple(reference)
+    if len(parts) not in (len(pair), len(pair) + 1):
+        raise InputError(
+            f"`reference` must be (source1, source2) or (source1, source2, target); it held {len(parts)} arrays."
+        )
+    device = inputs.target.device
+    sources = tuple(check_source(p, f"reference[{i}]").to(device) for i, p in enumerate(parts[: len(pair)]))
+    target = None
+    if len(parts) > len(pair):
+        target = _validate.labels(parts[-1], f"reference[{len(pair)}]", len(sources[0])).to(device)
+    check_duplicates(inputs, sources, notes)
+    return tuple(
+        assign(one.fit(source, target), own) for one, source, own in zip(pair, sources, inputs.sources, strict=True)
+    )
+
+
+def _note_codes(name: str, discretizer: Discretizer, assignment: Assignment, notes: Notes) -> None:
+    """Say when a source has one code only, or fewer than asked for."""
+    asked = getattr(discretizer, "n_clusters", None)
+    used = assignment.n_codes if assignment.soft else len(assignment.codes.unique())
+    if used == 1:
+        notes.add(
+            f"{name} has the same code for every sample (constant embeddings, or a head that predicts one class): "
+            "its information is zero.",
+            MMPIDWarning,
+        )
+    elif isinstance(asked, int) and assignment.n_codes < asked:
+        notes.add(
+            f"{name} has {assignment.n_codes} distinct points only, so as many clusters instead of {asked}.",
+            SmallSampleWarning,
+        )
+    if isinstance(discretizer, PredictionDiscretizer):
+        kind = "class scores" if discretizer.inputs == "scores" else "embeddings, read out linearly"
+        notes.add(f"{name} is taken as {kind}.")
+
+
+def observable_name(pair: tuple[Discretizer, ...]) -> str:
+    """Name what is counted, for records: one name, or two joined by "+"."""
+    names = []
+    for one in pair:
+        if isinstance(one, PredictionDiscretizer):
+            names.append("soft" if one.soft else "prediction")
+        else:
+            known = {KMeansDiscretizer: "kmeans", CodesDiscretizer: "codes", QuantileDiscretizer: "quantile"}
+            names.append(known.get(type(one), "custom"))
+    return "+".join(dict.fromkeys(names))

@@ -1,0 +1,67 @@
+"""Known joints and simulation loops behind the study of what a PID estimate is worth.
+
+Everything in bits; the truth of a joint is its exact decomposition.
+"""
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmpid.estimate.terms import ATOMS, stack_atoms
+from mmpid.pid import decompose
+
+
+def known_joints(n: int = 20, k: int = 6) -> dict[str, Tensor]:
+    """Joints (n, n, k) that span what probes meet, from no synergy to 0.8 bit of it.
+
+    All mix two ways to make a class: *shared evidence*, where each source tells of the class on its own, and
+    *pairing*, where the class is the sum of two codes modulo k and no source tells anything alone.
+    """
+    return {
+        "independent given class": _evidence(n, k, 0.9, 0.7, seed=1),
+        "weak, some synergy": _mix(_evidence(n, k, 1.0, 0.8, seed=2), _pairing(n, k, seed=2), 0.12),
+        "one source copies": _copy(n, k, seed=3),
+        "strong and redundant": _mix(_evidence(n, k, 1.8, 1.6, seed=4), _pairing(n, k, seed=4), 0.1),
+        "high synergy": _mix(_evidence(n, k, 1.6, 0.6, seed=5), _pairing(n, k, seed=5), 0.45),
+    }
+
+
+def truth(joint: Tensor) -> dict[str, float]:
+    """Exact atoms of a joint, in bits."""
+    atoms = stack_atoms(decompose(joint))
+    return {name: float(value) for name, value in zip(ATOMS, atoms, strict=True)}
+
+
+def draw(joint: Tensor, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Draw codes of both sources and classes, each int64 (n_samples,)."""
+    cells = rng.choice(joint.numel(), size=n_samples, p=joint.numpy().ravel())
+    return np.unravel_index(cells, tuple(joint.shape))
+
+
+def _evidence(n: int, k: int, strength1: float, strength2: float, seed: int) -> Tensor:
+    """p(y) p(x1|y) p(x2|y) with log-normal conditionals: sources independent given a slightly unbalanced class."""
+    rng = np.random.default_rng(seed)
+    prior = rng.dirichlet(np.full(k, 20.0))
+    one, two = (np.exp(s * rng.normal(size=(k, n))) for s in (strength1, strength2))
+    one, two = one / one.sum(1, keepdims=True), two / two.sum(1, keepdims=True)
+    return torch.as_tensor(np.einsum("y,yi,yj->ijy", prior, one, two))
+
+
+def _pairing(n: int, k: int, seed: int) -> Tensor:
+    """Y = (code 1 + code 2) mod k of shuffled uniform codes; for n a multiple of k all of it is synergy."""
+    rng = np.random.default_rng(seed)
+    one, two = rng.permutation(n), rng.permutation(n)
+    classes = (one[:, None] + two[None, :]) % k
+    return torch.as_tensor(np.eye(k)[classes] / n**2)
+
+
+def _copy(n: int, k: int, seed: int) -> Tensor:
+    """Source 2 is a noisy copy of source 1: it has nothing of its own, so U2 and S lie on the boundary 0."""
+    evidence = _evidence(n, k, 1.2, 0.0, seed).sum(1)
+    channel = 0.6 * np.eye(n) + 0.4 / n
+    return torch.as_tensor(np.einsum("iy,ij->ijy", evidence.numpy(), channel))
+
+
+def _mix(first: Tensor, second: Tensor, weight: float) -> Tensor:
+    """Convex combination, ``weight`` on the second."""
+    return (1 - weight) * first + weight * second
