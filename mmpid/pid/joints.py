@@ -1,0 +1,172 @@
+"""Canonical joints p(x1, x2, y) with known atoms, target last, float64: the gates of the PID literature."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor
+
+
+def from_outcomes(outcomes: Iterable[tuple[int, int, int]]) -> Tensor:
+    """Joint in which the listed (x1, x2, y) outcomes are equally likely, repeats counting.
+
+    Parameters
+    ----------
+    outcomes : iterable of (int, int, int)
+        Outcomes, states counted from 0.
+
+    Returns
+    -------
+    Tensor, shape (n1, n2, k)
+        Probabilities in float64, with as many states as the largest outcome needs.
+
+    Examples
+    --------
+    >>> from mmpid.pid import joints
+    >>> joints.from_outcomes([(0, 0, 0), (1, 1, 1)]).shape
+    torch.Size([2, 2, 2])
+    """
+    index = torch.tensor(list(outcomes), dtype=torch.int64).T
+    joint = torch.zeros(tuple((index.amax(1) + 1).tolist()), dtype=torch.float64)
+    joint.index_put_(tuple(index), torch.ones(index.shape[1], dtype=torch.float64), accumulate=True)
+    return joint / index.shape[1]
+
+
+def gate(target: Callable[[int, int], int], n1: int = 2, n2: int = 2) -> Tensor:
+    """Joint of two independent uniform sources and a target that is a function of both.
+
+    Parameters
+    ----------
+    target : callable
+        Maps (x1, x2) to a class index.
+    n1, n2 : int
+        Number of states of the sources.
+
+    Returns
+    -------
+    Tensor, shape (n1, n2, k)
+        Probabilities in float64.
+
+    Examples
+    --------
+    >>> from mmpid.pid import joints
+    >>> joints.gate(lambda a, b: a ^ b).sum().item()
+    1.0
+    """
+    return from_outcomes((a, b, target(a, b)) for a in range(n1) for b in range(n2))
+
+
+def xor() -> Tensor:
+    """Y = X1 xor X2: synergy 1 bit."""
+    return gate(lambda a, b: a ^ b)
+
+
+def and_() -> Tensor:
+    """Y = X1 and X2: redundancy 0.3113 bit, synergy 0.5 bit."""
+    return gate(lambda a, b: a & b)
+
+
+def or_() -> Tensor:
+    """Y = X1 or X2: the atoms of `and_`."""
+    return gate(lambda a, b: a | b)
+
+
+def rdn() -> Tensor:
+    """Y = X1 = X2: redundancy 1 bit."""
+    return from_outcomes((a, a, a) for a in range(2))
+
+
+def unq() -> Tensor:
+    """Y = (X1, X2) for independent bits: 1 bit unique to each source."""
+    return copy(2)
+
+
+def copy(n: int = 2) -> Tensor:
+    """Y = (X1, X2) for independent uniform sources of `n` states: log2(n) bits unique to each."""
+    return gate(lambda a, b: n * a + b, n, n)
+
+
+def unq1() -> Tensor:
+    """Y = X1, X2 an independent bit: 1 bit unique to the first source."""
+    return gate(lambda a, b: a)
+
+
+def sum_() -> Tensor:
+    """Y = X1 + X2: redundancy 0.5 bit, synergy 1 bit."""
+    return gate(lambda a, b: a + b)
+
+
+def xor_and() -> Tensor:
+    """Y = (X1 xor X2, X1 and X2): the classes of `sum_` under other names, so the same atoms."""
+    return gate(lambda a, b: 2 * (a & b) + (a ^ b))
+
+
+def rdn_xor() -> Tensor:
+    """A shared bit beside an exclusive or: redundancy 1 bit, synergy 1 bit."""
+    bits = [(a, b, c) for a in range(2) for b in range(2) for c in range(2)]
+    return from_outcomes((2 * c + a, 2 * c + b, 2 * c + (a ^ b)) for a, b, c in bits)
+
+
+def rdn_unq_xor() -> Tensor:
+    """A shared bit, a private bit each, and an exclusive or: 1 bit in each of the four atoms."""
+    bits = [(a, b, r, u, v) for a in (0, 1) for b in (0, 1) for r in (0, 1) for u in (0, 1) for v in (0, 1)]
+    return from_outcomes(
+        (4 * r + 2 * u + a, 4 * r + 2 * v + b, 8 * r + 4 * u + 2 * v + (a ^ b)) for a, b, r, u, v in bits
+    )
+
+
+def constant() -> Tensor:
+    """A target with a single class: nothing to know."""
+    return gate(lambda a, b: 0)
+
+
+def random(n1: int = 3, n2: int = 3, k: int = 3, *, concentration: float = 1.0, seed: int = 0) -> Tensor:
+    """Joint drawn from a symmetric Dirichlet distribution over all n1 * n2 * k cells.
+
+    Parameters
+    ----------
+    n1, n2, k : int
+        States of the two sources and of the target.
+    concentration : float
+        Dirichlet parameter; small values give joints that live on a few cells.
+    seed : int
+        The same seed gives the same joint; the global generator is untouched.
+
+    Returns
+    -------
+    Tensor, shape (n1, n2, k)
+        Probabilities in float64.
+
+    Examples
+    --------
+    >>> from mmpid.pid import joints
+    >>> joints.random(4, 3, 2, seed=1).shape
+    torch.Size([4, 3, 2])
+    """
+    generator = torch.Generator().manual_seed(seed)
+    shape = torch.full((n1, n2, k), float(concentration), dtype=torch.float64)
+    draws = torch._standard_gamma(shape, generator=generator).clamp_min(1e-300)
+    return draws / draws.sum()
+
+
+def noisy(joint: Tensor, noise: float) -> Tensor:
+    """Mix a joint with the uniform one: (1 - noise) * joint + noise * uniform.
+
+    Parameters
+    ----------
+    joint : Tensor, shape (..., n1, n2, k)
+        Probabilities.
+    noise : float
+        From 0 to 1.
+
+    Returns
+    -------
+    Tensor, shape (..., n1, n2, k)
+        Probabilities; every cell is positive when `noise` is.
+
+    Examples
+    --------
+    >>> from mmpid.pid import joints
+    >>> round(joints.noisy(joints.xor(), 0.2).max().item(), 6)
+    0.225
+    """
+    return (1.0 - noise) * joint + noise / joint[..., :, :, :].flatten(-3).shape[-1]
