@@ -5,9 +5,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
+from mmpid.estimate.alternating import solve_terms
 from mmpid.estimate.histogram import PairedSample
-from mmpid.estimate.terms import atoms_to_terms, stack_atoms
-from mmpid.pid import decompose
 
 # Replicates held in memory at once: weights (replicates x samples) and joints (replicates x cells).
 MAX_ELEMENTS = 20_000_000
@@ -89,10 +88,10 @@ def replicate_terms(joints: Iterable[Tensor], tol: float) -> tuple[Tensor, float
 
 
 def _solve_batch(joints: list[Tensor], tol: float, terms: list[Tensor], gaps: list[float]) -> None:
-    """Decompose the joints together and append their terms and largest gap."""
-    result = decompose(torch.cat(joints), tol=tol)
-    terms.append(atoms_to_terms(stack_atoms(result)).cpu())
-    gaps.append(float(result.gap.max()))
+    """Solve the joints together and append their terms and largest certified error."""
+    found, error = solve_terms(torch.cat(joints), tol)
+    terms.append(found.cpu())
+    gaps.append(float(error.max()))
 
 
 def _n_cells(sample: PairedSample) -> int:

@@ -65,3 +65,66 @@ def _copy(n: int, k: int, seed: int) -> Tensor:
 def _mix(first: Tensor, second: Tensor, weight: float) -> Tensor:
     """Convex combination, ``weight`` on the second."""
     return (1 - weight) * first + weight * second
+
+
+def simulate(joints: dict[str, Tensor], sizes: list[int], n_draws: int, *, seed: int = 0, **options) -> list[dict]:
+    """Draw samples of each joint and size and estimate each; one row per draw and atom.
+
+    Rows hold joint, n_samples, draw, atom, truth, estimate, plugin, low, high (NaN without bootstrap), identified.
+    ``options`` go to `estimate_pid`.
+    """
+    rows = []
+    for name, joint in joints.items():
+        true = truth(joint)
+        for n_samples in sizes:
+            rng = np.random.default_rng([seed, n_samples])
+            for index in range(n_draws):
+                sample = draw(joint, n_samples, rng)
+                estimate = estimate_pid(*sample, discretizer="codes", seed=seed + index, warn=False, **options)
+                rows += [_row(name, index, atom, true[atom], estimate) for atom in ATOMS]
+    return rows
+
+
+def _row(name: str, index: int, atom: str, true: float, estimate) -> dict:
+    """One atom of one draw."""
+    low, high = estimate.interval.get(atom, (float("nan"), float("nan")))
+    return {
+        "joint": name,
+        "n_samples": estimate.n_samples,
+        "draw": index,
+        "atom": atom,
+        "truth": true,
+        "estimate": float(getattr(estimate.pid, atom)),
+        "plugin": float(getattr(estimate.plugin, atom)),
+        "low": low,
+        "high": high,
+        "identified": estimate.identified[atom],
+    }
+
+
+def summarize(rows: list[dict]) -> list[dict]:
+    """Bias, root-mean-square error, coverage and width by joint, sample size and atom, over the draws."""
+    groups: dict[tuple, list[dict]] = {}
+    for row in rows:
+        groups.setdefault((row["joint"], row["n_samples"], row["atom"]), []).append(row)
+    return [_summary(key, members) for key, members in groups.items()]
+
+
+def _summary(key: tuple[str, int, str], members: list[dict]) -> dict:
+    """Figures of one joint, size and atom."""
+    true, estimate, plugin, low, high = (
+        np.array([row[column] for row in members]) for column in ("truth", "estimate", "plugin", "low", "high")
+    )
+    error, plugin_error = estimate - true, plugin - true
+    return {
+        **dict(zip(("joint", "n_samples", "atom"), key, strict=True)),
+        "truth": true[0],
+        "bias": error.mean(),
+        "rmse": np.sqrt((error**2).mean()),
+        "plugin_bias": plugin_error.mean(),
+        "plugin_rmse": np.sqrt((plugin_error**2).mean()),
+        "coverage": ((low <= true) & (true <= high)).mean() if not np.isnan(low).any() else float("nan"),
+        "width": (high - low).mean(),
+        "identified": np.mean([row["identified"] for row in members]),
+        "n_draws": len(members),
+    }

@@ -1,0 +1,89 @@
+"""A quick certified enclosure of I_q* for many replicates at once, to the accuracy that noise deserves.
+
+The optimum has the form q_ijy = R_ij u_iy v_jy. Alternate: given R, scale to the pairwise marginals (one Sinkhorn
+sweep in u and v); given u and v, move R_ij towards R_ij sum_y u_iy v_jy, over-relaxed. This is the alternating
+divergence minimization of Banerjee, Rauh and Montufar (2018, "Computing the unique information", algorithm 1) with
+one inner sweep and an exponent above 1. It converges only linearly, so it is no solver for 1e-6 bit, but an
+iteration costs three small matrix products, and the bounds of `mmpid.pid` enclose the optimum from any iterate.
+"""
+
+import torch
+from torch import Tensor
+
+from mmpid.pid import decompose
+from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
+from mmpid.pid.information import LN2, entropy, mutual_information
+
+# Exponent of the update of R; the iteration is stable up to about 2.
+RELAXATION = 1.9
+CHECK_EVERY = 40
+MAX_SWEEPS = 400
+TINY = 1e-290
+
+
+def solve_terms(joint: Tensor, tol: float) -> tuple[Tensor, Tensor]:
+    """Terms I1, I2, Iq, I12 in bits, (b, 4), of joints (b, n1, n2, k), and the certified error of Iq, (b,)."""
+    terms = torch.stack(
+        [
+            mutual_information(joint.sum(2)),
+            mutual_information(joint.sum(1)),
+            entropy(joint.sum((1, 2))),
+            mutual_information(joint.flatten(1, 2)),
+        ],
+        dim=-1,
+    )
+    value, error = enclose(joint.sum(2).transpose(1, 2), joint.sum(1).transpose(1, 2), tol * LN2)
+    missed = (error > tol * LN2).nonzero()[:, 0]
+    terms[:, 2] += value / LN2
+    error = error / LN2
+    if len(missed):
+        exact = decompose(joint[missed], tol=tol)
+        terms[missed, 2] = exact.redundancy + exact.unique1 + exact.unique2
+        error[missed] = exact.gap
+    return terms, error
+
+
+def enclose(p1: Tensor, p2: Tensor, tol: float) -> tuple[Tensor, Tensor]:
+    """Middle of certified bounds on min f and half their distance, in nats, (b,); see `mmpid.pid`.
+
+    ``p1`` (b, k, n1) and ``p2`` (b, k, n2) are the pairwise marginals, class first. Problems whose half distance
+    is within ``tol`` drop out; those that miss it in `MAX_SWEEPS` sweeps return what they have.
+    """
+    value, error = torch.empty(len(p1), dtype=p1.dtype, device=p1.device), torch.full_like(p1[:, 0, 0], torch.inf)
+    active = torch.arange(len(p1), device=p1.device)
+    cells = p1.sum(1)[:, :, None] * p2.sum(1)[:, None, :]
+    right = torch.ones_like(p2)
+    for _ in range(MAX_SWEEPS // CHECK_EVERY):
+        cells, left, right = _sweep(cells, right, p1, p2)
+        upper, lower = _bounds(cells, left, right, p1, p2)
+        value[active], error[active] = (upper + lower) / 2, (upper - lower) / 2
+        open_ = ~(error[active] <= tol)
+        if not open_.any():
+            break
+        active, cells, right, p1, p2 = active[open_], cells[open_], right[open_], p1[open_], p2[open_]
+    return value, error
+
+
+def _sweep(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Run `CHECK_EVERY` alternations; R is left as the last scaling saw it, so that q keeps p2 exactly."""
+    for _ in range(CHECK_EVERY - 1):
+        left, right = _scale(cells, right, p1, p2)
+        density = torch.bmm(left.transpose(1, 2), right)
+        cells = cells * density.clamp_(1e-12, 1e12).pow_(RELAXATION)
+    return cells, *_scale(cells, right, p1, p2)
+
+
+def _scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
+    """One Sinkhorn sweep: scalings of rows to p1 and then of columns to p2, for every class."""
+    left = p1 / torch.bmm(right, cells.transpose(1, 2)).clamp_min_(TINY)
+    return left, p2 / torch.bmm(left, cells).clamp_min_(TINY)
+
+
+def _bounds(cells: Tensor, left: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
+    """Certified upper and lower bound on min f, in nats, from any iterate."""
+    row_first = p1.transpose(1, 2)
+    lam = torch.where(row_first > 0, left.transpose(1, 2).log(), -torch.inf)
+    mu = torch.where(p2 > 0, right.log(), -torch.inf)
+    lower, _ = lower_bound(lam, mu, row_first, p2)
+    q = cells[:, :, None, :] * left.transpose(1, 2)[..., None] * right[:, None]
+    return objective(round_to_marginals(q, row_first, p2)), lower
