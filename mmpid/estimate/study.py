@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmpid.estimate.estimate import estimate_pid
 from mmpid.estimate.terms import ATOMS, stack_atoms
 from mmpid.pid import decompose
 
