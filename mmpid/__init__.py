@@ -1,1 +1,78 @@
-"""See, teach and prevent modality competition in multimodal learning."""
+"""See, teach and prevent modality competition in multimodal learning.
+
+Numbers: :func:`decompose` splits the information of two sources about a target into redundant, unique and synergistic
+parts, exactly and with a certificate; :func:`estimate_pid` does it from samples, with bias correction and intervals.
+Training: :class:`Trainer` trains each modality alone, watches that decomposition, and starts joint training from the
+right moment. Pictures (`mmpid.plots`) and the notebook board (`mmpid.widgets`) are loaded when they are first used.
+"""
+
+import importlib
+
+from mmpid import datasets, ecs, errors, theory
+from mmpid.datasets import MultimodalData
+from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
+from mmpid.models import LateFusion
+from mmpid.pid import PIDResult, decompose, joints
+from mmpid.report import publish
+from mmpid.train import (
+    BalanceController,
+    FixedEpoch,
+    Manual,
+    PeakSynergy,
+    RedundancyPlateau,
+    RunRecord,
+    Trainer,
+    pause_all,
+    replay,
+    sessions,
+)
+from mmpid.train.compare import baselines, compare
+
+__version__ = "0.1.0"
+__all__ = [
+    "BalanceController",
+    "FixedEpoch",
+    "LateFusion",
+    "Manual",
+    "MultimodalData",
+    "PIDResult",
+    "PeakSynergy",
+    "RedundancyPlateau",
+    "RunRecord",
+    "Trainer",
+    "baselines",
+    "compare",
+    "datasets",
+    "decompose",
+    "ecs",
+    "errors",
+    "estimate_pid",
+    "estimate_pid_multi",
+    "joints",
+    "pause_all",
+    "publish",
+    "replay",
+    "sessions",
+    "soft_pid",
+    "theory",
+]
+
+_ON_FIRST_USE = ("plots", "widgets")
+
+
+def __getattr__(name: str):
+    """Import the parts that need the notebook extra only when they are used."""
+    if name not in _ON_FIRST_USE:
+        raise AttributeError(f"module 'mmpid' has no attribute {name!r}")
+    try:
+        return importlib.import_module(f"mmpid.{name}")
+    except ModuleNotFoundError as missing:
+        if missing.name and missing.name.startswith("mmpid"):
+            raise
+        raise errors.MissingDependencyError(
+            f"mmpid.{name} needs {missing.name!r}, which is not installed. Try: pip install 'mmpid[notebook]'"
+        ) from missing
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_ON_FIRST_USE])

@@ -56,6 +56,9 @@ class TrainConfig:
         Whether probes go on in stage 2 and whether the controller may act on them.
     log_every : int
         Batches between recorded batch losses.
+    threads : int
+        CPU threads of torch while this run trains; 0 takes one for models below a million parameters, where more only
+        wait for each other, and torch's own number otherwise. The last digits of sums depend on it, so it is recorded.
     """
 
     epochs: int = 30
@@ -86,11 +89,12 @@ class TrainConfig:
     ecs: tuple[str, ...] = ("class_logit", "mi")
     stage2: str = "monitor"
     log_every: int = 10
+    threads: int = 0
 
     def __post_init__(self):
         """Refuse settings that cannot work, naming the field."""
         whole = {"epochs": 1, "unimodal_epochs": 0, "batch_size": 1, "lr_step": 0, "probe_every": 1}
-        whole |= {"probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1}
+        whole |= {"probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0}
         for name, low in whole.items():
             _validate.number(getattr(self, name), name, low=low, integer=True)
         for name in ("lr", "joint_lr_scale", "lr_gamma"):

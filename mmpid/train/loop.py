@@ -21,6 +21,9 @@ from mmpid.train.record import RunRecord
 from mmpid.train.selection import Selector
 
 
+SMALL_MODEL = 1_000_000  # parameters; below, threads cost more than they bring
+
+
 @dataclass
 class Position:
     """Where a run stands: plain values, saved with every checkpoint."""
@@ -48,6 +51,8 @@ class Loop(ABC):
     def __init__(self, model: LateFusion, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
         self.config, self.seed, self.device = config, seed, device
         self.data, self.model = data.to(device), model.to(device)
+        small = sum(p.numel() for p in model.parameters()) < SMALL_MODEL
+        self.threads = config.threads or (1 if small else torch.get_num_threads())
         self._prober = Prober(self.data, config, seed)
         self._splits = {name: self.data.split(name) for name in self.data.splits}
         self._selector = Selector(config.selection)
@@ -238,8 +243,18 @@ class Loop(ABC):
         return {f"active.{name}": name in self.active for name in self.modalities}
 
     @contextmanager
+    def _own_threads_and_random_numbers(self) -> Iterator[None]:
+        """Run with this run's own random state and number of threads; leave the global ones as they were."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            with self._own_random_numbers():
+                yield
+        finally:
+            torch.set_num_threads(threads)
+
+    @contextmanager
     def _own_random_numbers(self) -> Iterator[None]:
-        """Run with this run's own random state and leave the global one as it was."""
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.set_rng_state(self._rng)

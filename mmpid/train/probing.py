@@ -8,7 +8,8 @@ from torch import Tensor
 from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
 from mmpid.errors import InputError
-from mmpid.estimate import KMeansDiscretizer, auto_clusters, estimate_pid
+from mmpid.estimate import KMeansDiscretizer, estimate_pid
+from mmpid.estimate.kmeans import auto_clusters
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 from mmpid.train.engine import Evaluation, evaluate
@@ -56,7 +57,6 @@ class Prober:
             n_boot=config.n_boot,
             n_null=config.n_null,
             n_classes=self.n_classes,
-            method=config.pid_method,
             seed=self.seed,
             warn=False,
         )

@@ -16,8 +16,9 @@ class RunRecord:
     """Everything that a run measured and decided.
 
     A row is a flat dict of JSON scalars with `kind`, `segment`, `stage`, `epoch` and `step`. Rows are only ever
-    appended. A rewind starts a new *segment* that continues its parent from an earlier epoch, so that the discarded
-    future stays visible; :meth:`lineage` follows the path that leads to the present.
+    appended. A rewind starts a new *segment* whose first row names its `parent` and the number of rows, `from_row`,
+    that it continues from, so that the discarded future stays visible; :meth:`lineage` follows the path that leads
+    to the present.
 
     Attributes
     ----------
@@ -71,13 +72,13 @@ class RunRecord:
     def lineage(self, kind: str | None = None, stage: str | None = None) -> list[dict]:
         """Return the rows on the path to the present, discarded futures left out."""
         rows = self.rows[:]  # another thread may be appending
-        limits = path_limits(rows)
+        limits = _path_limits(rows)
         return [
             row
-            for row in rows
-            if (kind is None or row["kind"] == kind)
+            for index, row in enumerate(rows)
+            if index < limits.get(row["segment"], 0)
+            and (kind is None or row["kind"] == kind)
             and (stage is None or row["stage"] == stage)
-            and row["epoch"] <= limits.get(row["segment"], -1)
         ]
 
     def to_frame(self, kind: str = "epoch", *, lineage: bool = True):
@@ -125,14 +126,14 @@ class RunRecord:
         return cls(card, _read_rows(lines[1:], path))
 
 
-def path_limits(rows: list[dict]) -> dict[int, float]:
-    """Return {segment: last epoch that counts} for the segments that lead to the last row."""
-    parents = {r["segment"]: (r["parent"], r["epoch"]) for r in rows if "parent" in r}
-    segment = rows[-1]["segment"] if rows else 0
-    limits = {segment: float("inf")}
-    while segment in parents:
-        segment, epoch = parents[segment]
-        limits[segment] = min(epoch, *limits.values())
+def _path_limits(rows: list[dict]) -> dict[int, int]:
+    """Return {segment: number of rows that count} for the segments that lead to the last row."""
+    starts = {row["segment"]: (row["parent"], row["from_row"]) for row in rows if "parent" in row}
+    segment, limit = (rows[-1]["segment"] if rows else 0), len(rows)
+    limits = {segment: limit}
+    while segment in starts:
+        segment, start = starts[segment]
+        limits[segment] = limit = min(limit, start)
     return limits
 
 

@@ -54,4 +54,8 @@ def _stage1(record: RunRecord) -> list[dict]:
     """Return probes and decisions of the path through stage 1, to its last probe, however the run went on."""
     ends = [i for i, row in enumerate(record.rows) if row["kind"] == "probe" and row["stage"] == "unimodal"]
     path = record.prefix(ends[-1] + 1 if ends else 0).lineage(stage="unimodal")
-    return [{k: v for k, v in row.items() if k != "parent"} for row in path if row["kind"] in ("probe", "decision")]
+    return [
+        {k: v for k, v in row.items() if k not in ("parent", "from_row")}
+        for row in path
+        if row["kind"] in ("probe", "decision")
+    ]

@@ -17,7 +17,7 @@ from mmpid.train.decision import Decision
 from mmpid.train.folder import RunFolder
 from mmpid.train.interrupt import delayed_interrupt
 from mmpid.train.loop import Loop
-from mmpid.train.record import RunRecord, path_limits
+from mmpid.train.record import RunRecord
 
 
 class Trainer(Loop):
@@ -117,7 +117,7 @@ class Trainer(Loop):
         name, n = ("batches", batches) if batches is not None else ("epochs", 1 if epochs is None else epochs)
         n = _validate.number(n, name, low=1, integer=True)
         goal = self._at.epochs_run + n
-        with self._own_random_numbers(), delayed_interrupt() as interrupted:
+        with self._own_threads_and_random_numbers(), delayed_interrupt() as interrupted:
             while not (self.finished or interrupted.is_set()):
                 self._train_batch()
                 n -= 1
@@ -139,7 +139,7 @@ class Trainer(Loop):
 
     def probe(self) -> dict:
         """Decompose the present embeddings now, append the row to the record and return it."""
-        with self._own_random_numbers():
+        with self._own_threads_and_random_numbers():
             return self._append("probe", **self._active_flags(), **self._prober.measure(self.model))
 
     def pause(self, modality: str) -> None:
@@ -305,7 +305,8 @@ class Trainer(Loop):
         self._at.step, self._at.epochs_run = now.step, now.epochs_run
         self._at.decided, self._at.finished = True, False
         row = {"action": "rewind", "modality": "", "rule": "", "source": source}
-        self._append("decision", **row, reason=f"{reason} (was at epoch {now.epoch})", parent=parent)
+        row |= {"reason": f"{reason} (was at epoch {now.epoch})", "parent": parent, "from_row": state.meta["n_rows"]}
+        self._append("decision", **row)
 
     def _recover(self, reason: str) -> int | None:
         """Return to the latest checkpoint of the present path after a broken loss; return its epoch."""
@@ -329,8 +330,8 @@ class Trainer(Loop):
 
     def _path_checkpoints(self) -> list[tuple[int, tuple[int, int]]]:
         """Return (epoch, key) of the checkpoints on the present path."""
-        limits = path_limits(self.record.rows)
-        return [(key[1], key) for key in self.checkpoints if key[1] <= limits.get(key[0], -1)]
+        keys = [(row["segment"], row["epoch"]) for row in self.record.lineage("probe")]
+        return [(key[1], key) for key in keys if key in self.checkpoints]
 
     def _find_checkpoint(self, epoch: int) -> State:
         """Return the state at the probe of an epoch on the present path."""
@@ -356,6 +357,7 @@ class Trainer(Loop):
             controller=self.controller.to_dict(),
             seed=self.seed,
             device=str(self.device),
+            threads=self.threads,
         )
 
     def _check_modality(self, modality: str) -> None:
