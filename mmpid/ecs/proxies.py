@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from mmpid._validate import choice
@@ -121,8 +122,9 @@ def measure(
     asked = [choice(name, "names", _PROXIES) for name in asked]
     for name in asked:
         _need(name, evidence)
-    bench = gradients.Bench(evidence, settings) if any(_PROXIES[n].needs == "model" for n in asked) else None
-    return [_result(name, evidence, bench, settings) for name in asked]
+    with torch.enable_grad():
+        bench = gradients.Bench(evidence, settings) if any(_PROXIES[n].needs == "model" for n in asked) else None
+        return [_result(name, evidence, bench, settings) for name in asked]
 
 
 def _result(name: str, evidence: ProxyEvidence, bench, settings: ProxySettings) -> ProxyResult:

@@ -9,6 +9,8 @@ from mmpid.theory.settings import ModelSettings
 
 #: The simulation runs in single precision: gradient descent at small scale, not a solver.
 DTYPE = torch.float32
+#: Mean size of the own class in a sufficient sample, U[1, 1.5], in units of the amplitude.
+MEAN_SIZE = 1.25
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmpid.theory.data import DTYPE, Samples, amplitudes, draw
+from mmpid.theory.data import DTYPE, MEAN_SIZE, Samples, amplitudes, draw
 from mmpid.theory.network import Descent, leading, stratified_error
 from mmpid.theory.settings import ModelSettings
 
@@ -18,7 +18,8 @@ class Plan:
     """A schedule with its lengths, in steps.
 
     Shaping ends after `shaping_steps`, or, where that is None, by an oracle: when every class of every shaped
-    modality is stronger than `shaped_level`, and `margin_steps` later under "two-stage-margin".
+    modality is stronger than `shaped_level` and, if `balanced`, no confuser class of one modality outvotes the own
+    class of the other in a mean sample; `margin_steps` later under "two-stage-margin".
     """
 
     schedule: str
@@ -27,15 +28,20 @@ class Plan:
     joint_steps: int = 100
     margin_steps: int = 120
     shaped_level: float = 2.0
+    balanced: bool = True
     max_shaping_steps: int = 2000
     imbalance: float = 1.0
     checkpoints: tuple[int, ...] = ()
     n_test: int = 4000
 
-    def is_shaped(self, lam: Tensor) -> Tensor:
-        """Mask (S,) of the seeds whose shaped modalities have every class above the level; `lam` is (S, K, 2)."""
-        judged = lam[..., :1] if self.schedule == "one-shaped" else lam
-        return (judged > self.shaped_level).flatten(1).all(1)
+    def is_shaped(self, settings: ModelSettings, lam: Tensor, amplitude: Tensor) -> Tensor:
+        """Mask (S,) of the seeds whose shaping is done, from Lambda (S, K, 2) and amplitudes (S, 2, K)."""
+        if self.schedule == "one-shaped":
+            return (lam[..., 0] > self.shaped_level).all(1)
+        strong = (lam > self.shaped_level).flatten(1).all(1)
+        votes = lam * amplitude.mT
+        outvoted = settings.rho * votes.amax(1) > MEAN_SIZE * votes.amin(1).flip(1)
+        return strong & ~outvoted.any(1) if self.balanced else strong
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,7 +160,9 @@ class _Run:
         if step >= limit or plan.shaping_steps is not None:
             return torch.full((len(lam),), step >= limit, device=lam.device)
         shaped = self.shaped_at[self.alive]
-        shaped = torch.where((shaped < 0) & plan.is_shaped(lam), step, shaped)
+        shaped = torch.where(
+            (shaped < 0) & plan.is_shaped(self.settings, lam, self.amplitude[self.alive]), step, shaped
+        )
         self.shaped_at[self.alive] = shaped
         margin = plan.margin_steps if plan.schedule == "two-stage-margin" else 0
         return (shaped >= 0) & (step >= shaped + margin)

@@ -29,6 +29,7 @@ def simulate(
     n_steps: int | Sequence[int] | None = None,
     shaping_steps: int | None = None,
     joint_steps: int = 100,
+    balanced: bool = True,
     imbalance: float = 1.0,
     checkpoints: Sequence[int] = (),
     n_test: int = 4000,
@@ -59,9 +60,12 @@ def simulate(
         Steps in all, one number for every seed if a sequence. By default 400 for "joint"; for the other schedules
         joint training lasts `joint_steps`.
     shaping_steps : int, optional
-        Length of the first stage. By default an oracle ends it, when Lambda > 2 for every class.
+        Length of the first stage. By default an oracle ends it, see `balanced`.
     joint_steps : int
         Length of the second stage, unless `n_steps` is given.
+    balanced : bool
+        The oracle ends shaping when Lambda > 2 for every class and, if `balanced`, no confuser class of one modality
+        outvotes the own class of the other in a mean sample. Without balance the error falls more slowly than mu^2.
     imbalance : float, above 0
         Factor on the weights of modality 2 at the hand-over.
     checkpoints : sequence of int
@@ -105,7 +109,8 @@ def simulate(
     """
     model = _settings(n_classes, settings)
     seeds = _seeds(seed, n_seeds)
-    plan = _plan(schedule, n_steps, shaping_steps, joint_steps, imbalance, checkpoints, n_test, len(seeds))
+    lengths = (n_steps, shaping_steps, joint_steps)
+    plan = _plan(schedule, lengths, bool(balanced), imbalance, checkpoints, n_test, len(seeds))
     outcome = _run(model, plan, seeds, torch.device(device), number(workers, "workers", low=1, integer=True))
     return _result(model, plan, seeds, outcome, squeeze=n_seeds is None)
 
@@ -122,8 +127,9 @@ def _seeds(seed: int, n_seeds: int | None) -> tuple[int, ...]:
     return tuple(range(seed, seed + count))
 
 
-def _plan(schedule, n_steps, shaping_steps, joint_steps, imbalance, checkpoints, n_test, n_seeds: int) -> Plan:
+def _plan(schedule, lengths, balanced: bool, imbalance, checkpoints, n_test, n_seeds: int) -> Plan:
     choice(schedule, "schedule", SCHEDULES)
+    n_steps, shaping_steps, joint_steps = lengths
     if n_steps is None and schedule == "joint":
         n_steps = 400
     budget = None
@@ -142,6 +148,7 @@ def _plan(schedule, n_steps, shaping_steps, joint_steps, imbalance, checkpoints,
         n_steps=budget,
         shaping_steps=shaping_steps,
         joint_steps=number(joint_steps, "joint_steps", low=0, integer=True),
+        balanced=balanced,
         imbalance=number(imbalance, "imbalance", low=0, open_low=True),
         checkpoints=tuple(sorted({number(c, "checkpoints", low=0, integer=True) for c in checkpoints})),
         n_test=number(n_test, "n_test", low=1, integer=True),

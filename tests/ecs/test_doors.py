@@ -1,0 +1,111 @@
+"""The table of proxies, and what bad input is told."""
+
+import pytest
+import torch
+
+from mmpid import ecs
+from mmpid.errors import ConfigError, InputError, ShapeError
+
+LOGITS = {"image": torch.zeros(4, 2), "audio": torch.zeros(4, 2)}
+TARGET = torch.tensor([0, 1, 0, 1])
+
+
+def test_table_lists_names_with_formula_and_cost():
+    table = ecs.available()
+    assert set(ecs.DEFAULT_PROXIES) <= set(table)
+    assert len(table) == len(set(table)) >= 11
+    assert all(table[name].formula and table[name].unit for name in table)
+    assert table["mi"].cost == 0 < table["gradient_share"].cost < table["look_ahead"].cost
+    assert "gradient_share" in repr(table)
+    assert table._repr_html_().count("<tr>") == len(table) + 1
+    assert list(table.to_frame()["name"]) == list(table)
+    with pytest.raises(KeyError):
+        table["nothing"]
+
+
+def test_result_becomes_a_frame(evidence):
+    frame = ecs.measure("mi", evidence)[0].to_frame()
+    assert list(frame.columns) == ["proxy", "modality", "class", "value", "unit"]
+    assert len(frame) == 2 * 3
+
+
+def test_results_come_in_the_order_asked(evidence):
+    assert [r.name for r in ecs.measure(["ogm", "mi"], evidence)] == ["ogm", "mi"]
+
+
+def test_all_leaves_out_what_the_evidence_cannot_give():
+    names = [r.name for r in ecs.measure("all", ecs.ProxyEvidence(target=TARGET, unimodal_logits=LOGITS))]
+    assert "mi" in names
+    assert not {"linear_probe", "look_ahead"} & set(names)
+
+
+def test_unknown_name_suggests_the_closest():
+    with pytest.raises(ConfigError, match="names.*margin"):
+        ecs.measure("margn", ecs.ProxyEvidence(target=TARGET, unimodal_logits=LOGITS))
+
+
+def test_model_without_scorers_is_told_so_with_a_way_out(model, batch):
+    inputs, target = batch
+    with torch.no_grad():
+        embeddings = model.eval()(inputs).embeddings
+    evidence = ecs.ProxyEvidence(target=target, embeddings=embeddings, model=model, inputs=inputs)
+    with pytest.raises(
+        InputError, match="unimodal_logits.*'mi'.*scorer for each modality.*'gradient_share', 'linear_probe'"
+    ):
+        ecs.measure("mi", evidence)
+    assert ecs.measure(["gradient_share", "linear_probe"], evidence)
+
+
+@pytest.mark.parametrize(
+    ("name", "missing"), [("linear_probe", "embeddings"), ("look_ahead", "model"), ("gradient_share", "model")]
+)
+def test_missing_evidence_is_named(name, missing):
+    with pytest.raises(InputError, match=f"`{missing}`.*{name}"):
+        ecs.measure(name, ecs.ProxyEvidence(target=TARGET, unimodal_logits=LOGITS))
+
+
+def test_model_without_inputs_is_told_so(model):
+    with pytest.raises(InputError, match="`inputs`"):
+        ecs.measure("look_ahead", ecs.ProxyEvidence(target=TARGET, unimodal_logits=LOGITS, model=model))
+
+
+def test_model_without_encoders_is_told_so(batch):
+    inputs, target = batch
+    logits = {m: torch.zeros(12, 3) for m in inputs}
+    stranger = torch.nn.Linear(2, 2)
+    with pytest.raises(InputError, match="encoders.*Linear"):
+        ecs.measure(
+            "look_ahead", ecs.ProxyEvidence(target=target, unimodal_logits=logits, model=stranger, inputs=inputs)
+        )
+
+
+def test_ratio_of_one_modality_is_refused():
+    with pytest.raises(InputError, match="two modalities"):
+        ecs.measure("ogm", ecs.ProxyEvidence(target=TARGET, unimodal_logits={"image": LOGITS["image"]}))
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "match"),
+    [
+        ({"target": torch.tensor([], dtype=torch.int64)}, ShapeError, "at least one sample"),
+        ({"target": torch.tensor([0, 1, 2, 5])}, InputError, "0..1"),
+        ({"target": torch.tensor([0, 1, -1, 1])}, InputError, "from -1"),
+        ({"target": torch.tensor([0.5, 1, 0, 1])}, InputError, "fractions"),
+        ({"target": torch.tensor([0, 1])}, ShapeError, "image"),
+        ({"unimodal_logits": {"image": torch.zeros(4)}}, ShapeError, r"\(4, d\)"),
+        ({"unimodal_logits": {"a": torch.zeros(4, 2), "b": torch.zeros(4, 3)}}, ShapeError, "same number of classes"),
+        ({"unimodal_logits": {"a": torch.full((4, 2), torch.nan)}}, InputError, "finite"),
+    ],
+)
+def test_bad_evidence_is_refused(change, error, match):
+    with pytest.raises(error, match=match):
+        ecs.ProxyEvidence(**({"target": TARGET, "unimodal_logits": LOGITS} | change))
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"look_ahead_steps": 0}, {"learning_rate": 0.0}, {"n_clusters": 1}, {"ridge": -1.0}, {"max_samples": 0}],
+)
+def test_bad_settings_are_refused(setting):
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        ecs.ProxySettings(**setting)
