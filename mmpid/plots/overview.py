@@ -29,7 +29,7 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
         Shows itself in a notebook; `.savefig(path)` writes it.
     """
     lines = decision_lines(record.lineage("decision"))
-    words = 0.32 + 0.19 * len(lines)
+    words = 0.55 + 0.2 * max(len(lines), 1)
     figure = style.Picture(figsize=(11, 7.6 + words), layout="constrained")
     panels = figure.subplots(3, 2, gridspec_kw={"height_ratios": [3.6, 3.6, words]})
     for draw, ax in ((pid_curves, panels[0, 0]), (accuracy_curves, panels[0, 1]), (loss_curves, panels[1, 1])):

@@ -92,7 +92,8 @@ def legend_above(ax: Axes, columns: int = 2) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if handles:
         place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0.1, "ncols": columns}
-        ax.legend(handles, labels, frameon=False, fontsize=8.5, handlelength=3.2, columnspacing=1.2, **place)
+        legend = ax.legend(handles, labels, frameon=False, fontsize=8.5, handlelength=2.7, columnspacing=1.0, **place)
+        legend.set_in_layout(False)  # it has its room from the title's pad, and must not narrow the axes
         ax.set_title(
             ax.get_title(loc="left"), loc="left", fontsize=11, fontweight="bold", color=INK, pad=_room(labels, columns)
         )

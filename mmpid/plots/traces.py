@@ -87,15 +87,12 @@ def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]
 
 def null_band(probes: Sequence[dict], atom: str = "synergy") -> Band | None:
     """Return the range an atom has when the labels are shuffled, or None if no probe recorded it."""
-    rows = _rows_with(probes, f"{atom}_null_low", f"{atom}_null_high")
-    if not rows:
+    epoch, low, high = (_column(probes, key) for key in ("epoch", f"{atom}_null_low", f"{atom}_null_high"))
+    known = np.isfinite(low + high)
+    if not known.any():
         return None
-    return Band(
-        label=f"{SHORT_NAMES[atom]} with shuffled labels",
-        epoch=_column(rows, "epoch"),
-        low=_column(rows, f"{atom}_null_low"),
-        high=_column(rows, f"{atom}_null_high"),
-    )
+    label = f"{SHORT_NAMES[atom]}, labels shuffled"
+    return Band(label=label, epoch=epoch[known], low=low[known], high=high[known])
 
 
 def ecs_proxies(probes: Sequence[dict]) -> list[str]:
@@ -156,6 +153,23 @@ def nice_limit(value: float) -> float:
     return next(float(f"{step * power:.6g}") for step in steps if step * power >= value * (1 - 1e-9))
 
 
+def nice_ticks(low: float, high: float, most: int = 6, whole: bool = False) -> list[float]:
+    """Return round numbers from `low` to `high`, at most `most` steps apart; integers if `whole`.
+
+    Examples
+    --------
+    >>> nice_ticks(0, 1.5), nice_ticks(0, 15, whole=True)
+    ([0.0, 0.25, 0.5, 0.75, 1.0, 1.25, 1.5], [0.0, 5.0, 10.0, 15.0])
+    """
+    power = 10.0 ** math.floor(math.log10((high - low) / most))
+    steps = [step * power for step in (1, 2, 2.5, 5, 10)]
+    if whole:
+        steps = [step for step in steps if step >= 1 and step == int(step)] or [1.0]
+    step = next((step for step in steps if (high - low) / step <= most * (1 + 1e-9)), steps[-1])
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [round(i * step, 10) for i in range(first, last + 1)]
+
+
 def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: str) -> list[Trace]:
     traces = [_trace(epochs, f"{quantity}.{name}", name, *modality_style(i)) for i, name in enumerate(modalities)]
     for name, (color, dash, label) in _OUTPUT_STYLE.items():
@@ -164,20 +178,18 @@ def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: 
 
 
 def _trace(rows, key: str, label: str, color: str, dash: str, interval: str | None = None) -> Trace:
-    kept = _rows_with(rows, key)
+    epoch, value = _column(rows, "epoch"), _column(rows, key)
+    known = np.isfinite(value)
     bounds = {}
-    if interval and kept and len(_rows_with(kept, f"{interval}_low", f"{interval}_high")) == len(kept):
-        bounds = {"low": _column(kept, f"{interval}_low"), "high": _column(kept, f"{interval}_high")}
-    epoch, value = _column(kept, "epoch"), _column(kept, key)
-    return Trace(key=key, label=label, color=color, dash=dash, epoch=epoch, value=value, **bounds)
-
-
-def _rows_with(rows: Sequence[dict], *keys: str) -> list[dict]:
-    return [row for row in rows if all(math.isfinite(_number(row.get(key))) for key in keys)]
+    if interval:
+        low, high = _column(rows, f"{interval}_low")[known], _column(rows, f"{interval}_high")[known]
+        bounds = {"low": low, "high": high} if len(low) and np.isfinite(low + high).all() else {}
+    return Trace(key=key, label=label, color=color, dash=dash, epoch=epoch[known], value=value[known], **bounds)
 
 
 def _column(rows: Sequence[dict], key: str) -> np.ndarray:
-    return np.array([_number(row[key]) for row in rows], dtype=float)
+    """Return one entry of each row; NaN where it is missing or None."""
+    return np.array([row.get(key, math.nan) for row in rows], dtype=float)
 
 
 def _number(value) -> float:

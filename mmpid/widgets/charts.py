@@ -1,0 +1,213 @@
+"""Live line charts of traces, drawn by the browser: an update sends only arrays that have grown."""
+
+from collections.abc import Sequence
+
+import bqplot as bq
+import ipywidgets as widgets
+import numpy as np
+
+from mmpid.plots.traces import Band, Trace, nice_limit, nice_ticks
+from mmpid.widgets import text
+
+MOST_POINTS = 120  # more than this a chart of 500 pixels cannot show
+MOST_DOTS = 40  # points that answer to the mouse, per curve
+FEW_DOTS = 25  # up to this many points they are visible; beyond, only under the mouse
+_BQPLOT_DASH = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
+_MARGIN = {"top": 8, "bottom": 38, "left": 52, "right": 14}
+
+
+class CurveChart:
+    """One panel: curves against the epoch, with intervals, a null band, a mark at the switch and values on hover.
+
+    Parameters
+    ----------
+    title, unit
+        Heading, and the label of the y axis with its unit.
+    empty
+        What an empty panel says.
+    name
+        Short name, for the CSS class `mmpid-chart-<name>`.
+    limits
+        Fixed limits of the y axis; by default they follow the data in rare, round steps.
+    """
+
+    def __init__(self, *, title: str, unit: str, empty: str, name: str, limits: tuple[float, float] | None = None):
+        self._limits = limits
+        self._scales = {name: bq.LinearScale(min=0, max=1, allow_padding=False) for name in ("x", "y")}
+        self._curves: dict[str, _Curve] = {}
+        self._band = _ribbon(self._scales, "#808080", 0.22)
+        across = {"x": self._scales["x"], "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
+        self._switch = bq.Lines(
+            x=[0, 0], y=[0, 1], scales=across, colors=["#808080"], line_style="dashed", stroke_width=1.5, visible=False
+        )
+        self._x_axis = bq.Axis(scale=self._scales["x"], label="epoch", grid_lines="none")
+        self._y_axis = bq.Axis(scale=self._scales["y"], orientation="vertical", label=unit, label_offset="3em")
+        self.figure = bq.Figure(
+            marks=[self._band, self._switch],
+            axes=[self._x_axis, self._y_axis],
+            fig_margin=_MARGIN,
+            padding_y=0,
+            animation_duration=0,
+            display_toolbar=False,
+            background_style={"fill": "none"},
+            layout=widgets.Layout(width="100%", flex="1 1 250px", min_width="0"),
+        )
+        self._heading = widgets.HTML(f'<div class="mmpid-title" role="heading" aria-level="4">{title}</div>')
+        self._legend = widgets.HTML()
+        self._empty = widgets.HTML(empty)
+        self._empty.add_class("mmpid-empty")
+        self.tools = widgets.HBox([self._heading])
+        self.widget = widgets.VBox([self.tools, self._legend, self.figure, self._empty])
+        for name_ in ("mmpid-chart", f"mmpid-chart-{name}"):
+            self.widget.add_class(name_)
+
+    def show(
+        self,
+        traces: Sequence[Trace],
+        *,
+        band: Band | None = None,
+        switch: float | None = None,
+        unit: str = "",
+        dots: bool = True,
+    ) -> None:
+        """Bring the chart to this state, sending only what differs; `dots=False` leaves the hover points behind."""
+        thin = [trace.thinned(MOST_POINTS) for trace in traces]
+        self._ensure(thin)
+        for trace in thin:
+            self._curves[trace.key].show(trace, dots)
+        for key in self._curves.keys() - {trace.key for trace in thin}:
+            self._curves[key].hide()
+        _show_ribbon(self._band, *((band.epoch, band.low, band.high) if band else (np.empty(0),) * 3))
+        self._show_switch(switch)
+        self._show_limits(thin, band)
+        if unit:
+            _assign(self._y_axis, label=unit)
+        visible = [trace for trace in thin if len(trace.epoch)]
+        more = "bands: 95 % intervals" if any(trace.low is not None for trace in visible) else ""
+        _assign(self._legend, value=text.legend(thin, text.band_label(band), more))
+        _assign(self._empty.layout, display="none" if visible else "flex")
+
+    def _ensure(self, traces: Sequence[Trace]) -> None:
+        new = [trace for trace in traces if trace.key not in self._curves]
+        for trace in new:
+            self._curves[trace.key] = _Curve(trace, self._scales)
+        if new:
+            curves = self._curves.values()
+            ribbons, lines, dots = ([getattr(c, part) for c in curves] for part in ("ribbon", "line", "dots"))
+            self.figure.marks = [self._band, *ribbons, self._switch, *lines, *dots]
+
+    def _show_switch(self, epoch: float | None) -> None:
+        if epoch is not None:
+            _assign(self._switch, x=np.array([epoch, epoch], dtype=np.float32))
+        _assign(self._switch, visible=epoch is not None)
+
+    def _show_limits(self, traces: Sequence[Trace], band: Band | None) -> None:
+        last = max((float(trace.epoch[-1]) for trace in traces if len(trace.epoch)), default=0.0)
+        _show_axis(self._x_axis, 0.0, nice_limit(max(last, 10.0)), whole=True)
+        _show_axis(self._y_axis, *(self._limits or _limits_of(traces, band)))
+
+
+class _Curve:
+    """The three marks of one trace: its interval, its line, and the points that answer to the mouse."""
+
+    def __init__(self, trace: Trace, scales: dict):
+        self.ribbon = _ribbon(scales, trace.color, 0.16)
+        nothing = {
+            "x": np.zeros(0, np.float32),
+            "y": np.zeros(0, np.float32),
+            "scales": scales,
+            "colors": [trace.color],
+        }
+        self.line = bq.Lines(**nothing, line_style=_BQPLOT_DASH[trace.dash], stroke_width=2.2)
+        tip = bq.Tooltip(fields=["name"], show_labels=False)
+        self.dots = bq.Scatter(**nothing, names=np.array([""]), display_names=False, default_size=20, tooltip=tip)
+        self.dots.hovered_style = {"opacity": 1.0}
+        self.line.interactions = {}
+
+    def show(self, trace: Trace, dots: bool) -> None:
+        _assign(self.line, x=trace.epoch.astype(np.float32), y=trace.value.astype(np.float32))
+        none = np.empty(0)
+        _show_ribbon(self.ribbon, *((trace.epoch, trace.low, trace.high) if trace.low is not None else (none,) * 3))
+        if dots:
+            self._show_dots(trace)
+
+    def _show_dots(self, trace: Trace) -> None:
+        few = trace.thinned(MOST_DOTS)
+        names = np.array([hover_text(few, i) for i in range(len(few.epoch))] or [""])
+        seen = np.array([1.0 if len(trace.epoch) <= FEW_DOTS else 0.0])  # many dots would hide the dashes
+        _assign(self.dots, opacities=seen, x=few.epoch.astype(np.float32), y=few.value.astype(np.float32), names=names)
+
+    def hide(self) -> None:
+        none = np.zeros(0, np.float32)
+        for mark in (self.line, self.dots):
+            _assign(mark, x=none, y=none)
+        _assign(self.ribbon, visible=False)
+
+
+def _show_axis(axis: bq.Axis, low: float, high: float, whole: bool = False) -> None:
+    """Set limits and ticks together; the library's own ticks are not round numbers."""
+    if (axis.scale.min, axis.scale.max) == (low, high) and axis.tick_values is not None:
+        return
+    ticks = np.array(nice_ticks(low, high, whole=whole))
+    _assign(axis.scale, min=low, max=high)
+    _assign(axis, tick_values=ticks, tick_format="d" if whole else f".{_digits(ticks)}f")
+
+
+def _digits(ticks: np.ndarray) -> int:
+    return next(digits for digits in range(10) if np.allclose(ticks, ticks.round(digits), atol=1e-9))
+
+
+def hover_text(trace: Trace, i: int) -> str:
+    """Return what the mouse reads at point `i` of a trace."""
+    interval = f" [{trace.low[i]:.2f}, {trace.high[i]:.2f}]" if trace.low is not None else ""
+    return f"{trace.label}: {trace.value[i]:.3f}{interval} at epoch {trace.epoch[i]:g}"
+
+
+def _ribbon(scales: dict, color: str, opacity: float) -> bq.Lines:
+    return bq.Lines(
+        x=np.array([0, 1], np.float32),
+        y=np.zeros((2, 2), np.float32),
+        scales=scales,
+        colors=[color],
+        fill="between",
+        fill_colors=[color],
+        fill_opacities=[opacity],
+        opacities=[0.0, 0.0],
+        visible=False,
+    )
+
+
+def _show_ribbon(mark: bq.Lines, epoch: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
+    if not len(epoch):
+        _assign(mark, visible=False)
+        return
+    if len(epoch) == 1:  # a region needs two points; the library also drops axes of length one
+        epoch, low, high = np.array([epoch[0] - 0.1, epoch[0] + 0.1]), np.repeat(low, 2), np.repeat(high, 2)
+    _assign(mark, x=epoch.astype(np.float32), y=np.stack([low, high]).astype(np.float32), visible=True)
+
+
+def _limits_of(traces: Sequence[Trace], band: Band | None) -> tuple[float, float]:
+    """Return round limits that hold every value and interval, and zero."""
+    parts = [part for trace in traces for part in (trace.value, trace.low, trace.high) if part is not None]
+    parts += [band.low, band.high] if band is not None else []
+    values = np.concatenate([np.zeros(1), *parts])
+    low = -nice_limit(-float(values.min())) if values.min() < 0 else 0.0
+    return low, nice_limit(float(values.max()))
+
+
+def _assign(widget, **values) -> None:
+    """Set what differs, as one message; equal values send nothing."""
+    changed = {name: value for name, value in values.items() if not _same(getattr(widget, name), value)}
+    if len(changed) > 1:
+        with widget.hold_sync():
+            for name, value in changed.items():
+                setattr(widget, name, value)
+    else:
+        for name, value in changed.items():
+            setattr(widget, name, value)
+
+
+def _same(old, new) -> bool:
+    if isinstance(new, np.ndarray) or isinstance(old, np.ndarray):
+        return np.shape(old) == np.shape(new) and bool(np.all(np.asarray(old) == np.asarray(new)))
+    return old == new

@@ -1,0 +1,137 @@
+"""The board of a training run, live in a notebook or as a picture where nobody can press buttons."""
+
+from mmpid.errors import MMPIDError
+from mmpid.widgets.live import LiveBoard
+from mmpid.widgets.place import cell_of_now, resolve_mode
+from mmpid.widgets.snapshot import Snapshot
+
+
+class TrainingNotFinished(MMPIDError):
+    """A cell needs a finished run, and the user has not finished it yet; shown as one calm line."""
+
+    def _render_traceback_(self) -> list[str]:
+        """Tell IPython what to print in place of a traceback."""
+        return [str(self)]
+
+
+class Dashboard:
+    """Watch and steer a training run from a notebook.
+
+    Live, it shows buttons, charts that follow the training, the controller's decisions with their reasons, and a
+    status line; training runs in one background thread, so the notebook stays responsive. In a headless run
+    (papermill, nbconvert, `MMPID_HEADLESS=1`) it shows no widgets: `wait` trains to the end in the calling thread and
+    leaves a picture.
+
+    Parameters
+    ----------
+    trainer
+        A `mmpid.Trainer`.
+    mode
+        "live", "static", or "auto": live where a front end is known to show widgets.
+    name
+        Key of the run among `mmpid.train.session.sessions()`. A new board with the same name, for the same trainer,
+        or made by running the same cell again, takes over from the old one.
+    threads
+        If given, the training thread calls `torch.set_num_threads(threads)`, which holds for the whole process. One
+        thread fewer than there are cores leaves a core for the notebook. By default nothing is changed.
+
+    Attributes
+    ----------
+    mode : str
+        "live" or "static", after "auto" has been decided.
+    session : mmpid.train.session.Session or None
+        The background thread's remote control; None in static mode.
+
+    Raises
+    ------
+    ConfigError
+        If `mode` is unknown.
+
+    Notes
+    -----
+    Interrupting the kernel does not stop the background thread; press Pause, or interrupt a running `wait()`, which
+    pauses. While a cell runs, some versions of ipykernel (6, 7.4) queue the clicks until it ends.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> record = SimpleNamespace(rows=[], card={"modalities": ["audio", "image"]}, lineage=lambda kind=None: [])
+    >>> trainer = SimpleNamespace(record=record, fit=lambda: None, finished=False)
+    >>> Dashboard(trainer, mode="static").wait() is record
+    True
+    """
+
+    def __init__(self, trainer, mode: str = "auto", name: str | None = None, *, threads: int | None = None):
+        self.trainer = trainer
+        self.mode = resolve_mode(mode)
+        self._board = None
+        if self.mode == "live":
+            self._board = LiveBoard(trainer, name=name, origin=cell_of_now(), threads=threads)
+        self._snapshot = self._board.snapshot if self._board else Snapshot(trainer.record)
+
+    def __repr__(self) -> str:
+        return f"Dashboard({self.mode}, {self.session or 'trains in wait()'})"
+
+    @property
+    def session(self):
+        """The live session, or None in static mode."""
+        return self._board.session if self._board else None
+
+    @property
+    def record(self):
+        """The trainer's record."""
+        return self.trainer.record
+
+    def wait(self, timeout: float | None = None):
+        """Return the record of the finished run.
+
+        Static: trains to the end here and now, and shows the picture. Live: waits while training plays, and gives
+        control back at once when it does not.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most (live mode).
+
+        Returns
+        -------
+        RunRecord
+
+        Raises
+        ------
+        TrainingNotFinished
+            Live, if the run is idle, paused, or still playing after `timeout`. "Run All" stops here calmly.
+        TrainingError
+            If training failed; the original error is its cause.
+        """
+        if self._board is None:
+            return self._train_here()
+        self.session.wait(timeout)
+        if not self.trainer.finished:
+            raise TrainingNotFinished(
+                "Training is not finished: press Play in the board above, then run this cell again."
+                if self.session.state != "closed"
+                else "This board is closed: run its cell again."
+            )
+        return self.record
+
+    def close(self) -> None:
+        """End the background threads and take the widgets away; the picture stays."""
+        if self._board is not None:
+            self._snapshot.update(self.session.state)
+            self._board.close()
+
+    def _train_here(self):
+        try:
+            self.trainer.fit()
+        finally:
+            note = "finished" if self.trainer.finished else "stopped"
+            if self._snapshot.displayed:
+                self._snapshot.update(note)
+        return self.record
+
+    def _ipython_display_(self) -> None:
+        if self._board is not None:
+            self._board.display()
+        else:
+            self._snapshot.display("" if self.record.rows else "trains in wait()")

@@ -1,0 +1,153 @@
+"""The live board: a session, a publisher, and the widgets that show them."""
+
+import time
+import traceback
+import weakref
+
+import ipywidgets as widgets
+
+from mmpid.train.session import Failure, Session
+from mmpid.widgets import text
+from mmpid.widgets.controls import Controls
+from mmpid.widgets.look import stylesheet
+from mmpid.widgets.panels import Panels
+from mmpid.widgets.publisher import Publisher
+from mmpid.widgets.snapshot import Snapshot
+
+_boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
+
+
+class LiveBoard:
+    """Widgets around one trainer; every update comes from the publisher's thread, every click is a command."""
+
+    def __init__(self, trainer, *, name=None, origin=None, threads: int | None = None):
+        _close_earlier_runs_of(origin)
+        self.trainer = trainer
+        self.origin = origin
+        self.session = Session(trainer, name, origin=origin, threads=threads)
+        modalities = tuple(trainer.record.card["modalities"])
+        self.snapshot = Snapshot(trainer.record)
+        self._problem: Failure | None = None
+        self._dots_due = 0.0
+        self.panels = Panels(modalities, self.session.announce)
+        self.controls = Controls(self.session, modalities, self._trouble)
+        self._status, self._progress, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
+        self.publisher = Publisher(self.session, self.show, self._settled, self._trouble)
+        self.root = widgets.VBox([stylesheet(), *self._layout()])
+        self.root.add_class("mmpid-board")
+        self.show()
+        self.publisher.start()
+        _boards.add(self)
+
+    def _layout(self) -> list:
+        self._progress.add_class("mmpid-progress-line")
+        line = widgets.Box([self.controls.progress, self._progress])
+        line.add_class("mmpid-row")
+        heading = widgets.HTML('<div class="mmpid-title" role="heading" aria-level="4">Decisions, newest first</div>')
+        return [
+            self.controls.widget,
+            line,
+            self._status,
+            self._failure,
+            self.panels.charts,
+            heading,
+            self._decisions,
+            self.panels.tables,
+        ]
+
+    def show(self) -> None:
+        """Bring every widget to the present state of the session; equal values send nothing."""
+        path = self.trainer.record.lineage()
+        decisions = [row for row in path if row["kind"] == "decision"]
+        now = self.state(decisions)
+        self.controls.show(now)
+        self._status.value = text.status(now)
+        self._progress.value = text.progress(now)
+        self._failure.value = text.failure(self.session.failure or self._problem)
+        self.panels.show(path, dots=self._time_for_dots(now.state))
+        self._decisions.value = text.decisions(_worth_showing(decisions))
+
+    def _time_for_dots(self, state: str) -> bool:
+        """Whether the points under the mouse are due: once a second while training, else always."""
+        if state == "playing" and time.monotonic() < self._dots_due:
+            return False
+        self._dots_due = time.monotonic() + 1.0
+        return True
+
+    def state(self, decisions: list[dict]) -> text.State:
+        """Read what there is to say; the training thread may be in the middle of a step."""
+        trainer, card = self.trainer, self.trainer.record.card
+        done, total = trainer.progress
+        holding = bool(decisions) and decisions[-1]["action"] == "hold"
+        return text.State(
+            state=self.session.state,
+            stage=trainer.stage,
+            epoch=trainer.epoch,
+            active=tuple(trainer.active),
+            modalities=tuple(card["modalities"]),
+            auto=trainer.auto,
+            device=str(card.get("device", "cpu")),
+            done=done,
+            total=total,
+            waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
+            notice=self.session.notice,
+        )
+
+    def display(self) -> None:
+        """Show the live board and, under it, the picture that outlives it."""
+        from IPython.display import display
+
+        display(self.root)
+        if not self.snapshot.displayed:
+            self.snapshot.display(self.session.state)
+
+    def close(self) -> None:
+        """End the threads and take the widgets away."""
+        self.session.close()
+        self.publisher.stop()
+        for widget in _all_widgets(self.root):
+            widget.close()
+        _boards.discard(self)
+
+    def _settled(self) -> None:
+        self.snapshot.update(self.session.state, self.panels.proxy.value)
+
+    def _trouble(self, error: Exception) -> None:
+        """Show an exception of the board itself; it must not stay in a log that nobody reads."""
+        self._problem = Failure(error=error, text="".join(traceback.format_exception(error)))
+        traceback.clear_frames(error.__traceback__)
+        self._failure.value = text.failure(self._problem)
+
+
+def _worth_showing(decisions: list[dict]) -> list[dict]:
+    """Return the decisions without the holds, but for a latest one: it says what is being waited for."""
+    return [row for i, row in enumerate(decisions) if row["action"] != "hold" or i == len(decisions) - 1]
+
+
+def _close_earlier_runs_of(origin) -> None:
+    """Close boards made by an earlier run of the same cell: their output is gone, their memory must go too."""
+    for board in list(_boards):
+        if origin is not None and board.origin is not None and board.origin[0] == origin[0] and board.origin != origin:
+            board.close()
+
+
+def _all_widgets(widget: widgets.Widget) -> list[widgets.Widget]:
+    """Return a widget and everything below it, once each."""
+    found, open_ = {}, [widget]
+    while open_:
+        one = open_.pop()
+        if one.model_id and one.model_id not in found:
+            found[one.model_id] = one
+            values = (getattr(one, name) for name in one.keys)
+            open_ += [w for value in values for w in _widgets_in(value)]
+    return list(found.values())
+
+
+def _widgets_in(value) -> list[widgets.Widget]:
+    if isinstance(value, widgets.Widget):
+        return [value]
+    if isinstance(value, (list, tuple)):
+        return [one for one in value if isinstance(one, widgets.Widget)]
+    if isinstance(value, dict):
+        return [one for one in value.values() if isinstance(one, widgets.Widget)]
+    return []

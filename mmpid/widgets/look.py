@@ -1,0 +1,59 @@
+"""The board's style sheet: JupyterLab's own colors, so that it is readable in light and dark themes."""
+
+import ipywidgets as widgets
+
+_RULES = """
+.mmpid-board { color: var(--jp-ui-font-color1, #212121); font-size: 13px; padding: 2px 6px 8px 2px; max-width: 1500px;
+  container-type: inline-size; }
+.mmpid-board .widget-html-content, .mmpid-board .jupyter-widgets { color: inherit; }
+.mmpid-board .widget-html, .mmpid-board .widget-html-content { height: auto; line-height: 1.45; min-width: 0; }
+.mmpid-row { display: flex; flex-flow: row wrap; gap: 2px 4px; align-items: center; overflow: visible; }
+.mmpid-board .jupyter-button:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
+.mmpid-charts { display: grid !important; gap: 10px 14px; margin: 4px 0;
+  grid-template-columns: repeat(auto-fit, minmax(min(max(400px, 45%), 100%), 1fr)); }
+.mmpid-chart { min-height: 330px; position: relative; overflow: hidden; border-radius: 4px;
+  border: 1px solid var(--jp-border-color2, #ddd); padding: 6px 6px 0 6px; min-width: 0; }
+.mmpid-title { font-weight: 600; font-size: 13px; white-space: nowrap; }
+.mmpid-legend { display: flex; flex-wrap: wrap; gap: 0 14px; font-size: 12px; min-height: 20px; }
+.mmpid-legend span { white-space: nowrap; }
+.mmpid-legend svg { vertical-align: middle; margin-right: 5px; }
+.mmpid-empty { position: absolute; left: 20%; right: 20%; top: 52%; justify-content: center; text-align: center;
+  pointer-events: none; color: var(--jp-ui-font-color2, #666); }
+.mmpid-detail { color: var(--jp-ui-font-color2, #616161); font-size: 12px; }
+.mmpid-notice { color: var(--jp-warn-color0, #b75c00); font-weight: 600; }
+.mmpid-status { padding: 3px 0; }
+.mmpid-status[data-state=playing] b { color: var(--jp-success-color0, #2e7d32); }
+.mmpid-status[data-state=failed] b, .mmpid-failure > b { color: var(--jp-error-color1, #d32f2f); }
+.mmpid-failure { border-left: 4px solid var(--jp-error-color1, #d32f2f); padding: 4px 10px; margin: 4px 0; }
+.mmpid-failure pre { overflow: auto; max-height: 260px; font-size: 11px; color: inherit; background: none; }
+.mmpid-decisions { margin: 0; padding: 0; list-style: none; max-height: 190px; overflow-y: auto; }
+.mmpid-decisions li { padding: 3px 0 3px 8px; margin-bottom: 4px;
+  border-left: 3px solid var(--jp-brand-color1, #1976d2); }
+.mmpid-decisions li.mmpid-quiet { border-left-color: var(--jp-border-color2, #ddd); }
+.mmpid-when { font-variant-numeric: tabular-nums; }
+.mmpid-progress { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.mmpid-table { border-collapse: collapse; font-size: 12px; margin: 0 0 12px; font-variant-numeric: tabular-nums; }
+.mmpid-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: inherit; }
+.mmpid-table th, .mmpid-table td { padding: 1px 10px; text-align: right;
+  border-bottom: 1px solid var(--jp-border-color2, #ddd); }
+.mmpid-tables { max-height: 320px; overflow: auto; }
+.mmpid-board .bqplot text { fill: var(--jp-ui-font-color1, #212121) !important; font-size: 11px; font-weight: 400; }
+.mmpid-board .bqplot .axislabel { font-size: 12px; fill: var(--jp-ui-font-color1, #212121) !important; }
+.mmpid-board .bqplot .axis path, .mmpid-board .bqplot .axis .tick line {
+  stroke: var(--jp-border-color2, #ccc) !important; }
+.mmpid-board .bqplot .plotarea_background { fill: none !important; }
+.bqplot_tooltip_div, .bqplot .mark_tooltip { z-index: 10; }
+/* denser dashes than the library's, so that short curves keep their pattern; brighter lines on dark ground */
+.mmpid-board .bqplot path.line[style*="dasharray: 10, 10"] { stroke-dasharray: 7 4 !important; }
+.mmpid-board .bqplot path.line[style*="dasharray: 2, 10"] { stroke-dasharray: 2 4 !important; }
+.mmpid-board .bqplot path.line[style*="dasharray: 10, 5, 2, 5"] { stroke-dasharray: 8 3 2 3 !important; }
+[data-jp-theme-light=false] .mmpid-legend svg, [data-jp-theme-light=false] .mmpid-board .bqplot path.line,
+[data-jp-theme-light=false] .mmpid-board .bqplot .dot { filter: brightness(1.35); }
+/* while the live board is there, the static picture under it would only repeat it */
+.jp-OutputArea-child:has(.mmpid-board) + .jp-OutputArea-child:has(img) { display: none; }
+"""
+
+
+def stylesheet() -> widgets.HTML:
+    """Return the rules as a widget without size."""
+    return widgets.HTML(f"<style>{_RULES}</style>", layout=widgets.Layout(display="none"))

@@ -1,0 +1,114 @@
+"""The four charts of the board and their data as tables: rows of the record in, charts brought up to date."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import ipywidgets as widgets
+
+from mmpid.plots import traces as tr
+from mmpid.widgets import text
+from mmpid.widgets.charts import CurveChart
+
+
+class Panels:
+    """What the two encoders know, how strong they are, how well they do, and their losses.
+
+    Parameters
+    ----------
+    modalities
+        Names of the modalities; U1 belongs to the first, U2 to the second.
+    refresh
+        Called when the user asks for other data; must return at once.
+    """
+
+    def __init__(self, modalities: tuple[str, ...], refresh: Callable[[], None]):
+        self._modalities = modalities
+        self._shown: dict[str, tuple] = {}
+        self.pid = CurveChart(
+            title="What the encoders know about the label",
+            unit="information (bits)",
+            empty="R, U1, U2 and S appear here after the first probe.",
+            name="pid",
+        )
+        self.accuracy = CurveChart(
+            title="Validation accuracy",
+            unit="accuracy (fraction correct)",
+            empty="The accuracy of each head appears here after the first epoch.",
+            name="accuracy",
+            limits=(0.0, 1.0),
+        )
+        self.ecs = CurveChart(
+            title="Strength of each modality (ECS proxies)",
+            unit="proxy (own unit)",
+            empty="How strongly each modality competes appears here after the first probe.",
+            name="ecs",
+        )
+        self.loss = CurveChart(
+            title="Training loss",
+            unit="cross-entropy (nats)",
+            empty="The loss of each head appears here after the first epoch.",
+            name="loss",
+        )
+        self.proxy = widgets.Dropdown(
+            description="Proxy",
+            tooltip="Which of the recorded proxies for competitive strength to draw",
+            layout=widgets.Layout(width="230px", visibility="hidden"),
+        )
+        self.proxy.style.description_width = "initial"
+        self.proxy.observe(lambda _: refresh(), "value")
+        self.ecs.tools.children = (*self.ecs.tools.children, self.proxy)
+        self.charts = widgets.Box([panel.widget for panel in (self.pid, self.accuracy, self.ecs, self.loss)])
+        self.charts.add_class("mmpid-charts")
+        self._table = widgets.HTML()
+        self._table.add_class("mmpid-tables")
+        self.tables = widgets.Accordion([self._table], titles=("The charts' data as tables",), selected_index=None)
+        self.tables.observe(lambda _: refresh(), "selected_index")
+
+    def show(self, path: list[dict], *, dots: bool = True) -> None:
+        """Bring charts and tables to the rows on the present path; what has not changed is not even computed.
+
+        `dots=False` leaves the points that answer to the mouse for a later call: they are the costly part.
+        """
+        epochs, probes, decisions = ([r for r in path if r["kind"] == k] for k in ("epoch", "probe", "decision"))
+        switch = tr.switch_epoch(decisions)
+        more = {"switch": switch, "dots": dots}
+        if self._is_news("probes", probes, switch, dots):
+            self.pid.show(tr.pid_traces(probes, self._modalities), band=tr.null_band(probes), **more)
+        if self._is_news("ecs", probes, switch, dots, self.proxy.value):
+            strength = self._strength(probes)
+            self.ecs.show(strength, unit=f"{self.proxy.value} (own unit)" if self.proxy.value else "", **more)
+        if self._is_news("epochs", epochs, switch, dots):
+            self.accuracy.show(tr.accuracy_traces(epochs, self._modalities), **more)
+            self.loss.show(tr.loss_traces(epochs, self._modalities), **more)
+        if dots and self.tables.selected_index is not None:
+            self._show_tables(epochs, probes)
+
+    def _is_news(self, part: str, rows: list[dict], switch: float | None, dots: bool, *choices) -> bool:
+        """Whether a part differs from what it shows; remembers the answer."""
+        seen = (len(rows), id(rows[-1]) if rows else 0, switch, *choices)
+        old, old_dots = self._shown.get(part, (None, False))
+        if seen == old and (old_dots or not dots):
+            return False
+        self._shown[part] = (seen, dots)
+        return True
+
+    def _show_tables(self, epochs: list[dict], probes: list[dict]) -> None:
+        curves = (
+            (tr.pid_traces(probes, self._modalities), "Information, bits [95 % interval]"),
+            (tr.accuracy_traces(epochs, self._modalities), "Validation accuracy, fraction correct"),
+            (self._strength(probes), f"Strength: {self.proxy.value}, own unit"),
+            (tr.loss_traces(epochs, self._modalities), "Training loss, nats"),
+        )
+        self._table.value = "".join(text.table(traces, caption) for traces, caption in curves)
+
+    def _strength(self, probes: list[dict]) -> list[tr.Trace]:
+        """Return the chosen proxy's curves, offering the proxies once some are recorded."""
+        recorded = tuple(tr.ecs_proxies(probes[-1:]))
+        if recorded and recorded != tuple(self.proxy.options):
+            self.proxy.options = recorded
+            self.proxy.value = self.proxy.value if self.proxy.value in recorded else recorded[0]
+            self.proxy.layout.visibility = "visible"
+        chosen = self.proxy.value or "none"
+        # one key for both, so that another proxy replaces the curves instead of adding some
+        found = tr.ecs_traces(probes, self._modalities, chosen)
+        return [replace(trace, key=trace.label) for trace in found]

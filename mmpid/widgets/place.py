@@ -1,0 +1,47 @@
+"""Where the code runs: in a notebook that somebody looks at, or unattended."""
+
+import os
+import sys
+
+from mmpid._validate import choice
+
+MODES = ("auto", "live", "static")
+
+
+def resolve_mode(mode: str = "auto") -> str:
+    """Return "live" or "static".
+
+    "auto" is live only where a front end is known to show widgets: JupyterLab and Notebook (they name the session),
+    VS Code, Colab and Voila. It is static without a kernel, under papermill and nbconvert, and wherever
+    `MMPID_HEADLESS=1` is set.
+    """
+    choice(mode, "mode", MODES)
+    if mode != "auto":
+        return mode
+    if os.environ.get("MMPID_HEADLESS", "0").lower() not in ("", "0", "false"):
+        return "static"
+    return "live" if _kernel_shell() is not None and _has_front_end() else "static"
+
+
+def cell_of_now() -> tuple[str, int] | None:
+    """Return (id of the running notebook cell, execution count), or None where the front end does not say."""
+    shell = _kernel_shell()
+    if shell is None or not hasattr(shell, "get_parent"):
+        return None
+    cell = (shell.get_parent() or {}).get("metadata", {}).get("cellId")
+    return (cell, shell.execution_count) if cell else None
+
+
+def _kernel_shell():
+    """Return the IPython shell of a kernel; None in a script or a terminal."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return shell if shell is not None and hasattr(shell, "kernel") else None
+
+
+def _has_front_end() -> bool:
+    named = ("JPY_SESSION_NAME", "VSCODE_PID", "VSCODE_CWD", "COLAB_RELEASE_TAG", "VOILA_REQUEST_URL")
+    return any(name in os.environ for name in named)

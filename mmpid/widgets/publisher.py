@@ -1,0 +1,74 @@
+"""A thread that shows a session's latest state a few times a second; the training thread never draws."""
+
+import threading
+import time
+from collections.abc import Callable
+
+from mmpid.train.session import Session
+
+MOST_PER_SECOND = 8.0
+
+
+class Publisher:
+    """Call `show()` after changes of a session, at most eight times a second; the latest state wins.
+
+    The last state (paused, finished, failed, closed) is always shown. When nothing has changed for
+    `settle_seconds`, `settled()` is called once: the place for work too slow for every update.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        show: Callable[[], None],
+        settled: Callable[[], None],
+        on_error: Callable[[Exception], None],
+        *,
+        settle_seconds: float = 0.7,
+    ):
+        self.session = session
+        self.count = 0  # updates so far
+        self.seconds = 0.0  # processor time they took
+        self._show, self._settled, self._on_error = show, settled, on_error
+        self._settle_seconds = settle_seconds
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="mmpid-publisher", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread; the present state is shown first."""
+        self._thread.start()
+
+    def stop(self, timeout: float = 2.0) -> None:
+        """End the thread."""
+        self._stopped.set()
+        self.session.announce()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+
+    def _run(self) -> None:
+        version, settled = -1, True
+        while not self._stopped.is_set():
+            latest = self.session.wait_for_change(version, self._settle_seconds)
+            if latest == version:
+                if not settled and self.session.state != "playing":
+                    settled = self._guarded(self._settled)
+                continue
+            version, settled = latest, False
+            closed = self.session.state == "closed"
+            self._publish()
+            if closed:
+                self._guarded(self._settled)
+                break
+
+    def _publish(self) -> None:
+        started, worked = time.monotonic(), time.thread_time()
+        self._guarded(self._show)
+        self.count += 1
+        self.seconds += time.thread_time() - worked
+        self._stopped.wait(max(0.0, 1 / MOST_PER_SECOND - (time.monotonic() - started)))
+
+    def _guarded(self, work: Callable[[], None]) -> bool:
+        try:
+            work()
+        except Exception as error:  # a chart that cannot be drawn must not end the updates
+            self._on_error(error)
+        return True

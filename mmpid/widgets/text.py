@@ -1,0 +1,150 @@
+"""What the board says in words: plain functions from the state of a run to small pieces of HTML."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from html import escape
+
+from mmpid.plots.traces import Band, Trace
+from mmpid.train.session import Failure
+
+_WORDS = {
+    "idle": ("○", "Ready"),
+    "playing": ("▶", "Training"),
+    "paused": ("❚❚", "Paused"),
+    "finished": ("✓", "Finished"),
+    "failed": ("✖", "Failed"),
+    "closed": ("–", "Closed"),
+}
+_STAGES = {"unimodal": "stage 1 of 2: encoders one by one", "joint": "stage 2 of 2: joint training"}
+_DASHES = {"solid": "", "dashed": "6 3", "dotted": "1.5 3", "dashdot": "7 3 1.5 3"}
+_MOST_DECISIONS = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What there is to say about a run at one moment."""
+
+    state: str
+    stage: str
+    epoch: int
+    active: tuple[str, ...]
+    modalities: tuple[str, ...]
+    auto: bool
+    device: str
+    done: int
+    total: int
+    waiting_for: str = ""
+    notice: str = ""
+
+
+def status(now: State) -> str:
+    """Say the state, stage and active modalities; changes rarely, so that a screen reader can follow it."""
+    symbol, word = _WORDS[now.state]
+    paused = [name for name in now.modalities if name not in now.active]
+    parts = [_STAGES.get(now.stage, now.stage)]
+    parts.append("training " + " and ".join(now.active) if now.active else "nothing is active")
+    parts += [f"paused: {', '.join(paused)}"] if paused else []
+    parts.append(f"on {now.device}")
+    line = f"<b>{symbol} {word}</b> · " + " · ".join(escape(part) for part in parts)
+    hint = _hint(now)
+    detail = f'<div class="mmpid-detail">{escape(hint)}</div>' if hint else ""
+    notice = f'<div class="mmpid-notice" role="alert">{escape(now.notice)}</div>' if now.notice else ""
+    live = f'class="mmpid-status" role="status" aria-live="polite" data-state="{now.state}"'
+    return f"<div {live}>{line}{detail}{notice}</div>"
+
+
+def _hint(now: State) -> str:
+    if now.state == "closed":
+        return "Another board has taken over this run, or it was closed. Run the cell again to go on here."
+    if now.state == "finished":
+        return "The run is complete; the next cells can use it."
+    if now.stage == "joint":
+        return ""
+    if not now.auto:
+        return "You decide: press “Start joint training” when you want stage 2."
+    return (
+        f"The controller waits: {now.waiting_for}." if now.waiting_for else "The controller decides after each probe."
+    )
+
+
+def progress(now: State) -> str:
+    """Say how far the training is; changes at each update and is not read aloud."""
+    total = f" of {now.total}" if now.total else ""
+    return f'<span class="mmpid-progress" aria-live="off">epoch {now.epoch} · {now.done}{total} epochs trained</span>'
+
+
+def legend(traces: Iterable[Trace], band: str = "", more: str = "") -> str:
+    """Draw the legend of a chart as text with line samples, outside of the chart."""
+    items = [f"<span>{_sample(trace.color, trace.dash)}{escape(trace.label)}</span>" for trace in traces]
+    items += [f"<span>{_box()}{escape(band)}</span>"] if band else []
+    items += [f'<span class="mmpid-detail">{escape(more)}</span>'] if more else []
+    return f'<div class="mmpid-legend">{"".join(items)}</div>'
+
+
+def _sample(color: str, dash: str) -> str:
+    line = (
+        f'<line x1="1" y1="5" x2="29" y2="5" stroke="{color}" stroke-width="2.5" stroke-dasharray="{_DASHES[dash]}"/>'
+    )
+    return f'<svg width="30" height="10" aria-hidden="true">{line}</svg>'
+
+
+def _box() -> str:
+    box = '<rect x="1" y="0.5" width="28" height="9" fill="#8888" stroke="#888" stroke-dasharray="2 2"/>'
+    return f'<svg width="30" height="10" aria-hidden="true">{box}</svg>'
+
+
+def band_label(band: Band | None) -> str:
+    """Return the legend entry of a null band, or nothing."""
+    return band.label if band is not None else ""
+
+
+def decisions(rows: Sequence[dict]) -> str:
+    """List decisions with their reasons, newest first."""
+    if not rows:
+        return '<div class="mmpid-detail">No decision yet. Each one appears here with its reason.</div>'
+    items = "".join(_decision(row) for row in rows[::-1][:_MOST_DECISIONS])
+    left = len(rows) - _MOST_DECISIONS
+    more = f'<li class="mmpid-detail">and {left} earlier ones</li>' if left > 0 else ""
+    return f'<ul class="mmpid-decisions">{items}{more}</ul>'
+
+
+def _decision(row: dict) -> str:
+    what = " ".join(part for part in (row["action"], row.get("modality", "")) if part)
+    by = " · ".join(part for part in (row.get("source", ""), row.get("rule", "")) if part)
+    quiet = ' class="mmpid-quiet"' if row["action"] == "hold" else ""
+    head = f'<span class="mmpid-when">epoch {row["epoch"]:g}</span> <b>{escape(what)}</b>'
+    return f'<li{quiet}>{head} <span class="mmpid-detail">{escape(by)}</span><br>{escape(row["reason"])}</li>'
+
+
+def failure(problem: Failure | None) -> str:
+    """Show what went wrong, with advice, and the traceback for whoever wants it."""
+    if problem is None:
+        return ""
+    advice = f"<div>{escape(problem.advice)}</div>" if problem.advice else ""
+    again = '<div class="mmpid-detail">The run is kept as it was. Press Play to try again.</div>'
+    trace = f"<details><summary>Traceback</summary><pre>{escape(problem.text)}</pre></details>"
+    head = f"<b>Training stopped: {escape(problem.summary)}</b>"
+    return f'<div class="mmpid-failure" role="alert">{head}{advice}{again}{trace}</div>'
+
+
+def table(traces: Sequence[Trace], caption: str) -> str:
+    """Return the data of a chart as a table: an epoch a row, a curve a column."""
+    epochs = sorted({float(epoch) for trace in traces for epoch in trace.epoch})
+    if not epochs:
+        return f'<p class="mmpid-detail">{escape(caption)}: no data yet.</p>'
+    cells = [{float(e): _cell(trace, i) for i, e in enumerate(trace.epoch)} for trace in traces]
+    head = "".join(f'<th scope="col">{escape(trace.label)}</th>' for trace in traces)
+    body = "".join(f'<tr><th scope="row">{epoch:g}</th>{_cells(cells, epoch)}</tr>' for epoch in epochs)
+    return (
+        f'<table class="mmpid-table"><caption>{escape(caption)}</caption>'
+        f'<thead><tr><th scope="col">epoch</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+    )
+
+
+def _cells(columns: list[dict[float, str]], epoch: float) -> str:
+    return "".join(f"<td>{column.get(epoch, '')}</td>" for column in columns)
+
+
+def _cell(trace: Trace, i: int) -> str:
+    value = f"{trace.value[i]:.3f}"
+    return value if trace.low is None else f"{value} [{trace.low[i]:.2f}, {trace.high[i]:.2f}]"

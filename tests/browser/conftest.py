@@ -1,0 +1,146 @@
+"""A real JupyterLab and a real Chromium, once a session; a fresh page and notebook a test."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.browser.lab import Lab, Page, write_notebook
+
+ROOT = Path(__file__).parents[2]
+CHROMIUM = os.environ.get("MMPID_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+CHROMIUM_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--disable-dev-shm-usage",
+]
+# no pop-up may cover a button, no autosave may race with a test's own save
+SETTINGS = {
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False, "doNotDisturbMode": True},
+    "docmanager-extension/plugin": {"autosave": False},
+}
+
+
+@pytest.fixture(scope="session")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine (set MMPID_CHROMIUM to its path)")
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=CHROMIUM_ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory, browser):
+    pytest.importorskip("jupyterlab", reason="jupyterlab is not installed")
+    root = tmp_path_factory.mktemp("lab")
+    (root / "work").mkdir()
+    _write_settings(root / "settings")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    lab = Lab(f"http://127.0.0.1:{port}", secrets.token_hex(16), root / "work")
+    with open(root / "lab.log", "w") as log:
+        server = subprocess.Popen(
+            _command(lab, port), env=_environment(root), stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+        )
+        _wait_until_up(lab, server, root / "lab.log")
+        yield lab
+        os.killpg(server.pid, signal.SIGTERM)
+        try:
+            server.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def open_notebook(lab, browser, request):
+    """Return a function that writes a notebook of the given cells, opens it in Lab and waits for its kernel."""
+    contexts = []
+
+    def open_(*cells: str, width: int = 1400, height: int = 1100, run: bool = True, **page_settings) -> Page:
+        name = write_notebook(lab.folder, request.node.name, cells)
+        context = browser.new_context(viewport={"width": width, "height": height}, **page_settings)
+        contexts.append(context)
+        page = Page(lab, context.new_page(), name)
+        page.open()
+        if run:
+            page.run_all()
+        return page
+
+    yield open_
+    for context in contexts:
+        for page in context.pages:
+            page.evaluate("async () => { await window.jupyterapp?.serviceManager.sessions.shutdownAll(); }")
+        context.close()
+
+
+def _write_settings(folder: Path) -> None:
+    for name, values in SETTINGS.items():
+        path = folder / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values))
+
+
+def _environment(root: Path) -> dict[str, str]:
+    own = {
+        "JUPYTER_CONFIG_DIR": "config",
+        "JUPYTER_DATA_DIR": "data",
+        "JUPYTER_RUNTIME_DIR": "runtime",
+        "IPYTHONDIR": "ipython",
+        "JUPYTERLAB_SETTINGS_DIR": "settings",
+        "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
+    }
+    environment = {**os.environ, **{name: str(root / folder) for name, folder in own.items()}}
+    environment.pop("MMPID_HEADLESS", None)
+    return environment | {"JUPYTER_PLATFORM_DIRS": "1", "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "widgets")])}
+
+
+def _command(lab: Lab, port: int) -> list[str]:
+    return [
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ServerApp.ip=127.0.0.1",
+        f"--ServerApp.port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={lab.token}",
+        f"--ServerApp.root_dir={lab.folder}",
+        "--LabApp.expose_app_in_browser=True",
+        "--LabApp.news_url=None",
+        "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
+        "--LabApp.extension_manager=readonly",
+    ]
+
+
+def _wait_until_up(lab: Lab, server: subprocess.Popen, log: Path, seconds: float = 90) -> None:
+    started = time.monotonic()
+    while True:
+        try:
+            urllib.request.urlopen(f"{lab.address}/api/status?token={lab.token}", timeout=2).read()
+            return
+        except (urllib.error.URLError, TimeoutError, ConnectionError):
+            if server.poll() is not None or time.monotonic() - started > seconds:
+                raise RuntimeError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}") from None
+            time.sleep(0.2)

@@ -1,0 +1,112 @@
+"""What a test says to JupyterLab: open, run, click, read, save."""
+
+import os
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import nbformat
+
+_READY = """() => { const s = window.jupyterapp?.shell.currentWidget?.sessionContext;
+    return s && s.isReady && s.session && s.session.kernel && s.session.kernel.status === 'idle'; }"""
+_EXECUTE = """async (code) => { const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
+    const future = kernel.requestExecute({code}); let text = '';
+    future.onIOPub = m => { if (m.header.msg_type === 'stream') text += m.content.text;
+                            if (m.header.msg_type === 'error') text += m.content.traceback.join('\\n'); };
+    await future.done; return text; }"""
+_COUNT_CHANGES = """async ([selector, milliseconds]) => {
+    const seen = new Set(), element = document.querySelector(selector);
+    const watch = new MutationObserver(() => seen.add(element.textContent));
+    watch.observe(element, {childList: true, subtree: true, characterData: true});
+    await new Promise(done => setTimeout(done, milliseconds)); watch.disconnect(); return seen.size; }"""
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running server."""
+
+    address: str
+    token: str
+    folder: Path
+
+
+def write_notebook(folder: Path, name: str, cells) -> str:
+    """Write a notebook of code cells and return its file name."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in cells])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    file = re.sub(r"\W+", "_", name) + ".ipynb"
+    nbformat.write(notebook, folder / file)
+    return file
+
+
+class Page:
+    """One notebook in one browser tab."""
+
+    def __init__(self, lab: Lab, tab, name: str):
+        self.lab, self.tab, self.name = lab, tab, name
+        self.problems: list[str] = []
+        tab.on("console", lambda m: self.problems.append(m.text) if m.type == "error" else None)
+        tab.on("pageerror", lambda e: self.problems.append(str(e)))
+
+    def open(self) -> None:
+        self.tab.goto(f"{self.lab.address}/lab/tree/{self.name}?reset&token={self.lab.token}")
+        self.tab.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.model", timeout=90_000)
+        self.tab.wait_for_function(_READY, timeout=90_000)
+
+    def command(self, name: str) -> None:
+        self.tab.evaluate("async (name) => { await window.jupyterapp.commands.execute(name); }", name)
+
+    def run_all(self) -> None:
+        self.command("notebook:run-all-cells")
+
+    def save(self) -> nbformat.NotebookNode:
+        self.command("docmanager:save")
+        time.sleep(0.5)
+        return nbformat.read(self.lab.folder / self.name, as_version=4)
+
+    def execute(self, code: str) -> str:
+        """Run code in the kernel, beside the notebook, and return what it printed."""
+        return self.tab.evaluate(_EXECUTE, code)
+
+    def click(self, name: str) -> None:
+        self.button(name).click()
+
+    def button(self, name: str):
+        """Find a button by its words; the icon before them counts as a letter of its name."""
+        return self.tab.get_by_role("button", name=re.compile(rf"^\W*{re.escape(name)}$")).last
+
+    @property
+    def status(self):
+        return self.tab.locator(".mmpid-status").last
+
+    @property
+    def progress(self):
+        return self.tab.locator(".mmpid-progress").last
+
+    def wait_for(self, state: str, seconds: float = 20) -> float:
+        """Wait until the board shows a state; return the seconds it took."""
+        started = time.perf_counter()
+        try:
+            self.tab.locator(f".mmpid-status[data-state={state}]").last.wait_for(timeout=1000 * seconds)
+        except Exception as problem:
+            seen = self.tab.locator(".jp-Notebook").first.inner_text(timeout=5000)
+            raise AssertionError(f"the board did not become {state!r}; the notebook shows:\n{seen[-3000:]}") from problem
+        return time.perf_counter() - started
+
+    def updates_per_second(self, seconds: float = 3.0) -> float:
+        return self.tab.evaluate(_COUNT_CHANGES, [".mmpid-progress-line", 1000 * seconds]) / seconds
+
+    def theme(self, name: str) -> None:
+        """Choose "JupyterLab Light" or "JupyterLab Dark"."""
+        self.tab.evaluate(
+            "async (theme) => { await window.jupyterapp.commands.execute('apputils:change-theme', {theme}); }", name
+        )
+        time.sleep(1.0)
+
+    def screenshot(self, name: str, folder: Path) -> Path:
+        """Write a picture of the tab to `MMPID_SCREENSHOTS`, or to the given folder."""
+        target = Path(os.environ.get("MMPID_SCREENSHOTS") or folder)
+        target.mkdir(parents=True, exist_ok=True)
+        self.tab.screenshot(path=target / f"{name}.png")
+        return target / f"{name}.png"
