@@ -87,7 +87,7 @@ def _recipe(method: str, config: TrainConfig) -> tuple[BalanceController, dict]:
     """Return the controller and the settings by which a method differs from the two-stage run."""
     quiet = {"n_boot": 0, "n_null": 0, "correction": "none", "ecs": ()}
     if method == "two-stage":
-        return BalanceController(), {}
+        return BalanceController(), {"stage2": "off"}  # probes of stage 2 would only watch
     if method == "unimodal":
         manual = BalanceController(rule=Manual(), uniqueness_ratio=_NEVER)
         return manual, {**quiet, "unimodal_epochs": _NEVER, "probe_every": _NEVER}

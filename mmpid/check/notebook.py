@@ -1,0 +1,117 @@
+"""Run one notebook headless, and say in one line what went wrong."""
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmpid.errors import ConfigError, InputError, MissingDependencyError, MMPIDError
+
+CELL_TIMEOUT = 1800  # seconds; a cell that takes longer hangs
+
+
+class NotebookError(MMPIDError, RuntimeError):
+    """A notebook stopped with an error, or is not fit to be run."""
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a notebook's parameters cell offers: names and default values as text."""
+
+    defaults: dict[str, str]
+
+    def check(self, given: Mapping, notebook: Path) -> None:
+        """Refuse a parameter that the notebook does not have; papermill would only warn and run the full size."""
+        unknown = sorted(set(given) - set(self.defaults))
+        if unknown:
+            raise ConfigError(
+                f"{notebook.name} has the parameters {', '.join(self.defaults)}; it was given {', '.join(unknown)}."
+            )
+
+
+def inspect_parameters(path: Path) -> Parameters:
+    """Read a notebook's parameters cell; raise if there is none."""
+    papermill = _papermill()
+    found = papermill.inspect_notebook(str(path))
+    if not found:
+        raise InputError(f"{path.name} has no cell tagged `parameters`; add one with `smoke`, `seed` and `out_dir`.")
+    return Parameters({name: entry["default"] for name, entry in found.items()})
+
+
+def run_notebook(path: Path, output: Path, parameters: Mapping, *, quiet: bool = False) -> Path:
+    """Execute a notebook with papermill in static mode and return the executed copy.
+
+    Parameters
+    ----------
+    path, output : Path
+        Notebook and executed copy.
+    parameters : mapping
+        Values for the parameters cell; an unknown name is an error.
+    quiet : bool
+        Hide papermill's progress bar.
+
+    Raises
+    ------
+    NotebookError
+        A cell raised; the message names the cell and the error.
+    """
+    papermill = _papermill()
+    path = existing_notebook(path)
+    inspect_parameters(path).check(parameters, path)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    before = os.environ.get("MMPID_HEADLESS")
+    os.environ["MMPID_HEADLESS"] = "1"
+    try:
+        papermill.execute_notebook(
+            str(path), str(output), parameters=dict(parameters), kernel_name="python3", cwd=str(output.parent),
+            progress_bar=not quiet, execution_timeout=CELL_TIMEOUT, start_timeout=120,
+        )  # fmt: skip
+    except papermill.PapermillExecutionError as problem:
+        raise NotebookError(f"{path.name}, cell {problem.cell_index}: {problem.ename}: {problem.evalue}") from problem
+    except (RuntimeError, TimeoutError) as problem:  # the kernel died, or a cell hangs
+        raise NotebookError(f"{path.name}: {type(problem).__name__}: {problem}") from problem
+    finally:
+        if before is None:
+            del os.environ["MMPID_HEADLESS"]
+    return output
+
+
+def flaws(path: Path) -> list[str]:
+    """Return what is wrong with an executed notebook: error outputs, unexecuted cells, saved widget state."""
+    notebook = json.loads(path.read_text())
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and "".join(cell["source"]).strip()]
+    found = []
+    if any(out["output_type"] == "error" for cell in cells for out in cell["outputs"]):
+        found.append("a cell has an error output")
+    counts = [cell["execution_count"] for cell in cells]
+    if counts != list(range(1, len(cells) + 1)):
+        found.append("not every cell was executed once, in order")
+    if "widgets" in notebook["metadata"]:
+        found.append("widget state is saved in it")
+    return found
+
+
+def parse_value(text: str):
+    """Read a command-line parameter: a JSON literal (also True and False), or else a string."""
+    try:
+        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
+    except json.JSONDecodeError:
+        return text
+
+
+def existing_notebook(path: Path) -> Path:
+    """Return the path if it is a notebook."""
+    if not path.is_file() or path.suffix != ".ipynb":
+        raise InputError(f"`NOTEBOOK` must be an existing .ipynb file; {path} is not.")
+    return path
+
+
+def _papermill():
+    try:
+        import papermill
+    except ModuleNotFoundError as missing:
+        raise MissingDependencyError(
+            f"running notebooks needs {missing.name!r}, which is not installed. Try: pip install 'mmpid[notebook]'"
+        ) from missing
+    return papermill

@@ -1,0 +1,193 @@
+"""`mmpid check`: run every notebook and tutorial, compare what they publish with what is stored, say what moved."""
+
+import html
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mmpid._tables import html_table, text_table
+from mmpid.check.notebook import flaws, inspect_parameters
+from mmpid.check.references import Verdict, judge, load_references, store_references
+from mmpid.errors import InputError, MMPIDError
+from mmpid.train.card import versions
+
+FOLDERS = ("notebooks", "tutorials")
+REFERENCES = "references"
+HEADER = ["notebook", "value", "now", "reference", "tolerance", "verdict", "s"]
+
+
+@dataclass
+class Outcome:
+    """What came of one notebook."""
+
+    path: Path
+    executed: Path
+    seconds: float = 0.0
+    problem: str = ""
+    values: dict[str, float] = field(default_factory=dict)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ran and every value agrees."""
+        return not self.problem and all(verdict.ok for verdict in self.verdicts)
+
+    def complaints(self) -> list[str]:
+        """Return a sentence for each thing that is wrong."""
+        if self.problem:
+            return [f"FAILED {self.path.stem}: {self.problem}"]
+        return [
+            f"MISS {v.notebook}: {v.name} is {v.value}, the reference {v.reference} ({v.tolerance})"
+            for v in self.verdicts
+            if not v.ok
+        ]
+
+    def rows(self) -> list[list[str]]:
+        """Return the lines of the table."""
+        if self.problem:
+            return [[self.path.stem, "-", "-", "-", "-", "FAILED", f"{self.seconds:.0f}"]]
+        done = [[self.path.stem, "(ran)", "-", "-", "-", "ok", f"{self.seconds:.0f}"]]
+        return [verdict.row(self.seconds) for verdict in self.verdicts] or done
+
+
+def find_root(start: Path | None = None) -> Path:
+    """Return the folder that holds `notebooks/`: the working folder, or the checkout that mmpid is installed from."""
+    for root in (start,) if start else (Path.cwd(), Path(__file__).resolve().parents[2]):
+        if (root / "notebooks").is_dir():
+            return root
+    raise InputError("there is no folder `notebooks` here; run this in a checkout of mmpid, or give --root.")
+
+
+def check(
+    *,
+    root: Path | None = None,
+    smoke: bool = False,
+    only: str = "",
+    jobs: int = 2,
+    update: bool = False,
+    out: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> bool:
+    """Run the notebooks in parallel processes, print one table, write an HTML report; return whether all agree.
+
+    Parameters
+    ----------
+    root : Path, optional
+        Folder with `notebooks/` and `tutorials/`.
+    smoke : bool
+        Run at the small size and compare with the references of that size.
+    only : str
+        Part of a name; only notebooks whose name holds it are run.
+    jobs : int
+        Notebooks that run at the same time.
+    update : bool
+        Store the new values instead of comparing; refused when the checkout has uncommitted changes.
+    out : Path, optional
+        Folder for executed notebooks and report; by default a temporary one, which is named.
+    say : callable
+        Where the text goes.
+    """
+    root = find_root(root)
+    commit = _clean_commit(root) if update else ""
+    paths = [p for folder in FOLDERS for p in sorted((root / folder).glob("*.ipynb")) if only in p.stem]
+    if not paths:
+        raise InputError(f"no notebook in {root} has {only!r} in its name. Look into {' and '.join(FOLDERS)}.")
+    out = _writable(out or Path(tempfile.mkdtemp(prefix="mmpid-check-")))
+    say(f"running {len(paths)} notebooks, {jobs} at a time; executed copies go to {out}")
+    with ThreadPoolExecutor(max_workers=jobs) as pool:
+        outcomes = list(pool.map(lambda path: _run_one(path, out, smoke, jobs), paths))
+    size = "smoke" if smoke else "full"
+    for outcome in outcomes:
+        _compare(outcome, root / "notebooks" / REFERENCES, size, commit)
+    say(text_table(HEADER, [row for outcome in outcomes for row in outcome.rows()]))
+    for outcome in outcomes:
+        for line in outcome.complaints():
+            say(line)
+    say(f"report: {_write_report(outcomes, out, size)}")
+    return all(outcome.ok for outcome in outcomes)
+
+
+def _run_one(path: Path, out: Path, smoke: bool, jobs: int) -> Outcome:
+    """Run one notebook in a process of its own, so that a kernel that dies takes nothing with it."""
+    outcome = Outcome(path, out / path.name)
+    start = time.perf_counter()
+    try:
+        offered = inspect_parameters(path).defaults
+        wanted = {"smoke": str(smoke)} if "smoke" in offered else {}
+    except MMPIDError as problem:
+        outcome.problem = str(problem)
+        return outcome
+    command = [sys.executable, "-m", "mmpid", "run", str(path), "-o", str(outcome.executed), "--quiet"]
+    for name, value in wanted.items():
+        command += ["-p", name, value]
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    env = {**os.environ, "MMPID_OUT_DIR": str(out), "OMP_NUM_THREADS": threads}
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+    outcome.seconds = time.perf_counter() - start
+    if done.returncode:
+        outcome.problem = (done.stderr.strip() or f"the process ended with code {done.returncode}").splitlines()[-1]
+    else:
+        outcome.problem = "; ".join(flaws(outcome.executed))
+    return outcome
+
+
+def _compare(outcome: Outcome, references: Path, size: str, commit: str) -> None:
+    """Judge the published values, or store them when a commit to store them under is given."""
+    published = outcome.executed.parent / f"{outcome.path.stem}.json"
+    if outcome.problem or not published.is_file():
+        return
+    outcome.values = json.loads(published.read_text())
+    if commit:
+        store_references(references, outcome.path.stem, size, outcome.values, versions(), commit)
+    outcome.verdicts = judge(outcome.path.stem, outcome.values, load_references(references, outcome.path.stem, size))
+
+
+def _clean_commit(root: Path) -> str:
+    """Return the present commit; refuse a checkout with changes, from which nobody could repeat the values."""
+    try:
+        changed = subprocess.check_output(["git", "status", "--porcelain"], cwd=root, text=True).strip()
+        commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=root, text=True).strip()
+    except (OSError, subprocess.CalledProcessError) as problem:
+        raise InputError(f"--update needs a git checkout, to record the commit; {root} is none.") from problem
+    if changed:
+        raise InputError(
+            f"--update needs a checkout without changes; {len(changed.splitlines())} files differ. Commit first."
+        )
+    return commit
+
+
+def _writable(folder: Path) -> Path:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / ".write-test").touch()
+        (folder / ".write-test").unlink()
+    except OSError as problem:
+        raise InputError(
+            f"the output folder {folder} cannot be written: {problem.strerror}. Choose another with --out."
+        ) from problem
+    return folder.resolve()
+
+
+def _write_report(outcomes: list[Outcome], out: Path, size: str) -> Path:
+    """Write one HTML page with the table and links to the executed notebooks."""
+    rows = [row for outcome in outcomes for row in outcome.rows()]
+    links = "".join(
+        f'<li><a href="{html.escape(o.executed.name)}">{html.escape(o.executed.name)}</a> {html.escape(o.problem)}</li>'
+        for o in outcomes
+    )
+    page = (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>mmpid check</title>'
+        '<body style="font-family:sans-serif;max-width:70em;margin:2em auto;padding:0 1em">'
+        f"<h1>mmpid check, {size} size</h1>{html_table(HEADER, rows)}"
+        f"<h2>Executed notebooks</h2><ul>{links}</ul></body></html>"
+    )
+    path = out / "report.html"
+    path.write_text(page)
+    return path

@@ -1,0 +1,130 @@
+"""The command line: `mmpid lab`, `run`, `check`, `bench`. One line on stderr when something is wrong."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from mmpid import __version__
+from mmpid.check.notebook import NotebookError, existing_notebook, parse_value, run_notebook
+from mmpid.check.suite import check, find_root
+from mmpid.errors import InputError, MissingDependencyError, MMPIDError
+
+QUICKSTART = "01_quickstart.ipynb"
+OK, FAILED, WRONG_USE = 0, 1, 2
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command; return 0 if all is well, 1 if a check failed, 2 for wrong usage or bad input."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return arguments.command(arguments)
+    except NotebookError as problem:
+        print(f"mmpid: {problem}", file=sys.stderr)
+        return FAILED
+    except (MMPIDError, OSError) as problem:
+        print(f"mmpid: {problem}", file=sys.stderr)
+        return WRONG_USE
+    except KeyboardInterrupt:
+        print("mmpid: interrupted", file=sys.stderr)
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="mmpid", description="See, teach and prevent modality competition.")
+    parser.add_argument("--version", action="version", version=f"mmpid {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    lab = commands.add_parser("lab", help="open JupyterLab on the quick-start notebook")
+    lab.add_argument(
+        "--folder", type=Path, default=Path("mmpid-lab"), help="folder for your copies (default: %(default)s)"
+    )
+    lab.add_argument("--port", type=int, default=8888, help="first port to try (default: %(default)s)")
+    lab.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    lab.set_defaults(command=_lab)
+
+    run = commands.add_parser("run", help="run one notebook headless through papermill")
+    run.add_argument("notebook", type=Path, metavar="NOTEBOOK")
+    run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
+    run.add_argument("-o", "--output", type=Path, help="executed copy (default: runs/NOTEBOOK)")
+    run.add_argument("--quiet", action="store_true", help="no progress bar")
+    run.set_defaults(command=_run)
+
+    checks = commands.add_parser("check", help="run every notebook and compare values with the stored references")
+    checks.add_argument("--smoke", action="store_true", help="small size, minutes instead of tens of minutes")
+    checks.add_argument("--only", default="", metavar="TEXT", help="only notebooks with TEXT in their name")
+    checks.add_argument(
+        "--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="how many at a time (default: %(default)s)"
+    )
+    checks.add_argument("--out", type=Path, help="folder for executed notebooks and report")
+    checks.add_argument("--root", type=Path, help="folder that holds notebooks/ and tutorials/")
+    checks.add_argument("--update", action="store_true", help="store the new values as references")
+    checks.set_defaults(command=_check)
+
+    bench = commands.add_parser("bench", help="measure against other solvers")
+    bench.add_argument("what", choices=["pid"])
+    bench.add_argument("--quick", action="store_true", help="small shapes only")
+    bench.add_argument("--json", type=Path, help="also write the figures here")
+    bench.set_defaults(command=_bench)
+    return parser
+
+
+def _lab(arguments) -> int:
+    """Copy the notebooks, which stay as they are in the checkout, and become JupyterLab."""
+    try:
+        import jupyterlab  # noqa: F401
+    except ModuleNotFoundError as missing:
+        raise MissingDependencyError(
+            "mmpid lab needs JupyterLab, which is not installed. Try: pip install 'mmpid[notebook]'"
+        ) from missing
+    folder = copy_notebooks(find_root(), arguments.folder)
+    print(f"your copies of notebooks and tutorials are in {folder}")
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
+    command += [f"--ServerApp.port={arguments.port}", f"--LabApp.default_url=/lab/tree/notebooks/{QUICKSTART}"]
+    if arguments.no_browser:
+        command.append("--no-browser")
+    if hasattr(os, "geteuid") and os.geteuid() == 0:  # containers; the server listens on this machine only
+        command.append("--allow-root")
+    sys.stdout.flush()
+    os.execv(sys.executable, command)
+    return OK  # only where execv returns, as in tests
+
+
+def copy_notebooks(root: Path, folder: Path) -> Path:
+    """Copy notebooks and tutorials that are not there yet; what the user changed stays."""
+    for name in ("notebooks", "tutorials"):
+        for path in sorted((root / name).glob("*.ipynb")):
+            copy = folder / name / path.name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            if not copy.exists():
+                shutil.copyfile(path, copy)
+    return folder.resolve()
+
+
+def _run(arguments) -> int:
+    path = existing_notebook(arguments.notebook)
+    output = arguments.output or Path("runs") / path.name
+    if output.resolve() == path.resolve():
+        raise InputError("`-o` must be another file than the notebook, which stays as it is. Leave it out for runs/.")
+    parameters = {name: parse_value(value) for name, value in arguments.p}
+    print(run_notebook(path, output.resolve(), parameters, quiet=arguments.quiet))
+    return OK
+
+
+def _check(arguments) -> int:
+    if arguments.jobs < 1:
+        raise InputError(f"`--jobs` must be at least 1; it was {arguments.jobs}.")
+    agreed = check(
+        root=arguments.root, smoke=arguments.smoke, only=arguments.only, jobs=arguments.jobs,
+        update=arguments.update, out=arguments.out,
+    )  # fmt: skip
+    print("all values agree" if agreed else "mmpid: some values moved or notebooks failed")
+    return OK if agreed else FAILED
+
+
+def _bench(arguments) -> int:
+    from mmpid.bench import pid
+
+    pid.run(quick=arguments.quick, json_path=arguments.json)
+    return OK

@@ -1,0 +1,72 @@
+import pytest
+import torch
+
+from mmpid import LateFusion, datasets
+from mmpid.errors import ConfigError, InputError, ShapeError
+from mmpid.models import MLP, ConvNet
+
+
+def batch(n=5):
+    generator = torch.Generator().manual_seed(0)
+    return {"a": torch.randn(n, 4, generator=generator), "b": torch.randn(n, 6, generator=generator)}
+
+
+def model(fusion="concat"):
+    torch_model = LateFusion({"a": torch.nn.Linear(4, 3), "b": torch.nn.Linear(6, 2)}, n_classes=3, fusion=fusion)
+    return torch_model.eval()
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum"])
+def test_joint_logits_start_as_the_average_of_the_unimodal_logits(fusion):
+    net = model(fusion)
+    net.start_joint_from_heads()
+    out = net(batch())
+    assert torch.allclose(out.logits, (out.unimodal["a"] + out.unimodal["b"]) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("fusion", ["concat", "sum"])
+def test_parameters_are_partitioned_by_modality_and_fusion(fusion):
+    net = model(fusion)
+    parts = [*net.modality_parameters("a"), *net.modality_parameters("b"), *net.fusion.parameters()]
+    assert {id(p) for p in parts} == {id(p) for p in net.parameters()}
+    assert len(parts) == len(list(net.parameters()))
+
+
+def test_a_modality_does_not_see_the_other():
+    net, x = model(), batch()
+    before = net(x).unimodal["a"]
+    x["b"] = x["b"] + 1
+    assert torch.equal(net(x).unimodal["a"], before)
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn", "cnn1d"])
+def test_from_data_repeats_with_the_seed_and_leaves_the_global_state(kind):
+    data = datasets.load("av-digits" if kind != "cnn1d" else "watch")
+    state = torch.get_rng_state()
+    one, two, other = (LateFusion.from_data(data, encoder=kind, seed=s) for s in (0, 0, 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    weights = [torch.cat([p.flatten() for p in net.parameters()]) for net in (one, two, other)]
+    assert torch.equal(weights[0], weights[1]) and not torch.equal(weights[0], weights[2])
+    sample = {name: x[:2] for name, x in data.inputs.items()}
+    assert one(sample).logits.shape == (2, data.n_classes)
+
+
+def test_convnet_reads_images_with_and_without_channels():
+    assert ConvNet((8, 8))(torch.zeros(2, 8, 8)).shape == ConvNet((3, 8, 8))(torch.zeros(2, 3, 8, 8)).shape == (2, 32)
+    with pytest.raises(ShapeError, match="2 or 3 axes"):
+        ConvNet((8,))
+
+
+@pytest.mark.parametrize(
+    ("build", "error", "words"),
+    [
+        (lambda: LateFusion({"a": MLP((4,))}, n_classes=2), ConfigError, "two or more modality names"),
+        (lambda: LateFusion({"a": MLP((4,)), "b": MLP((4,))}, 2, fusion="concatenate"), ConfigError, "'concat'"),
+        (lambda: LateFusion({"a": MLP((4,)), "b": MLP((4,))}, 1), ConfigError, "`n_classes`.*at least 2"),
+        (lambda: LateFusion({"a": torch.nn.ReLU(), "b": MLP((4,))}, 2), ConfigError, "Give `dims="),
+        (lambda: model()({"a": torch.zeros(2, 4)}), InputError, "b is missing"),
+    ],
+)
+def test_bad_models_are_refused(build, error, words):
+    with pytest.raises(error, match=words):
+        build()

@@ -1,0 +1,101 @@
+"""The house has floors: a module imports only from floors below its own, and the core knows no Jupyter."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "mmpid"
+FLOORS = [
+    "errors",
+    "_validate _tables _progress report",
+    "pid datasets",
+    "estimate models theory",
+    "ecs",
+    "train",
+    "plots",
+    "widgets",
+    "check bench",
+    "cli",
+    "__main__",
+]
+RANK = {name: rank for rank, floor in enumerate(FLOORS) for name in floor.split()}
+ONLY_IN = {
+    "matplotlib": {"plots", "widgets"},
+    "seaborn": {"plots"},
+    "ipywidgets": {"widgets"},
+    "IPython": {"widgets"},
+    "bqplot": {"widgets"},
+    "papermill": {"check"},
+    "jupyterlab": {"cli"},
+}
+BENCHED_PEERS = {"dit", "cvxpy", "clarabel"}
+
+
+def imported(path: Path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+FILES = [path for path in sorted(ROOT.rglob("*.py")) if path != ROOT / "__init__.py"]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_point_down(path):
+    me = module_of(path)
+    for name in imported(path):
+        top, *rest = name.split(".")
+        if top == "mmpid" and rest and rest[0] in RANK and rest[0] != me:
+            assert RANK[rest[0]] < RANK[me], f"{me} must not import {rest[0]}"
+        assert me in ONLY_IN.get(top, {me}), f"{me} must not import {top}"
+        assert top not in BENCHED_PEERS or me == "bench", f"{me} must not import {top}"
+
+
+def test_every_module_has_a_floor():
+    assert {module_of(path) for path in FILES} == set(RANK)
+
+
+CORE = "import sys, mmpid; assert not {hidden} & set(sys.modules), sorted({hidden} & set(sys.modules))"
+
+
+def test_importing_the_package_loads_no_jupyter_and_no_plotting():
+    hidden = {"matplotlib", "seaborn", "ipywidgets", "IPython", "bqplot"}
+    subprocess.run([sys.executable, "-c", CORE.format(hidden=hidden)], check=True, cwd=ROOT.parent)
+
+
+HIDE = """
+import sys
+
+class Hider:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in {hidden}:
+            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
+
+sys.meta_path.insert(0, Hider())
+import mmpid
+data = mmpid.datasets.load("av-digits")
+trainer = mmpid.Trainer(mmpid.LateFusion.from_data(data), data, n_boot=0, n_null=0, device="cpu")
+trainer.step(epochs=1)
+try:
+    mmpid.plots
+except ImportError as problem:
+    assert "mmpid[notebook]" in str(problem), problem
+else:
+    raise AssertionError("plots must ask for the notebook extra")
+"""
+
+
+def test_the_core_trains_with_torch_numpy_sklearn_and_pandas_alone():
+    hidden = {"matplotlib", "seaborn", "ipywidgets", "IPython", "bqplot", "papermill", "nbformat", "jupyterlab"}
+    code = HIDE.format(hidden=hidden | {"safetensors"} | BENCHED_PEERS)
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

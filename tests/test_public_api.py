@@ -1,0 +1,38 @@
+"""The public names are a contract; an accidental export is a failure."""
+
+import importlib
+
+import pytest
+
+import mmpid
+
+PUBLIC = {
+    "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy RedundancyPlateau
+        RunRecord Trainer baselines compare datasets decompose ecs errors estimate_pid estimate_pid_multi joints
+        pause_all publish replay sessions soft_pid theory""",
+    "mmpid.datasets": "MultimodalData Split available load",
+    "mmpid.models": "ConvNet LateFusion MLP Output",
+    "mmpid.pid": "PIDResult decompose information joints",
+    "mmpid.train": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau RunRecord Session
+        SwitchRule TrainConfig Trainer pause_all replay sessions""",
+}
+
+
+@pytest.mark.parametrize("module", PUBLIC)
+def test_public_names(module):
+    assert sorted(importlib.import_module(module).__all__) == sorted(PUBLIC[module].split())
+
+
+@pytest.mark.parametrize("name", PUBLIC["mmpid"].split())
+def test_every_public_name_is_documented(name):
+    assert (getattr(mmpid, name).__doc__ or "").strip()
+
+
+@pytest.mark.parametrize("name", ["Trainer", "decompose", "estimate_pid", "replay", "baselines", "compare", "publish"])
+def test_public_callables_show_an_example(name):
+    assert ">>>" in getattr(mmpid, name).__doc__
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no attribute 'trainer_'"):
+        mmpid.trainer_  # noqa: B018
