@@ -78,9 +78,6 @@ class Session:
     origin
         Where the session was made, as `(place, count)`: making one at the same place with another count closes the
         earlier ones of that place. The board passes the notebook cell and its execution count.
-    threads
-        If given, `torch.set_num_threads(threads)` is called when the thread starts. This setting is global to the
-        process. `None` leaves it alone.
 
     Notes
     -----
@@ -105,9 +102,7 @@ class Session:
     True
     """
 
-    def __init__(
-        self, trainer, name: Hashable = None, *, origin: tuple[Hashable, int] | None = None, threads: int | None = None
-    ):
+    def __init__(self, trainer, name: Hashable = None, *, origin: tuple[Hashable, int] | None = None):
         self.trainer = trainer
         self.name = name
         self.origin = origin
@@ -118,7 +113,6 @@ class Session:
         self._commands: deque[tuple[str, Callable]] = deque()
         self._goal: _Goal | None = None
         self._state = "finished" if trainer.finished else "paused" if trainer.record.rows else "idle"
-        self._threads = None if threads is None else number(threads, "threads", low=1, integer=True)
         self._closing = False
         _take_over(self)
         self._thread = threading.Thread(target=self._run, name=f"mmpid-session-{name or id(trainer)}", daemon=True)
@@ -251,8 +245,6 @@ class Session:
 
     def _run(self) -> None:
         """Obey, advance, sleep, until closed; the only place that touches the trainer."""
-        if self._threads is not None:
-            torch.set_num_threads(self._threads)
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closing or self._commands or self._goal is not None)

@@ -27,11 +27,22 @@ class CurveChart:
         What an empty panel says.
     name
         Short name, for the CSS class `mmpid-chart-<name>`.
+    note
+        Small print beside the heading.
     limits
         Fixed limits of the y axis; by default they follow the data in rare, round steps.
     """
 
-    def __init__(self, *, title: str, unit: str, empty: str, name: str, limits: tuple[float, float] | None = None):
+    def __init__(
+        self,
+        *,
+        title: str,
+        unit: str,
+        empty: str,
+        name: str,
+        note: str = "",
+        limits: tuple[float, float] | None = None,
+    ):
         self._limits = limits
         self._scales = {name: bq.LinearScale(min=0, max=1, allow_padding=False) for name in ("x", "y")}
         self._curves: dict[str, _Curve] = {}
@@ -41,7 +52,7 @@ class CurveChart:
             x=[0, 0], y=[0, 1], scales=across, colors=["#808080"], line_style="dashed", stroke_width=1.5, visible=False
         )
         self._x_axis = bq.Axis(scale=self._scales["x"], label="epoch", grid_lines="none")
-        self._y_axis = bq.Axis(scale=self._scales["y"], orientation="vertical", label=unit, label_offset="3em")
+        self._y_axis = bq.Axis(scale=self._scales["y"], side="left", label=unit, label_offset="3em")
         self.figure = bq.Figure(
             marks=[self._band, self._switch],
             axes=[self._x_axis, self._y_axis],
@@ -52,11 +63,11 @@ class CurveChart:
             background_style={"fill": "none"},
             layout=widgets.Layout(width="100%", flex="1 1 250px", min_width="0"),
         )
-        self._heading = widgets.HTML(f'<div class="mmpid-title" role="heading" aria-level="4">{title}</div>')
+        self._heading = widgets.HTML(text.title(title, note))
         self._legend = widgets.HTML()
         self._empty = widgets.HTML(empty)
         self._empty.add_class("mmpid-empty")
-        self.tools = widgets.HBox([self._heading])
+        self.tools = widgets.HBox([self._heading], layout=widgets.Layout(justify_content="space-between"))
         self.widget = widgets.VBox([self.tools, self._legend, self.figure, self._empty])
         for name_ in ("mmpid-chart", f"mmpid-chart-{name}"):
             self.widget.add_class(name_)
@@ -68,9 +79,13 @@ class CurveChart:
         band: Band | None = None,
         switch: float | None = None,
         unit: str = "",
+        last: float = 10.0,
         dots: bool = True,
     ) -> None:
-        """Bring the chart to this state, sending only what differs; `dots=False` leaves the hover points behind."""
+        """Bring the chart to this state, sending only what differs.
+
+        The x axis reaches to epoch `last`; `dots=False` leaves the points under the mouse as they were.
+        """
         thin = [trace.thinned(MOST_POINTS) for trace in traces]
         self._ensure(thin)
         for trace in thin:
@@ -79,12 +94,11 @@ class CurveChart:
             self._curves[key].hide()
         _show_ribbon(self._band, *((band.epoch, band.low, band.high) if band else (np.empty(0),) * 3))
         self._show_switch(switch)
-        self._show_limits(thin, band)
+        self._show_limits(thin, band, last)
         if unit:
             _assign(self._y_axis, label=unit)
         visible = [trace for trace in thin if len(trace.epoch)]
-        more = "bands: 95 % intervals" if any(trace.low is not None for trace in visible) else ""
-        _assign(self._legend, value=text.legend(thin, text.band_label(band), more))
+        _assign(self._legend, value=text.legend(thin, text.band_label(band)))
         _assign(self._empty.layout, display="none" if visible else "flex")
 
     def _ensure(self, traces: Sequence[Trace]) -> None:
@@ -101,9 +115,8 @@ class CurveChart:
             _assign(self._switch, x=np.array([epoch, epoch], dtype=np.float32))
         _assign(self._switch, visible=epoch is not None)
 
-    def _show_limits(self, traces: Sequence[Trace], band: Band | None) -> None:
-        last = max((float(trace.epoch[-1]) for trace in traces if len(trace.epoch)), default=0.0)
-        _show_axis(self._x_axis, 0.0, nice_limit(max(last, 10.0)), whole=True)
+    def _show_limits(self, traces: Sequence[Trace], band: Band | None, last: float) -> None:
+        _show_axis(self._x_axis, 0.0, last, whole=True)
         _show_axis(self._y_axis, *(self._limits or _limits_of(traces, band)))
 
 
@@ -192,7 +205,7 @@ def _limits_of(traces: Sequence[Trace], band: Band | None) -> tuple[float, float
     parts += [band.low, band.high] if band is not None else []
     values = np.concatenate([np.zeros(1), *parts])
     low = -nice_limit(-float(values.min())) if values.min() < 0 else 0.0
-    return low, nice_limit(float(values.max()))
+    return low, nice_limit(1.04 * float(values.max()))
 
 
 def _assign(widget, **values) -> None:

@@ -31,9 +31,6 @@ class Dashboard:
     name
         Key of the run among `mmpid.train.session.sessions()`. A new board with the same name, for the same trainer,
         or made by running the same cell again, takes over from the old one.
-    threads
-        If given, the training thread calls `torch.set_num_threads(threads)`, which holds for the whole process. One
-        thread fewer than there are cores leaves a core for the notebook. By default nothing is changed.
 
     Attributes
     ----------
@@ -61,12 +58,12 @@ class Dashboard:
     True
     """
 
-    def __init__(self, trainer, mode: str = "auto", name: str | None = None, *, threads: int | None = None):
+    def __init__(self, trainer, mode: str = "auto", name: str | None = None):
         self.trainer = trainer
         self.mode = resolve_mode(mode)
         self._board = None
         if self.mode == "live":
-            self._board = LiveBoard(trainer, name=name, origin=cell_of_now(), threads=threads)
+            self._board = LiveBoard(trainer, name=name, origin=cell_of_now())
         self._snapshot = self._board.snapshot if self._board else Snapshot(trainer.record)
 
     def __repr__(self) -> str:

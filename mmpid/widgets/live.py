@@ -20,11 +20,11 @@ _boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 class LiveBoard:
     """Widgets around one trainer; every update comes from the publisher's thread, every click is a command."""
 
-    def __init__(self, trainer, *, name=None, origin=None, threads: int | None = None):
+    def __init__(self, trainer, *, name=None, origin=None):
         _close_earlier_runs_of(origin)
         self.trainer = trainer
         self.origin = origin
-        self.session = Session(trainer, name, origin=origin, threads=threads)
+        self.session = Session(trainer, name, origin=origin)
         modalities = tuple(trainer.record.card["modalities"])
         self.snapshot = Snapshot(trainer.record)
         self._problem: Failure | None = None
@@ -43,7 +43,7 @@ class LiveBoard:
         self._progress.add_class("mmpid-progress-line")
         line = widgets.Box([self.controls.progress, self._progress])
         line.add_class("mmpid-row")
-        heading = widgets.HTML('<div class="mmpid-title" role="heading" aria-level="4">Decisions, newest first</div>')
+        heading = widgets.HTML(text.title("Decisions", "newest first"))
         return [
             self.controls.widget,
             line,

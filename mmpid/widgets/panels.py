@@ -29,6 +29,7 @@ class Panels:
             unit="information (bits)",
             empty="R, U1, U2 and S appear here after the first probe.",
             name="pid",
+            note="bands: 95 % intervals",
         )
         self.accuracy = CurveChart(
             title="Validation accuracy",
@@ -38,7 +39,7 @@ class Panels:
             limits=(0.0, 1.0),
         )
         self.ecs = CurveChart(
-            title="Strength of each modality (ECS proxies)",
+            title="Strength of each modality (ECS)",
             unit="proxy (own unit)",
             empty="How strongly each modality competes appears here after the first probe.",
             name="ecs",
@@ -52,7 +53,7 @@ class Panels:
         self.proxy = widgets.Dropdown(
             description="Proxy",
             tooltip="Which of the recorded proxies for competitive strength to draw",
-            layout=widgets.Layout(width="230px", visibility="hidden"),
+            layout=widgets.Layout(width="200px", visibility="hidden"),
         )
         self.proxy.style.description_width = "initial"
         self.proxy.observe(lambda _: refresh(), "value")
@@ -71,21 +72,22 @@ class Panels:
         """
         epochs, probes, decisions = ([r for r in path if r["kind"] == k] for k in ("epoch", "probe", "decision"))
         switch = tr.switch_epoch(decisions)
-        more = {"switch": switch, "dots": dots}
-        if self._is_news("probes", probes, switch, dots):
+        last = tr.nice_limit(max((row["epoch"] for row in path), default=0) or 10)  # one x axis for all charts
+        more = {"switch": switch, "dots": dots, "last": last}
+        if self._is_news("probes", probes, dots, switch, last):
             self.pid.show(tr.pid_traces(probes, self._modalities), band=tr.null_band(probes), **more)
-        if self._is_news("ecs", probes, switch, dots, self.proxy.value):
+        if self._is_news("ecs", probes, dots, switch, last, self.proxy.value):
             strength = self._strength(probes)
             self.ecs.show(strength, unit=f"{self.proxy.value} (own unit)" if self.proxy.value else "", **more)
-        if self._is_news("epochs", epochs, switch, dots):
+        if self._is_news("epochs", epochs, dots, switch, last):
             self.accuracy.show(tr.accuracy_traces(epochs, self._modalities), **more)
             self.loss.show(tr.loss_traces(epochs, self._modalities), **more)
         if dots and self.tables.selected_index is not None:
             self._show_tables(epochs, probes)
 
-    def _is_news(self, part: str, rows: list[dict], switch: float | None, dots: bool, *choices) -> bool:
+    def _is_news(self, part: str, rows: list[dict], dots: bool, *context) -> bool:
         """Whether a part differs from what it shows; remembers the answer."""
-        seen = (len(rows), id(rows[-1]) if rows else 0, switch, *choices)
+        seen = (len(rows), id(rows[-1]) if rows else 0, *context)
         old, old_dots = self._shown.get(part, (None, False))
         if seen == old and (old_dots or not dots):
             return False

@@ -73,11 +73,16 @@ def progress(now: State) -> str:
     return f'<span class="mmpid-progress" aria-live="off">epoch {now.epoch} · {now.done}{total} epochs trained</span>'
 
 
-def legend(traces: Iterable[Trace], band: str = "", more: str = "") -> str:
+def title(words: str, note: str = "") -> str:
+    """Return a small heading."""
+    small = f' <span class="mmpid-detail">{escape(note)}</span>' if note else ""
+    return f'<div class="mmpid-title" role="heading" aria-level="4">{escape(words)}{small}</div>'
+
+
+def legend(traces: Iterable[Trace], band: str = "") -> str:
     """Draw the legend of a chart as text with line samples, outside of the chart."""
     items = [f"<span>{_sample(trace.color, trace.dash)}{escape(trace.label)}</span>" for trace in traces]
     items += [f"<span>{_box()}{escape(band)}</span>"] if band else []
-    items += [f'<span class="mmpid-detail">{escape(more)}</span>'] if more else []
     return f'<div class="mmpid-legend">{"".join(items)}</div>'
 
 

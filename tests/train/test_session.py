@@ -234,5 +234,3 @@ def test_bad_counts_are_refused_by_name():
         session.step(batches=0)
     with pytest.raises(ConfigError, match="exclude each other"):
         session.step(batches=1, epochs=1)
-    with pytest.raises(ConfigError, match="`threads`"):
-        Session(FakeTrainer(), threads=0)

@@ -1,0 +1,287 @@
+"""The board without a browser: press buttons, read traits."""
+
+import gc
+import threading
+import time
+import weakref
+
+import pytest
+
+from mmpid.errors import ConfigError, TrainingError
+from mmpid.train.session import sessions
+from mmpid.widgets import Dashboard, TrainingNotFinished
+from mmpid.widgets.place import resolve_mode
+from tests.widgets.fake_trainer import FakeTrainer
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left():
+    yield
+    for session in sessions():
+        session.close()
+    deadline = time.monotonic() + 5
+    while any(t.name.startswith("mmpid-") for t in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def live():
+    boards = []
+
+    def make(**settings):
+        board = Dashboard(FakeTrainer(**settings), mode="live")
+        boards.append(board)
+        return board
+
+    yield make
+    for board in boards:
+        board.close()
+
+
+def press(board, name):
+    button(board, name).click()
+
+
+def button(board, name):
+    controls = board._board.controls
+    buttons = [*controls.transport, *controls.modalities.values(), controls.joint]
+    return next(b for b in buttons if b.description == name)
+
+
+def settle(board):
+    """Let the session obey and the publisher show it."""
+    deadline = time.monotonic() + 5
+    while board.session.busy:
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    time.sleep(0.3)
+
+
+def status(board):
+    return board._board._status.value
+
+
+def test_buttons_step_play_and_pause(live):
+    board = live(epochs=10_000, seconds=0.001)
+    press(board, "Step batch")
+    settle(board)
+    assert board.trainer.total_batches == 1 and 'data-state="paused"' in status(board)
+    press(board, "Play")
+    time.sleep(0.3)
+    assert 'data-state="playing"' in status(board)
+    press(board, "Pause")
+    settle(board)
+    assert 'data-state="paused"' in status(board)
+
+
+def test_modalities_are_paused_and_resumed_by_name(live):
+    board = live()
+    press(board, "Pause audio")
+    settle(board)
+    assert board.trainer.active == ("image",)
+    press(board, "Resume audio")
+    settle(board)
+    assert board.trainer.active == ("audio", "image")
+
+
+def test_an_impossible_wish_is_explained_in_the_board(live):
+    board = live()
+    press(board, "Pause audio")
+    settle(board)
+    press(board, "Pause image")
+    settle(board)
+    assert "is the last active one" in status(board)
+
+
+def test_joint_training_starts_from_the_chosen_state(live):
+    board = live()
+    board.session.step(epochs=20)
+    settle(board)
+    board._board.controls.rewind.value = False
+    press(board, "Start joint training")
+    settle(board)
+    assert (board.trainer.stage, board.trainer.epoch) == ("joint", 15)  # the fake controller had switched at 20
+
+
+def test_auto_can_be_switched_off_and_stays_off(live):
+    board = live()
+    board._board.controls.auto.value = False
+    settle(board)
+    assert board.trainer.auto is False
+    assert board._board.controls.auto.description == "Manual: you decide"
+    assert "You decide" in status(board)
+
+
+def test_charts_carry_the_record(live):
+    board = live(epochs=20)
+    press(board, "Play")
+    board.wait(timeout=10)
+    time.sleep(0.4)
+    panels, record = board._board.panels, board.record
+    lines = {key: curve.line for key, curve in panels.pid._curves.items()}
+    assert lines["redundancy"].y.tolist() == pytest.approx([row["redundancy"] for row in record.lineage("probe")])
+    accuracy = panels.accuracy._curves["validation_accuracy.audio"].line
+    assert accuracy.x.tolist() == [row["epoch"] for row in record.lineage("epoch")]
+    assert panels.pid._switch.visible and panels.pid._switch.x.tolist() == [10, 10]
+    assert panels.pid._band.visible
+    assert panels.pid._empty.layout.display == "none"
+
+
+def test_another_proxy_replaces_the_curves(live):
+    board = live(epochs=20)
+    board.session.step(epochs=6)
+    settle(board)
+    panels = board._board.panels
+    assert panels.proxy.options == ("margin", "confidence")
+    panels.proxy.value = "confidence"
+    settle(board)
+    assert panels.ecs._y_axis.label == "confidence (own unit)"
+    assert len(panels.ecs._curves) == 2
+
+
+def test_the_table_is_filled_when_it_is_opened(live):
+    board = live(epochs=20)
+    board.session.step(epochs=6)
+    settle(board)
+    panels = board._board.panels
+    assert panels._table.value == ""
+    panels.tables.selected_index = 0
+    settle(board)
+    assert "Validation accuracy" in panels._table.value and "unique to audio (U1)" in panels._table.value
+
+
+def test_equal_states_send_nothing(live, monkeypatch):
+    board = live(epochs=20)
+    board.session.step(epochs=6)
+    settle(board)
+    board._board.publisher.stop()
+    sent = []
+    monkeypatch.setattr("ipywidgets.Widget._send", lambda self, *a, **k: sent.append(self))
+    board._board.show()
+    assert sent == []
+
+
+def test_a_failure_is_shown_and_raised_by_wait(live):
+    board = live(fail_at=5)
+    press(board, "Play")
+    with pytest.raises(TrainingError, match="the loss became NaN"):
+        board.wait(timeout=5)
+    settle(board)
+    assert "Training stopped: RuntimeError" in board._board._failure.value
+    press(board, "Step epoch")  # tries again; the fake fails only once
+    settle(board)
+    assert board._board._failure.value == ""
+
+
+def test_a_callback_that_raises_is_shown(live):
+    board = live()
+    board._board.controls._guarded(lambda _: 1 / 0)(None)
+    assert "ZeroDivisionError" in board._board._failure.value
+
+
+def test_a_chart_that_cannot_be_drawn_does_not_stop_the_updates(live, monkeypatch):
+    board = live(epochs=10_000, seconds=0.001)
+    monkeypatch.setattr(board._board.panels, "show", lambda *a, **k: 1 / 0)
+    press(board, "Play")
+    time.sleep(0.5)
+    assert "ZeroDivisionError" in board._board._failure.value
+    assert board._board.publisher.count >= 3
+
+
+def test_wait_in_a_board_that_is_not_finished_gives_one_calm_line(live):
+    board = live()
+    with pytest.raises(TrainingNotFinished) as caught:
+        board.wait()
+    lines = caught.value._render_traceback_()
+    assert lines == ["Training is not finished: press Play in the board above, then run this cell again."]
+
+
+def test_wait_returns_the_record_of_a_finished_run(live):
+    board = live(epochs=4)
+    press(board, "Play")
+    assert board.wait(timeout=5) is board.trainer.record
+
+
+def test_static_boards_train_here_and_make_no_widgets():
+    import ipywidgets
+
+    before = len(ipywidgets.widget._instances)
+    board = Dashboard(FakeTrainer(epochs=6), mode="static")
+    assert board.session is None and not board.trainer.finished
+    record = board.wait()
+    assert record is board.record and board.trainer.finished
+    assert board.trainer.threads == {threading.get_ident()}
+    assert len(ipywidgets.widget._instances) == before
+
+
+def test_static_and_live_runs_have_the_same_rows(live):
+    board = live(epochs=12)
+    press(board, "Play")
+    board.wait(timeout=5)
+    assert board.record.rows == Dashboard(FakeTrainer(epochs=12), mode="static").wait().rows
+
+
+def test_a_second_board_of_a_trainer_takes_over(live):
+    board = live(epochs=10_000, seconds=0.001)
+    press(board, "Play")
+    second = Dashboard(board.trainer, mode="live")
+    time.sleep(0.3)
+    assert 'data-state="closed"' in status(board)
+    assert "Run the cell again" in status(board)
+    assert button(board, "Play").disabled
+    assert second.session.state in ("idle", "paused")
+    second.close()
+
+
+def test_a_closed_board_leaves_no_widgets_and_no_trainer_behind():
+    import ipywidgets
+
+    before = set(ipywidgets.widget._instances)
+    board = Dashboard(FakeTrainer(), mode="live")
+    trainer = weakref.ref(board.trainer)
+    board.close()
+    left = set(ipywidgets.widget._instances) - before
+    assert not left
+    del board
+    gc.collect()
+    assert trainer() is None
+
+
+def test_every_control_has_words_and_a_tooltip(live):
+    controls = live()._board.controls
+    for control in [*controls.transport, *controls.modalities.values(), controls.auto, controls.rewind, controls.joint]:
+        assert control.description and control.tooltip
+
+
+@pytest.mark.parametrize(
+    ("environment", "kernel", "mode"),
+    [
+        ({"JPY_SESSION_NAME": "x.ipynb"}, True, "live"),
+        ({"VSCODE_PID": "1"}, True, "live"),
+        ({}, True, "static"),
+        ({"JPY_SESSION_NAME": "x.ipynb"}, False, "static"),
+        ({"JPY_SESSION_NAME": "x.ipynb", "MMPID_HEADLESS": "1"}, True, "static"),
+        ({"JPY_SESSION_NAME": "x.ipynb", "MMPID_HEADLESS": "0"}, True, "live"),
+    ],
+)
+def test_auto_is_live_only_where_somebody_can_look(environment, kernel, mode, monkeypatch):
+    for name in (
+        "JPY_SESSION_NAME",
+        "VSCODE_PID",
+        "VSCODE_CWD",
+        "COLAB_RELEASE_TAG",
+        "VOILA_REQUEST_URL",
+        "MMPID_HEADLESS",
+    ):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("mmpid.widgets.place._kernel_shell", lambda: object() if kernel else None)
+    assert resolve_mode("auto") == mode
+    assert resolve_mode("live") == "live"
+
+
+def test_an_unknown_mode_is_refused():
+    with pytest.raises(ConfigError, match="`mode` must be one of 'auto', 'live', 'static'"):
+        Dashboard(FakeTrainer(), mode="lively")
