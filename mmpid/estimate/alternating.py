@@ -4,14 +4,13 @@ The optimum has the form q_ijy = R_ij u_iy v_jy. Alternate: given R, scale to th
 sweep in u and v); given u and v, move R_ij towards R_ij sum_y u_iy v_jy, over-relaxed. This is the alternating
 divergence minimization of Banerjee, Rauh and Montufar (2018, "Computing the unique information", algorithm 1) with
 one inner sweep and an exponent above 1. It converges only linearly, so it is no solver for 1e-6 bit, but an
-iteration costs three small matrix products, and the bounds of `mmpid.pid` enclose the optimum from any iterate.
+iteration costs three small matrix products, and weak duality encloses the optimum from any iterate.
 """
 
 import torch
 from torch import Tensor
 
 from mmpid.pid import decompose
-from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.information import LN2, entropy, mutual_information
 
 # Exponent of the update of R; the iteration is stable up to about 2.
@@ -44,7 +43,7 @@ def solve_terms(joint: Tensor, tol: float) -> tuple[Tensor, Tensor]:
 
 
 def enclose(p1: Tensor, p2: Tensor, tol: float) -> tuple[Tensor, Tensor]:
-    """Middle of certified bounds on min f and half their distance, in nats, (b,); see `mmpid.pid`.
+    """Middle of certified bounds on min f and half their distance, in nats, (b,).
 
     ``p1`` (b, k, n1) and ``p2`` (b, k, n2) are the pairwise marginals, class first. Problems whose half distance
     is within ``tol`` drop out; those that miss it in `MAX_SWEEPS` sweeps return what they have.
@@ -80,10 +79,24 @@ def _scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor
 
 
 def _bounds(cells: Tensor, left: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
-    """Certified upper and lower bound on min f, in nats, from any iterate."""
-    row_first = p1.transpose(1, 2)
-    lam = torch.where(row_first > 0, left.transpose(1, 2).log(), -torch.inf)
-    mu = torch.where(p2 > 0, right.log(), -torch.inf)
-    lower, _ = lower_bound(lam, mu, row_first, p2)
-    q = cells[:, :, None, :] * left.transpose(1, 2)[..., None] * right[:, None]
-    return objective(round_to_marginals(q, row_first, p2)), lower
+    """Certified upper and lower bound on min f, in nats, from any iterate.
+
+    Lower: log u and log v are dual feasible after each row is shifted by its largest log s_ij, s_ij = sum_y u_iy v_jy.
+    Upper: f of q = R u v rounded to the exact marginals.
+    """
+    live = p2.sum(1, keepdim=True) > 0
+    worst = torch.where(live, torch.bmm(left.transpose(1, 2), right), 0.0).amax(-1)
+    dual = torch.xlogy(p1, left).sum((1, 2)) + torch.xlogy(p2, right).sum((1, 2))
+    lower = dual - torch.xlogy(p1.sum(1), worst).sum(1)
+    q = _round(cells[:, None] * left[..., None] * right[:, :, None, :], p1, p2)
+    upper = torch.special.entr(q.sum(1)).sum((1, 2)) - torch.special.entr(q).sum((1, 2, 3))
+    return upper, lower
+
+
+def _round(q: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
+    """Move q (b, k, n1, n2) to the exact marginals of every class (Altschuler, Weed and Rigollet 2017, algorithm 2)."""
+    q = q * (p1 / q.sum(3).clamp_min(TINY)).clamp_max(1.0)[..., None]
+    q = q * (p2 / q.sum(2).clamp_min(TINY)).clamp_max(1.0)[:, :, None, :]
+    missing1, missing2 = (p1 - q.sum(3)).clamp_min(0.0), (p2 - q.sum(2)).clamp_min(0.0)
+    share2 = missing2 / missing2.sum(2, keepdim=True).clamp_min(TINY)
+    return q + missing1[..., None] * share2[:, :, None, :]

@@ -1,6 +1,7 @@
 """Discretisers: fit on one split, transform any; each turns a source into codes from 0."""
 
-from typing import Protocol, runtime_checkable
+import inspect
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -11,7 +12,6 @@ from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.kmeans import KMeansDiscretizer
 
 
-@runtime_checkable
 class Discretizer(Protocol):
     """What `estimate_pid` asks of a discretiser of one source.
 
@@ -36,6 +36,13 @@ class Discretizer(Protocol):
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what `state_dict` gave."""
+
+
+def is_discretizer(candidate) -> bool:
+    """Whether an object has what the protocol asks for; looks without calling, since `n_codes` raises before `fit`."""
+    names = ("fit", "transform", "n_codes", "saw_labels", "state_dict", "load_state_dict")
+    missing = object()
+    return all(inspect.getattr_static(candidate, name, missing) is not missing for name in names)
 
 
 class PredictionDiscretizer:
@@ -267,7 +274,7 @@ def _column(source: Tensor) -> Tensor:
             f"`source` must have one dimension for quantile bins, (N,) or (N, 1); its shape was "
             f"{tuple(source.shape)}. Use `KMeansDiscretizer` for more."
         )
-    return source.detach().double()
+    return source.detach().double().contiguous()
 
 
 def _integers(source: Tensor) -> Tensor:
@@ -278,7 +285,7 @@ def _integers(source: Tensor) -> Tensor:
             f'`source` must be integer codes (N,) for `discretizer="codes"`; it was {source.dtype} of shape '
             f'{tuple(source.shape)}. For embeddings use `discretizer="kmeans"`.'
         )
-    return source.detach().long()
+    return source.detach().long().contiguous()
 
 
 __all__ = [

@@ -45,7 +45,7 @@ def check_inputs(
             f"`{names[0]}` must have at least {MIN_SAMPLES} samples; it had {n_samples}. Give more samples."
         )
     device = tensors[0].device
-    target = _validate.labels(target, "target", n_samples).to(device)
+    target = _validate.labels(target, "target", n_samples).to(device).contiguous()
     if n_classes is None and discretizer in ("prediction", "soft"):
         n_classes = _classes_of_scores(tensors, target)
     target, n_classes = contiguous_labels(target, n_classes, notes)

@@ -13,6 +13,7 @@ from mmpid.estimate.discretize import (
     PredictionDiscretizer,
     QuantileDiscretizer,
     assign,
+    is_discretizer,
 )
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.inputs import Inputs, check_duplicates, check_source
@@ -76,7 +77,7 @@ def named_discretizer(
 
 def _own_discretizer(choice, in_place: bool) -> Discretizer:
     """Check the user's discretiser against the protocol; a single one is copied for each source."""
-    if not isinstance(choice, Discretizer):
+    if not is_discretizer(choice):
         raise ConfigError(
             f"`discretizer` must be one of {', '.join(map(repr, DISCRETIZERS))}, a Discretizer or a pair of them; "
             f"it was {choice!r}, which lacks some of fit, transform, n_codes, saw_labels, state_dict, load_state_dict."
