@@ -25,17 +25,15 @@ def objective(q: Tensor) -> Tensor:
     return torch.special.entr(q.sum(2)).sum((1, 2)) - torch.special.entr(q).sum((1, 2, 3))
 
 
-def log_cell_sums(lam: Tensor, mu: Tensor) -> Tensor:
-    """Log of s_ij = sum_y exp(lam_iy + mu_jy), shape (b, n1, n2); -inf where no class is possible."""
-    return torch.logsumexp(lam.unsqueeze(-1) + mu.unsqueeze(1), 2)
+def lower_bound(lam: Tensor, mu: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Dual value after the shift that makes (lam, mu) feasible, and the feasible (lam, mu).
 
-
-def lower_bound(lam: Tensor, mu: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
-    """Dual value after the shift that makes (lam, mu) feasible, and the shifted lam.
-
-    Entries of lam and mu on zero marginals are -inf: they force nothing and cost nothing.
+    On a zero marginal they are -inf in the constraints, where they force a zero, and 0 in what is returned.
     """
-    worst = log_cell_sums(lam, mu).amax(-1)
-    lam = torch.where(p1 > 0, lam - worst.unsqueeze(-1), 0.0)
+    theta = torch.where(p1 > 0, lam, -torch.inf).unsqueeze(-1) + torch.where(p2 > 0, mu, -torch.inf).unsqueeze(1)
+    # entries far above 0 would overflow: take each cell's sum relative to its largest term
+    top = theta.amax(2).clamp_min(-1e300)
+    log_s = (theta - top.unsqueeze(2)).exp_().sum(2).clamp_min(TINY).log_() + top
+    lam = torch.where(p1 > 0, lam - log_s.amax(-1).unsqueeze(-1), 0.0)
     mu = torch.where(p2 > 0, mu, 0.0)
-    return (p1 * lam).sum((1, 2)) + (p2 * mu).sum((1, 2)), lam
+    return (p1 * lam).sum((1, 2)) + (p2 * mu).sum((1, 2)), lam, mu

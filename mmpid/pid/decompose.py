@@ -100,9 +100,9 @@ class _MinimalF(torch.autograd.Function):
         n2 = p2.shape[1]
         p2 = p2.transpose(1, 2).contiguous()
         size = max(1, _CHUNK_BYTES // (24 * max(n1, n2) * k * n2 * k))
-        parts = [interior_point.solve(p1[i : i + size], p2[i : i + size], 0.5 * tol * LN2) for i in range(0, b, size)]
+        parts = [interior_point.solve(p1[i : i + size], p2[i : i + size], 0.5 * tol * LN2, 100) for i in range(0, b, size)]
         if not parts:
-            parts = [interior_point.solve(p1, p2, tol * LN2)]
+            parts = [interior_point.solve(p1, p2, tol * LN2, 100)]
         value = torch.cat([part.upper for part in parts])
         gap = (value - torch.cat([part.lower for part in parts])).clamp_min(0.0)
         optimum = torch.cat([part.q for part in parts]).permute(0, 1, 3, 2)

@@ -1,72 +1,184 @@
-"""Newton systems of the interior point: [[A, C], [C', D]] (dlam, dmu) = (b1, b2), solved in batches.
+"""Newton systems of the interior point, solved in batches by one of two eliminations.
 
-The matrix is sum_ij of R_ij (diag(e_ij) + e_ij e_ij' / g_ij), placed at the k unknowns lam_i. and the k
-unknowns mu_.j of the cell. It is never formed as a whole.
+The matrix is H = sum over the cells ij of diag(q_ij.) + R_ij c_ij w_ij. w_ij.', placed at the k unknowns lam_i.
+and the k unknowns mu_.j of the cell (q = R w). It is never formed as a whole. Joints are held as q[b, x1, y, x2].
 """
+
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
 _JITTER = 1e-13
-_TRIES = 8
+_TRIES = 10
+_SMALL = 1e-30
 
 
-def robust_cholesky(matrix: Tensor) -> Tensor:
-    """Cholesky factors of unit-diagonal matrices, adding to the diagonal only where it is needed."""
+@dataclass
+class Support:
+    """Where mass can be. The masks hold 1.0 or 0.0, and are None for a batch in which every cell is possible."""
+
+    mask: Tensor | None  # (b, n1, k, n2)
+    live: Tensor | None  # (b, n1, n2): some class is possible
+    dead1: Tensor | None  # (b, n1, k)
+    dead2: Tensor | None  # (b, k, n2)
+    pin: Tensor  # (b, k, n2): closes the gauge (lam_.y + c, mu_y. - c) by doubling one diagonal entry a class
+
+    def rows(self, index: Tensor) -> "Support":
+        """Return the supports of the problems at `index`."""
+        return Support(**{f.name: _at(getattr(self, f.name), index) for f in fields(self)})
+
+
+def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
+    return None if value is None else value[index]
+
+
+def support_of(p1: Tensor, p2: Tensor) -> Support:
+    """Find the support of a batch, and pin the most likely x2 of each class."""
+    pin = torch.ones_like(p2).scatter_(2, p2.argmax(2, keepdim=True), 2.0) * (1.0 + _JITTER)
+    if bool((p1 > 0).all()) and bool((p2 > 0).all()):
+        return Support(None, None, None, None, pin)
+    alive1, alive2 = (p1 > 0).to(p1), (p2 > 0).to(p2)
+    mask = alive1.unsqueeze(-1) * alive2.unsqueeze(1)
+    return Support(mask, mask.amax(2), 1.0 - alive1, 1.0 - alive2, pin)
+
+
+def masked(x: Tensor, mask: Tensor | None) -> Tensor:
+    """Zero `x` where nothing is possible."""
+    return x if mask is None else x * mask
+
+
+def _raised(diagonal: Tensor, factor: Tensor | float, dead: Tensor | None) -> Tensor:
+    """Raise a diagonal in place, put 1 where an unknown is dead (it then stays 0), and return what it was."""
+    size = diagonal.clone() if dead is None else diagonal + dead
+    torch.mul(size, factor, out=diagonal)
+    return size
+
+
+def robust_cholesky(matrix: Tensor, scale: Tensor) -> Tensor:
+    """Cholesky factors; where it fails, the diagonal is raised by a growing share of `scale`. Never raises."""
     factor, info = torch.linalg.cholesky_ex(matrix)
     jitter = _JITTER
     for _ in range(_TRIES):
-        failed = (info > 0) | ~torch.isfinite(factor.diagonal(dim1=-2, dim2=-1)).all(-1)
+        failed = info > 0
         if not failed.any():
             return factor
-        jitter *= 30.0
+        jitter *= 20.0
         matrix = matrix.clone()
-        matrix.diagonal(dim1=-2, dim2=-1).add_(jitter * failed.unsqueeze(-1))
+        matrix.diagonal(dim1=-2, dim2=-1).add_(jitter * failed.unsqueeze(-1) * scale)
         factor, info = torch.linalg.cholesky_ex(matrix)
-    # NaN or hopeless: an identity keeps the batch alive, and the line search rejects the step
+    # only NaN gets here: an identity keeps the batch alive, and the solver drops the element
     eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
     return torch.where(failed[..., None, None], eye, factor)
 
 
 class EliminateRows:
-    """Eliminate lam, whose blocks over x1 are k x k; one Schur matrix of side n2 * k remains."""
+    """Eliminate lam, whose blocks over x1 are k x k; one Schur matrix of side n2 * k remains.
 
-    def __init__(self, e: Tensor, r: Tensor, g: Tensor, dead1: Tensor, dead2: Tensor):
-        b, n1, k, n2 = e.shape
-        self.alive1, self.alive2 = 1.0 - dead1, 1.0 - dead2
-        re = r.unsqueeze(2) * e
-        block = (re / g.unsqueeze(2)).unsqueeze(3) * e.unsqueeze(2)  # b n1 y y' x2
-        block.diagonal(dim1=2, dim2=3).add_(re.transpose(2, 3))
+    Its cost is about 2 n1 n2^2 k^3: best while k is small.
+    """
+
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: "Support"):
+        b, n1, k, n2 = q.shape
+        self.q, self.w, self.rc = q, w, rc
+        block = (w * rc.unsqueeze(2)).unsqueeze(3) * w.unsqueeze(2)  # b x1 y y' x2
+        block.diagonal(dim1=2, dim2=3).add_(q.transpose(2, 3))
         rows, columns = block.sum(-1), block.sum(1)
-        rows.diagonal(dim1=-2, dim2=-1).add_(dead1 + 1e-30)
-        scale = rows.diagonal(dim1=-2, dim2=-1).rsqrt()
-        factor = robust_cholesky(rows * scale.unsqueeze(-1) * scale.unsqueeze(-2))
-        eye = torch.eye(k, dtype=e.dtype, device=e.device).expand_as(factor)
-        self.inverse = torch.linalg.solve_triangular(factor, eye, upper=False) * scale.unsqueeze(-2)
-        self.half = (self.inverse @ block.view(b, n1, k, k * n2)).view(b, n1 * k, k * n2)
-        schur = torch.bmm(self.half.mT, self.half).neg_()
+        size = _raised(rows.diagonal(dim1=-2, dim2=-1), 1.0 + _JITTER, support.dead1)
+        factor = robust_cholesky(rows, size)
+        self.inverse = torch.linalg.solve_triangular(factor, torch.eye(k, dtype=q.dtype, device=q.device).expand_as(factor), upper=False)
+        half = (self.inverse @ block.view(b, n1, k, k * n2)).view(b, n1 * k, k * n2)
+        schur = torch.bmm(half.mT, half).neg_()
+        size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin, support.dead2)
         schur.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).add_(columns)
-        self._factor(schur, columns.diagonal(dim1=1, dim2=2).transpose(1, 2).reshape(b, k, n2), dead2)
-
-    def _factor(self, schur: Tensor, diagonal: Tensor, dead2: Tensor) -> None:
-        """Scale by the diagonal, close the gauge lam_.y + c, mu_y. - c by a rank-one term a class, and factor."""
-        b, k, n2 = diagonal.shape
-        root = diagonal.clamp_min(1e-30).sqrt() * self.alive2
-        self.scale = (self.alive2 / diagonal.clamp_min(1e-30).sqrt()).reshape(b, k * n2)
-        schur.mul_(self.scale.unsqueeze(-1)).mul_(self.scale.unsqueeze(-2))
-        gauge = root / root.norm(dim=-1, keepdim=True).clamp_min(1e-30)
-        blocks = schur.view(b, k, n2, k, n2).diagonal(dim1=1, dim2=3)
-        blocks.add_((gauge.unsqueeze(-1) * gauge.unsqueeze(-2)).permute(0, 2, 3, 1))
-        schur.diagonal(dim1=1, dim2=2).add_(dead2.reshape(b, k * n2) + _JITTER)
-        self.factor = robust_cholesky(schur)
+        self.factor = robust_cholesky(schur, size.flatten(1))
 
     def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
-        """Steps for lam (b, n1, k) and mu (b, k, n2)."""
-        b, n1, k = b1.shape
-        t = (self.inverse @ (b1 * self.alive1).unsqueeze(-1)).view(b, n1 * k, 1)
-        rhs = (b2 * self.alive2).reshape(b, -1, 1) - self.half.mT @ t
-        scale = self.scale.unsqueeze(-1)
-        dmu = torch.cholesky_solve(rhs * scale, self.factor) * scale
-        back = (t - self.half @ dmu).view(b, n1, k, 1)
-        dlam = (self.inverse.mT @ back).squeeze(-1) * self.alive1
-        return dlam, dmu.view(b, k, -1)
+        """Return the steps of lam (b, n1, k) and mu (b, k, n2)."""
+        x1 = self._invert_rows(b1.unsqueeze(-1))
+        rhs = b2 - self._couple(x1).sum(1)
+        dmu = torch.cholesky_solve(rhs.view(len(rhs), -1, 1), self.factor).view_as(b2)
+        back = self._couple(dmu.unsqueeze(1)).sum(-1, keepdim=True)
+        return (x1 - self._invert_rows(back)).squeeze(-1), dmu
+
+    def _invert_rows(self, x: Tensor) -> Tensor:
+        # two products: the inverse as one matrix would square the condition number of the triangle
+        return self.inverse.mT @ (self.inverse @ x)
+
+    def _couple(self, x: Tensor) -> Tensor:
+        """Multiply each cell's k x k block by x, which is broadcast over the other source."""
+        return torch.addcmul(self.q * x, self.w, (self.rc * (self.w * x).sum(2)).unsqueeze(2))
+
+
+class EliminateMarginals:
+    """Eliminate lam and mu class by class; one matrix over the cells, of side n1 * n2, remains (Woodbury).
+
+    Its cost is about 4 n1^2 n2^2 k + (n1 n2)^3 / 3: best when k is large.
+    """
+
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support):
+        b, n1, k, n2 = q.shape
+        self.q, self.w, self.rc = q, w, rc
+        self._invert_classes(support)
+        by_class = w.transpose(1, 2).unsqueeze(1)  # b 1 y x1 x2
+        # S[ij, i'j'] = sum_y w_ij w_i'j' (A_ii' + B_ij' + B_i'j + C_jj'): one half of it, the other is its transpose
+        left = by_class * (0.5 * self.a.transpose(1, 2).unsqueeze(-1) + self.b.transpose(1, 2).unsqueeze(3))
+        half = (left.flatten(3).mT @ w).view(b, n1, n1, n2, n2).permute(0, 2, 3, 1, 4)
+        left = by_class * (0.5 * self.c).permute(0, 3, 1, 2).unsqueeze(3)  # b x2' y x1 x2
+        other = (left.flatten(3).mT @ w.permute(0, 3, 2, 1)).view(b, n2, n1, n2, n1).permute(0, 2, 3, 4, 1)
+        half = (half + other).reshape(b, n1 * n2, n1 * n2)
+        schur = half + half.mT
+        diagonal = schur.diagonal(dim1=1, dim2=2)
+        diagonal.mul_(1.0 + _JITTER).add_(1.0 / rc.clamp_min(_SMALL).flatten(1))
+        # without this scale the entries 1 / rc span too many powers of ten
+        self.scale = diagonal.rsqrt()
+        schur.mul_(self.scale.unsqueeze(-1)).mul_(self.scale.unsqueeze(-2))
+        self.factor = robust_cholesky(schur, torch.ones_like(self.scale))
+
+    def _invert_classes(self, support: Support) -> None:
+        """Invert [[diag d1, q], [q', diag d2]] per class as [[a, b], [b', c]], its gauge closed."""
+        q = self.q.transpose(1, 2).contiguous()
+        d1, d2 = q.sum(-1), q.sum(-2)
+        if support.dead1 is not None:
+            d1, d2 = d1 + support.dead1.transpose(1, 2), d2 + support.dead2
+        scaled = q / d1.unsqueeze(-1)
+        matrix = torch.diag_embed(d2 * support.pin) - q.mT @ scaled
+        factor = robust_cholesky(matrix, d2)
+        self.c = torch.cholesky_inverse(factor.flatten(0, 1)).view_as(matrix)
+        self.b = -(scaled @ self.c)
+        self.a = torch.diag_embed(1.0 / d1) - self.b @ scaled.mT
+
+    def _classwise(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
+        """Apply the inverse of the class blocks."""
+        b1, b2 = b1.transpose(1, 2).unsqueeze(-1), b2.unsqueeze(-1)
+        x1 = self.a @ b1 + self.b @ b2
+        x2 = self.b.mT @ b1 + self.c @ b2
+        return x1.squeeze(-1).transpose(1, 2), x2.squeeze(-1)
+
+    def _woodbury(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
+        x1, x2 = self._classwise(b1, b2)
+        seen = (self.w * (x1.unsqueeze(-1) + x2.unsqueeze(1))).sum(2).flatten(1)
+        z = torch.cholesky_solve((seen * self.scale).unsqueeze(-1), self.factor).squeeze(-1) * self.scale
+        vz = self.w * z.view(len(z), -1, 1, self.w.shape[-1])
+        y1, y2 = self._classwise(vz.sum(-1), vz.sum(1))
+        return x1 - y1, x2 - y2
+
+    def _apply(self, x1: Tensor, x2: Tensor) -> tuple[Tensor, Tensor]:
+        """Multiply by H."""
+        x = x1.unsqueeze(-1) + x2.unsqueeze(1)
+        x = self.q * x + self.w * (self.rc * (self.w * x).sum(2)).unsqueeze(2)
+        return x.sum(-1), x.sum(1)
+
+    def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the steps of lam (b, n1, k) and mu (b, k, n2), refined once: Woodbury's formula cancels."""
+        x1, x2 = self._woodbury(b1, b2)
+        h1, h2 = self._apply(x1, x2)
+        e1, e2 = self._woodbury(b1 - h1, b2 - h2)
+        return x1 + e1, x2 + e2
+
+
+def cheaper(n1: int, k: int, n2: int) -> type[EliminateRows] | type[EliminateMarginals]:
+    """Return the elimination with fewer operations; a factorization runs at about 0.4 of the speed of a product."""
+    rows = 2 * n1 * n2**2 * k**3 + 2.5 * (n2 * k) ** 3 / 3
+    marginals = 4 * (n1 * n2) ** 2 * k + 2.5 * (n1 * n2) ** 3 / 3 + 3 * k * (n1 + n2) ** 3
+    return EliminateRows if rows <= marginals else EliminateMarginals

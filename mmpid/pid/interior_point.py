@@ -1,8 +1,13 @@
-"""Primal-dual interior point on the dual of min f, for a batch of problems; knows nothing of atoms or bits.
+"""Primal-dual interior point for min f(q) over a batch of problems; knows nothing of atoms or bits.
 
-    max  sum p1_iy lam_iy + sum p2_yj mu_yj    s.t.  s_ij = sum_y exp(lam_iy + mu_yj) <= 1
+The iterate is a joint q with the right pairwise marginals p1[b, x1, y] and p2[b, y, x2], multipliers lam and mu
+of these, and a slack g > 0 of each cell. With R_ij = q_ij. and w = q / R, the optimality conditions are
 
-with multipliers R_ij >= 0 of the cells, q_iyj = R_ij exp(lam_iy + mu_yj), and R_ij (1 - s_ij) driven to 0.
+    lam_iy + mu_jy + g_ij = log w_ijy        R_ij g_ij = 0        sum_j q = p1,  sum_i q = p2.
+
+The second is relaxed to R_ij (exp(g_ij) - 1) = tau, which is the central path of the dual constraints
+s_ij = sum_y exp(lam_iy + mu_jy) <= 1 and keeps both eliminations of the Newton system positive definite. Linearizing
+log w instead of the exponential of the dual form halves the number of iterations: q starts, and stays, feasible.
 """
 
 from dataclasses import dataclass, fields
@@ -11,44 +16,41 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.certificate import TINY, lower_bound, objective, round_to_marginals
-from mmpid.pid.elimination import EliminateRows
+from mmpid.pid.elimination import Support, cheaper, masked, support_of
 
-_BOUNDARY = 0.995
-_MAX_ITER = 120
+_TO_BOUNDARY = 0.995  # the share of the way to the boundary that a step may go
+_SHRINK = 0.1  # a full step may leave an entry of q at this share of itself instead of below 0 ...
+_SLIP = 0.1  # ... if the mass so added is at most this share of the gap
+
+_FLOOR = 0.1  # no target below this share of the tolerance: going further only ruins the conditioning
 
 
 @dataclass
 class Problem:
-    """Marginals p1 (b, n1, k) and p2 (b, k, n2), scaled by the number of cells, and where they vanish."""
+    """Marginals scaled by the number of live cells, so that R is of order one."""
 
     p1: Tensor
     p2: Tensor
-    dead1: Tensor
-    dead2: Tensor
-    live: Tensor  # (b, n1, n2), 1.0 where the cell can hold mass
-    cells: Tensor  # (b,)
-    mass: Tensor  # (b,) the scale of p1 and p2: f and its bounds are in these units
+    cells: Tensor  # (b, 1, 1): the number of live cells
+    support: Support
 
     def rows(self, index: Tensor) -> "Problem":
-        """The problems at `index`."""
-        return Problem(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        """Return the problems at `index`."""
+        return Problem(self.p1[index], self.p2[index], self.cells[index], self.support.rows(index))
 
 
 @dataclass
 class Iterate:
-    """Dual variables lam (b, n1, k), mu (b, k, n2) and multipliers r (b, n1, n2)."""
+    """q (b, n1, k, n2), lam (b, n1, k), mu (b, k, n2) and g (b, n1, n2)."""
 
+    q: Tensor
     lam: Tensor
     mu: Tensor
-    r: Tensor
+    g: Tensor
 
     def rows(self, index: Tensor) -> "Iterate":
-        """The iterates at `index`."""
-        return Iterate(self.lam[index], self.mu[index], self.r[index])
-
-    def put(self, index: Tensor, other: "Iterate") -> None:
-        """Overwrite the iterates at `index`."""
-        self.lam[index], self.mu[index], self.r[index] = other.lam, other.mu, other.r
+        """Return the iterates at `index`."""
+        return Iterate(self.q[index], self.lam[index], self.mu[index], self.g[index])
 
 
 @dataclass
@@ -62,133 +64,132 @@ class Bounds:
     mu: Tensor
     n_iter: Tensor
 
+    @property
+    def gap(self) -> Tensor:
+        """Width of the enclosure."""
+        return self.upper - self.lower
+
     def put(self, index: Tensor, other: "Bounds") -> None:
-        """Keep what is better of this and `other` at `index`, per problem."""
-        better = other.upper - other.lower < self.upper[index] - self.lower[index]
+        """Keep what is better of this and `other` at `index`, problem by problem; count all iterations."""
+        better = other.gap < self.gap[index]
         here = index[better]
         for f in fields(self):
             getattr(self, f.name)[here] = getattr(other, f.name)[better]
+        self.n_iter[index] = other.n_iter
 
 
 def make_problem(p1: Tensor, p2: Tensor) -> Problem:
-    """Scale by the number of live cells, so that the multipliers are of order one."""
-    live = ((p1.sum(2) > 0).unsqueeze(-1) & (p2.sum(1) > 0).unsqueeze(1)).to(p1)
-    # a cell is live only if one class is possible on both sides
-    live = live * ((p1 > 0).to(p1) @ (p2 > 0).to(p1) > 0)
-    cells = live.sum((1, 2)).clamp_min(1.0)
-    scale = cells.view(-1, 1, 1)
-    return Problem(p1 * scale, p2 * scale, (p1 <= 0).to(p1), (p2 <= 0).to(p1), live, cells, cells)
+    """Find the support and scale the marginals."""
+    support = support_of(p1, p2)
+    if support.live is None:
+        cells = p1.new_full((len(p1), 1, 1), p1.shape[1] * p2.shape[2])
+    else:
+        cells = support.live.sum((1, 2), keepdim=True)
+    return Problem(p1 * cells, p2 * cells, cells, support)
 
 
 def start(problem: Problem) -> Iterate:
-    """Strictly feasible by Cauchy-Schwarz: lam = log p(y|x1) / 2 - 0.3, mu = log p(y|x2) / 2; R near p(x1) p(x2)."""
-    px1, px2 = problem.p1.sum(2), problem.p2.sum(1)
-    lam = 0.5 * (problem.p1 / px1.clamp_min(TINY).unsqueeze(-1)).clamp_min(TINY).log() - 0.3
-    mu = 0.5 * (problem.p2 / px2.clamp_min(TINY).unsqueeze(1)).clamp_min(TINY).log()
-    r = px1.unsqueeze(-1) * px2.unsqueeze(1) / problem.mass.view(-1, 1, 1) + 1e-3
-    return Iterate(lam * (1 - problem.dead1), mu * (1 - problem.dead2), r * problem.live)
+    """Start where the sources are independent given the target, with the duals of the Cauchy-Schwarz bound."""
+    p1, p2, mask = problem.p1, problem.p2, problem.support.mask
+    q = p1.unsqueeze(-1) * (p2 / p1.sum(1).clamp_min(TINY).unsqueeze(-1)).unsqueeze(1)
+    lam = 0.5 * (p1 / p1.sum(2, keepdim=True).clamp_min(TINY)).clamp_min(TINY).log() - 0.3
+    mu = 0.5 * (p2 / p2.sum(1, keepdim=True).clamp_min(TINY)).clamp_min(TINY).log()
+    lam, mu = torch.where(p1 > 0, lam, 0.0), torch.where(p2 > 0, mu, 0.0)
+    s = masked(torch.exp(lam.unsqueeze(-1) + mu.unsqueeze(1)), mask).sum(2)
+    return Iterate(q, lam, mu, torch.where(s > 0, -s.clamp_min(TINY).log(), 1.0))
 
 
 class _Step:
-    """One predictor-corrector step of a batch; everything that both solves of the step share lives here."""
+    """One predictor-corrector step of a batch: what both of its solves share."""
 
     def __init__(self, problem: Problem, z: Iterate):
-        self.problem, self.z = problem, z
-        self.mask = ((1 - problem.dead1).unsqueeze(-1) * (1 - problem.dead2).unsqueeze(1)).contiguous()
-        self.e, self.g = self.slack(z.lam, z.mu)
-        re = z.r.unsqueeze(2) * self.e
-        self.re = re
-        self.residual1, self.residual2 = problem.p1 - re.sum(-1), problem.p2 - re.sum(1)
-        self.complementarity = (z.r * self.g).sum((1, 2))
+        self.problem, self.z, self.support = problem, z, problem.support
+        self.r = r = z.q.sum(2) if self.support.live is None else z.q.sum(2) + (1.0 - self.support.live)
+        self.w = z.q / r.unsqueeze(2)
+        self.h = masked(torch.expm1(z.g), self.support.live)
+        self.rc = masked(r / torch.expm1(z.g), self.support.live)
+        self.rh = (r * self.h).sum((1, 2), keepdim=True)
+        log_w = (self.w if self.support.mask is None else self.w.clamp_min(TINY)).log()
+        theta = (z.lam.unsqueeze(-1) + z.mu.unsqueeze(1)).add_(z.g.unsqueeze(2))
+        self.rho = masked(theta.sub_(log_w), self.support.mask)
+        q_rho = z.q * self.rho
+        self.w_rho = q_rho.sum(2) / r
+        q_rho += z.q
+        self.base1, self.base2 = problem.p1 - q_rho.sum(-1), problem.p2 - q_rho.sum(1)
+        self.system = cheaper(*z.q.shape[1:])(z.q, self.w, self.rc, self.support)
 
-    def slack(self, lam: Tensor, mu: Tensor) -> tuple[Tensor, Tensor]:
-        """exp(lam + mu) with forced zeros, and 1 - s; dead cells get slack 1."""
-        e = torch.exp(lam.unsqueeze(-1) + mu.unsqueeze(1)) * self.mask
-        return e, 1.0 - e.sum(2)
-
-    def merit(self) -> Tensor:
-        """About the gap in nats that this iterate can certify, as a fraction of unit mass."""
-        miss = self.residual1.abs().sum((1, 2)) + self.residual2.abs().sum((1, 2))
-        return (self.complementarity + miss) / self.problem.mass
-
-    def direction(self, target: Tensor, residual1: Tensor, residual2: Tensor):
-        """Newton step for R g -> target and the given marginal residuals."""
-        v = (target / self.g - self.z.r) * self.problem.live
-        ve = v.unsqueeze(2) * self.e
-        dlam, dmu = self.system.solve(residual1 - ve.sum(-1), residual2 - ve.sum(1))
+    def _direction(self, target: Tensor | float):
+        """Newton step for R (exp(g) - 1) -> target: changes of R and g, the relative change of q, of lam and mu."""
+        v = target * self.rc / self.r - masked(self.r, self.support.live)
+        push = self.w * torch.addcmul(v, self.rc, self.w_rho).unsqueeze(2)
+        dlam, dmu = self.system.solve(self.base1 - push.sum(-1), self.base2 - push.sum(1))
         dtheta = dlam.unsqueeze(-1) + dmu.unsqueeze(1)
-        ds = (self.e * dtheta).sum(2)
-        return dlam, dmu, v + self.z.r * ds / self.g, ds, dtheta
+        dg = -((self.w * dtheta).sum(2) + self.w_rho)
+        dr = v - (self.r + self.rc) * dg
+        relative = dtheta.add_(self.rho).add_((dg + dr / self.r).unsqueeze(2))
+        return dr, dg, masked(relative, self.support.mask), dlam, dmu
 
-    def lengths(self, dlam: Tensor, dmu: Tensor, dr: Tensor):
-        """Longest primal and dual steps that keep R and the slacks positive."""
-        ratio = torch.where(dr < 0, -self.z.r / dr, torch.inf).amin((1, 2))
-        primal = (_BOUNDARY * ratio).clamp_max(1.0)
-        dual = torch.ones_like(primal)
-        floor = (1 - _BOUNDARY) * self.g
-        for _ in range(60):
-            length = dual.view(-1, 1, 1)
-            e, g = self.slack(self.z.lam + length * dlam, self.z.mu + length * dmu)
-            bad = ~(g > floor).flatten(1).all(1)
-            if not bad.any():
-                break
-            dual = torch.where(bad, 0.8 * dual, dual)
-        return primal, torch.where(bad, 0.0, dual), e, g
+    def _lengths(self, relative: Tensor, dg: Tensor) -> tuple[Tensor, Tensor]:
+        """Longest primal and dual steps, at most 1, that keep q and g positive."""
+        primal = relative.amin((1, 2, 3)).clamp_max(-_TO_BOUNDARY)
+        dual = (dg / self.z.g).amin((1, 2)).clamp_max(-_TO_BOUNDARY)
+        return (-_TO_BOUNDARY / primal).view(-1, 1, 1), (-_TO_BOUNDARY / dual).view(-1, 1, 1)
 
-    def advance(self) -> Iterate:
-        """Predictor, then a corrector with the exact second-order terms seen at the predictor's end."""
-        z, p = self.z, self.problem
-        self.system = EliminateRows(self.e, z.r, self.g, p.dead1, p.dead2)
-        dlam, dmu, dr, ds, dtheta = self.direction(torch.zeros_like(z.r), self.residual1, self.residual2)
-        primal, dual, e, g = self.lengths(dlam, dmu, dr)
-        a, d = primal.view(-1, 1, 1), dual.view(-1, 1, 1)
-        reached = ((z.r + a * dr) * g).sum((1, 2))
-        sigma = (reached / self.complementarity).clamp(1e-6, 1.0) ** 3
-        tau = (sigma * self.complementarity / p.cells).view(-1, 1, 1) * p.live
-        bend = z.r * (g - self.g + d * ds) - dr * ds * torch.minimum(a, d) ** 2
-        curve = (z.r + a * dr).unsqueeze(2) * e - self.re - (a * dr).unsqueeze(2) * self.e
-        curve -= d.unsqueeze(2) * self.re * dtheta
-        residuals = self.residual1 - curve.sum(-1), self.residual2 - curve.sum(1)
-        dlam, dmu, dr, _, _ = self.direction(tau - bend, *residuals)
-        primal, dual, _, _ = self.lengths(dlam, dmu, dr)
-        a, d = primal.view(-1, 1, 1), dual.view(-1, 1, 1)
-        return Iterate(z.lam + d * dlam, z.mu + d * dmu, z.r + a * dr)
+    def _moved(self, relative: Tensor, primal: Tensor) -> Tensor:
+        """Return the new q; a full step where only entries of little mass stand in its way."""
+        full = relative + 1.0
+        held = full.clamp_min(_SHRINK)
+        slip = (self.z.q * (held - full)).sum((1, 2, 3)).view(-1, 1, 1)
+        length = torch.where(slip <= _SLIP * self.rh, 1.0, primal).unsqueeze(-1)
+        floor = torch.where(length == 1.0, _SHRINK, 0.0)
+        return self.z.q * torch.maximum(relative.mul_(length).add_(1.0), floor)
+
+    def advance(self, floor: float) -> Iterate:
+        """Mehrotra's predictor and corrector."""
+        z = self.z
+        dr, dg, relative, _, _ = self._direction(0.0)
+        primal, dual = self._lengths(relative, dg)
+        ahead = (self.r + primal * dr) * masked(torch.expm1(z.g + dual * dg), self.support.live)
+        sigma = (ahead.sum((1, 2), keepdim=True) / self.rh).clamp(1e-6, 1.0) ** 3
+        bend = dr * dg * (1.0 + self.h) * torch.minimum(primal, dual)
+        dr, dg, relative, dlam, dmu = self._direction((sigma * self.rh / self.problem.cells).clamp_min(floor) - bend)
+        primal, dual = self._lengths(relative, dg)
+        return Iterate(
+            self._moved(relative, primal),
+            torch.addcmul(z.lam, dual, dlam),
+            torch.addcmul(z.mu, dual, dmu),
+            torch.addcmul(z.g, dual, dg),
+        )
 
 
 def certify(problem: Problem, z: Iterate, n_iter: int) -> Bounds:
     """Bounds on min f from any iterate, in nats."""
-    scale = problem.mass.view(-1, 1, 1)
-    p1, p2 = problem.p1 / scale, problem.p2 / scale
-    lam = torch.where(p1 > 0, z.lam, -torch.inf)
-    mu = torch.where(p2 > 0, z.mu, -torch.inf)
-    lower, lam_feasible = lower_bound(lam, mu, p1, p2)
-    q = (z.r / scale).unsqueeze(2) * torch.exp(lam.unsqueeze(-1) + mu.unsqueeze(1))
-    q = round_to_marginals(q, p1, p2)
-    count = torch.full_like(lower, n_iter, dtype=torch.int64)
-    return Bounds(objective(q), lower, q, lam_feasible, torch.where(p2 > 0, z.mu, 0.0), count)
+    p1, p2 = problem.p1 / problem.cells, problem.p2 / problem.cells
+    lower, lam, mu = lower_bound(z.lam, z.mu, p1, p2)
+    q = round_to_marginals(z.q / problem.cells.unsqueeze(-1), p1, p2)
+    return Bounds(objective(q), lower, q, lam, mu, torch.full_like(lower, n_iter, dtype=torch.int64))
 
 
-def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int = _MAX_ITER) -> Bounds:
+def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
     """Enclose min f within `tol` nats for every problem of the batch; those that are done drop out of it."""
     problem = make_problem(p1, p2)
     z = start(problem)
     best = certify(problem, z, 0)
-    active = torch.arange(len(p1), device=p1.device)
-    for n_iter in range(max_iter + 1 if len(active) else 0):
-        step = _Step(problem, z)
-        ready = step.merit() < tol
-        if n_iter == max_iter:
-            ready = torch.ones_like(ready)
-        if ready.any():
-            index = ready.nonzero().squeeze(1)
-            found = certify(problem.rows(index), z.rows(index), n_iter)
-            best.put(active[index], found)
-            keep = torch.ones_like(ready)
-            keep[index] = ~(found.upper - found.lower < tol)
-            active = active[keep]
-            if not len(active) or n_iter == max_iter:
-                break
-            problem, z = problem.rows(keep), z.rows(keep)
-            step = _Step(problem, z)
-        z = step.advance()
+    active = (best.gap > tol).nonzero().squeeze(1)
+    problem, z = problem.rows(active), z.rows(active)
+    for n_iter in range(1, max_iter + 1):
+        if not len(active):
+            break
+        z = _Step(problem, z).advance(_FLOOR * tol)
+        # sum of R g: about the gap of this iterate; NaN if the step broke down
+        merit = (z.q.sum(2) * z.g).sum((1, 2)) / problem.cells.view(-1)
+        done = ~torch.isfinite(merit)
+        ready = (~done & ((merit < tol) | (n_iter == max_iter))).nonzero().squeeze(1)
+        if len(ready):
+            found = certify(problem.rows(ready), z.rows(ready), n_iter)
+            best.put(active[ready], found)
+            done[ready] = found.gap <= tol
+        if done.any():
+            keep = ~done
+            active, problem, z = active[keep], problem.rows(keep), z.rows(keep)
     return best
