@@ -18,7 +18,8 @@ class BalanceController:
 
     With U_m the unique information of modality m (bits), an active m is paused when
     ``U_m / max(min_j U_j, floor) > uniqueness_ratio`` and the difference exceeds its 95 % noise; it is resumed when
-    the ratio is below ``hysteresis * uniqueness_ratio``, or when the difference is within the noise.
+    the ratio is below ``hysteresis * uniqueness_ratio``, or when the difference is within the noise. What the user
+    paused by hand stays paused.
 
     Parameters
     ----------
@@ -104,10 +105,12 @@ class BalanceController:
         weakest = min(names, key=lambda name: now[unique[name]])
         decisions = []
         for name in names:
-            if self._dwelling(record, probes, name):
+            change = _last_change(record, name)
+            if change and sum(probe["epoch"] > change["epoch"] for probe in probes) < self.dwell:
                 continue
             decision = self._judge(now, name, weakest, unique)
-            if decision:
+            by_hand = bool(change) and change["source"] == "user"
+            if decision and not (decision.action == "resume" and by_hand):  # what the user paused stays paused
                 decisions.append(decision)
         return decisions
 
@@ -133,15 +136,6 @@ class BalanceController:
             return Decision(action="resume", reason=reason, epoch=now["epoch"], modality=name, rule="uniqueness_ratio")
         return None
 
-    def _dwelling(self, record, probes: list[dict], name: str) -> bool:
-        """Whether the modality was paused or resumed within the last `dwell` probes."""
-        changes = [
-            d["epoch"]
-            for d in record.lineage("decision")
-            if d["modality"] == name and d["action"] in ("pause", "resume")
-        ]
-        return bool(changes) and sum(p["epoch"] > changes[-1] for p in probes) < self.dwell
-
     def to_dict(self) -> dict:
         """Return the settings as plain JSON values."""
         return {
@@ -159,6 +153,16 @@ class BalanceController:
         rule = dict(values["rule"])
         kind = RULES[_validate.choice(rule.pop("name"), "rule", RULES)]
         return cls(**{**values, "rule": kind(**rule)})
+
+
+def _last_change(record, modality: str) -> dict | None:
+    """Return the latest decision that paused or resumed a modality."""
+    changes = [
+        row
+        for row in record.lineage("decision")
+        if row["modality"] == modality and row["action"] in ("pause", "resume")
+    ]
+    return changes[-1] if changes else None
 
 
 def default_controller(preset: str) -> BalanceController:

@@ -20,7 +20,6 @@ from mmpid.train.probing import Prober
 from mmpid.train.record import RunRecord
 from mmpid.train.selection import Selector
 
-
 SMALL_MODEL = 1_000_000  # parameters; below, threads cost more than they bring
 
 

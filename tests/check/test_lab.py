@@ -1,0 +1,47 @@
+import os
+import sys
+
+import pytest
+
+from mmpid import publish
+from mmpid.cli import copy_notebooks, main
+from mmpid.errors import InputError
+
+
+def test_lab_becomes_jupyterlab_on_a_copy_of_the_quick_start(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execv", lambda program, command: called.append((program, command)))
+    assert main(["lab", "--port", "8123", "--no-browser"]) == 0
+    ((program, command),) = called
+    assert program == sys.executable and command[:3] == [sys.executable, "-m", "jupyterlab"]
+    assert "--ServerApp.ip=127.0.0.1" in command and "--ServerApp.port=8123" in command
+    assert any(part.endswith("/lab/tree/notebooks/01_quickstart.ipynb") for part in command)
+    assert (tmp_path / "mmpid-lab" / "notebooks" / "01_quickstart.ipynb").is_file()
+
+
+def test_copies_that_the_user_changed_stay(tmp_path):
+    (tmp_path / "root" / "notebooks").mkdir(parents=True)
+    (tmp_path / "root" / "notebooks" / "n.ipynb").write_text("original")
+    copy = copy_notebooks(tmp_path / "root", tmp_path / "mine") / "notebooks" / "n.ipynb"
+    copy.write_text("changed")
+    copy_notebooks(tmp_path / "root", tmp_path / "mine")
+    assert copy.read_text() == "changed"
+
+
+def test_published_values_are_written_and_shown(tmp_path):
+    shown = publish("n", {"gain": 0.25}, out_dir=tmp_path)
+    assert (tmp_path / "n.json").read_text() == '{\n "gain": 0.25\n}\n'
+    assert shown._repr_mimebundle_()["application/vnd.mmpid.values+json"] == {"gain": 0.25}
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), "high", None])
+def test_only_finite_numbers_can_be_published(value):
+    with pytest.raises(InputError, match="must be a finite number"):
+        publish("n", {"gain": value})
+
+
+def test_wrong_usage_exits_with_two(capsys):
+    with pytest.raises(SystemExit) as stopped:
+        main(["chekc"])
+    assert stopped.value.code == 2

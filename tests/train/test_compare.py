@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from scipy.stats import ttest_1samp
+
+import mmpid
+from mmpid.errors import ConfigError
+from mmpid.train.compare import METHODS, Comparison, paired_interval, run_method
+
+SMALL = {"epochs": 6, "unimodal_epochs": 3, "n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
+
+
+def test_paired_interval_is_the_t_interval():
+    x = np.random.default_rng(0).normal(size=9)
+    mean, low, high = paired_interval(x)
+    other = ttest_1samp(x, 0).confidence_interval(0.95)
+    assert np.allclose([mean, low, high], [x.mean(), other.low, other.high])
+    assert paired_interval(x[:1])[1:] == (-np.inf, np.inf)
+
+
+def test_baselines_give_one_row_a_classifier(small_data):
+    frame = mmpid.baselines(small_data, **SMALL)
+    assert frame.index.tolist() == ["a", "b", "ens", "joint", "joint+aux", "frozen", "fixed"]
+    assert frame["test_accuracy"].between(0, 1).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_spends_the_same_budget_and_repeats(small_data, method):
+    one, two = (run_method(method, small_data, seed=3, **SMALL) for _ in range(2))
+    assert one == two
+    epochs = [row["selected_epoch"] for row in one if row["selected_epoch"] is not None]
+    assert all(1 <= epoch <= 6 for epoch in epochs)
+
+
+def test_unimodal_ens_is_the_average_of_models_trained_alone(small_data):
+    """Training both at once without a shared loss is the same as training each alone: `ens` is an ensemble."""
+    rows = {row["method"]: row["test_accuracy"] for row in run_method("unimodal", small_data, seed=0, **SMALL)}
+    assert rows["ens"] >= max(rows["a"], rows["b"]) - 0.1
+
+
+def test_compare_pairs_by_seed(small_data):
+    result = mmpid.compare(
+        lambda seed: small_data, seeds=[0, 1, 2], methods=["joint", "two-stage"], progress=False, **SMALL
+    )
+    frame = result.to_frame().pivot(index="seed", columns="method", values="test_accuracy")
+    assert result.difference("two-stage", "joint")[0] == pytest.approx((frame["two-stage"] - frame["joint"]).mean())
+    assert result.summary().loc["joint", "verdict"] == "reference"
+    assert "two-stage" in repr(result) and "<table" in result._repr_html_()
+
+
+def test_verdicts_follow_the_interval():
+    values = {"joint": [0.5, 0.6, 0.7], "up": [0.6, 0.71, 0.8], "noise": [0.4, 0.7, 0.7], "down": [0.3, 0.41, 0.5]}
+    rows = [{"seed": i, "method": m, "test_accuracy": x} for m, v in values.items() for i, x in enumerate(v)]
+    verdicts = Comparison(tuple(rows)).summary()["verdict"].to_dict()
+    assert verdicts == {"joint": "reference", "up": "better", "noise": "within noise", "down": "worse"}
+
+
+def test_unknown_methods_and_no_seeds_are_refused(small_data):
+    with pytest.raises(ConfigError, match="Did you mean 'two-stage'"):
+        mmpid.baselines(small_data, methods=["two_stage"])
+    with pytest.raises(ConfigError, match="`seeds` must hold at least one"):
+        mmpid.compare("av-digits", seeds=[])

@@ -1,0 +1,146 @@
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from mmpid import LateFusion, RunRecord, Trainer
+from mmpid.errors import CheckpointError, ConfigError, InputError
+from mmpid.train.checkpoint import CheckpointStore, State, read_state, write_state
+from tests.train.helpers import weights
+
+
+@pytest.mark.parametrize("batches", [1, 7, 12, 22])
+def test_a_saved_run_goes_on_bit_for_bit(make_trainer, small_data, tmp_path, batches):
+    whole, first = make_trainer(batch_size=40), make_trainer(batch_size=40)
+    first.step(batches=batches)
+    resumed = Trainer.load(first.save(tmp_path / "run"), small_data, device="cpu")
+    whole.fit(progress=False)
+    resumed.fit(progress=False)
+    assert resumed.record == whole.record and torch.equal(weights(resumed), weights(whole))
+
+
+@pytest.mark.parametrize("observable", ["prediction", "kmeans"])
+def test_codebooks_and_checkpoints_travel_with_the_run(make_trainer, small_data, tmp_path, observable):
+    whole = make_trainer(observable=observable, unimodal_epochs=9)
+    whole.step(epochs=3)
+    resumed = Trainer.load(whole.save(tmp_path / "run"), small_data, device="cpu")
+    for trainer in (whole, resumed):
+        trainer.rewind(to=1)
+        trainer.step(epochs=2)
+    assert resumed.record == whole.record and torch.equal(weights(resumed), weights(whole))
+
+
+def test_a_folder_kept_current_goes_on_from_its_last_epoch(make_trainer, small_data, tmp_path):
+    whole = make_trainer()
+    whole.fit(progress=False)
+    stopped = make_trainer(out_dir=tmp_path / "run")
+    stopped.step(epochs=2)
+    stopped.step(batches=1)  # lost, as in a crash
+    resumed = Trainer.load(tmp_path / "run", small_data, device="cpu")
+    assert resumed.epoch == 2
+    resumed.fit(progress=False)
+    assert resumed.record.content()[1:] == whole.record.content()[1:]
+    assert torch.equal(weights(resumed), weights(whole))
+    assert RunRecord.load(tmp_path / "run") == resumed.record
+
+
+KILLED = """
+import os, sys
+sys.path.insert(0, {tests!r})
+import numpy as np
+from mmpid import LateFusion, MultimodalData, Trainer
+rng = np.random.default_rng(0)
+y = np.arange(400) % 4
+x = {{name: rng.normal(size=(4, 6))[y] + rng.normal(size=(400, 6)) for name in "ab"}}
+data = MultimodalData.from_arrays(x, y, seed=0)
+args = dict(epochs=6, unimodal_epochs=3, n_boot=0, n_null=0, correction="none", device="cpu", batch_size=40)
+trainer = Trainer(LateFusion.from_data(data), data, out_dir={out!r}, **args)
+if {kill}:
+    trainer.step(batches={kill})
+    os.kill(os.getpid(), 9)
+trainer = Trainer.load({out!r}, data, device="cpu") if {resume} else trainer
+trainer.fit(progress=False)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kill", [7, 23])
+def test_a_killed_process_leaves_a_run_that_goes_on_bit_for_bit(tmp_path, kill):
+    def run(out, kill=0):
+        code = KILLED.format(tests="", out=str(out), kill=kill, resume=False)
+        return subprocess.run([sys.executable, "-c", code], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False)
+
+    assert run(tmp_path / "whole").returncode == 0
+    assert run(tmp_path / "killed", kill).returncode == -9
+    resume = (
+        KILLED.split("args = ")[0]
+        + f"Trainer.load({str(tmp_path / 'killed')!r}, data, device='cpu').fit(progress=False)"
+    )
+    subprocess.run([sys.executable, "-c", resume.format(tests="")], check=True)
+    whole, killed = RunRecord.load(tmp_path / "whole"), RunRecord.load(tmp_path / "killed")
+    assert killed == whole
+    states = [read_state(tmp_path / name / "now.safetensors").tensors for name in ("whole", "killed")]
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+def test_nothing_is_written_over(make_trainer, tmp_path):
+    make_trainer(out_dir=tmp_path / "run")
+    with pytest.raises(ConfigError, match=r"already holds a run.*Trainer\.load"):
+        make_trainer(out_dir=tmp_path / "run")
+
+
+def test_a_checkpoint_cut_short_is_refused_and_an_older_one_still_loads(make_trainer, small_data, tmp_path):
+    trainer = make_trainer(out_dir=tmp_path / "run")
+    trainer.step(epochs=2)
+    now = tmp_path / "run" / "now.safetensors"
+    now.write_bytes(now.read_bytes()[:-100])
+    with pytest.raises(CheckpointError, match="cut short"):
+        read_state(now)
+    assert Trainer.load(tmp_path / "run", small_data, device="cpu").epoch == 2
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"not a checkpoint", b"\x80\x04\x95pickle", json.dumps({"format": 1}).encode()]
+)
+def test_a_foreign_file_is_refused(tmp_path, content):
+    path = tmp_path / "now.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a whole checkpoint"):
+        read_state(path)
+
+
+def test_a_newer_format_is_refused(tmp_path, monkeypatch):
+    import mmpid.train.checkpoint as checkpoint
+
+    monkeypatch.setattr(checkpoint, "FORMAT", 99)
+    path = write_state(State({"x": torch.zeros(2)}, {}), tmp_path / "new.safetensors")
+    monkeypatch.undo()
+    with pytest.raises(CheckpointError, match="format 99; this version reads up to 1. Update"):
+        read_state(path)
+
+
+def test_other_data_and_other_models_are_refused(make_trainer, small_data, tmp_path):
+    from mmpid import MultimodalData
+
+    folder = make_trainer().save(tmp_path / "run")
+    other = MultimodalData.from_arrays(small_data.inputs, small_data.target, seed=1)
+    with pytest.raises(CheckpointError, match="Load the same data, with its seed"):
+        Trainer.load(folder, other)
+    wrong = LateFusion.from_data(small_data, fusion="sum")
+    with pytest.raises(CheckpointError, match="another model: .* tensors do not fit"):
+        Trainer.load(folder, small_data, model=wrong, device="cpu")
+    with pytest.raises(InputError, match="does not exist"):
+        Trainer.load(tmp_path / "nowhere", small_data)
+
+
+def test_the_store_keeps_first_latest_and_best_within_its_budget():
+    state = lambda: State({"x": torch.zeros(100)}, {})  # noqa: E731  400 bytes
+    store = CheckpointStore(budget=1700)
+    for epoch in range(10):
+        store.add((0, epoch), state(), keep=[(0, 4)] if epoch >= 4 else [])
+    assert list(store) == [(0, 0), (0, 4), (0, 8), (0, 9)]
+    with pytest.raises(CheckpointError, match="no checkpoint of epoch 5; kept are those of epochs 0, 4, 8, 9"):
+        store.get((0, 5))

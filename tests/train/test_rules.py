@@ -1,0 +1,194 @@
+"""Controller and rules are pure functions of the record: tables of (record, decision), no training."""
+
+import pytest
+
+from mmpid import BalanceController, FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, RunRecord, replay
+from mmpid.errors import ConfigError
+from mmpid.train import Decision, SwitchRule
+
+CARD = {"modalities": ["audio", "image"], "settings": {"unimodal_epochs": 99}}
+
+
+def record(*, width=0.02, card=CARD, paused=(), **atoms) -> RunRecord:
+    """Make a record with one probe an epoch; each atom is given as a list, with the same interval half-width."""
+    made = RunRecord(card)
+    n = max(len(values) for values in atoms.values())
+    for epoch in range(n):
+        row = {name: 0.0 for name in ("redundancy", "unique1", "unique2", "synergy")}
+        row |= {name: values[epoch] for name, values in atoms.items()}
+        row |= {f"{name}_low": row[name] - width for name in list(row)} | {
+            f"{name}_high": row[name] + width for name in list(row)
+        }
+        row |= {f"active.{m}": m not in paused for m in card["modalities"]}
+        made.append("probe", segment=0, stage="unimodal", epoch=epoch, step=epoch, synergy_identified=True, **row)
+    return made
+
+
+def actions(decisions):
+    return [(d.action, d.modality) for d in decisions]
+
+
+def test_peak_synergy_switches_below_the_drop_and_names_the_peak():
+    falling = record(synergy=[0, 0, 0.3, 0.5, 0.45, 0.39])
+    decision = PeakSynergy(drop=0.8).decide(falling)
+    assert (decision.action, decision.rewind_to, decision.epoch) == ("switch", 3, 5)
+    assert "0.39 bit, peak 0.50 at epoch 3" in decision.reason
+    assert PeakSynergy(drop=0.7).decide(falling).action == "hold"
+
+
+def test_peak_synergy_ignores_a_fall_within_its_noise():
+    noisy = record(synergy=[0, 0, 0.3, 0.5, 0.45, 0.39], width=0.1)
+    assert "within its noise" in PeakSynergy().decide(noisy).reason
+    assert PeakSynergy(noise_aware=False).decide(noisy).action == "switch"
+
+
+def test_peak_synergy_waits_for_an_identified_synergy():
+    made = record(synergy=[0, 0, 0.3, 0.5, 0.45, 0.1])
+    made.rows[-1] |= {"synergy_identified": False, "n_samples": 240}
+    assert PeakSynergy().decide(made).reason == "synergy is not identified with 240 samples"
+
+
+def test_peak_synergy_leaves_out_the_warm_up():
+    assert PeakSynergy(warmup=2).best(record(synergy=[0.9, 0.8, 0.1, 0.3, 0.2]))["epoch"] == 3
+
+
+def test_redundancy_plateau_switches_when_the_gain_is_noise():
+    rising = record(redundancy=[0, 0.2, 0.5, 0.8, 1.1, 1.3, 1.5])
+    assert RedundancyPlateau().decide(rising).action == "hold"
+    flat = record(redundancy=[0, 0.2, 0.5, 0.8, 1.1, 1.3, 1.31, 1.32, 1.31])
+    decision = RedundancyPlateau().decide(flat)
+    assert (decision.action, decision.rewind_to) == ("switch", 7)
+
+
+def test_redundancy_plateau_can_ask_for_balance():
+    flat = record(redundancy=[1.0] * 8, unique1=[0.9] * 8, unique2=[0.1] * 8)
+    assert RedundancyPlateau().decide(flat).action == "switch"
+    assert "differs by 0.80 bit" in RedundancyPlateau(max_gap=0.2).decide(flat).reason
+
+
+@pytest.mark.parametrize("rule", [FixedEpoch(epoch=3), PeakSynergy(), RedundancyPlateau(), Manual()])
+def test_no_rule_switches_before_there_is_anything_to_see(rule):
+    assert rule.decide(RunRecord(CARD)).action == "hold"
+    assert rule.best(RunRecord(CARD)) is None
+    assert rule.decide(record(synergy=[0.5])).action == "hold"
+
+
+def test_manual_never_switches_and_fixed_switches_at_its_epoch():
+    made = record(synergy=[0.1] * 6)
+    assert Manual().decide(made).action == "hold"
+    assert [FixedEpoch(epoch=e).decide(made).action for e in (4, 5, 6)] == ["switch", "switch", "hold"]
+
+
+def test_the_controller_pauses_who_runs_ahead_by_more_than_the_ratio_and_the_noise():
+    ahead = dict(unique1=[0.1, 0.4, 0.6, 0.9], unique2=[0.1, 0.1, 0.1, 0.1])
+    assert actions(BalanceController().decide(record(**ahead)))[0] == ("pause", "audio")
+    assert (
+        "0.90 bit of unique information, image 0.10: ratio 9.0 is above 3"
+        in BalanceController().decide(record(**ahead))[0].reason
+    )
+    assert actions(BalanceController(uniqueness_ratio=10).decide(record(**ahead))) == [("hold", "")]
+    assert actions(BalanceController().decide(record(**ahead, width=0.8))) == [("hold", "")]
+
+
+def test_two_numbers_near_zero_are_no_imbalance():
+    tiny = dict(unique1=[0.04] * 5, unique2=[0.001] * 5)
+    assert actions(BalanceController().decide(record(**tiny, width=0.0))) == [("hold", "")]
+
+
+@pytest.mark.parametrize(("u1", "action"), [(0.25, [("hold", "")]), (0.2, [("resume", "audio"), ("hold", "")])])
+def test_hysteresis_keeps_a_paused_modality_until_the_ratio_is_well_below(u1, action):
+    made = record(unique1=[u1] * 5, unique2=[0.1] * 5, paused=["audio"])
+    assert actions(BalanceController(hysteresis=0.7).decide(made)) == action
+
+
+def test_what_the_user_paused_stays_paused():
+    made = record(unique1=[0.1] * 5, unique2=[0.1] * 5, paused=["audio"])
+    made.append(
+        "decision", segment=0, stage="unimodal", epoch=1, step=1, action="pause", modality="audio", source="user"
+    )
+    assert actions(BalanceController().decide(made)) == [("hold", "")]
+
+
+def test_nothing_changes_within_the_dwell():
+    made = record(unique1=[0.9] * 5, unique2=[0.1] * 5)
+    row = dict(segment=0, stage="unimodal", step=1, action="resume", modality="audio", source="controller")
+    made.append("decision", epoch=4, **row)
+    assert actions(BalanceController(dwell=1).decide(made)) == [("hold", "")]
+    assert actions(BalanceController(dwell=0).decide(made))[0] == ("pause", "audio")
+
+
+def test_stage_one_ends_when_its_epochs_are_used_up():
+    card = {**CARD, "settings": {"unimodal_epochs": 4}}
+    decision = BalanceController(rule=Manual()).decide(record(synergy=[0.1, 0.2, 0.5, 0.2, 0.1], card=card))[-1]
+    assert decision.action == "switch" and "used its 4 epochs" in decision.reason and decision.rewind_to == 2
+
+
+def test_a_decision_is_a_pure_function_of_the_record():
+    made = record(redundancy=[0.1 * i for i in range(9)], unique1=[0.5] * 9)
+    before = made.content()
+    first = BalanceController().decide(made)
+    assert first == BalanceController().decide(made) and made.content() == before
+
+
+def test_the_settings_survive_json():
+    controller = BalanceController(rule=PeakSynergy(drop=0.6), uniqueness_ratio=2.5)
+    assert BalanceController.from_dict(controller.to_dict()) == controller
+
+
+def test_replay_stops_at_the_switch():
+    made = record(synergy=[0, 0, 0.3, 0.5, 0.3, 0.1, 0.9])
+    assert [d.action for d in replay(made, PeakSynergy(drop=0.8))] == ["hold"] * 4 + ["switch"]
+    assert [d.epoch for d in replay(made, FixedEpoch(epoch=2))] == [0, 1, 2]
+
+
+def test_replaying_the_rule_that_ran_gives_the_decisions_that_were_recorded(make_trainer):
+    controller = BalanceController(rule=RedundancyPlateau(warmup=0, patience=1))
+    trainer = make_trainer(epochs=12, unimodal_epochs=8, controller=controller)
+    recorded = [
+        row for row in trainer.fit(progress=False).rows if row["kind"] == "decision" and row["stage"] == "unimodal"
+    ]
+    told = [(d.action, d.reason) for d in replay(trainer.record, controller)]
+    switch = [row for row in trainer.record.rows if row.get("action") == "switch"]
+    expected = [(row["action"], row["reason"]) for row in recorded if row["action"] not in ("rewind", "switch")]
+    assert told == [*expected, (switch[0]["action"], switch[0]["reason"])]
+
+
+def test_a_rule_of_ones_own_is_asked(make_trainer):
+    class Second(SwitchRule):
+        def decide(self, record) -> Decision:
+            probes = self.probes(record)
+            return self.switch(probes[-1], "the second") if len(probes) == 2 else self.hold(probes, "not yet")
+
+    trainer = make_trainer(controller=BalanceController(rule=Second()))
+    trainer.step(epochs=2)
+    assert trainer.stage == "joint" and trainer.record.lineage("decision")[-1]["rule"] == "Second"
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: PeakSynergy(drop=1.5), "`drop`.*1.5"),
+        (lambda: RedundancyPlateau(patience=0), "`patience`.*at least 1"),
+        (lambda: BalanceController(rule="peak"), "`rule` must be a SwitchRule.*'peak'"),
+        (lambda: BalanceController(uniqueness_ratio=0.5), "`uniqueness_ratio`.*at least 1"),
+        (lambda: replay(RunRecord(CARD), "peak"), "must be a SwitchRule or a BalanceController"),
+    ],
+)
+def test_bad_settings_are_refused(build, words):
+    with pytest.raises(ConfigError, match=words):
+        build()
+
+
+# --- an induced imbalance -------------------------------------------------------------------------------------
+
+
+def test_an_encoder_that_learns_ten_times_faster_is_paused_within_two_probes(make_trainer):
+    trainer = make_trainer(epochs=20, unimodal_epochs=20, lr=0.003, controller=BalanceController(rule=Manual()))
+    trainer.step(epochs=3)
+    paused_before = [row for row in trainer.record.rows if row.get("action") == "pause"]
+    for group in trainer._optimizer.param_groups:
+        if group["name"] == "a":
+            group["lr"] *= 10
+    trainer.step(epochs=2)
+    paused = [row for row in trainer.record.rows if row.get("action") == "pause"]
+    assert not paused_before and [row["modality"] for row in paused] == ["a"]
