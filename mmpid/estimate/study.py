@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from mmpid.estimate.estimate import estimate_pid
+from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.terms import ATOMS, stack_atoms
 from mmpid.pid import decompose
 
@@ -129,3 +130,46 @@ def _summary(key: tuple[str, int, str], members: list[dict]) -> dict:
         "identified": np.mean([row["identified"] for row in members]),
         "n_draws": len(members),
     }
+
+
+def training_path(n_steps: int, n: int = 20, k: int = 6) -> list[Tensor]:
+    """Joints as a training run might pass through: evidence grows steadily, pairing comes and goes.
+
+    The true synergy starts at 0, peaks about half-way and falls; redundancy and unique parts only grow.
+    """
+    times = np.linspace(0.0, 1.0, n_steps)
+    pairing = _pairing(n, k, seed=6)
+    return [
+        _mix(_evidence(n, k, 1.8 * t, 1.5 * t, seed=6), pairing, 0.35 * float(np.exp(-(((t - 0.5) / 0.2) ** 2))))
+        for t in times
+    ]
+
+
+def frozen_embeddings(n_samples: int = 12_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Embeddings (N, 64) of two frozen encoders and 6 classes: class directions, 6 directions of style, noise."""
+    rng = np.random.default_rng(seed)
+    target = rng.integers(6, size=n_samples)
+    sources = []
+    for strength in (2.0, 1.5):
+        classes, styles = rng.normal(size=(6, 64)), rng.normal(size=(6, 64))
+        style = rng.normal(size=(n_samples, 6)) @ styles
+        sources.append(strength * classes[target] + 0.7 * style + 0.5 * rng.normal(size=(n_samples, 64)))
+    return sources[0], sources[1], target
+
+
+def probe_trace(warm_start: bool, *, n_probes: int = 20, n_samples: int = 1280, n_clusters: int = 10, seed: int = 0):
+    """Corrected atoms (n_probes, 4) of probes of one frozen model, each on a fresh probe batch.
+
+    With a warm start the codebooks continue from probe to probe; without, they are found anew every time.
+    """
+    source1, source2, target = frozen_embeddings(seed=seed)
+    rng = np.random.default_rng([seed, 1])
+    pair = tuple(KMeansDiscretizer(n_clusters, warm_start=warm_start, seed=seed) for _ in range(2))
+    rows = []
+    for _ in range(n_probes):
+        batch = rng.choice(len(target), size=n_samples, replace=False)
+        estimate = estimate_pid(
+            source1[batch], source2[batch], target[batch], discretizer=pair, n_boot=0, n_null=20, warn=False
+        )
+        rows.append([float(getattr(estimate.pid, atom)) for atom in ATOMS])
+    return np.array(rows)

@@ -154,7 +154,7 @@ def test_a_class_in_one_fold_only_is_said(blobs):
 
 def test_small_samples_warn_once_and_only_if_asked(blobs):
     strong, weak, _, target = blobs
-    with pytest.warns(SmallSampleWarning, match="synergy not identified: 400 samples, 1,200 needed"):
+    with pytest.warns(SmallSampleWarning, match="synergy not identified: 400 samples, 1,176 needed"):
         estimate = estimate_pid(strong, weak, target, n_clusters=14, **NONE)
     assert estimate.identified == {"redundancy": True, "unique1": True, "unique2": True, "synergy": False}
     with warnings.catch_warnings():
