@@ -136,7 +136,7 @@ def proportion(hits: int, total: int) -> Interval:
     z, p = 1.959964, hits / total
     center = (p + z * z / (2 * total)) / (1 + z * z / total)
     half = z * sqrt(p * (1 - p) / total + z * z / (4 * total * total)) / (1 + z * z / total)
-    return Interval(p, max(0.0, center - half), min(1.0, center + half))
+    return Interval(p, max(0.0, min(p, center - half)), min(1.0, max(p, center + half)))
 
 
 class Prediction(NamedTuple):
@@ -172,6 +172,21 @@ def bootstrap_mean(values: Tensor, n_boot: int = 2000, seed: int = 0) -> Interva
     generator = torch.Generator().manual_seed(seed)
     index = torch.randint(len(values), (n_boot, len(values)), generator=generator)
     return _interval(values.mean(), values[index].mean(1))
+
+
+def peak(curves: Tensor, positions: Sequence[float], n_boot: int = 2000, seed: int = 0) -> Interval:
+    """Position of the maximum of the mean curve; `curves` is (T, S), and the bootstrap resamples the S worlds.
+
+    Examples
+    --------
+    >>> import torch
+    >>> peak(torch.tensor([[0.0, 0.1], [1.0, 1.2], [0.5, 0.4]]), (0, 50, 100))
+    50 [50, 50]
+    """
+    curves, where = curves.double().cpu(), torch.tensor(positions, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    index = torch.randint(curves.shape[1], (n_boot, curves.shape[1]), generator=generator)
+    return _interval(where[curves.mean(1).argmax()], where[curves[:, index].mean(2).argmax(0)])
 
 
 def rank_correlation(x: Tensor, y: Tensor, n_boot: int = 500, seed: int = 0) -> Interval:
