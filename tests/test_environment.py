@@ -1,0 +1,64 @@
+"""README, conda environment, constraints and pyproject must say the same."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import mmpid
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CONDA = yaml.safe_load((ROOT / "environment.yml").read_text())
+PINS = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+PINS = {name.lower().replace("_", "-"): version for name, version in PINS.items()}
+README = (ROOT / "README.md").read_text()
+
+
+def requirements():
+    extras = PROJECT["optional-dependencies"]
+    lines = [*PROJECT["dependencies"], *(line for extra in extras.values() for line in extra)]
+    return [Requirement(line) for line in lines if not line.startswith("mmpid[")]
+
+
+@pytest.mark.parametrize("requirement", requirements(), ids=lambda r: r.name)
+def test_every_dependency_is_pinned_within_its_range(requirement):
+    assert PINS[requirement.name.lower()] in requirement.specifier
+
+
+def test_torch_is_pinned_here_and_open_from_2_6_for_users():
+    assert PINS["torch"] == "2.13.0"
+    (torch,) = [r for r in requirements() if r.name == "torch"]
+    assert torch.specifier.contains("2.6.0") and torch.specifier.contains("2.11.0")
+    assert not torch.specifier.contains("2.5.1")
+
+
+def test_conda_gives_the_same_environment():
+    python, pip, pips = CONDA["dependencies"]
+    assert python.removeprefix("python=") in SpecifierSet(PROJECT["requires-python"]) and pip == "pip"
+    constraints, package = pips["pip"]
+    assert (ROOT / constraints.removeprefix("-c ")).is_file()
+    (extra,) = re.fullmatch(r"-e \.\[(\w+)\]", package).groups()
+    assert extra in PROJECT["optional-dependencies"]
+
+
+def test_the_version_is_said_once():
+    assert PROJECT["version"] == mmpid.__version__
+
+
+def test_readme_commands_use_the_constraints_and_extras_that_exist():
+    commands = re.findall(r"^python3\.11 -m venv .*$", README, flags=re.MULTILINE)
+    assert len(commands) == 2
+    for command in commands:
+        assert "-c constraints.txt" in command
+        (extra,) = re.findall(r'-e "\.\[(\w+)\]"', command)
+        assert extra in PROJECT["optional-dependencies"]
+
+
+def test_every_file_that_the_readme_links_exists():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
