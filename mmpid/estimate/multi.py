@@ -1,8 +1,8 @@
 """Three or more modalities: each against the rest, and each pair."""
 
-import html
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from itertools import combinations
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from mmpid import _validate
+from mmpid._tables import html_table, text_table
 from mmpid.errors import ConfigError, InputError
 from mmpid.estimate.discretize import Discretizer, PredictionDiscretizer, assign
 from mmpid.estimate.estimate import REPLICATE_TOL, check_settings, estimate_assigned
@@ -20,11 +21,13 @@ from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.observe import assign_sources, make_discretizers, observable_name, resolve_clusters
 from mmpid.estimate.results import PIDEstimate
+from mmpid.estimate.terms import ATOMS
 
 MAX_MODALITIES = 6
+HEADER = ("source 1 | source 2", "R", "U1", "U2", "S")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PIDMultiEstimate:
     """One-vs-rest and pairwise decompositions of three or more modalities, in bits.
 
@@ -62,22 +65,16 @@ class PIDMultiEstimate:
         rest = [(f"{name} | rest", estimate) for name, estimate in self.one_vs_rest.items()]
         return rest + [(f"{a} | {b}", estimate) for (a, b), estimate in self.pairwise.items()]
 
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [(label, *(f"{value:.3f}" for value in _atoms(estimate))) for label, estimate in self._lines()]
+
     def __repr__(self) -> str:
-        width = max(len(label) for label, _ in self._lines())
         head = f"PIDMultiEstimate in bits: {', '.join(self.modalities)}"
-        lines = [head, f"  {'':<{width}}" + "".join(f"{short:>8}" for short in ("R", "U1", "U2", "S"))]
-        for label, estimate in self._lines():
-            lines.append(f"  {label:<{width}}" + "".join(f"{value:8.3f}" for value in _atoms(estimate)))
-        return "\n".join([*lines, *(f"  - {note}" for note in self.notes)])
+        return "\n".join([head, text_table(HEADER, self._rows()), *(f"- {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        head = "".join(f"<th>{name}</th>" for name in ("", "R", "U1", "U2", "S"))
-        rows = "".join(
-            f"<tr><th>{html.escape(label)}</th>" + "".join(f"<td>{v:.3f}</td>" for v in _atoms(estimate)) + "</tr>"
-            for label, estimate in self._lines()
-        )
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        return f"<table><caption>PID in bits</caption><tr>{head}</tr>{rows}</table><ul>{notes}</ul>"
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f"{html_table(HEADER, self._rows(), 'PIDMultiEstimate in bits')}<ul>{notes}</ul>"
 
 
 def estimate_pid_multi(
@@ -260,4 +257,4 @@ def _matrix(source: Tensor) -> Tensor:
 
 
 def _atoms(estimate: PIDEstimate) -> list[float]:
-    return [float(getattr(estimate.pid, atom)) for atom in ("redundancy", "unique1", "unique2", "synergy")]
+    return [float(getattr(estimate.pid, atom)) for atom in ATOMS]

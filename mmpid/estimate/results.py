@@ -1,13 +1,16 @@
 """`PIDEstimate`: atoms from samples with their uncertainty, and what was chosen on the way."""
 
-import html
 from dataclasses import dataclass
+from html import escape
 
+from mmpid._tables import html_table, text_table
 from mmpid.estimate.terms import ATOMS
 from mmpid.pid import PIDResult
 
+HEADER = ("atom", "estimate", "95 % interval", "plug-in", "status")
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(frozen=True, kw_only=True, repr=False)
 class PIDEstimate:
     """Partial information decomposition estimated from samples, in bits.
 
@@ -118,22 +121,16 @@ class PIDEstimate:
     def _cells(self, atom: str) -> tuple[str, str, str, str]:
         """Estimate, interval, plug-in and status of one atom as text."""
         interval = "[{:.3f}, {:.3f}]".format(*self.interval[atom]) if self.interval else "not asked for"
-        status = "" if self.identified[atom] else f"not identified (needs {self.needed[atom]:,} samples)"
+        status = "identified" if self.identified[atom] else f"not identified, needs {self.needed[atom]:,} samples"
         return f"{float(getattr(self.pid, atom)):.3f}", interval, f"{float(getattr(self.plugin, atom)):.3f}", status
 
+    def _rows(self) -> list[tuple[str, ...]]:
+        return [(atom, *self._cells(atom)) for atom in ATOMS]
+
     def __repr__(self) -> str:
-        lines = [self._headline(), f"  {'':<12}{'estimate':>9}  {'95 % interval':<18}{'plug-in':>8}"]
-        for atom in ATOMS:
-            estimate, interval, plugin, status = self._cells(atom)
-            lines.append(f"  {atom:<12}{estimate:>9}  {interval:<18}{plugin:>8}  {status}".rstrip())
-        return "\n".join([*lines, *(f"  - {note}" for note in self.notes)])
+        table = text_table(HEADER, self._rows())
+        return "\n".join([self._headline(), table, *(f"- {note}" for note in self.notes)])
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{atom}</th>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in self._cells(atom)) + "</tr>"
-            for atom in ATOMS
-        )
-        head = "".join(f"<th>{name}</th>" for name in ("", "estimate", "95 % interval", "plug-in", ""))
-        notes = "".join(f"<li>{html.escape(note)}</li>" for note in self.notes)
-        caption = html.escape(self._headline())
-        return f"<table><caption>{caption}</caption><tr>{head}</tr>{rows}</table><ul>{notes}</ul>"
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        return f"{html_table(HEADER, self._rows(), self._headline())}<ul>{notes}</ul>"

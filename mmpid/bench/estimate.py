@@ -1,0 +1,79 @@
+"""How long a probe takes, and how steady its trace is with and without a warm start."""
+
+import statistics
+import time
+
+import torch
+
+from mmpid._tables import text_table
+from mmpid.estimate import estimate_pid
+from mmpid.estimate.study import frozen_embeddings, probe_trace
+from mmpid.estimate.terms import ATOMS
+
+CASES = {
+    "k-means 20 x 20, 200 bootstrap + 50 null": {"n_clusters": 20},
+    "k-means 20 x 20, no replicates": {"n_clusters": 20, "n_boot": 0, "n_null": 0},
+    "k-means auto (10 x 10), 200 + 50": {},
+    "cross-fitted prediction, 200 + 50": {"discretizer": "prediction"},
+    "soft prediction, 200 + 50": {"discretizer": "soft"},
+}
+
+
+def run(n_samples: int = 1280, repeats: int = 5, n_probes: int = 20, device: str = "cpu") -> str:
+    """Time probes and measure the spread of traces; return both as one text.
+
+    Parameters
+    ----------
+    n_samples : int
+        Samples in a probe; embeddings have 64 dimensions and there are 6 classes.
+    repeats : int
+        Timed runs of each case after one to warm up; the median is shown.
+    n_probes : int
+        Consecutive probes of a frozen model behind the standard deviations.
+    device : str
+        Where the embeddings are, "cpu" or "cuda".
+
+    Returns
+    -------
+    str
+        Two tables.
+    """
+    times = [
+        [name, f"{wall:.3f}", f"{cpu:.3f}"] for name, (wall, cpu) in probe_times(n_samples, repeats, device).items()
+    ]
+    spread = trace_spread(n_samples, n_probes)
+    ratio = [f"{warm / cold:.2f}" for cold, warm in zip(spread["found anew"], spread["warm start"], strict=True)]
+    rows = [[name, *(f"{value:.4f}" for value in values)] for name, values in spread.items()]
+    return "\n\n".join(
+        [
+            f"A probe of {n_samples} samples on {device}, {torch.get_num_threads()} threads",
+            text_table(["case", "seconds", "CPU seconds"], times),
+            f"Standard deviation over {n_probes} probes of a frozen model, bits",
+            text_table(["codebook", *ATOMS], [*rows, ["ratio", *ratio]]),
+        ]
+    )
+
+
+def probe_times(n_samples: int, repeats: int, device: str = "cpu") -> dict[str, tuple[float, float]]:
+    """Median wall and CPU seconds of a complete `estimate_pid` call, by case."""
+    source1, source2, target = (torch.as_tensor(a, device=device) for a in frozen_embeddings(n_samples))
+    return {name: _median_seconds((source1, source2, target), repeats, options) for name, options in CASES.items()}
+
+
+def _median_seconds(inputs: tuple[torch.Tensor, ...], repeats: int, options: dict) -> tuple[float, float]:
+    """Medians over repeats, after one run to warm up; the result is read back, so a GPU has finished."""
+    wall, cpu = [], []
+    for _ in range(repeats + 1):
+        start, start_cpu = time.perf_counter(), time.process_time()
+        estimate_pid(*inputs, warn=False, **options).to_row()
+        wall.append(time.perf_counter() - start)
+        cpu.append(time.process_time() - start_cpu)
+    return statistics.median(wall[1:]), statistics.median(cpu[1:])
+
+
+def trace_spread(n_samples: int, n_probes: int) -> dict[str, list[float]]:
+    """Measure the standard deviation of each corrected atom over probes of a frozen model, anew and warm."""
+    return {
+        name: probe_trace(warm, n_probes=n_probes, n_samples=n_samples).std(0, ddof=1).tolist()
+        for name, warm in (("found anew", False), ("warm start", True))
+    }
