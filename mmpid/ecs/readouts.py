@@ -57,7 +57,7 @@ def _ridge_classifier(source: Tensor, target: Tensor, n_classes: int, ridge: flo
     return lambda other: ((other - center) @ weights + one_hot.mean(0)).argmax(1)
 
 
-def kmeans(points: Tensor, n_clusters: int, generator: torch.Generator, n_iter: int = 20) -> Tensor:
+def kmeans(points: Tensor, n_clusters: int, generator: torch.Generator, n_iter: int = 10) -> Tensor:
     """Codes (M, N) of M separate k-means clusterings of points (M, N, d), with k-means++ starts."""
     centers = _spread_start(points, n_clusters, generator)
     for _ in range(n_iter):

@@ -5,33 +5,28 @@ from torch import nn
 from mmpid.ecs import ProxyEvidence
 from mmpid.models.late_fusion import LateFusion
 
+DIMS, N_CLASSES = {"image": 5, "audio": 4}, 3
 
-def make_model(seed=0, dims=None, n_classes=3, dropout=0.0):
-    dims = dims or {"image": 5, "audio": 4}
+
+def encoder(kind, d):
+    if kind == "dense":  # the activation works in place, to see whether the proxies are fooled
+        return nn.Sequential(nn.Linear(d, 6), nn.ReLU(inplace=True), nn.Linear(6, 4, bias=False))
+    return nn.Sequential(nn.Linear(d, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(0.5), nn.Linear(6, 4))
+
+
+@pytest.fixture(params=["dense", "normalized"])
+def model(request):
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        encoders = {
-            name: nn.Sequential(nn.Linear(d, 6), nn.BatchNorm1d(6), nn.ReLU(), nn.Dropout(dropout), nn.Linear(6, 4))
-            for name, d in dims.items()
-        }
-        return LateFusion(encoders, n_classes, dims=dict.fromkeys(dims, 4))
-
-
-def make_batch(seed=1, n=12, dims=None, n_classes=3):
-    dims = dims or {"image": 5, "audio": 4}
-    generator = torch.Generator().manual_seed(seed)
-    inputs = {name: torch.randn(n, d, generator=generator) for name, d in dims.items()}
-    return inputs, torch.arange(n) % n_classes
-
-
-@pytest.fixture
-def model():
-    return make_model(dropout=0.5)
+        torch.manual_seed(0)
+        encoders = {name: encoder(request.param, d) for name, d in DIMS.items()}
+        return LateFusion(encoders, N_CLASSES, dims=dict.fromkeys(DIMS, 4))
 
 
 @pytest.fixture
 def batch():
-    return make_batch()
+    generator = torch.Generator().manual_seed(1)
+    inputs = {name: torch.randn(12, d, generator=generator) for name, d in DIMS.items()}
+    return inputs, torch.arange(12) % N_CLASSES
 
 
 @pytest.fixture

@@ -5,7 +5,10 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from mmpid import ecs
+from mmpid.ecs.tangent import Taps, _gram_one_by_one, class_gradient_norms, tangent_gram
 from mmpid.errors import ShapeError
+from mmpid.models.encoders import make_encoder
+from mmpid.models.late_fusion import LateFusion
 
 
 @pytest.fixture
@@ -95,3 +98,41 @@ def test_another_batch_for_gradients_needs_its_labels(plain):
     assert ecs.measure("gradient_share", evidence)
     with pytest.raises(ShapeError, match="inputs_target.*4 inputs against 12 labels"):
         ecs.ProxyEvidence(**common)
+
+
+def test_dense_layers_and_the_long_way_agree(plain):
+    model, inputs, target = plain
+    with Taps(model, model.modalities, heads=False) as taps:
+        losses = cross_entropy(model(inputs).logits, target, reduction="none")
+    weights = torch.eye(len(target))[:, :4]
+    long_way = Taps(model, model.modalities, heads=False)
+    long_way.layers = dict.fromkeys(model.modalities)
+    for name in model.modalities:
+        torch.testing.assert_close(
+            class_gradient_norms(taps, name, losses, weights), class_gradient_norms(long_way, name, losses, weights)
+        )
+        torch.testing.assert_close(
+            tangent_gram(model, inputs, name), _gram_one_by_one(model, inputs, name), rtol=1e-4, atol=1e-5
+        )
+    assert not any(module._forward_hooks for module in model.modules())
+
+
+@pytest.mark.parametrize("kind", ["mlp", "cnn"])
+def test_built_in_encoders_can_be_measured(kind):
+    generator = torch.Generator().manual_seed(0)
+    inputs = {name: torch.randn(20, 8, 8, generator=generator) for name in ("left", "right")}
+    with torch.random.fork_rng(devices=[]):
+        encoders = {name: make_encoder((8, 8), kind) for name in inputs}
+    model = LateFusion(encoders, 4, dims=dict.fromkeys(inputs, 32))
+    evidence = ecs.ProxyEvidence.from_model(model, inputs, torch.arange(20) % 4)
+    for result in ecs.measure("all", evidence):
+        assert torch.stack(list(result.by_class.values())).isfinite().all(), result.name
+
+
+def test_frozen_encoder_is_measured_all_the_same(plain):
+    model, inputs, target = plain
+    free = measured("gradient_share", plain).by_modality
+    for parameter in model.encoders["image"].parameters():
+        parameter.requires_grad_(False)
+    assert measured("gradient_share", plain).by_modality == pytest.approx(free)
+    assert not any(p.requires_grad for p in model.encoders["image"].parameters())
