@@ -4,6 +4,7 @@ The matrix is H = sum over the cells ij of diag(q_ij.) + R_ij c_ij w_ij. w_ij.',
 and the k unknowns mu_.j of the cell (q = R w). It is never formed as a whole. Joints are held as q[b, x1, y, x2].
 """
 
+import math
 from dataclasses import dataclass, fields
 
 import torch
@@ -43,6 +44,21 @@ def support_of(p1: Tensor, p2: Tensor) -> Support:
     return Support(mask, mask.amax(2), 1.0 - alive1, 1.0 - alive2, pin)
 
 
+class Workspace:
+    """Large buffers that are used again at each iteration: fresh pages from the system cost more than the work."""
+
+    def __init__(self):
+        self._flat: dict[str, Tensor] = {}
+
+    def take(self, name: str, like: Tensor, *shape: int) -> Tensor:
+        """Return an uninitialized tensor of that shape; taking the same name again overwrites it."""
+        size = math.prod(shape)
+        flat = self._flat.get(name)
+        if flat is None or len(flat) < size:
+            flat = self._flat[name] = like.new_empty(size)
+        return flat[:size].view(shape)
+
+
 def masked(x: Tensor, mask: Tensor | None) -> Tensor:
     """Zero `x` where nothing is possible."""
     return x if mask is None else x * mask
@@ -55,9 +71,13 @@ def _raised(diagonal: Tensor, factor: Tensor | float, dead: Tensor | None) -> Te
     return size
 
 
-def robust_cholesky(matrix: Tensor, scale: Tensor) -> Tensor:
+def robust_cholesky(matrix: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:
     """Cholesky factors; where it fails, the diagonal is raised by a growing share of `scale`. Never raises."""
-    factor, info = torch.linalg.cholesky_ex(matrix)
+    if out is None:
+        factor, info = torch.linalg.cholesky_ex(matrix)
+    else:
+        info = torch.empty(matrix.shape[:-2], dtype=torch.int32, device=matrix.device)
+        factor, info = torch.linalg.cholesky_ex(matrix, out=(out, info))
     jitter = _JITTER
     for _ in range(_TRIES):
         failed = info > 0
@@ -72,32 +92,43 @@ def robust_cholesky(matrix: Tensor, scale: Tensor) -> Tensor:
     return torch.where(failed[..., None, None], eye, factor)
 
 
+def _solve_factored(factor: Tensor, rhs: Tensor) -> Tensor:
+    # torch.cholesky_solve would copy every factor first
+    half = torch.linalg.solve_triangular(factor, rhs, upper=False)
+    return torch.linalg.solve_triangular(factor.mT, half, upper=True)
+
+
 class EliminateRows:
     """Eliminate lam, whose blocks over x1 are k x k; one Schur matrix of side n2 * k remains.
 
     Its cost is about 2 n1 n2^2 k^3: best while k is small.
     """
 
-    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: "Support"):
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace):
         b, n1, k, n2 = q.shape
         self.q, self.w, self.rc = q, w, rc
-        block = (w * rc.unsqueeze(2)).unsqueeze(3) * w.unsqueeze(2)  # b x1 y y' x2
+        block = space.take("block", q, b, n1, k, k, n2)  # b x1 y y' x2
+        torch.mul((w * rc.unsqueeze(2)).unsqueeze(3), w.unsqueeze(2), out=block)
         block.diagonal(dim1=2, dim2=3).add_(q.transpose(2, 3))
         rows, columns = block.sum(-1), block.sum(1)
         size = _raised(rows.diagonal(dim1=-2, dim2=-1), 1.0 + _JITTER, support.dead1)
         factor = robust_cholesky(rows, size)
-        self.inverse = torch.linalg.solve_triangular(factor, torch.eye(k, dtype=q.dtype, device=q.device).expand_as(factor), upper=False)
-        half = (self.inverse @ block.view(b, n1, k, k * n2)).view(b, n1 * k, k * n2)
-        schur = torch.bmm(half.mT, half).neg_()
+        self.inverse = torch.linalg.solve_triangular(
+            factor, torch.eye(k, dtype=q.dtype, device=q.device).expand_as(factor), upper=False
+        )
+        half = space.take("half", q, b * n1, k, k * n2)
+        torch.bmm(self.inverse.view(b * n1, k, k), block.view(b * n1, k, k * n2), out=half)
+        half = half.view(b, n1 * k, k * n2)
+        schur = torch.bmm(half.mT, half, out=space.take("schur", q, b, k * n2, k * n2)).neg_()
         size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin, support.dead2)
         schur.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).add_(columns)
-        self.factor = robust_cholesky(schur, size.flatten(1))
+        self.factor = robust_cholesky(schur, size.flatten(1), space.take("factor", q, b, k * n2, k * n2).mT)
 
     def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
         """Return the steps of lam (b, n1, k) and mu (b, k, n2)."""
         x1 = self._invert_rows(b1.unsqueeze(-1))
         rhs = b2 - self._couple(x1).sum(1)
-        dmu = torch.cholesky_solve(rhs.view(len(rhs), -1, 1), self.factor).view_as(b2)
+        dmu = _solve_factored(self.factor, rhs.view(len(rhs), -1, 1)).view_as(b2)
         back = self._couple(dmu.unsqueeze(1)).sum(-1, keepdim=True)
         return (x1 - self._invert_rows(back)).squeeze(-1), dmu
 
@@ -116,7 +147,7 @@ class EliminateMarginals:
     Its cost is about 4 n1^2 n2^2 k + (n1 n2)^3 / 3: best when k is large.
     """
 
-    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support):
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace):
         b, n1, k, n2 = q.shape
         self.q, self.w, self.rc = q, w, rc
         self._invert_classes(support)
@@ -158,7 +189,7 @@ class EliminateMarginals:
     def _woodbury(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
         x1, x2 = self._classwise(b1, b2)
         seen = (self.w * (x1.unsqueeze(-1) + x2.unsqueeze(1))).sum(2).flatten(1)
-        z = torch.cholesky_solve((seen * self.scale).unsqueeze(-1), self.factor).squeeze(-1) * self.scale
+        z = _solve_factored(self.factor, (seen * self.scale).unsqueeze(-1)).squeeze(-1) * self.scale
         vz = self.w * z.view(len(z), -1, 1, self.w.shape[-1])
         y1, y2 = self._classwise(vz.sum(-1), vz.sum(1))
         return x1 - y1, x2 - y2
@@ -177,8 +208,23 @@ class EliminateMarginals:
         return x1 + e1, x2 + e2
 
 
-def cheaper(n1: int, k: int, n2: int) -> type[EliminateRows] | type[EliminateMarginals]:
-    """Return the elimination with fewer operations; a factorization runs at about 0.4 of the speed of a product."""
+def _operations(n1: int, k: int, n2: int) -> tuple[float, float]:
+    """Operations of both eliminations; a factorization runs at about 0.4 of the speed of a product."""
     rows = 2 * n1 * n2**2 * k**3 + 2.5 * (n2 * k) ** 3 / 3
-    marginals = 4 * (n1 * n2) ** 2 * k + 2.5 * (n1 * n2) ** 3 / 3 + 3 * k * (n1 + n2) ** 3
+    return rows, 4 * (n1 * n2) ** 2 * k + 2.5 * (n1 * n2) ** 3 / 3 + 3 * k * (n1 + n2) ** 3
+
+
+def cheaper(n1: int, k: int, n2: int) -> type[EliminateRows] | type[EliminateMarginals]:
+    """Return the elimination with fewer operations."""
+    rows, marginals = _operations(n1, k, n2)
     return EliminateRows if rows <= marginals else EliminateMarginals
+
+
+def bytes_per_problem(n1: int, k: int, n2: int) -> int:
+    """Return about the working memory of one problem, with the elimination that `cheaper` takes."""
+    n1, n2 = max(n1, n2), min(n1, n2)
+    if cheaper(n1, k, n2) is EliminateRows:
+        systems = 2 * n1 * n2 * k**2 + 3 * (n2 * k) ** 2
+    else:
+        systems = 5 * (n1 * n2) ** 2 + 2 * (n1 + n2) * n1 * n2 * k
+    return 8 * (systems + 30 * n1 * n2 * k)

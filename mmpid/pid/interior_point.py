@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.certificate import TINY, lower_bound, objective, round_to_marginals
-from mmpid.pid.elimination import Support, cheaper, masked, support_of
+from mmpid.pid.elimination import Support, Workspace, cheaper, masked, support_of
 
 _TO_BOUNDARY = 0.995  # the share of the way to the boundary that a step may go
 _SHRINK = 0.1  # a full step may leave an entry of q at this share of itself instead of below 0 ...
@@ -102,7 +102,7 @@ def start(problem: Problem) -> Iterate:
 class _Step:
     """One predictor-corrector step of a batch: what both of its solves share."""
 
-    def __init__(self, problem: Problem, z: Iterate):
+    def __init__(self, problem: Problem, z: Iterate, space: Workspace):
         self.problem, self.z, self.support = problem, z, problem.support
         self.r = r = z.q.sum(2) if self.support.live is None else z.q.sum(2) + (1.0 - self.support.live)
         self.w = z.q / r.unsqueeze(2)
@@ -116,7 +116,7 @@ class _Step:
         self.w_rho = q_rho.sum(2) / r
         q_rho += z.q
         self.base1, self.base2 = problem.p1 - q_rho.sum(-1), problem.p2 - q_rho.sum(1)
-        self.system = cheaper(*z.q.shape[1:])(z.q, self.w, self.rc, self.support)
+        self.system = cheaper(*z.q.shape[1:])(z.q, self.w, self.rc, self.support, space)
 
     def _direction(self, target: Tensor | float):
         """Newton step for R (exp(g) - 1) -> target: changes of R and g, the relative change of q, of lam and mu."""
@@ -173,14 +173,14 @@ def certify(problem: Problem, z: Iterate, n_iter: int) -> Bounds:
 def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
     """Enclose min f within `tol` nats for every problem of the batch; those that are done drop out of it."""
     problem = make_problem(p1, p2)
-    z = start(problem)
+    z, space = start(problem), Workspace()
     best = certify(problem, z, 0)
     active = (best.gap > tol).nonzero().squeeze(1)
     problem, z = problem.rows(active), z.rows(active)
     for n_iter in range(1, max_iter + 1):
         if not len(active):
             break
-        z = _Step(problem, z).advance(_FLOOR * tol)
+        z = _Step(problem, z, space).advance(_FLOOR * tol)
         # sum of R g: about the gap of this iterate; NaN if the step broke down
         merit = (z.q.sum(2) * z.g).sum((1, 2)) / problem.cells.view(-1)
         done = ~torch.isfinite(merit)

@@ -1,0 +1,70 @@
+"""Certified enclosure of min f for a batch of marginals: reduce, solve chunk by chunk, expand, bound again."""
+
+from dataclasses import fields
+
+import torch
+from torch import Tensor
+
+from mmpid.pid import interior_point, presolve
+from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
+from mmpid.pid.elimination import bytes_per_problem
+from mmpid.pid.interior_point import Bounds
+
+CPU_BUDGET = 2**24  # fits the cache, which matters more than few large calls
+CUDA_BUDGET = 2**32
+
+
+def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | None = None) -> Bounds:
+    """Enclose min f given p1 (b, n1, k) and p2 (b, n2, k), in nats; bounds.q is (b, n1, k, n2), bounds.mu (b, k, n2)."""
+    budget = budget or (CUDA_BUDGET if p1.is_cuda else CPU_BUDGET)
+    out = _empty(p1, p2)
+    if not len(p1):
+        return out
+    reductions = presolve.merge_states(p1), presolve.drop_classes(p1), presolve.merge_states(p2)
+    sizes = torch.stack([r.count for r in reductions], 1)
+    # problems of about one size share a chunk, so that little is padded
+    order = sizes.prod(1).argsort(descending=True, stable=True)
+    done = 0
+    while done < len(order):
+        n1, k, n2 = sizes[order[done:]].amax(0).tolist()
+        count = max(1, budget // bytes_per_problem(n1, k, n2))
+        index = order[done : done + count]
+        bounds = _solve_chunk(p1[index], p2[index], [r.rows(index) for r in reductions], tol, max_iter)
+        for f in fields(out):
+            getattr(out, f.name)[index] = getattr(bounds, f.name)
+        done += count
+    return out
+
+
+def _empty(p1: Tensor, p2: Tensor) -> Bounds:
+    b, n1, k = p1.shape
+    n2 = p2.shape[1]
+    new = p1.new_empty
+    count = torch.empty(b, dtype=torch.int64, device=p1.device)
+    return Bounds(new(b), new(b), new(b, n1, k, n2), new(b, n1, k), new(b, k, n2), count)
+
+
+def _solve_chunk(p1: Tensor, p2: Tensor, reductions: list, tol: float, max_iter: int) -> Bounds:
+    """Solve at the reduced shape; where something was reduced, certify once more at the full one."""
+    first, classes, second = reductions
+    if first.trivial and classes.trivial and second.trivial:
+        return _solve_wide(p1, p2, tol, max_iter)
+    n1, k, n2 = (int(r.count.max()) for r in reductions)
+    small1 = classes.pool(first.pool(p1, n1).mT, k).mT
+    small2 = classes.pool(second.pool(p2, n2).mT, k).mT
+    small = _solve_wide(small1.contiguous(), small2.contiguous(), 0.99 * tol, max_iter)
+    lam = presolve.expand_dual(small.lam, first, classes)
+    mu = presolve.expand_dual(small.mu.mT, second, classes).mT
+    p2 = p2.mT
+    lower, lam, mu = lower_bound(lam, mu, p1, p2)
+    q = round_to_marginals(presolve.expand_joint(small.q, first, classes, second), p1, p2)
+    return Bounds(objective(q), lower, q, lam, mu, small.n_iter)
+
+
+def _solve_wide(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
+    """Solve with the source of fewer states second: the Schur matrix of the first elimination has side n2 * k."""
+    if p1.shape[1] >= p2.shape[1]:
+        return interior_point.solve(p1, p2.mT.contiguous(), tol, max_iter)
+    swapped = interior_point.solve(p2, p1.mT.contiguous(), tol, max_iter)
+    lam, mu = swapped.mu.mT, swapped.lam.mT
+    return Bounds(swapped.upper, swapped.lower, swapped.q.permute(0, 3, 2, 1), lam, mu, swapped.n_iter)

@@ -1,0 +1,54 @@
+"""What decompose accepts: one clear error for each way in which a joint can be wrong."""
+
+import torch
+from torch import Tensor
+
+from mmpid import _validate
+from mmpid.errors import InputError, ShapeError
+
+_SUM_TOLERANCE = 1e-4
+
+
+def checked_joint(joint) -> Tensor:
+    """Return `joint` as a floating tensor that holds distributions, or say what is wrong with it."""
+    joint = _validate.as_tensor(joint, "joint")
+    if joint.ndim < 3:
+        raise ShapeError(
+            f"`joint` must have at least three axes (..., x1, x2, y), the target last; its shape was "
+            f"{tuple(joint.shape)}. If there is only one source, add an axis of length 1."
+        )
+    if 0 in joint.shape[-3:]:
+        raise ShapeError(f"`joint` must have at least one state on each axis; its shape was {tuple(joint.shape)}.")
+    if not joint.is_floating_point():
+        raise InputError(
+            f"`joint` must hold probabilities in a floating dtype; its dtype was {joint.dtype}. "
+            "If these are counts, divide each table by its sum first."
+        )
+    _validate.finite(joint, "joint")
+    _check_sign(joint.detach())
+    _check_sums(joint.detach())
+    return joint
+
+
+def _check_sign(joint: Tensor) -> None:
+    negative = joint < 0
+    if negative.any():
+        where = tuple(int(i) for i in negative.nonzero()[0])
+        raise InputError(
+            f"`joint` must be non-negative; {int(negative.sum())} entries are negative, the smallest "
+            f"{float(joint.min()):.3g}, the first at index {where}. Clip them at 0 and divide by the sum again."
+        )
+
+
+def _check_sums(joint: Tensor) -> None:
+    totals = joint.sum((-3, -2, -1), dtype=torch.float64)
+    off = (totals - 1).abs() > _SUM_TOLERANCE
+    if off.any():
+        worst = totals[off].flatten()[0]
+        whole = joint[off].flatten(-3)[0]
+        counts = bool(worst > 1) and bool((whole == whole.round()).all())
+        hint = "These look like counts: divide" if counts else "These do not look like counts; divide"
+        raise InputError(
+            f"`joint` must sum to 1 over its last three axes; {int(off.sum())} of {totals.numel()} tables do not, "
+            f"the first sums to {float(worst):.6g}. {hint} by `joint.sum((-3, -2, -1), keepdim=True)` first."
+        )
