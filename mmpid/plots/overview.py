@@ -7,6 +7,7 @@ from mmpid.plots.accuracy_curves import accuracy_curves
 from mmpid.plots.ecs_curves import ecs_curves
 from mmpid.plots.loss_curves import loss_curves
 from mmpid.plots.pid_curves import pid_curves
+from mmpid.plots.traces import worth_showing
 
 _MOST_DECISIONS = 6
 
@@ -46,13 +47,25 @@ def heading(record, note: str = "") -> str:
     parts = [" + ".join(record.card["modalities"])]
     parts += [f"{epochs[-1]['stage']} stage, epoch {epochs[-1]['epoch']}"] if epochs else ["not trained yet"]
     parts += [f"{key} {record.card[key]}" for key in ("seed", "device") if key in record.card]
+    parts += test_scores(record)
     return "  ·  ".join([*parts, *([note] if note else [])])
+
+
+def test_scores(record) -> list[str]:
+    """Return the test accuracies of a finished run in words, the joint one first; nothing before the end."""
+    results = record.lineage("result")
+    if not results:
+        return []
+    start = "test_accuracy."
+    scores = {key[len(start) :]: value for key, value in results[-1].items() if key.startswith(start)}
+    order = sorted(scores, key=lambda name: (name != "joint", name != "ens"))
+    return ["test accuracy " + ", ".join(f"{name} {scores[name]:.3f}" for name in order)] if scores else []
 
 
 def decision_lines(decisions: list[dict], width: int = 150) -> list[str]:
     """Return the latest decisions, newest first, each with its epoch, who took it and why."""
     lines = []
-    for row in decisions[::-1][:_MOST_DECISIONS]:
+    for row in worth_showing(decisions)[::-1][:_MOST_DECISIONS]:
         what = " ".join(word for word in (row["action"], row.get("modality", "")) if word)
         lines.append(textwrap.shorten(f"epoch {row['epoch']}: {what} ({row['source']}). {row['reason']}", width))
     return lines

@@ -122,6 +122,12 @@ def switch_epoch(decisions: Sequence[dict]) -> float | None:
     return epochs[-1] if epochs else None
 
 
+def worth_showing(decisions: Sequence[dict]) -> list[dict]:
+    """Return the decisions without the holds, but for a latest one: it says what is being waited for."""
+    last = len(decisions) - 1
+    return [row for i, row in enumerate(decisions) if row["action"] != "hold" or i == last]
+
+
 def strength_by_class(probe: dict, modalities: Sequence[str], proxy: str) -> np.ndarray | None:
     """Return one probe's proxy by modality and class, shape (modalities, classes), or None if it has none."""
     table = []

@@ -108,6 +108,7 @@ class Session:
         self.origin = origin
         self.failure: Failure | None = None
         self.notice = ""  # what became of the last command that could not be obeyed
+        self.batches = 0  # micro-steps trained by this session
         self.version = 0  # grows with every change that a display should show
         self._changed = threading.Condition()
         self._commands: deque[tuple[str, Callable]] = deque()
@@ -278,6 +279,7 @@ class Session:
         try:
             while not self._commands and not self._closing:
                 self.trainer.step(batches=1)
+                self.batches += 1
                 if self.trainer.finished:
                     self._goal = None
                     return self._set("finished")

@@ -6,6 +6,8 @@ import weakref
 
 import ipywidgets as widgets
 
+from mmpid.plots.overview import test_scores
+from mmpid.plots.traces import worth_showing
 from mmpid.train.session import Failure, Session
 from mmpid.widgets import text
 from mmpid.widgets.controls import Controls
@@ -65,7 +67,7 @@ class LiveBoard:
         self._progress.value = text.progress(now)
         self._failure.value = text.failure(self.session.failure or self._problem)
         self.panels.show(path, dots=self._time_for_dots(now.state))
-        self._decisions.value = text.decisions(_worth_showing(decisions))
+        self._decisions.value = text.decisions(worth_showing(decisions))
 
     def _time_for_dots(self, state: str) -> bool:
         """Whether the points under the mouse are due: once a second while training, else always."""
@@ -89,8 +91,10 @@ class LiveBoard:
             device=str(card.get("device", "cpu")),
             done=done,
             total=total,
+            batches=self.session.batches,
             waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
             notice=self.session.notice,
+            result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
         )
 
     def display(self) -> None:
@@ -117,11 +121,6 @@ class LiveBoard:
         self._problem = Failure(error=error, text="".join(traceback.format_exception(error)))
         traceback.clear_frames(error.__traceback__)
         self._failure.value = text.failure(self._problem)
-
-
-def _worth_showing(decisions: list[dict]) -> list[dict]:
-    """Return the decisions without the holds, but for a latest one: it says what is being waited for."""
-    return [row for i, row in enumerate(decisions) if row["action"] != "hold" or i == len(decisions) - 1]
 
 
 def _close_earlier_runs_of(origin) -> None:

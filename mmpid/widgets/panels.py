@@ -72,7 +72,7 @@ class Panels:
         """
         epochs, probes, decisions = ([r for r in path if r["kind"] == k] for k in ("epoch", "probe", "decision"))
         switch = tr.switch_epoch(decisions)
-        last = tr.nice_limit(max((row["epoch"] for row in path), default=0) or 10)  # one x axis for all charts
+        last = tr.nice_limit(1.02 * max((row["epoch"] for row in path), default=0) or 10)  # one x axis for all charts
         more = {"switch": switch, "dots": dots, "last": last}
         if self._is_news("probes", probes, dots, switch, last):
             self.pid.show(tr.pid_traces(probes, self._modalities), band=tr.null_band(probes), **more)

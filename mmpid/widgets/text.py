@@ -33,8 +33,10 @@ class State:
     device: str
     done: int
     total: int
+    batches: int = 0
     waiting_for: str = ""
     notice: str = ""
+    result: str = ""
 
 
 def status(now: State) -> str:
@@ -57,7 +59,7 @@ def _hint(now: State) -> str:
     if now.state == "closed":
         return "Another board has taken over this run, or it was closed. Run the cell again to go on here."
     if now.state == "finished":
-        return "The run is complete; the next cells can use it."
+        return f"The run is complete{': ' if now.result else ''}{now.result}. The next cells can use it."
     if now.stage == "joint":
         return ""
     if not now.auto:
@@ -70,7 +72,8 @@ def _hint(now: State) -> str:
 def progress(now: State) -> str:
     """Say how far the training is; changes at each update and is not read aloud."""
     total = f" of {now.total}" if now.total else ""
-    return f'<span class="mmpid-progress" aria-live="off">epoch {now.epoch} · {now.done}{total} epochs trained</span>'
+    words = f"epoch {now.epoch} · {now.done}{total} epochs trained · {now.batches:,} batches"
+    return f'<span class="mmpid-progress" aria-live="off">{words}</span>'
 
 
 def title(words: str, note: str = "") -> str:

@@ -21,6 +21,12 @@ _COUNT_CHANGES = """async ([selector, milliseconds]) => {
     watch.observe(element, {childList: true, subtree: true, characterData: true});
     await new Promise(done => setTimeout(done, milliseconds)); watch.disconnect(); return seen.size; }"""
 
+_ADD_CELL = """(code) => { const notebook = window.jupyterapp.shell.currentWidget.content;
+    notebook.model.sharedModel.insertCell(notebook.model.cells.length, {cell_type: 'code', source: code});
+    notebook.activeCellIndex = notebook.model.cells.length - 1; }"""
+_COLORS = """(selector) => [getComputedStyle(document.querySelector(selector)).fill,
+    getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor]"""
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -60,6 +66,35 @@ class Page:
     def run_all(self) -> None:
         self.command("notebook:run-all-cells")
 
+    def run_from(self, cell: int) -> None:
+        """Run one cell and all below it."""
+        self.tab.evaluate("(i) => { window.jupyterapp.shell.currentWidget.content.activeCellIndex = i; }", cell)
+        self.command("notebook:run-all-below")
+
+    def add_and_run(self, code: str) -> None:
+        """Put a cell at the end of the notebook and start it."""
+        self.tab.evaluate(_ADD_CELL, code)
+        self.tab.evaluate("() => { window.jupyterapp.commands.execute('notebook:run-cell'); }")
+
+    def restart_and_run_all(self) -> None:
+        self.tab.evaluate("() => { window.jupyterapp.commands.execute('notebook:restart-run-all'); }")
+        self.tab.locator(".jp-Dialog button.jp-mod-accept").click()
+
+    def reload(self) -> None:
+        self.tab.reload()
+        self.open()
+
+    def shut_down_and_reload(self) -> None:
+        """Open the saved notebook again with no kernel."""
+        self.tab.evaluate("async () => { await window.jupyterapp.serviceManager.sessions.shutdownAll(); }")
+        self.reload()
+
+    def contrast(self, selector: str) -> float:
+        """Return the contrast ratio (WCAG) of the first such element's fill with the page's ground."""
+        fill, ground = self.tab.evaluate(_COLORS, selector)
+        light, dark = sorted((_luminance(fill), _luminance(ground)), reverse=True)
+        return (light + 0.05) / (dark + 0.05)
+
     def save(self) -> nbformat.NotebookNode:
         self.command("docmanager:save")
         time.sleep(0.5)
@@ -91,7 +126,9 @@ class Page:
             self.tab.locator(f".mmpid-status[data-state={state}]").last.wait_for(timeout=1000 * seconds)
         except Exception as problem:
             seen = self.tab.locator(".jp-Notebook").first.inner_text(timeout=5000)
-            raise AssertionError(f"the board did not become {state!r}; the notebook shows:\n{seen[-3000:]}") from problem
+            raise AssertionError(
+                f"the board did not become {state!r}; the notebook shows:\n{seen[-3000:]}"
+            ) from problem
         return time.perf_counter() - started
 
     def updates_per_second(self, seconds: float = 3.0) -> float:
@@ -110,3 +147,10 @@ class Page:
         target.mkdir(parents=True, exist_ok=True)
         self.tab.screenshot(path=target / f"{name}.png")
         return target / f"{name}.png"
+
+
+def _luminance(color: str) -> float:
+    """Return the relative luminance of a CSS color such as "rgb(1, 2, 3)"."""
+    parts = [float(number) / 255 for number in re.findall(r"[\d.]+", color)[:3]]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
