@@ -11,7 +11,7 @@ import importlib
 from mmpid import datasets, ecs, errors, theory
 from mmpid.datasets import MultimodalData
 from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
-from mmpid.models import LateFusion
+from mmpid.models import LateFusion, linear_probe
 from mmpid.pid import PIDResult, decompose, joints
 from mmpid.report import publish
 from mmpid.train import (
@@ -49,6 +49,7 @@ __all__ = [
     "estimate_pid",
     "estimate_pid_multi",
     "joints",
+    "linear_probe",
     "pause_all",
     "publish",
     "replay",

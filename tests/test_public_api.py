@@ -8,10 +8,10 @@ import mmpid
 
 PUBLIC = {
     "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy RedundancyPlateau
-        RunRecord Trainer baselines compare datasets decompose ecs errors estimate_pid estimate_pid_multi joints
+        RunRecord Trainer baselines compare datasets decompose ecs errors estimate_pid estimate_pid_multi joints linear_probe
         pause_all publish replay sessions soft_pid theory""",
     "mmpid.datasets": "MultimodalData Split available load",
-    "mmpid.models": "ConvNet LateFusion MLP Output",
+    "mmpid.models": "ConvNet LateFusion MLP Output linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
     "mmpid.train": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau RunRecord Session
         SwitchRule TrainConfig Trainer pause_all replay sessions""",

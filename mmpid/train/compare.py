@@ -25,6 +25,7 @@ METHODS = {
     "two-stage": "the controller decides",
 }
 CONTROLS = tuple(name for name in METHODS if name != "two-stage")
+TWO_STAGE = {"stage2": "off"}  # probes of stage 2 would only watch
 _NEVER = 10**9  # a uniqueness ratio that nothing exceeds, epochs that never come
 
 
@@ -72,9 +73,23 @@ def baselines(
     return pd.DataFrame(rows).set_index("method")
 
 
-def run_method(method: str, data: MultimodalData, *, seed: int, device: str = "auto", **settings) -> list[dict]:
-    """Train one method and return a row {method, test_accuracy, selected_epoch} for each classifier that it gives."""
-    controller, own = _recipe(_validate.choice(method, "method", METHODS), TrainConfig.make(**settings))
+def run_method(
+    method: str,
+    data: MultimodalData,
+    *,
+    seed: int,
+    controller: BalanceController | None = None,
+    device: str = "auto",
+    **settings,
+) -> list[dict]:
+    """Train one method and return a row {method, test_accuracy, selected_epoch} for each classifier that it gives.
+
+    With a `controller` it is a two-stage run of that controller, whatever the method is called.
+    """
+    if controller is None:
+        controller, own = _recipe(_validate.choice(method, "method", METHODS), TrainConfig.make(**settings))
+    else:
+        own = TWO_STAGE
     model = LateFusion.from_data(data, seed=seed)
     trainer = Trainer(model, data, controller=controller, seed=seed, device=device, **{**settings, **own})
     result = trainer.fit(progress=False).lineage("result")[-1]
@@ -87,7 +102,7 @@ def _recipe(method: str, config: TrainConfig) -> tuple[BalanceController, dict]:
     """Return the controller and the settings by which a method differs from the two-stage run."""
     quiet = {"n_boot": 0, "n_null": 0, "correction": "none", "ecs": ()}
     if method == "two-stage":
-        return BalanceController(), {"stage2": "off"}  # probes of stage 2 would only watch
+        return BalanceController(), TWO_STAGE
     if method == "unimodal":
         manual = BalanceController(rule=Manual(), uniqueness_ratio=_NEVER)
         return manual, {**quiet, "unimodal_epochs": _NEVER, "probe_every": _NEVER}
@@ -111,6 +126,7 @@ def compare(
     *,
     seeds: Iterable[int] = range(5),
     methods: Iterable[str] = tuple(METHODS),
+    controllers: Mapping[str, BalanceController] | None = None,
     data_options: Mapping | None = None,
     device: str = "auto",
     progress: bool = True,
@@ -126,6 +142,8 @@ def compare(
         Seeds of data, weights and order; two or more for an interval.
     methods : iterable of str
         See :func:`baselines`.
+    controllers : mapping of str to BalanceController, optional
+        Further two-stage runs, by name: rules and thresholds of your own.
     data_options : mapping, optional
         Options of :func:`mmpid.datasets.load`, for example `{"image_noise": 0}`.
     device, progress
@@ -140,16 +158,18 @@ def compare(
     >>> c.to_frame().columns.tolist()
     ['seed', 'method', 'test_accuracy', 'selected_epoch']
     """
-    seeds, methods = list(seeds), list(methods)
+    seeds = list(seeds)
+    runs = {**dict.fromkeys(methods), **(controllers or {})}
     if not seeds:
         raise ConfigError("`seeds` must hold at least one seed, better five or more; it was empty.")
     rows = []
-    with progress_bar(total=len(seeds) * len(methods), unit="run", show=progress) as bar:
+    with progress_bar(total=len(seeds) * len(runs), unit="run", show=progress) as bar:
         for seed in seeds:
             drawn = load(data, seed=seed, **(data_options or {})) if isinstance(data, str) else data(seed)
-            for method in methods:
+            for method, controller in runs.items():
                 bar.set_description(f"seed {seed}, {method}")
-                rows += [{"seed": seed, **r} for r in run_method(method, drawn, seed=seed, device=device, **settings)]
+                own = run_method(method, drawn, seed=seed, controller=controller, device=device, **settings)
+                rows += [{"seed": seed, **row} for row in own]
                 bar.update()
     return Comparison(tuple(rows))
 

@@ -70,3 +70,18 @@ def test_convnet_reads_images_with_and_without_channels():
 def test_bad_models_are_refused(build, error, words):
     with pytest.raises(error, match=words):
         build()
+
+
+def test_the_linear_probe_ranks_a_trained_encoder_above_an_untrained_one():
+    import mmpid
+
+    data = datasets.load("av-digits", seed=0, image_noise=0)
+    model = LateFusion.from_data(data, seed=0)
+    before = mmpid.linear_probe(model, data)
+    trainer = mmpid.Trainer(model, data, n_boot=0, n_null=0, correction="none", device="cpu", probe_every=99)
+    trainer.step(epochs=8)
+    weights = {key: value.clone() for key, value in model.state_dict().items()}
+    after = mmpid.linear_probe(model, data)
+    assert after["image"] > before["image"] and after["audio"] > before["audio"]
+    assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+    assert model.encoders["audio"].training

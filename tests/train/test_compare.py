@@ -59,3 +59,12 @@ def test_unknown_methods_and_no_seeds_are_refused(small_data):
         mmpid.baselines(small_data, methods=["two_stage"])
     with pytest.raises(ConfigError, match="`seeds` must hold at least one"):
         mmpid.compare("av-digits", seeds=[])
+
+
+def test_a_controller_of_ones_own_is_compared_under_its_name(small_data):
+    controllers = {"late": mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=3), uniqueness_ratio=1e9)}
+    result = mmpid.compare(
+        lambda seed: small_data, seeds=[0], methods=["fixed"], controllers=controllers, progress=False, **SMALL
+    )
+    accuracy = result.to_frame().set_index("method")["test_accuracy"]
+    assert accuracy["late"] == accuracy["fixed"], "the same rule under another name"
