@@ -81,13 +81,16 @@ def _scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor
 def _bounds(cells: Tensor, left: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
     """Certified upper and lower bound on min f, in nats, from any iterate.
 
-    Lower: log u and log v are dual feasible after each row is shifted by its largest log s_ij, s_ij = sum_y u_iy v_jy.
+    Lower: log u and log v are dual feasible after the rows, or the columns, are shifted by their
+    largest log s_ij, s_ij = sum_y u_iy v_jy; the better of the two is kept.
     Upper: f of q = R u v rounded to the exact marginals.
     """
-    live = p2.sum(1, keepdim=True) > 0
-    worst = torch.where(live, torch.bmm(left.transpose(1, 2), right), 0.0).amax(-1)
+    mass1, mass2 = p1.sum(1), p2.sum(1)
+    live = (mass1[:, :, None] > 0) & (mass2[:, None, :] > 0)
+    sums = torch.where(live, torch.bmm(left.transpose(1, 2), right), 0.0)
     dual = torch.xlogy(p1, left).sum((1, 2)) + torch.xlogy(p2, right).sum((1, 2))
-    lower = dual - torch.xlogy(p1.sum(1), worst).sum(1)
+    shift = torch.minimum(torch.xlogy(mass1, sums.amax(2)).sum(1), torch.xlogy(mass2, sums.amax(1)).sum(1))
+    lower = dual - shift
     q = _round(cells[:, None] * left[..., None] * right[:, :, None, :], p1, p2)
     upper = torch.special.entr(q.sum(1)).sum((1, 2)) - torch.special.entr(q).sum((1, 2, 3))
     return upper, lower

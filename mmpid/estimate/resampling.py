@@ -9,7 +9,7 @@ from mmpid.estimate.alternating import solve_terms
 from mmpid.estimate.histogram import PairedSample
 
 # Replicates held in memory at once: weights (replicates x samples) and joints (replicates x cells).
-MAX_ELEMENTS = 20_000_000
+MAX_ELEMENTS = 8_000_000
 
 
 def chunk_sizes(total: int, per_replicate: int) -> Iterator[int]:
