@@ -72,7 +72,7 @@ class Simulation:
     @property
     def ecs_path(self) -> Tensor:
         """ECS at every step, (T + 1, ..., K, 2)."""
-        return ecs_from(self.settings, self.strength_path, self.start.data_strength)
+        return ecs_from(self.settings, self.strength_path, self.start.data_strength.cpu())
 
     @property
     def both_learned(self) -> Tensor:

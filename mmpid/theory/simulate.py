@@ -73,7 +73,8 @@ def simulate(
     n_test : int
         Test samples per stratum and seed.
     device : str or torch.device
-        Where to train. Random numbers are drawn on the CPU, so that every device sees the same worlds.
+        Where to train. Random numbers are drawn on the CPU, so that every device sees the same worlds. The states
+        stay on the device; all other results come back to the CPU.
     workers : int
         Groups of seeds trained at the same time in threads.
     **settings
@@ -203,28 +204,29 @@ def _result(settings: ModelSettings, plan: Plan, seeds, outcome: Outcome, squeez
             settings=settings, step=step, **dict(zip(("weights", "data_strength", "amplitude"), parts, strict=True))
         )
 
-    lam, d = outcome.path[0], outcome.data_strength
+    path, n_steps, strata = outcome.path.cpu(), outcome.n_steps.cpu(), outcome.strata.cpu()
+    lam, d = path[0], outcome.data_strength.cpu()
     strengths = ecs_from(settings, lam, d)
-    times = crossing_time(outcome.path, settings.beta)
-    weights = pattern_weights(settings).to(outcome.strata)
+    times = crossing_time(path, settings.beta)
+    weights = pattern_weights(settings)
     return Simulation(
         settings=settings,
         schedule=plan.schedule,
         seeds=tuple(seeds),
         ecs=shaped(strengths),
         predicted_winner=shaped(larger(strengths)),
-        winner=shaped(_winner(last_strength(outcome.path, outcome.n_steps))),
+        winner=shaped(_winner(last_strength(path, n_steps))),
         first=shaped(torch.where(times.isfinite().any(-1), times.argmin(-1), -1)),
         discovery_time=shaped(times),
         predicted_time=shaped(predicted_discovery_time(settings, lam, d)),
-        hand_over=shaped(outcome.hand_over),
-        n_steps=shaped(outcome.n_steps),
-        error=shaped((outcome.strata * weights).sum((-2, -1))),
-        strata=shaped(outcome.strata),
-        unimodal_error=shaped((outcome.strata_alone * weights).sum((-2, -1))),
-        strength_path=shaped(outcome.path, 1),
+        hand_over=shaped(outcome.hand_over.cpu()),
+        n_steps=shaped(n_steps),
+        error=shaped((strata * weights).sum((-2, -1))),
+        strata=shaped(strata),
+        unimodal_error=shaped((outcome.strata_alone.cpu() * weights).sum((-2, -1))),
+        strength_path=shaped(path, 1),
         start=state(0, outcome.start),
-        final=state(int(outcome.n_steps.max()), outcome.final),
+        final=state(int(n_steps.max()), outcome.final),
         snapshots=tuple(state(*pair) for pair in zip(plan.checkpoints, outcome.snapshots, strict=True)),
     )
 
