@@ -1,4 +1,4 @@
-"""Fit discretisers and assign samples: directly, from a reference split, or by cross-fitting when labels were seen."""
+"""Fit discretizers and assign samples: directly, from a reference split, or by cross-fitting when labels were seen."""
 
 import copy
 
@@ -23,12 +23,12 @@ def fit_assign(
     groups: Tensor | None,
     notes: Notes,
 ) -> Assignment:
-    """Fit on the sample and assign it; a discretiser that saw the labels assigns each fold from the others."""
+    """Fit on the sample and assign it; a discretizer that saw the labels assigns each fold from the others."""
     discretizer.fit(source, target)
     if not discretizer.saw_labels:
         return assign(discretizer, source)
     folds = stratified_folds(target.cpu(), N_FOLDS, torch.Generator().manual_seed(seed), groups).to(target.device)
-    notes.add(f"{name}: the discretiser sees labels, so codes are cross-fitted over {N_FOLDS} folds.")
+    notes.add(f"{name}: the discretizer sees labels, so codes are cross-fitted over {N_FOLDS} folds.")
     absent = _absent_classes(target, folds)
     if absent:
         listed = ", ".join(str(c) for c in absent)

@@ -1,4 +1,4 @@
-"""Discretisers: fit on one split, transform any; each turns a source into codes from 0."""
+"""Discretizers: fit on one split, transform any; each turns a source into codes from 0."""
 
 import inspect
 from typing import Protocol
@@ -13,7 +13,7 @@ from mmpid.estimate.kmeans import KMeansDiscretizer
 
 
 class Discretizer(Protocol):
-    """What `estimate_pid` asks of a discretiser of one source.
+    """What `estimate_pid` asks of a discretizer of one source.
 
     ``saw_labels`` says whether `fit` looked at the target's values: if so, and the same samples are then counted,
     codes are found by cross-fitting.
@@ -230,7 +230,7 @@ class CodesDiscretizer:
 
 
 def assign(discretizer: Discretizer, source: Tensor) -> Assignment:
-    """Assign samples by a fitted discretiser, with class probabilities where it gives any."""
+    """Assign samples by a fitted discretizer, with class probabilities where it gives any."""
     if not isinstance(discretizer, PredictionDiscretizer):
         return Assignment(n_codes=discretizer.n_codes, codes=discretizer.transform(source))
     probs = discretizer.probabilities(source)

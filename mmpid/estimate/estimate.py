@@ -55,7 +55,7 @@ def estimate_pid(
     target : array or tensor of int, (N,)
         Class of each sample. Labels other than 0..k-1 are mapped, with a `LabelWarning`.
     discretizer : str, Discretizer, or a pair of them
-        ``"kmeans"``: clusters of L2-normalised, PCA-reduced embeddings. ``"prediction"``: predicted class;
+        ``"kmeans"``: clusters of L2-normalized, PCA-reduced embeddings. ``"prediction"``: predicted class;
         sources with as many columns as there are classes are taken as class scores (logits or probabilities),
         others as embeddings, for which a linear readout is cross-fitted. ``"soft"``: the same, each sample
         spread over classes by its probabilities. ``"codes"``: sources are integer codes already. ``"quantile"``:
@@ -76,7 +76,7 @@ def estimate_pid(
         Samples of one group (recording, subject) depend on each other: whole groups are resampled, and labels
         that are constant within groups are shuffled among groups.
     reference : pair or triple of arrays, optional
-        Another split ``(source1, source2[, target])`` to fit the discretisers on. Rows that are also in the sample
+        Another split ``(source1, source2[, target])`` to fit the discretizers on. Rows that are also in the sample
         give a `LeakageWarning`.
     n_classes : int, optional
         Number of classes where some may be absent from this sample.
@@ -95,7 +95,7 @@ def estimate_pid(
     InputError
         For sources or targets that cannot be used, naming the argument.
     ConfigError
-        For an unknown discretiser or correction, or a number out of range.
+        For an unknown discretizer or correction, or a number out of range.
 
     Warns
     -----

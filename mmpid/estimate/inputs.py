@@ -115,7 +115,7 @@ def _contiguous_groups(groups, n_samples: int) -> Tensor:
 
 
 def check_duplicates(inputs: Inputs, reference: tuple[Tensor, ...], notes: Notes) -> None:
-    """Warn if samples are, in every source, also rows of the reference that the discretisers were fitted on."""
+    """Warn if samples are, in every source, also rows of the reference that the discretizers were fitted on."""
     known = _row_bytes(reference)
     shared = sum(row in known for row in _row_list(inputs.sources))
     if shared:

@@ -1,4 +1,4 @@
-"""The k-means codebook: L2-normalised, PCA-reduced embeddings, warm-started from its previous fit."""
+"""The k-means codebook: L2-normalized, PCA-reduced embeddings, warm-started from its previous fit."""
 
 import torch
 from torch import Tensor
@@ -19,7 +19,7 @@ def auto_clusters(n_samples: int, n_classes: int) -> int:
 class KMeansDiscretizer:
     """Cluster the embeddings of one source; a code is the index of the nearest center.
 
-    Embeddings are L2-normalised (unless they have one dimension), centered and projected onto their leading
+    Embeddings are L2-normalized (unless they have one dimension), centered and projected onto their leading
     principal components; k-means runs there, with scikit-learn on the CPU and with torch on a GPU.
     Fitted again, it starts from its previous centers and keeps their order, so that a trace of probes of a
     slowly changing encoder does not jump because clusters were found anew; the principal axes are kept while they

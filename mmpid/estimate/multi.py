@@ -95,10 +95,10 @@ def estimate_pid_multi(
 ) -> PIDMultiEstimate:
     """Decompose what three to six modalities know about a target: each against the rest, and each pair.
 
-    Every modality is turned into codes once. "The rest" of a modality is summarised by one code per sample, with as
+    Every modality is turned into codes once. "The rest" of a modality is summarized by one code per sample, with as
     many codes as a single modality has, so that no table grows with the number of modalities:
 
-    * ``"kmeans"``: clusters of the others' L2-normalised embeddings side by side, with ``n_components`` principal
+    * ``"kmeans"``: clusters of the others' L2-normalized embeddings side by side, with ``n_components`` principal
       components for each of them;
     * ``"prediction"`` and ``"soft"``: the others' class probabilities multiplied and divided by the prior for each
       factor too many, p(y | rest) ~ prod_m p_m(y) / p(y)^(M - 2), as if they were independent given the class;
@@ -158,30 +158,30 @@ def estimate_pid_multi(
         name: _rest(i, made, assigned, inputs, given_rests.get(name), n_components, n_clusters, seed)
         for i, name in enumerate(names)
     }
-    notes.add("the rest of a modality is summarised by one code; what that loses counts as unique to the modality.")
+    notes.add("the rest of a modality is summarized by one code; what that loses counts as unique to the modality.")
     replicates = Replicates(n_boot=n_boot, n_null=n_null, seed=seed, tol=replicate_tol, groups=inputs.groups)
-    observable = observable_name(made)
-
-    def estimate(one: Assignment, other: Assignment, label: str) -> PIDEstimate:
-        own = Notes()
-        result = estimate_assigned((one, other), inputs, correction, replicates, own, observable)
-        notes.alerts.extend((f"{label}: {sentence}", category) for sentence, category in own.alerts)
-        return result
-
-    result = PIDMultiEstimate(
-        modalities=names,
-        one_vs_rest={
-            name: estimate(one, rests[name], f"{name} | rest") for name, one in zip(names, assigned, strict=True)
-        },
-        pairwise={
-            (names[i], names[j]): estimate(assigned[i], assigned[j], f"{names[i]} | {names[j]}")
-            for i, j in combinations(range(len(names)), 2)
-        },
-        notes=tuple(notes.sentences),
-    )
+    against_rest = {name: (f"{name} | rest", one, rests[name]) for name, one in zip(names, assigned, strict=True)}
+    pairs = {
+        (names[i], names[j]): (f"{names[i]} | {names[j]}", assigned[i], assigned[j])
+        for i, j in combinations(range(len(names)), 2)
+    }
+    shared = (inputs, correction, replicates, observable_name(made), notes)
+    one_vs_rest, pairwise = _compare(against_rest, *shared), _compare(pairs, *shared)
     if warn:
         notes.warn(stacklevel=2)
-    return result
+    return PIDMultiEstimate(modalities=names, one_vs_rest=one_vs_rest, pairwise=pairwise, notes=tuple(notes.sentences))
+
+
+def _compare(
+    comparisons: Mapping, inputs: Inputs, correction: str, replicates: Replicates, observable: str, notes: Notes
+) -> dict:
+    """Estimate each of some labeled pairs of assignments; their warnings are collected under their label."""
+    results = {}
+    for key, (label, one, other) in comparisons.items():
+        own = Notes()
+        results[key] = estimate_assigned((one, other), inputs, correction, replicates, own, observable)
+        notes.alerts.extend((f"{label}: {sentence}", category) for sentence, category in own.alerts)
+    return results
 
 
 def _check_names(sources: Mapping[str, object]) -> tuple[str, ...]:
@@ -195,7 +195,7 @@ def _check_names(sources: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _split_mapping(discretizer, names: tuple[str, ...]):
-    """Discretisers of the modalities in their order, and those given for a modality's rest."""
+    """Discretizers of the modalities in their order, and those given for a modality's rest."""
     if not isinstance(discretizer, Mapping):
         return discretizer, {}
     known = {*names, *(f"not {name}" for name in names)}
@@ -218,7 +218,7 @@ def _rest(
     n_clusters: int,
     seed: int,
 ) -> Assignment:
-    """Summarise all modalities but one by one assignment; the rule is in `estimate_pid_multi`."""
+    """Summarize all modalities but one by one assignment; the rule is in `estimate_pid_multi`."""
     others = [i for i in range(len(made)) if i != index]
     if len(others) == 1:
         return assigned[others[0]]

@@ -1,4 +1,4 @@
-"""From checked sources to assignments: which discretisers, fitted on what, and what to say about them."""
+"""From checked sources to assignments: which discretizers, fitted on what, and what to say about them."""
 
 import copy
 
@@ -45,7 +45,7 @@ def resolve_clusters(n_clusters, inputs: Inputs, discretizer, notes: Notes) -> i
 def make_discretizers(
     discretizer, inputs: Inputs, n_clusters: int, n_components: int, seed: int
 ) -> tuple[Discretizer, ...]:
-    """One discretiser per source: made from names, copied from one object, or the given ones in place."""
+    """One discretizer per source: made from names, copied from one object, or the given ones in place."""
     choices = discretizer if isinstance(discretizer, (tuple, list)) else [discretizer] * len(inputs.sources)
     if len(choices) != len(inputs.sources):
         raise ConfigError(
@@ -63,7 +63,7 @@ def make_discretizers(
 def named_discretizer(
     name: str, source: Tensor, n_classes: int, n_clusters: int, n_components: int, seed: int
 ) -> Discretizer:
-    """Build the discretiser of a name; for predictions, look whether the source holds one score per class."""
+    """Build the discretizer of a name; for predictions, look whether the source holds one score per class."""
     _validate.choice(name, "discretizer", DISCRETIZERS)
     if name == "kmeans":
         return KMeansDiscretizer(n_clusters, n_components, seed=seed)
@@ -76,7 +76,7 @@ def named_discretizer(
 
 
 def _own_discretizer(choice, in_place: bool) -> Discretizer:
-    """Check the user's discretiser against the protocol; a single one is copied for each source."""
+    """Check the user's discretizer against the protocol; a single one is copied for each source."""
     if not is_discretizer(choice):
         raise ConfigError(
             f"`discretizer` must be one of {', '.join(map(repr, DISCRETIZERS))}, a Discretizer or a pair of them; "
@@ -93,7 +93,7 @@ def assign_sources(
     notes: Notes,
     names: tuple[str, ...] = ("source1", "source2"),
 ) -> tuple[Assignment, ...]:
-    """Fit each discretiser, on the sample or on the reference, and assign the samples."""
+    """Fit each discretizer, on the sample or on the reference, and assign the samples."""
     if reference is not None:
         assigned = _assign_from_reference(made, inputs, reference, notes)
     else:

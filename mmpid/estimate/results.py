@@ -34,7 +34,7 @@ class PIDEstimate:
     n_samples, n_groups : int
         Samples counted; independent groups among them (equal to ``n_samples`` without groups).
     n_clusters : int
-        Codes asked of each source; ``n_codes`` is what each source got.
+        The larger of the two numbers of codes.
     n_codes : tuple of int
         Codes of source 1 and source 2.
     n_classes : int

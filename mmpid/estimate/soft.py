@@ -17,7 +17,7 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
     Parameters
     ----------
     logits1, logits2 : Tensor (N, k1) and (N, k2)
-        Unnormalised class scores of the heads on one batch; the numbers of classes may differ.
+        Unnormalized class scores of the heads on one batch; the numbers of classes may differ.
     target : Tensor of int (N,)
         Class of each sample, from 0; the number of classes counted is the larger of k1, k2 and ``target.max() + 1``.
     tol : float
@@ -37,7 +37,7 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
     -----
     The gradient is exact where every soft count is positive (envelope theorem, see `mmpid.decompose`). Soft joints
     are smoother than hard ones: an unsure head has little information, so the atoms grow as heads become confident,
-    rightly or not. Nothing is bias-corrected here, and on the training batch heads that memorise turn all
+    rightly or not. Nothing is bias-corrected here, and on the training batch heads that memorize turn all
     information into redundancy; watch the atoms on held-out data.
 
     References

@@ -65,14 +65,14 @@ def test_none_is_the_exact_decomposition_of_the_counts(rng):
     torch.testing.assert_close(stack_atoms(estimate.pid), stack_atoms(decompose(counted)))
 
 
-def test_relabelling_codes_and_classes_changes_nothing(rng):
+def test_relabeling_codes_and_classes_changes_nothing(rng):
     code1, code2, target = codes_of(rng)
     plain = estimate_pid(code1, code2, target, discretizer="codes", **FEW)
-    relabelled = estimate_pid(
+    relabeled = estimate_pid(
         np.array([9, 2, 40, 7])[code1], 100 - code2, np.array([2, 0, 1])[target], discretizer="codes", **FEW
     )
-    assert values(plain) == pytest.approx(values(relabelled), abs=2e-3)
-    assert stack_atoms(plain.plugin).tolist() == pytest.approx(stack_atoms(relabelled.plugin).tolist(), abs=1e-5)
+    assert values(plain) == pytest.approx(values(relabeled), abs=2e-3)
+    assert stack_atoms(plain.plugin).tolist() == pytest.approx(stack_atoms(relabeled.plugin).tolist(), abs=1e-5)
 
 
 def test_swapping_sources_swaps_unique(rng):
