@@ -57,9 +57,9 @@ def _pairing(n: int, k: int, seed: int) -> Tensor:
     return torch.as_tensor(np.eye(k)[classes] / n**2)
 
 
-def _copy(n: int, k: int, seed: int) -> Tensor:
+def _copy(n: int, k: int, seed: int, strength: float = 1.2) -> Tensor:
     """Source 2 is a noisy copy of source 1: it has nothing of its own, so U2 and S lie on the boundary 0."""
-    evidence = _evidence(n, k, 1.2, 0.0, seed).sum(1)
+    evidence = _evidence(n, k, strength, 0.0, seed).sum(1)
     channel = 0.6 * np.eye(n) + 0.4 / n
     return torch.as_tensor(np.einsum("iy,ij->ijy", evidence.numpy(), channel))
 
@@ -132,12 +132,15 @@ def _summary(key: tuple[str, int, str], members: list[dict]) -> dict:
     }
 
 
-def training_path(n_steps: int, n: int = 20, k: int = 6) -> list[Tensor]:
-    """Joints as a training run might pass through: evidence grows steadily, pairing comes and goes.
+def training_path(n_steps: int, *, synergy: bool = True, n: int = 20, k: int = 6) -> list[Tensor]:
+    """Joints as a training run might pass through: redundancy and unique parts grow from nothing.
 
-    The true synergy starts at 0, peaks about half-way and falls; redundancy and unique parts only grow.
+    With ``synergy``, pairing comes and goes, so that the true synergy peaks about half-way; without, source 2 stays
+    a noisy copy of source 1 and the true synergy is 0 at every step.
     """
     times = np.linspace(0.0, 1.0, n_steps)
+    if not synergy:
+        return [_copy(n, k, seed=6, strength=1.8 * t) for t in times]
     pairing = _pairing(n, k, seed=6)
     return [
         _mix(_evidence(n, k, 1.8 * t, 1.5 * t, seed=6), pairing, 0.35 * float(np.exp(-(((t - 0.5) / 0.2) ** 2))))
