@@ -215,9 +215,9 @@ def _operations(n1: int, k: int, n2: int) -> tuple[float, float]:
 
 
 def cheaper(n1: int, k: int, n2: int) -> type[EliminateRows] | type[EliminateMarginals]:
-    """Return the elimination with fewer operations."""
+    """Return the elimination that takes less time: per operation the first, mostly products, is thrice as fast."""
     rows, marginals = _operations(n1, k, n2)
-    return EliminateRows if rows <= marginals else EliminateMarginals
+    return EliminateRows if rows <= 3 * marginals else EliminateMarginals
 
 
 def bytes_per_problem(n1: int, k: int, n2: int) -> int:

@@ -15,7 +15,7 @@ CUDA_BUDGET = 2**32
 
 
 def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | None = None) -> Bounds:
-    """Enclose min f given p1 (b, n1, k) and p2 (b, n2, k), in nats; bounds.q is (b, n1, k, n2), bounds.mu (b, k, n2)."""
+    """Enclose min f in nats given p1 (b, n1, k) and p2 (b, n2, k); returns q as (b, n1, k, n2), mu as (b, k, n2)."""
     budget = budget or (CUDA_BUDGET if p1.is_cuda else CPU_BUDGET)
     out = _empty(p1, p2)
     if not len(p1):

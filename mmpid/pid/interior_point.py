@@ -141,7 +141,7 @@ class _Step:
         held = full.clamp_min(_SHRINK)
         slip = (self.z.q * (held - full)).sum((1, 2, 3)).view(-1, 1, 1)
         length = torch.where(slip <= _SLIP * self.rh, 1.0, primal).unsqueeze(-1)
-        floor = torch.where(length == 1.0, _SHRINK, 0.0)
+        floor = _SHRINK * (length == 1.0).to(length)
         return self.z.q * torch.maximum(relative.mul_(length).add_(1.0), floor)
 
     def advance(self, floor: float) -> Iterate:
@@ -152,7 +152,10 @@ class _Step:
         ahead = (self.r + primal * dr) * masked(torch.expm1(z.g + dual * dg), self.support.live)
         sigma = (ahead.sum((1, 2), keepdim=True) / self.rh).clamp(1e-6, 1.0) ** 3
         bend = dr * dg * (1.0 + self.h) * torch.minimum(primal, dual)
-        dr, dg, relative, dlam, dmu = self._direction((sigma * self.rh / self.problem.cells).clamp_min(floor) - bend)
+        target = (sigma * self.rh / self.problem.cells).clamp_min(floor) - bend
+        # where R is far below the target its Newton step in g would be as far too long: let exp(g) double at most
+        target = torch.minimum(target, self.r * (1.0 + 2.0 * self.h))
+        dr, dg, relative, dlam, dmu = self._direction(target)
         primal, dual = self._lengths(relative, dg)
         return Iterate(
             self._moved(relative, primal),

@@ -1,5 +1,6 @@
 """Canonical joints p(x1, x2, y) with known atoms, target last, float64: the gates of the PID literature."""
 
+import math
 from collections.abc import Callable, Iterable
 
 import torch
@@ -101,13 +102,13 @@ def xor_and() -> Tensor:
 
 
 def rdn_xor() -> Tensor:
-    """A shared bit beside an exclusive or: redundancy 1 bit, synergy 1 bit."""
+    """Return a shared bit beside an exclusive or: redundancy 1 bit, synergy 1 bit."""
     bits = [(a, b, c) for a in range(2) for b in range(2) for c in range(2)]
     return from_outcomes((2 * c + a, 2 * c + b, 2 * c + (a ^ b)) for a, b, c in bits)
 
 
 def rdn_unq_xor() -> Tensor:
-    """A shared bit, a private bit each, and an exclusive or: 1 bit in each of the four atoms."""
+    """Return a shared bit, a private bit each, and an exclusive or: 1 bit in each of the four atoms."""
     bits = [(a, b, r, u, v) for a in (0, 1) for b in (0, 1) for r in (0, 1) for u in (0, 1) for v in (0, 1)]
     return from_outcomes(
         (4 * r + 2 * u + a, 4 * r + 2 * v + b, 8 * r + 4 * u + 2 * v + (a ^ b)) for a, b, r, u, v in bits
@@ -115,7 +116,7 @@ def rdn_unq_xor() -> Tensor:
 
 
 def constant() -> Tensor:
-    """A target with a single class: nothing to know."""
+    """Return a target with a single class: nothing to know."""
     return gate(lambda a, b: 0)
 
 
@@ -169,4 +170,4 @@ def noisy(joint: Tensor, noise: float) -> Tensor:
     >>> round(joints.noisy(joints.xor(), 0.2).max().item(), 6)
     0.225
     """
-    return (1.0 - noise) * joint + noise / joint[..., :, :, :].flatten(-3).shape[-1]
+    return (1.0 - noise) * joint + noise / math.prod(joint.shape[-3:])

@@ -59,11 +59,11 @@ class PIDResult:
         return self._map(lambda value: value[index])
 
     def detach(self) -> "PIDResult":
-        """The same result without a graph behind it."""
+        """Return the same result without a graph behind it."""
         return self._map(torch.Tensor.detach)
 
     def cpu(self) -> "PIDResult":
-        """The same result on the CPU."""
+        """Return the same result on the CPU."""
         return self._map(torch.Tensor.cpu)
 
     def to_frame(self):

@@ -1,0 +1,39 @@
+"""Joints on which solvers are compared: dense ones, and histograms of a finite sample."""
+
+import torch
+from torch import Tensor
+
+from mmpid.pid import joints
+
+SAMPLE_SIZE = 1280
+
+
+def dense(n1: int, n2: int, k: int, seed: int = 0) -> Tensor:
+    """Draw a joint from a flat Dirichlet distribution: every cell is positive."""
+    return joints.random(n1, n2, k, seed=seed)
+
+
+def histogram(n1: int, n2: int, k: int, seed: int = 0, n_samples: int = SAMPLE_SIZE) -> Tensor:
+    """Draw the table of a sample from a joint that lives on few cells: most cells are empty."""
+    joint = joints.random(n1, n2, k, concentration=0.1, seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    cells = torch.multinomial(joint.flatten(), n_samples, replacement=True, generator=generator)
+    counts = torch.bincount(cells, minlength=joint.numel()).to(joint.dtype)
+    return counts.view(joint.shape) / n_samples
+
+
+def clustered(n1: int, n2: int, k: int, seed: int = 0, n_samples: int = SAMPLE_SIZE) -> Tensor:
+    """Draw the table of a sample in which each source shows the class through a few clusters of its own."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(high):
+        return torch.randint(high, (n_samples,), generator=generator)
+
+    y = draw(k)
+    x1, x2 = (y * n1 // k + draw(max(2, n1 // 4))) % n1, (y * n2 // k + draw(max(2, n2 // 3))) % n2
+    table = torch.zeros(n1, n2, k, dtype=torch.float64)
+    table.index_put_((x1, x2, y), torch.ones(n_samples, dtype=torch.float64), accumulate=True)
+    return table / n_samples
+
+
+FAMILIES = {"dense": dense, "histogram": histogram, "clustered": clustered}

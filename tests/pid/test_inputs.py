@@ -1,0 +1,91 @@
+"""What decompose accepts and refuses."""
+
+import numpy as np
+import pytest
+import torch
+from torch.testing import assert_close
+
+from mmpid.errors import ConfigError, ConvergenceWarning, InputError, ShapeError
+from mmpid.pid import PIDResult, decompose, joints
+
+REFUSED = {
+    "two axes": (torch.full((2, 2), 0.25), ShapeError, "three axes"),
+    "empty axis": (torch.zeros(2, 0, 2), ShapeError, "at least one state"),
+    "negative": (joints.xor() - 0.1, InputError, "4 entries are negative"),
+    "not a number": (joints.xor() * float("nan"), InputError, "finite"),
+    "infinite": (joints.xor() / 0.0, InputError, "finite"),
+    "integer dtype": (torch.ones(2, 2, 2, dtype=torch.int64), InputError, "floating dtype"),
+    "counts": (torch.full((2, 2, 2), 3.0), InputError, "look like counts"),
+    "wrong sum": (joints.xor() * 0.9, InputError, "do not look like counts"),
+    "zero": (torch.zeros(2, 2, 2), InputError, "sums to 0"),
+    "text": ("joint", InputError, "array or tensor"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_wrong_joint_is_refused_with_its_reason(case):
+    joint, error, words = REFUSED[case]
+    with pytest.raises(error, match=words):
+        decompose(joint)
+
+
+@pytest.mark.parametrize(
+    "setting", [{"method": "fast"}, {"tol": 0.0}, {"tol": "small"}, {"max_iter": 1.5}, {"memory_budget": 0}]
+)
+def test_wrong_setting_is_refused(setting):
+    with pytest.raises(ConfigError):
+        decompose(joints.xor(), **setting)
+
+
+@pytest.mark.parametrize("method", ["exact", "fastpid"])
+def test_empty_batch_gives_an_empty_result(method):
+    result = decompose(torch.zeros(0, 3, 2, 2), method=method)
+    assert result.shape == (0,) and result.optimum.shape == (0, 3, 2, 2)
+    assert len(result.to_frame()) == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_any_floating_dtype_is_solved_in_double(dtype):
+    result = decompose(joints.sum_().to(dtype))
+    assert result.redundancy.dtype == torch.float64
+    assert_close(result.redundancy.item(), 0.5, atol=1e-6, rtol=0)
+
+
+def test_numpy_is_accepted_even_read_only_and_of_other_byte_strides():
+    joint = np.ascontiguousarray(joints.and_().numpy())[::-1]
+    joint.flags.writeable = False
+    assert_close(decompose(joint).synergy.item(), 0.5, atol=1e-6, rtol=0)
+
+
+def test_missed_tolerance_warns_how_many_and_by_how_much():
+    batch = torch.stack([joints.random(8, 8, 4), joints.random(8, 8, 4, seed=1)])
+    with pytest.warns(ConvergenceWarning, match=r"2 of 2 problems missed tol = 1e-06 bit; the worst gap is"):
+        result = decompose(batch, max_iter=2)
+    assert not result.converged.any() and bool((result.gap > 1e-6).all())
+
+
+def test_result_shows_itself_as_text_html_and_frame():
+    result = decompose(torch.stack([joints.xor(), joints.and_()]))
+    assert "0.3113" in repr(result) and "<table>" in result._repr_html_()
+    assert result.to_frame().shape == (2, 7)
+    one = result[1]
+    assert isinstance(one, PIDResult) and one.shape == () and len(one.to_frame()) == 1
+    assert "1 problem" in repr(one)
+
+
+def test_torch_default_dtype_does_not_matter():
+    torch.set_default_dtype(torch.float64)
+    try:
+        double = decompose(joints.and_()).redundancy
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert torch.equal(double, decompose(joints.and_()).redundancy)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_cuda_agrees_with_cpu():
+    batch = torch.stack([joints.random(10, 10, 4, seed=seed) for seed in range(32)])
+    here, there = decompose(batch), decompose(batch.cuda())
+    assert there.redundancy.is_cuda and bool(there.converged.all())
+    assert_close(there.redundancy.cpu(), here.redundancy, atol=2e-6, rtol=0)
