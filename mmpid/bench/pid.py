@@ -1,0 +1,214 @@
+"""`mmpid bench pid`: the exact solver against its peers, on the same joints in the same run, on one CPU thread.
+
+Times are CPU seconds of this process, the median of rounds in which all methods take turns, so that a busy machine
+disturbs all of them alike; look at the ratios. An error is the largest error of an atom in bits, against the exact
+solver at a gap of 1e-9 bit.
+"""
+
+import contextlib
+import json
+import platform
+import statistics
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mmpid._tables import text_table
+from mmpid.bench.peers import PEERS, missing
+from mmpid.bench.problems import FAMILIES
+from mmpid.errors import ConvergenceWarning
+from mmpid.pid import decompose
+from mmpid.pid.certificate import objective
+from mmpid.pid.information import LN2
+
+REFERENCE_PEER = "clarabel sparse program"
+# shape, families, rounds, the other peers too
+QUICK = [((5, 5, 3), ("dense",), 3, True), ((10, 10, 5), ("dense", "histogram"), 3, True)]
+FULL = [
+    ((20, 20, 6), ("dense", "histogram", "clustered"), 5, True),
+    ((20, 20, 28), ("dense", "histogram"), 3, False),
+    ((50, 50, 10), ("dense",), 1, False),
+    ((20, 20, 101), ("dense",), 1, False),
+]
+
+
+def run(quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print) -> list[dict]:
+    """Measure, show one table of single problems and one of batches, and return the records behind them.
+
+    Parameters
+    ----------
+    quick : bool
+        Small shapes only: under a minute.
+    json_path : path, optional
+        Where to write the records, with the versions of the packages, as JSON.
+    show : callable
+        Takes each piece of text.
+
+    Returns
+    -------
+    list of dict
+        One record a method and problem, and one a batch. Times are in seconds of CPU time, errors and gaps in bits.
+
+    Examples
+    --------
+    >>> from mmpid.bench import pid
+    >>> records = pid.run(quick=True, show=lambda text: None)  # doctest: +SKIP
+    """
+    for name in PEERS:
+        if missing(name):
+            show(f"skipped: {name} (not installed: {', '.join(missing(name))})")
+    with _one_thread(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        singles = []
+        for shape, families, rounds, all_peers in QUICK if quick else FULL:
+            for family in families:
+                singles += _single(shape, family, rounds, all_peers)
+                show(_single_table(singles[-_methods(singles) :]))
+        shape, count = ((10, 10, 5), 32) if quick else ((20, 20, 6), 256)
+        batches = [_batch(shape, family, count, "cpu") for family in ("dense", "histogram")]
+        if torch.cuda.is_available():
+            batches += [_batch(shape, family, 64 if quick else 4096, "cuda") for family in ("dense", "histogram")]
+    _compare(batches, singles)
+    show(_batch_table(batches))
+    if json_path is not None:
+        report = {"versions": _versions(), "single": singles, "batch": batches}
+        Path(json_path).write_text(json.dumps(report, indent=1) + "\n")
+    return singles + batches
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _timed(function: Callable, *arguments) -> tuple[float, object]:
+    start = time.process_time()
+    value = function(*arguments)
+    return time.process_time() - start, value
+
+
+def _minimum(result) -> tuple[float, float]:
+    """Return the f in nats behind a result, from its atoms, and its gap in bits."""
+    q = result.optimum
+    p_y = torch.special.entr(q.sum((-3, -2))).sum()
+    own1 = _information(q.sum(-2)), _information(q.sum(-3))
+    achieved = sum(own1) - float(result.redundancy) * LN2
+    return achieved - float(p_y), float(result.gap)
+
+
+def _information(p: Tensor) -> float:
+    entropy = torch.special.entr
+    return float(entropy(p.sum(-1)).sum() + entropy(p.sum(-2)).sum() - entropy(p).sum())
+
+
+def _single(shape: tuple, family: str, rounds: int, all_peers: bool) -> list[dict]:
+    """Time each method on one joint in turns, and compare its value with the reference."""
+    joint = FAMILIES[family](*shape, seed=1)
+    methods = {
+        "mmpid exact": lambda: _minimum(decompose(joint)),
+        "mmpid fastpid": lambda: _minimum(decompose(joint, method="fastpid")),
+    }
+    for name, (peer, _) in PEERS.items():
+        if not missing(name) and (all_peers or name == REFERENCE_PEER):
+            methods[name] = lambda peer=peer: (peer(joint.numpy()), None)
+    truth = float(objective(decompose(joint, tol=1e-9).optimum.mT.unsqueeze(0))[0])
+    methods["mmpid exact"]()
+    times: dict[str, list[float]] = {name: [] for name in methods}
+    values = {}
+    for turn in range(rounds):
+        for name, solve in methods.items():
+            # the paper's method takes seconds whatever happens: once is enough
+            if name == "mmpid fastpid" and turn:
+                continue
+            seconds, values[name] = _timed(solve)
+            times[name].append(seconds)
+    base = statistics.median(times["mmpid exact"])
+    return [
+        {
+            "shape": list(shape),
+            "family": family,
+            "method": name,
+            "seconds": statistics.median(times[name]),
+            "times_exact": statistics.median(times[name]) / base,
+            "error": abs(values[name][0] - truth) / LN2,
+            "gap": values[name][1],
+        }
+        for name in methods
+    ]
+
+
+def _batch(shape: tuple, family: str, count: int, device: str) -> dict:
+    """Time a batch; on a GPU by the wall clock, after one round to warm up, and compared with the CPU."""
+    distinct = torch.stack([FAMILIES[family](*shape, seed=seed) for seed in range(min(count, 256))])
+    batch = distinct.repeat(-(-count // len(distinct)), 1, 1, 1)[:count].to(device)
+    decompose(batch[:64])
+    if device == "cuda":
+        torch.cuda.synchronize()
+    clock = time.process_time if device == "cpu" else time.perf_counter
+    seconds = []
+    for _ in range(3):
+        start = clock()
+        result = decompose(batch)
+        float(result.gap.sum())
+        seconds.append(clock() - start)
+    record = {"shape": list(shape), "family": family, "count": count, "device": device}
+    record |= {"seconds_per_problem": statistics.median(seconds) / count, "worst_gap": float(result.gap.max())}
+    record["iterations"] = float(result.n_iter.double().mean())
+    if device == "cuda":
+        there, here = result.redundancy[:256].cpu(), decompose(distinct[:256]).redundancy
+        record["largest_difference_to_cpu"] = float((there[: len(here)] - here).abs().max())
+    return record
+
+
+def _compare(batches: list[dict], singles: list[dict]) -> None:
+    """Put the ratio to the reference peer's single problem into each record of a batch."""
+    for batch in batches:
+        same = [r for r in singles if (r["shape"], r["family"]) == (batch["shape"], batch["family"])]
+        peer = [r["seconds"] for r in same if r["method"] == REFERENCE_PEER]
+        batch["times_faster_than_peer"] = peer[0] / batch["seconds_per_problem"] if peer else None
+
+
+def _methods(singles: list[dict]) -> int:
+    last = singles[-1]["shape"], singles[-1]["family"]
+    return sum((r["shape"], r["family"]) == last for r in singles)
+
+
+def _single_table(records: list[dict]) -> str:
+    title = f"{'x'.join(map(str, records[0]['shape']))} {records[0]['family']}"
+    rows = [
+        [r["method"], f"{r['seconds'] * 1e3:.1f}", f"{r['times_exact']:.1f}", f"{r['error']:.0e}",
+         "-" if r["gap"] is None else f"{r['gap']:.0e}"]
+        for r in records
+    ]  # fmt: skip
+    return text_table([title, "ms", "times exact", "error, bits", "certified gap"], rows) + "\n"
+
+
+def _batch_table(records: list[dict]) -> str:
+    rows = [
+        [f"{r['count']} of {'x'.join(map(str, r['shape']))} {r['family']}, {r['device']}",
+         f"{r['seconds_per_problem'] * 1e3:.2f}", f"{1 / r['seconds_per_problem']:.0f}", f"{r['iterations']:.1f}",
+         f"{r['worst_gap']:.0e}",
+         f"{r['times_faster_than_peer']:.1f}" if r["times_faster_than_peer"] else "-"]
+        for r in records
+    ]  # fmt: skip
+    header = ["batch", "ms a problem", "problems/s", "iterations", "worst gap", f"faster than {REFERENCE_PEER}"]
+    return text_table(header, rows)
+
+
+def _versions() -> dict[str, str]:
+    names = ["torch", "numpy", "clarabel", "cvxpy", "dit", "ecos"]
+    found = {"python": platform.python_version()}
+    for name in names:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[name] = metadata.version(name)
+    return found
