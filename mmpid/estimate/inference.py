@@ -49,13 +49,14 @@ def estimate_sample(sample: PairedSample, correction: str, replicates: Replicate
     chosen = make_correction(names, terms.null, terms.entropy)
     cells = dict(zip(ATOMS, atom_cells(sample), strict=True))
     needed = {atom: 2 * n for atom, n in cells.items()}
+    identified = identify(len(sample), needed, notes)
     return {
         "pid": with_atoms(plugin, terms_to_atoms(chosen.apply(terms.plugin))),
         "plugin": plugin,
-        "interval": bootstrap_interval(terms, chosen, corrected=correction != "none"),
+        "interval": bootstrap_interval(terms, chosen, corrected=correction != "none", identified=identified["synergy"]),
         "null": null_band(terms, chosen) if replicates.n_null else {},
         "bracket": correction_bracket(terms),
-        "identified": identify(len(sample), needed, notes),
+        "identified": identified,
         "needed": needed,
         "correction": names[1],
         "pairwise_correction": names[0],
@@ -108,13 +109,17 @@ def label_entropy(sample: PairedSample) -> Tensor:
     return -torch.special.xlogy(share, share).sum() / torch.log(torch.tensor(2.0, dtype=torch.float64))
 
 
-def bootstrap_interval(terms: Terms, chosen: Correction, corrected: bool) -> dict[str, tuple[float, float]]:
+def bootstrap_interval(
+    terms: Terms, chosen: Correction, *, corrected: bool, identified: bool
+) -> dict[str, tuple[float, float]]:
     """Span of bootstrap intervals around several bias-corrected centers.
 
     A replicate counts a resample of a sample and so carries the counting bias twice; deviations are therefore taken
     from the mean of the replicates, and scaled as the correction scales the terms. The bias itself is known only
     roughly, so the span runs over the chosen and the permutation correction and, for R, U1 and U2, the bootstrap's
-    own bias estimate (right at the boundary 0, where shuffled labels over-correct), for S the chance-adjusted one.
+    own estimate of the bias (right at the boundary 0, where shuffled labels over-correct), for S the chance-adjusted
+    one. A synergy that is not identified spans the bootstrap's estimate too: with saturated sources the other
+    two over-correct, with independent ones it under-corrects, and the sample cannot tell.
     """
     if not len(terms.boot):
         return {}
@@ -125,8 +130,10 @@ def bootstrap_interval(terms: Terms, chosen: Correction, corrected: bool) -> dic
     permuted = _centered_bands(by_permutation.apply(terms.plugin), by_permutation, terms)
     adjusted = _centered_bands(by_chance.apply(terms.plugin), by_chance, terms)
     bootstrapped = _centered_bands(2 * terms.plugin - terms.boot.mean(0), by_permutation, terms)
-    third = torch.cat([bootstrapped[:, :3], adjusted[:, 3:]], dim=1)
-    bands = torch.stack([own, permuted, third])
+    adjusted[:, :3] = own[:, :3]
+    if identified:
+        bootstrapped[:, 3] = own[:, 3]
+    bands = torch.stack([own, permuted, adjusted, bootstrapped])
     return _named(bands[:, 0].amin(0), bands[:, 1].amax(0))
 
 
