@@ -27,6 +27,8 @@ from mmpid.train import (
     sessions,
 )
 from mmpid.train.compare import baselines, compare
+from mmpid.train.diff import diff
+from mmpid.train.sweep import sweep_switch
 
 __version__ = "0.1.0"
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "compare",
     "datasets",
     "decompose",
+    "diff",
     "ecs",
     "errors",
     "estimate_pid",
@@ -55,6 +58,7 @@ __all__ = [
     "replay",
     "sessions",
     "soft_pid",
+    "sweep_switch",
     "theory",
 ]
 
