@@ -49,7 +49,7 @@ def decompose(
     max_iter : int, optional
         Most iterations of a problem; 100 for "exact", 2000 for "fastpid".
     memory_budget : int, optional
-        Bytes of working memory of one chunk of a batch; 16 MiB on the CPU, where a chunk should fit the cache, and
+        Bytes of working memory of one chunk of a batch; 32 MiB on the CPU, where a chunk should fit the cache, and
         4 GiB on a GPU. At least one problem is in a chunk. Input and result come on top.
     sinkhorn_sweeps : int
         "fastpid" only: sweeps of the projection in each step. 100 repair most of its error, at ten times the time.

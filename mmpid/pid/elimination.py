@@ -5,14 +5,16 @@ and the k unknowns mu_.j of the cell (q = R w). It is never formed as a whole. J
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
 
-_JITTER = 1e-13
+_JITTER = {torch.float64: 1e-13, torch.float32: 1e-6}
 _TRIES = 10
 _SMALL = 1e-30
+_BLOCK = 40
 
 
 @dataclass
@@ -36,7 +38,7 @@ def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
 
 def support_of(p1: Tensor, p2: Tensor) -> Support:
     """Find the support of a batch, and pin the most likely x2 of each class."""
-    pin = torch.ones_like(p2).scatter_(2, p2.argmax(2, keepdim=True), 2.0) * (1.0 + _JITTER)
+    pin = torch.ones_like(p2).scatter_(2, p2.argmax(2, keepdim=True), 2.0)
     if bool((p1 > 0).all()) and bool((p2 > 0).all()):
         return Support(None, None, None, None, pin)
     alive1, alive2 = (p1 > 0).to(p1), (p2 > 0).to(p2)
@@ -48,14 +50,14 @@ class Workspace:
     """Large buffers that are used again at each iteration: fresh pages from the system cost more than the work."""
 
     def __init__(self):
-        self._flat: dict[str, Tensor] = {}
+        self._flat: dict[tuple[str, torch.dtype], Tensor] = {}
 
     def take(self, name: str, like: Tensor, *shape: int) -> Tensor:
         """Return an uninitialized tensor of that shape; taking the same name again overwrites it."""
         size = math.prod(shape)
-        flat = self._flat.get(name)
+        flat = self._flat.get((name, like.dtype))
         if flat is None or len(flat) < size:
-            flat = self._flat[name] = like.new_empty(size)
+            flat = self._flat[name, like.dtype] = like.new_empty(size)
         return flat[:size].view(shape)
 
 
@@ -66,30 +68,53 @@ def masked(x: Tensor, mask: Tensor | None) -> Tensor:
 
 def _raised(diagonal: Tensor, factor: Tensor | float, dead: Tensor | None) -> Tensor:
     """Raise a diagonal in place, put 1 where an unknown is dead (it then stays 0), and return what it was."""
-    size = diagonal.clone() if dead is None else diagonal + dead
-    torch.mul(size, factor, out=diagonal)
+    size = diagonal.clone() if dead is None else diagonal + dead.to(diagonal.dtype)
+    torch.mul(size, factor * (1.0 + _JITTER[size.dtype]), out=diagonal)
     return size
 
 
-def robust_cholesky(matrix: Tensor, scale: Tensor, out: Tensor | None = None) -> Tensor:
-    """Cholesky factors; where it fails, the diagonal is raised by a growing share of `scale`. Never raises."""
-    if out is None:
-        factor, info = torch.linalg.cholesky_ex(matrix)
-    else:
-        info = torch.empty(matrix.shape[:-2], dtype=torch.int32, device=matrix.device)
-        factor, info = torch.linalg.cholesky_ex(matrix, out=(out, info))
-    jitter = _JITTER
+def robust_cholesky(build: Callable[[], Tensor], scale: Tensor) -> Tensor:
+    """Lower Cholesky factors of the matrices that `build` makes anew; above the diagonal anything may stand.
+
+    Where a factorization fails the diagonal is raised by a growing share of `scale`. Never raises.
+    """
+    factor, failed = _cholesky(build())
+    jitter = _JITTER[factor.dtype]
     for _ in range(_TRIES):
-        failed = info > 0
         if not failed.any():
             return factor
         jitter *= 20.0
-        matrix = matrix.clone()
+        matrix = build()
         matrix.diagonal(dim1=-2, dim2=-1).add_(jitter * failed.unsqueeze(-1) * scale)
-        factor, info = torch.linalg.cholesky_ex(matrix)
+        factor, again = _cholesky(matrix)
+        failed = failed | again
+        if not again.any():
+            return factor
     # only NaN gets here: an identity keeps the batch alive, and the solver drops the element
-    eye = torch.eye(matrix.shape[-1], dtype=matrix.dtype, device=matrix.device)
-    return torch.where(failed[..., None, None], eye, factor)
+    eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
+    return torch.where(again[..., None, None], eye, factor)
+
+
+def _cholesky(matrix: Tensor) -> tuple[Tensor, Tensor]:
+    """Factor, and tell which elements failed; batches of middle size go block by block, in place.
+
+    On a CPU the library takes the matrices of a batch one by one, at a tenth of the speed of a product.
+    """
+    b, side = matrix.shape[0], matrix.shape[-1]
+    if matrix.ndim != 3 or b < 4 or side < 3 * _BLOCK or matrix.is_cuda:
+        factor, info = torch.linalg.cholesky_ex(matrix)
+        return factor, info > 0
+    failed = torch.zeros(b, dtype=torch.bool)
+    for start in range(0, side, _BLOCK):
+        here, rest = slice(start, start + _BLOCK), slice(start + _BLOCK, side)
+        corner, info = torch.linalg.cholesky_ex(matrix[:, here, here])
+        failed |= info > 0
+        matrix[:, here, here] = corner
+        if start + _BLOCK < side:
+            panel = torch.linalg.solve_triangular(corner.mT, matrix[:, rest, here], upper=True, left=False)
+            matrix[:, rest, here] = panel
+            matrix[:, rest, rest] -= panel @ panel.mT
+    return matrix, failed
 
 
 def _solve_factored(factor: Tensor, rhs: Tensor) -> Tensor:
@@ -101,36 +126,44 @@ def _solve_factored(factor: Tensor, rhs: Tensor) -> Tensor:
 class EliminateRows:
     """Eliminate lam, whose blocks over x1 are k x k; one Schur matrix of side n2 * k remains.
 
-    Its cost is about 2 n1 n2^2 k^3: best while k is small.
+    Its cost is about 2 n1 n2^2 k^3: best while k is small. While a problem is far from its optimum `dtype` may be
+    float32: the direction is then good to four digits, which the next iteration's residuals, in float64, make up for.
     """
 
-    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace):
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace, dtype: torch.dtype):
         b, n1, k, n2 = q.shape
+        q, w, rc = q.to(dtype), w.to(dtype), rc.to(dtype)
         self.q, self.w, self.rc = q, w, rc
         block = space.take("block", q, b, n1, k, k, n2)  # b x1 y y' x2
         torch.mul((w * rc.unsqueeze(2)).unsqueeze(3), w.unsqueeze(2), out=block)
         block.diagonal(dim1=2, dim2=3).add_(q.transpose(2, 3))
         rows, columns = block.sum(-1), block.sum(1)
-        size = _raised(rows.diagonal(dim1=-2, dim2=-1), 1.0 + _JITTER, support.dead1)
-        factor = robust_cholesky(rows, size)
+        size = _raised(rows.diagonal(dim1=-2, dim2=-1), 1.0, support.dead1)
+        factor = robust_cholesky(rows.clone, size)
         self.inverse = torch.linalg.solve_triangular(
-            factor, torch.eye(k, dtype=q.dtype, device=q.device).expand_as(factor), upper=False
+            factor, torch.eye(k, dtype=dtype, device=q.device).expand_as(factor), upper=False
         )
         half = space.take("half", q, b * n1, k, k * n2)
         torch.bmm(self.inverse.view(b * n1, k, k), block.view(b * n1, k, k * n2), out=half)
-        half = half.view(b, n1 * k, k * n2)
-        schur = torch.bmm(half.mT, half, out=space.take("schur", q, b, k * n2, k * n2)).neg_()
-        size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin, support.dead2)
-        schur.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).add_(columns)
-        self.factor = robust_cholesky(schur, size.flatten(1), space.take("factor", q, b, k * n2, k * n2).mT)
+        size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin.to(dtype), support.dead2)
+
+        def schur() -> Tensor:
+            tall = half.view(b, n1 * k, k * n2)
+            out = torch.bmm(tall.mT, tall, out=space.take("schur", q, b, k * n2, k * n2)).neg_()
+            out.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).add_(columns)
+            return out
+
+        self.factor = robust_cholesky(schur, size.flatten(1))
 
     def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
         """Return the steps of lam (b, n1, k) and mu (b, k, n2)."""
+        dtype = b1.dtype
+        b1, b2 = b1.to(self.q.dtype), b2.to(self.q.dtype)
         x1 = self._invert_rows(b1.unsqueeze(-1))
         rhs = b2 - self._couple(x1).sum(1)
         dmu = _solve_factored(self.factor, rhs.view(len(rhs), -1, 1)).view_as(b2)
         back = self._couple(dmu.unsqueeze(1)).sum(-1, keepdim=True)
-        return (x1 - self._invert_rows(back)).squeeze(-1), dmu
+        return (x1 - self._invert_rows(back)).squeeze(-1).to(dtype), dmu.to(dtype)
 
     def _invert_rows(self, x: Tensor) -> Tensor:
         # two products: the inverse as one matrix would square the condition number of the triangle
@@ -147,7 +180,7 @@ class EliminateMarginals:
     Its cost is about 4 n1^2 n2^2 k + (n1 n2)^3 / 3: best when k is large.
     """
 
-    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace):
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace, dtype: torch.dtype):
         b, n1, k, n2 = q.shape
         self.q, self.w, self.rc = q, w, rc
         self._invert_classes(support)
@@ -160,11 +193,11 @@ class EliminateMarginals:
         half = (half + other).reshape(b, n1 * n2, n1 * n2)
         schur = half + half.mT
         diagonal = schur.diagonal(dim1=1, dim2=2)
-        diagonal.mul_(1.0 + _JITTER).add_(1.0 / rc.clamp_min(_SMALL).flatten(1))
+        diagonal.mul_(1.0 + _JITTER[q.dtype]).add_(1.0 / rc.clamp_min(_SMALL).flatten(1))
         # without this scale the entries 1 / rc span too many powers of ten
         self.scale = diagonal.rsqrt()
         schur.mul_(self.scale.unsqueeze(-1)).mul_(self.scale.unsqueeze(-2))
-        self.factor = robust_cholesky(schur, torch.ones_like(self.scale))
+        self.factor = robust_cholesky(schur.clone, torch.ones_like(self.scale))
 
     def _invert_classes(self, support: Support) -> None:
         """Invert [[diag d1, q], [q', diag d2]] per class as [[a, b], [b', c]], its gauge closed."""
@@ -174,7 +207,7 @@ class EliminateMarginals:
             d1, d2 = d1 + support.dead1.transpose(1, 2), d2 + support.dead2
         scaled = q / d1.unsqueeze(-1)
         matrix = torch.diag_embed(d2 * support.pin) - q.mT @ scaled
-        factor = robust_cholesky(matrix, d2)
+        factor = robust_cholesky(matrix.clone, d2)
         self.c = torch.cholesky_inverse(factor.flatten(0, 1)).view_as(matrix)
         self.b = -(scaled @ self.c)
         self.a = torch.diag_embed(1.0 / d1) - self.b @ scaled.mT

@@ -10,7 +10,7 @@ from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.elimination import bytes_per_problem
 from mmpid.pid.interior_point import Bounds
 
-CPU_BUDGET = 2**24  # fits the cache, which matters more than few large calls
+CPU_BUDGET = 2**25  # near the size of a cache, which matters more than few large calls
 CUDA_BUDGET = 2**32
 
 

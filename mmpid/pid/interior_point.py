@@ -24,6 +24,8 @@ _SLIP = 0.1  # ... if the mass so added is at most this share of the gap
 
 _FLOOR = 0.1  # no target below this share of the tolerance: going further only ruins the conditioning
 
+_SINGLE = 3e-5  # while all gaps of a batch are above this (nats), the system is factored in single precision
+
 
 @dataclass
 class Problem:
@@ -116,7 +118,9 @@ class _Step:
         self.w_rho = q_rho.sum(2) / r
         q_rho += z.q
         self.base1, self.base2 = problem.p1 - q_rho.sum(-1), problem.p2 - q_rho.sum(1)
-        self.system = cheaper(*z.q.shape[1:])(z.q, self.w, self.rc, self.support, space)
+        far = bool((self.rh > _SINGLE * problem.cells).all())
+        system, dtype = cheaper(*z.q.shape[1:]), torch.float32 if far else torch.float64
+        self.system = system(z.q, self.w, self.rc, self.support, space, dtype)
 
     def _direction(self, target: Tensor | float):
         """Newton step for R (exp(g) - 1) -> target: changes of R and g, the relative change of q, of lam and mu."""
