@@ -37,7 +37,9 @@ def test_ecs_for_q_2_is_the_inverse_of_the_exponential_time():
 
 def test_simple_case_is_discovered_when_predicted():
     """One neuron, no noise, no clutter: only the growth equation is left."""
-    sim = simulate(8, "two-stage", n_seeds=8, shaping_steps=400, n_steps=400, n_test=8, eta=0.05, init_scale=0.02, **SIMPLE)
+    sim = simulate(
+        8, "two-stage", n_seeds=8, shaping_steps=400, n_steps=400, n_test=8, eta=0.05, init_scale=0.02, **SIMPLE
+    )
     known = sim.predicted_time < 300
     ratio = (sim.discovery_time / sim.predicted_time)[known]
     assert int(known.sum()) > 20

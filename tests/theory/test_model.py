@@ -5,7 +5,16 @@ import torch
 
 from mmpid.theory import ModelSettings, simulate
 from mmpid.theory.data import amplitudes, draw
-from mmpid.theory.evaluate import MODALITIES, SparseCodingNet, batched, logits, pick, sample, stratified_test_error
+from mmpid.theory.evaluate import (
+    MODALITIES,
+    SparseCodingNet,
+    batched,
+    logits,
+    pick,
+    prediction_joint,
+    sample,
+    stratified_test_error,
+)
 from mmpid.theory.network import Descent, leading, pattern_weights
 from mmpid.theory.strength import strength
 
@@ -111,3 +120,15 @@ def test_one_world_of_a_batch_is_that_world():
     single = pick(sim.final, 1)
     assert torch.equal(strength(single), strength(sim.final)[1])
     assert torch.equal(batched(single).weights[0], sim.final.weights[1])
+
+
+def test_prediction_joint_counts_predictions_with_the_target_last():
+    sim = simulate(4, n_seeds=2, n_steps=80, n_test=8)
+    joint = prediction_joint(sim.final, 50, seed=3)
+    assert joint.shape == (2, 4, 4, 4)
+    torch.testing.assert_close(joint.sum((1, 2, 3)), torch.ones(2, dtype=torch.float64))
+    torch.testing.assert_close(joint.sum((1, 2)), torch.full((2, 4), 0.25, dtype=torch.float64))
+    batch = sample(sim.final, 50, seed=3)
+    one, two = logits(sim.final, batch.inputs)[1].argmax(-1)
+    expected = ((one == 1) & (two == 2) & (batch.target == 2)).double().mean()
+    assert joint[1, 1, 2, 2] == pytest.approx(float(expected))
