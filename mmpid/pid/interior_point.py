@@ -18,7 +18,7 @@ from torch import Tensor
 from mmpid.pid.certificate import TINY, lower_bound, objective, round_to_marginals
 from mmpid.pid.elimination import Support, Workspace, cheaper, masked, support_of
 
-_TO_BOUNDARY = 0.995  # the share of the way to the boundary that a step may go
+_TO_BOUNDARY = 0.97  # the share of the way to the boundary that a step may go
 _SHRINK = 0.1  # a full step may leave an entry of q at this share of itself instead of below 0 ...
 _SLIP = 0.1  # ... if the mass so added is at most this share of the gap
 
@@ -108,9 +108,10 @@ class _Step:
         self.problem, self.z, self.support = problem, z, problem.support
         self.r = r = z.q.sum(2) if self.support.live is None else z.q.sum(2) + (1.0 - self.support.live)
         self.w = z.q / r.unsqueeze(2)
-        self.h = masked(torch.expm1(z.g), self.support.live)
-        self.rc = masked(r / torch.expm1(z.g), self.support.live)
-        self.rh = (r * self.h).sum((1, 2), keepdim=True)
+        self.h = torch.expm1(z.g)
+        self.rc = masked(r / self.h, self.support.live)
+        self.mass = masked(r, self.support.live)
+        self.rh = (self.mass * self.h).sum((1, 2), keepdim=True)
         log_w = (self.w if self.support.mask is None else self.w.clamp_min(TINY)).log()
         theta = (z.lam.unsqueeze(-1) + z.mu.unsqueeze(1)).add_(z.g.unsqueeze(2))
         self.rho = masked(theta.sub_(log_w), self.support.mask)
@@ -124,7 +125,7 @@ class _Step:
 
     def _direction(self, target: Tensor | float):
         """Newton step for R (exp(g) - 1) -> target: changes of R and g, the relative change of q, of lam and mu."""
-        v = target * self.rc / self.r - masked(self.r, self.support.live)
+        v = target * self.rc / self.r - self.mass
         push = self.w * torch.addcmul(v, self.rc, self.w_rho).unsqueeze(2)
         dlam, dmu = self.system.solve(self.base1 - push.sum(-1), self.base2 - push.sum(1))
         dtheta = dlam.unsqueeze(-1) + dmu.unsqueeze(1)
