@@ -35,11 +35,15 @@ class BalanceController:
         First probes in which nobody is paused.
     dwell : int
         Probes that a modality stays as it is after a change.
+    max_pause : int
+        Probes after which a paused modality resumes whatever the ratio.
 
     Notes
     -----
-    A pause is meant to give the weaker encoder time. On held-out data a modality that really knows more keeps its
-    lead for good; then the pause only costs it updates, and :class:`FixedEpoch` without pauses is the control.
+    In stage 1 the encoders share nothing, so a pause does not help the weaker one; it only keeps the stronger one from
+    being far ahead when joint training starts. A modality that really knows more keeps its lead for good, and a pause
+    without end then starves it: docs/two-stage.md has what that costs. Hence `max_pause`; with a very large
+    `uniqueness_ratio` nobody is ever paused, which is the control.
 
     Examples
     --------
@@ -57,7 +61,8 @@ class BalanceController:
     floor: float = 0.05
     hysteresis: float = 0.7
     warmup: int = 2
-    dwell: int = 1
+    dwell: int = 2
+    max_pause: int = 2
 
     def __post_init__(self):
         if not isinstance(self.rule, SwitchRule):
@@ -69,6 +74,7 @@ class BalanceController:
         _validate.number(self.hysteresis, "hysteresis", low=0, high=1, open_low=True)
         _validate.number(self.warmup, "warmup", low=0, integer=True)
         _validate.number(self.dwell, "dwell", low=0, integer=True)
+        _validate.number(self.max_pause, "max_pause", low=1, integer=True)
 
     def decide(self, record) -> list[Decision]:
         """Return the decisions after the latest probe: pauses and resumes first, then the rule's."""
@@ -97,44 +103,53 @@ class BalanceController:
 
     def _balance(self, record, probes: list[dict]) -> list[Decision]:
         """Compare each modality with the one that has the least unique information."""
-        names = record.card["modalities"]
-        now = probes[-1]
         if len(probes) <= self.warmup:
             return []
+        names, now = record.card["modalities"], probes[-1]
         unique = {name: f"unique{i}" for i, name in enumerate(names, start=1)}
         weakest = min(names, key=lambda name: now[unique[name]])
         decisions = []
         for name in names:
             change = _last_change(record, name)
-            if change and sum(probe["epoch"] > change["epoch"] for probe in probes) < self.dwell:
+            waited = sum(probe["epoch"] > change["epoch"] for probe in probes) if change else len(probes)
+            if waited < self.dwell:
                 continue
-            decision = self._judge(now, name, weakest, unique)
-            by_hand = bool(change) and change["source"] == "user"
-            if decision and not (decision.action == "resume" and by_hand):  # what the user paused stays paused
-                decisions.append(decision)
+            if now.get(f"active.{name}", True):
+                answer = self._should_pause(now, name, weakest, unique)
+            elif change and change["source"] == "user":  # what the user paused stays paused
+                continue
+            else:
+                answer = self._should_resume(now, name, weakest, unique, waited)
+            if answer:
+                action, rule, why = answer
+                decisions.append(Decision(action=action, reason=why, epoch=now["epoch"], modality=name, rule=rule))
         return decisions
 
-    def _judge(self, now: dict, name: str, weakest: str, unique: dict[str, str]) -> Decision | None:
-        """Pause, resume or leave one modality."""
-        own, least = now[unique[name]], now[unique[weakest]]
-        ratio = own / max(least, self.floor)
-        noise = noise_of_difference(now, unique[name], now, unique[weakest])
-        ahead = name != weakest and own - least > noise
-        active = now.get(f"active.{name}", True)
-        text = f"{name} has {own:.2f} bit of unique information, {weakest} {least:.2f}"
-        if active and ahead and ratio > self.uniqueness_ratio:
-            reason = f"{text}: ratio {ratio:.1f} is above {self.uniqueness_ratio:g}"
-            return Decision(action="pause", reason=reason, epoch=now["epoch"], modality=name, rule="uniqueness_ratio")
-        resume_at = self.hysteresis * self.uniqueness_ratio
-        if not active and (not ahead or ratio < resume_at):
-            why = (
-                f"ratio {ratio:.1f} is below {resume_at:.1f}"
-                if ahead
-                else f"the lead is within its noise of {noise:.2f}"
-            )
-            reason = f"{text}: {why}"
-            return Decision(action="resume", reason=reason, epoch=now["epoch"], modality=name, rule="uniqueness_ratio")
+    def _should_pause(self, now: dict, name: str, weakest: str, unique: dict) -> tuple[str, str, str] | None:
+        """Say why an active modality runs too far ahead, or None."""
+        ratio, lead, noise, text = self._standing(now, name, weakest, unique)
+        if name != weakest and lead > noise and ratio > self.uniqueness_ratio:
+            return "pause", "uniqueness_ratio", f"{text}: ratio {ratio:.1f} is above {self.uniqueness_ratio:g}"
         return None
+
+    def _should_resume(self, now: dict, name: str, weakest: str, unique: dict, waited: int):
+        """Say why a paused modality has waited long enough, or None."""
+        ratio, lead, noise, text = self._standing(now, name, weakest, unique)
+        bar = self.hysteresis * self.uniqueness_ratio
+        if ratio < bar:
+            return "resume", "uniqueness_ratio", f"{text}: ratio {ratio:.1f} is below {bar:.1f}"
+        if lead <= noise:
+            return "resume", "uniqueness_ratio", f"{text}: the lead is within its noise of {noise:.2f} bit"
+        if waited >= self.max_pause:
+            return "resume", "max_pause", f"{text}, but {name} has been paused for {waited} probes, the most allowed"
+        return None
+
+    def _standing(self, now: dict, name: str, weakest: str, unique: dict) -> tuple[float, float, float, str]:
+        """Return ratio, lead and its noise (bits) of a modality over the weakest, and the numbers in words."""
+        own, least = now[unique[name]], now[unique[weakest]]
+        noise = noise_of_difference(now, unique[name], now, unique[weakest])
+        text = f"{name} has {own:.2f} bit of unique information, {weakest} {least:.2f}"
+        return own / max(least, self.floor), own - least, noise, text
 
     def to_dict(self) -> dict:
         """Return the settings as plain JSON values."""
@@ -145,6 +160,7 @@ class BalanceController:
             "hysteresis": self.hysteresis,
             "warmup": self.warmup,
             "dwell": self.dwell,
+            "max_pause": self.max_pause,
         }
 
     @classmethod
@@ -170,4 +186,6 @@ def default_controller(preset: str) -> BalanceController:
     if preset != "paper":
         return BalanceController()
     rule = PeakSynergy(drop=0.8, warmup=0, noise_aware=False)
-    return BalanceController(rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=0, dwell=0)
+    return BalanceController(
+        rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=0, dwell=0, max_pause=10**9
+    )

@@ -98,7 +98,15 @@ def test_two_numbers_near_zero_are_no_imbalance():
 @pytest.mark.parametrize(("u1", "action"), [(0.25, [("hold", "")]), (0.2, [("resume", "audio"), ("hold", "")])])
 def test_hysteresis_keeps_a_paused_modality_until_the_ratio_is_well_below(u1, action):
     made = record(unique1=[u1] * 5, unique2=[0.1] * 5, paused=["audio"])
-    assert actions(BalanceController(hysteresis=0.7).decide(made)) == action
+    assert actions(BalanceController(hysteresis=0.7, max_pause=99).decide(made)) == action
+
+
+@pytest.mark.parametrize(("since", "action"), [(3, "hold"), (2, "resume"), (0, "resume")])
+def test_a_pause_ends_after_the_longest_allowed(since, action):
+    made = record(unique1=[0.9] * 5, unique2=[0.1] * 5, paused=["audio"])
+    row = dict(segment=0, stage="unimodal", step=1, action="pause", modality="audio", source="controller")
+    made.append("decision", epoch=since, **row)
+    assert BalanceController(max_pause=2, dwell=1).decide(made)[0].action == action
 
 
 def test_what_the_user_paused_stays_paused():
