@@ -113,7 +113,9 @@ def accuracy_traces(epochs: Sequence[dict], modalities: Sequence[str], split: st
 
 def loss_traces(epochs: Sequence[dict], modalities: Sequence[str], split: str = "train") -> list[Trace]:
     """Return the cross-entropy of each output, as the record has it."""
-    return _output_traces(epochs, modalities, "loss" if split == "train" else f"{split}_loss")
+    if split == "train":  # nothing minimizes the loss of the average
+        return _output_traces(epochs, modalities, "loss", outputs=("joint",))
+    return _output_traces(epochs, modalities, f"{split}_loss")
 
 
 def switch_epoch(decisions: Sequence[dict]) -> float | None:
@@ -176,9 +178,10 @@ def nice_ticks(low: float, high: float, most: int = 6, whole: bool = False) -> l
     return [round(i * step, 10) for i in range(first, last + 1)]
 
 
-def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: str) -> list[Trace]:
+def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: str, outputs=("ens", "joint")):
     traces = [_trace(epochs, f"{quantity}.{name}", name, *modality_style(i)) for i, name in enumerate(modalities)]
-    for name, (color, dash, label) in _OUTPUT_STYLE.items():
+    for name in outputs:
+        color, dash, label = _OUTPUT_STYLE[name]
         traces.append(_trace(epochs, f"{quantity}.{name}", label, color, dash))
     return traces
 

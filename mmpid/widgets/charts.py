@@ -1,6 +1,6 @@
 """Live line charts of traces, drawn by the browser: an update sends only arrays that have grown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import bqplot as bq
 import ipywidgets as widgets
@@ -29,6 +29,8 @@ class CurveChart:
         Short name, for the CSS class `mmpid-chart-<name>`.
     note
         Small print beside the heading.
+    on_click
+        Called with the epoch of a point that was clicked.
     limits
         Fixed limits of the y axis; by default they follow the data in rare, round steps.
     """
@@ -41,20 +43,21 @@ class CurveChart:
         empty: str,
         name: str,
         note: str = "",
+        on_click: Callable[[int], None] | None = None,
         limits: tuple[float, float] | None = None,
     ):
         self._limits = limits
+        self._on_click = on_click
         self._scales = {name: bq.LinearScale(min=0, max=1, allow_padding=False) for name in ("x", "y")}
         self._curves: dict[str, _Curve] = {}
+        self._guests: list[bq.Mark] = []
         self._band = _ribbon(self._scales, "#808080", 0.22)
         across = {"x": self._scales["x"], "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-        self._switch = bq.Lines(
-            x=[0, 0], y=[0, 1], scales=across, colors=["#808080"], line_style="dashed", stroke_width=1.5, visible=False
-        )
+        self._switch, self._chosen = (_upright(across, dash) for dash in ("dashed", "solid"))
         self._x_axis = bq.Axis(scale=self._scales["x"], label="epoch", grid_lines="none")
         self._y_axis = bq.Axis(scale=self._scales["y"], side="left", label=unit, label_offset="3em")
         self.figure = bq.Figure(
-            marks=[self._band, self._switch],
+            marks=[self._band, self._chosen, self._switch],
             axes=[self._x_axis, self._y_axis],
             fig_margin=_MARGIN,
             padding_y=0,
@@ -93,27 +96,38 @@ class CurveChart:
         for key in self._curves.keys() - {trace.key for trace in thin}:
             self._curves[key].hide()
         _show_ribbon(self._band, *((band.epoch, band.low, band.high) if band else (np.empty(0),) * 3))
-        self._show_switch(switch)
+        _show_upright(self._switch, switch)
         self._show_limits(thin, band, last)
         if unit:
-            _assign(self._y_axis, label=unit)
+            assign(self._y_axis, label=unit)
         visible = [trace for trace in thin if len(trace.epoch)]
-        _assign(self._legend, value=text.legend(thin, text.band_label(band)))
-        _assign(self._empty.layout, display="none" if visible else "flex")
+        assign(self._legend, value=text.legend(thin, text.band_label(band)))
+        assign(self._empty.layout, display="none" if visible else "flex")
 
     def _ensure(self, traces: Sequence[Trace]) -> None:
         new = [trace for trace in traces if trace.key not in self._curves]
         for trace in new:
-            self._curves[trace.key] = _Curve(trace, self._scales)
+            self._curves[trace.key] = curve = _Curve(trace, self._scales)
+            if self._on_click is not None:
+                curve.dots.on_element_click(lambda _, event: self._on_click(round(event["data"]["x"])))
         if new:
             curves = self._curves.values()
             ribbons, lines, dots = ([getattr(c, part) for c in curves] for part in ("ribbon", "line", "dots"))
-            self.figure.marks = [self._band, *ribbons, self._switch, *lines, *dots]
+            self.figure.marks = [self._band, *ribbons, self._chosen, self._switch, *lines, *dots, *self._guests]
 
-    def _show_switch(self, epoch: float | None) -> None:
-        if epoch is not None:
-            _assign(self._switch, x=np.array([epoch, epoch], dtype=np.float32))
-        _assign(self._switch, visible=epoch is not None)
+    @property
+    def scales(self) -> dict[str, bq.LinearScale]:
+        """The scales, for marks of others."""
+        return self._scales
+
+    def invite(self, marks: Sequence[bq.Mark]) -> None:
+        """Draw marks of others on top."""
+        self._guests += marks
+        self.figure.marks = [*self.figure.marks, *marks]
+
+    def choose(self, epoch: float | None) -> None:
+        """Mark a chosen epoch, or none."""
+        _show_upright(self._chosen, epoch)
 
     def _show_limits(self, traces: Sequence[Trace], band: Band | None, last: float) -> None:
         _show_axis(self._x_axis, 0.0, last, whole=True)
@@ -138,7 +152,7 @@ class _Curve:
         self.line.interactions = {}
 
     def show(self, trace: Trace, dots: bool) -> None:
-        _assign(self.line, x=trace.epoch.astype(np.float32), y=trace.value.astype(np.float32))
+        assign(self.line, x=trace.epoch.astype(np.float32), y=trace.value.astype(np.float32))
         none = np.empty(0)
         _show_ribbon(self.ribbon, *((trace.epoch, trace.low, trace.high) if trace.low is not None else (none,) * 3))
         if dots:
@@ -148,13 +162,13 @@ class _Curve:
         few = trace.thinned(MOST_DOTS)
         names = np.array([hover_text(few, i) for i in range(len(few.epoch))] or [""])
         seen = np.array([1.0 if len(trace.epoch) <= FEW_DOTS else 0.0])  # many dots would hide the dashes
-        _assign(self.dots, opacities=seen, x=few.epoch.astype(np.float32), y=few.value.astype(np.float32), names=names)
+        assign(self.dots, opacities=seen, x=few.epoch.astype(np.float32), y=few.value.astype(np.float32), names=names)
 
     def hide(self) -> None:
         none = np.zeros(0, np.float32)
         for mark in (self.line, self.dots):
-            _assign(mark, x=none, y=none)
-        _assign(self.ribbon, visible=False)
+            assign(mark, x=none, y=none)
+        assign(self.ribbon, visible=False)
 
 
 def _show_axis(axis: bq.Axis, low: float, high: float, whole: bool = False) -> None:
@@ -162,8 +176,8 @@ def _show_axis(axis: bq.Axis, low: float, high: float, whole: bool = False) -> N
     if (axis.scale.min, axis.scale.max) == (low, high) and axis.tick_values is not None:
         return
     ticks = np.array(nice_ticks(low, high, whole=whole))
-    _assign(axis.scale, min=low, max=high)
-    _assign(axis, tick_values=ticks, tick_format="d" if whole else f".{_digits(ticks)}f")
+    assign(axis.scale, min=low, max=high)
+    assign(axis, tick_values=ticks, tick_format="d" if whole else f".{_digits(ticks)}f")
 
 
 def _digits(ticks: np.ndarray) -> int:
@@ -174,6 +188,18 @@ def hover_text(trace: Trace, i: int) -> str:
     """Return what the mouse reads at point `i` of a trace."""
     interval = f" [{trace.low[i]:.2f}, {trace.high[i]:.2f}]" if trace.low is not None else ""
     return f"{trace.label}: {trace.value[i]:.3f}{interval} at epoch {trace.epoch[i]:g}"
+
+
+def _upright(scales: dict, dash: str) -> bq.Lines:
+    """Return a hidden vertical line."""
+    look = {"colors": ["#808080"], "line_style": dash, "stroke_width": 1.5, "visible": False}
+    return bq.Lines(x=np.zeros(2, np.float32), y=np.array([0, 1], np.float32), scales=scales, **look)
+
+
+def _show_upright(mark: bq.Lines, epoch: float | None) -> None:
+    if epoch is not None:
+        assign(mark, x=np.array([epoch, epoch], dtype=np.float32))
+    assign(mark, visible=epoch is not None)
 
 
 def _ribbon(scales: dict, color: str, opacity: float) -> bq.Lines:
@@ -192,11 +218,11 @@ def _ribbon(scales: dict, color: str, opacity: float) -> bq.Lines:
 
 def _show_ribbon(mark: bq.Lines, epoch: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
     if not len(epoch):
-        _assign(mark, visible=False)
+        assign(mark, visible=False)
         return
     if len(epoch) == 1:  # a region needs two points; the library also drops axes of length one
         epoch, low, high = np.array([epoch[0] - 0.1, epoch[0] + 0.1]), np.repeat(low, 2), np.repeat(high, 2)
-    _assign(mark, x=epoch.astype(np.float32), y=np.stack([low, high]).astype(np.float32), visible=True)
+    assign(mark, x=epoch.astype(np.float32), y=np.stack([low, high]).astype(np.float32), visible=True)
 
 
 def _limits_of(traces: Sequence[Trace], band: Band | None) -> tuple[float, float]:
@@ -208,7 +234,7 @@ def _limits_of(traces: Sequence[Trace], band: Band | None) -> tuple[float, float
     return low, nice_limit(1.04 * float(values.max()))
 
 
-def _assign(widget, **values) -> None:
+def assign(widget, **values) -> None:
     """Set what differs, as one message; equal values send nothing."""
     changed = {name: value for name, value in values.items() if not _same(getattr(widget, name), value)}
     if len(changed) > 1:

@@ -8,7 +8,9 @@ import ipywidgets as widgets
 from mmpid.train.session import Session
 from mmpid.widgets.text import State
 
-REWINDS = {"from the best probe so far": True, "from now": False}
+# where to start from: words, and what `switch_to_joint(rewind=...)` takes; the probes' epochs come behind these
+STARTS = {"from the best probe so far": True, "from now": False}
+_PROBE = "from the probe at epoch {}"
 
 
 class Controls:
@@ -20,12 +22,21 @@ class Controls:
         What the buttons command.
     modalities
         One pause button each.
+    on_branch
+        Given the new trainer when the user branches off.
     on_error
-        Told of any exception in a callback, which a notebook would otherwise hide.
+        Told of any exception in a callback, which a notebook would otherwise hide, and None when one went well.
     """
 
-    def __init__(self, session: Session, modalities: tuple[str, ...], on_error: Callable[[Exception], None]):
+    def __init__(
+        self,
+        session: Session,
+        modalities: tuple[str, ...],
+        on_branch: Callable[[object], None],
+        on_error: Callable[[Exception | None], None],
+    ):
         self._session = session
+        self._on_branch = on_branch
         self._on_error = on_error
         self._asked: dict[str, bool] = {}
         self.transport = [
@@ -38,24 +49,25 @@ class Controls:
         ]
         self.modalities = {name: self._modality_button(name) for name in modalities}
         self.auto = widgets.ToggleButton(value=True, icon="magic", layout=widgets.Layout(width="auto"))
-        self.auto.observe(self._guarded(self._ask_auto), "value")
-        self.rewind = widgets.Dropdown(
-            options=list(REWINDS.items()),
-            description="Start",
-            tooltip="Which state of the encoders joint training starts from",
+        self.auto.observe(self.guarded(self._ask_auto), "value")
+        self.start = widgets.Dropdown(
+            options=tuple(STARTS),
+            description="State",
+            tooltip="Which state of the encoders to start from; a click on a probe in the first chart chooses it, too",
             layout=widgets.Layout(width="245px"),
         )
-        self.rewind.style.description_width = "initial"
-        self.joint = self._button(
-            "Start joint training", "link", "Begin stage 2: train both encoders together", self._join
-        )
+        self.start.style.description_width = "initial"
+        self.joint = self._button("Start joint training", "link", "Begin stage 2 from the chosen state", self._join)
+        self.back = self._button("Rewind", "undo", "Go back to the chosen probe, in this run", self._rewind)
+        self.branch = self._button("Branch", "code-fork", "Start another run from the chosen probe", self._branch)
         self.progress = widgets.FloatProgress(
             min=0, max=1, layout=widgets.Layout(width="130px", height="16px"), tooltip="Epochs trained, of all epochs"
         )
         self.widget = widgets.VBox(
             [
                 _row(self.transport),
-                _row([*self.modalities.values(), self.auto, self.rewind, self.joint]),
+                _row([*self.modalities.values(), self.auto]),
+                _row([self.start, self.joint, self.back, self.branch]),
             ]
         )
 
@@ -68,9 +80,29 @@ class Controls:
         for name, button in self.modalities.items():
             self._show_modality(button, name, now, open_)
         self._show_auto(now, open_)
-        self.joint.disabled = self.rewind.disabled = now.stage == "joint" or not open_
+        self._show_starts(now, open_)
         self.progress.value = min(now.done / now.total, 1.0) if now.total else 0.0
         self.progress.bar_style = {"failed": "danger", "finished": "success"}.get(now.state, "info")
+
+    def choose(self, epoch: int) -> None:
+        """Choose the probe at `epoch` as the state to start from, if it is one of those on offer."""
+        if _PROBE.format(epoch) in self.start.options:
+            self.start.value = _PROBE.format(epoch)
+
+    @property
+    def chosen(self) -> int | None:
+        """Epoch of the chosen probe; None while it is "best" or "now"."""
+        return None if self.start.value in STARTS else int(self.start.value.split()[-1])
+
+    def _show_starts(self, now: State, open_: bool) -> None:
+        options = (*STARTS, *(_PROBE.format(epoch) for epoch in reversed(now.probes)))
+        if options != self.start.options:
+            kept = self.start.value
+            self.start.options = options
+            self.start.value = kept if kept in options else options[0]
+        self.start.disabled = not open_
+        self.joint.disabled = now.stage == "joint" or not open_
+        self.back.disabled = self.branch.disabled = not now.probes or not open_
 
     def _show_modality(self, button: widgets.Button, name: str, now: State, open_: bool) -> None:
         active = name in now.active
@@ -93,7 +125,7 @@ class Controls:
         button = widgets.Button(
             description=description, icon=icon, tooltip=tooltip, layout=widgets.Layout(width="auto", min_width="72px")
         )
-        button.on_click(self._guarded(lambda _: action()))
+        button.on_click(self.guarded(lambda _: action()))
         return button
 
     def _modality_button(self, name: str) -> widgets.Button:
@@ -109,8 +141,28 @@ class Controls:
         self._session.post(lambda trainer: trainer.probe(), "probe")
 
     def _join(self) -> None:
-        rewind = self.rewind.value
-        self._session.post(lambda trainer: trainer.switch_to_joint(rewind=rewind), "start joint training")
+        start = STARTS.get(self.start.value, self.chosen)
+        self._session.post(lambda trainer: trainer.switch_to_joint(rewind=start), "start joint training")
+
+    def _rewind(self) -> None:
+        find = self._probe_to_go_to()
+        self._session.post(lambda trainer: trainer.rewind(find(trainer)), "rewind")
+
+    def _branch(self) -> None:
+        find = self._probe_to_go_to()
+        self._session.post(lambda trainer: self._on_branch(trainer.branch(at=find(trainer))), "branch")
+
+    def _probe_to_go_to(self) -> Callable[[object], int]:
+        """Return how to find the chosen epoch once the command is obeyed; "best" is the rule's word by then."""
+        chosen, best = self.chosen, STARTS.get(self.start.value) is True
+
+        def find(trainer) -> int:
+            if chosen is not None:
+                return chosen
+            row = trainer.controller.rule.best(trainer.record) if best else None
+            return (row or trainer.record.lineage("probe")[-1])["epoch"]
+
+        return find
 
     def _ask_auto(self, change) -> None:
         wanted = change["new"]
@@ -118,11 +170,14 @@ class Controls:
             self._asked["auto"] = wanted
             self._session.post(lambda trainer: setattr(trainer, "auto", wanted), "change who decides")
 
-    def _guarded(self, callback: Callable) -> Callable:
+    def guarded(self, callback: Callable) -> Callable:
+        """Return the callback with its exceptions shown in the board."""
+
         @wraps(callback)
         def call(*arguments):
             try:
                 callback(*arguments)
+                self._on_error(None)
             except Exception as error:
                 self._on_error(error)
 

@@ -79,6 +79,11 @@ class Dashboard:
         """The trainer's record."""
         return self.trainer.record
 
+    @property
+    def branches(self) -> list:
+        """The trainers that were branched off with the board's button, oldest first."""
+        return self._board.branches if self._board else []
+
     def wait(self, timeout: float | None = None):
         """Return the record of the finished run.
 

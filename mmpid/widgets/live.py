@@ -3,6 +3,7 @@
 import time
 import traceback
 import weakref
+from functools import partial
 
 import ipywidgets as widgets
 
@@ -15,7 +16,10 @@ from mmpid.widgets.look import stylesheet
 from mmpid.widgets.panels import Panels
 from mmpid.widgets.publisher import Publisher
 from mmpid.widgets.snapshot import Snapshot
+from mmpid.widgets.what_if import WhatIf
 
+CHART_SECONDS = 0.24  # charts follow four times a second, the words beside them eight times
+DOT_SECONDS = 1.5  # the points under the mouse cost as much as all the rest
 _boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 
 
@@ -29,12 +33,17 @@ class LiveBoard:
         self.session = Session(trainer, name, origin=origin)
         modalities = tuple(trainer.record.card["modalities"])
         self.snapshot = Snapshot(trainer.record)
-        self._problem: Failure | None = None
-        self._dots_due = 0.0
-        self.panels = Panels(modalities, self.session.announce)
-        self.controls = Controls(self.session, modalities, self._trouble)
+        self._problems: dict[str, Failure] = {}
+        self._due_at: dict[str, float] = {}
+        self.branches: list = []
+        self.controls = Controls(self.session, modalities, self._branched, partial(self._trouble, "click"))
+        self.controls.start.observe(lambda _: self.session.announce(), "value")
+        self.panels = Panels(modalities, self.controls.guarded(self.controls.choose), self.session.announce)
+        self.what_if = WhatIf(self.panels.pid.scales, self.session, self.controls.guarded)
+        self.panels.pid.invite(self.what_if.marks)
         self._status, self._progress, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
-        self.publisher = Publisher(self.session, self.show, self._settled, self._trouble)
+        self._branch_note = widgets.HTML()
+        self.publisher = Publisher(self.session, self.show, self._settled, partial(self._trouble, "update"))
         self.root = widgets.VBox([stylesheet(), *self._layout()])
         self.root.add_class("mmpid-board")
         self.show()
@@ -51,9 +60,11 @@ class LiveBoard:
             line,
             self._status,
             self._failure,
+            self._branch_note,
             self.panels.charts,
             heading,
             self._decisions,
+            self.what_if.widget,
             self.panels.tables,
         ]
 
@@ -61,22 +72,25 @@ class LiveBoard:
         """Bring every widget to the present state of the session; equal values send nothing."""
         path = self.trainer.record.lineage()
         decisions = [row for row in path if row["kind"] == "decision"]
-        now = self.state(decisions)
+        now = self.state(decisions, tuple(row["epoch"] for row in path if row["kind"] == "probe"))
         self.controls.show(now)
         self._status.value = text.status(now)
         self._progress.value = text.progress(now)
-        self._failure.value = text.failure(self.session.failure or self._problem)
-        self.panels.show(path, dots=self._time_for_dots(now.state))
+        self._failure.value = text.failure(self.session.failure or next(iter(self._problems.values()), None))
+        self.panels.pid.choose(self.controls.chosen)
+        if self._due("charts", CHART_SECONDS, now.state):
+            self.panels.show(path, dots=self._due("dots", DOT_SECONDS, now.state))
+            self.what_if.show(self.trainer.record)
         self._decisions.value = text.decisions(worth_showing(decisions))
 
-    def _time_for_dots(self, state: str) -> bool:
-        """Whether the points under the mouse are due: once a second while training, else always."""
-        if state == "playing" and time.monotonic() < self._dots_due:
+    def _due(self, part: str, seconds: float, state: str) -> bool:
+        """Whether a costly part is to be shown: now and then while training, always otherwise."""
+        if state == "playing" and time.monotonic() < self._due_at.get(part, 0.0):
             return False
-        self._dots_due = time.monotonic() + 1.0
+        self._due_at[part] = time.monotonic() + seconds
         return True
 
-    def state(self, decisions: list[dict]) -> text.State:
+    def state(self, decisions: list[dict], probes: tuple[int, ...]) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
         trainer, card = self.trainer, self.trainer.record.card
         done, total = trainer.progress
@@ -92,6 +106,7 @@ class LiveBoard:
             done=done,
             total=total,
             batches=self.session.batches,
+            probes=probes,
             waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
             notice=self.session.notice,
             result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
@@ -113,14 +128,25 @@ class LiveBoard:
             widget.close()
         _boards.discard(self)
 
+    def _branched(self, child) -> None:
+        """Keep a branch for the user, and say how to go on with it; called in the training thread."""
+        self.branches.append(child)
+        number = len(self.branches) - 1
+        self._branch_note.value = text.branched(number, child.epoch)
+        self.session.announce()
+
     def _settled(self) -> None:
         self.snapshot.update(self.session.state, self.panels.proxy.value)
 
-    def _trouble(self, error: Exception) -> None:
-        """Show an exception of the board itself; it must not stay in a log that nobody reads."""
-        self._problem = Failure(error=error, text="".join(traceback.format_exception(error)))
+    def _trouble(self, where: str, error: Exception | None) -> None:
+        """Show an exception of the board itself; it must not stay in a log that nobody reads. None: all is well."""
+        if error is None:
+            if self._problems.pop(where, None) is not None:
+                self.session.announce()
+            return
+        self._problems[where] = Failure(error=error, text="".join(traceback.format_exception(error)))
         traceback.clear_frames(error.__traceback__)
-        self._failure.value = text.failure(self._problem)
+        self._failure.value = text.failure(self._problems[where])
 
 
 def _close_earlier_runs_of(origin) -> None:

@@ -50,7 +50,7 @@ _RULES = """
 [data-jp-theme-light=false] .mmpid-legend svg, [data-jp-theme-light=false] .mmpid-board .bqplot path.line,
 [data-jp-theme-light=false] .mmpid-board .bqplot .dot { filter: brightness(1.35); }
 /* while the live board is there, the static picture under it would only repeat it */
-.jp-OutputArea-child:has(.mmpid-board) + .jp-OutputArea-child:has(img) { display: none; }
+.jp-OutputArea-child:has(.mmpid-board) + .jp-OutputArea-child { display: none; }
 """
 
 

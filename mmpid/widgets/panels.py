@@ -17,11 +17,13 @@ class Panels:
     ----------
     modalities
         Names of the modalities; U1 belongs to the first, U2 to the second.
+    on_probe
+        Called with the epoch of a probe that was clicked.
     refresh
         Called when the user asks for other data; must return at once.
     """
 
-    def __init__(self, modalities: tuple[str, ...], refresh: Callable[[], None]):
+    def __init__(self, modalities: tuple[str, ...], on_probe: Callable[[int], None], refresh: Callable[[], None]):
         self._modalities = modalities
         self._shown: dict[str, tuple] = {}
         self.pid = CurveChart(
@@ -30,6 +32,7 @@ class Panels:
             empty="R, U1, U2 and S appear here after the first probe.",
             name="pid",
             note="bands: 95 % intervals",
+            on_click=on_probe,
         )
         self.accuracy = CurveChart(
             title="Validation accuracy",

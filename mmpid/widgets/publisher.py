@@ -13,7 +13,8 @@ class Publisher:
     """Call `show()` after changes of a session, at most eight times a second; the latest state wins.
 
     The last state (paused, finished, failed, closed) is always shown. When nothing has changed for
-    `settle_seconds`, `settled()` is called once: the place for work too slow for every update.
+    `settle_seconds`, `settled()` is called once: the place for work too slow for every update. An exception in
+    either goes to `on_error`, and None when all is well again.
     """
 
     def __init__(
@@ -21,7 +22,7 @@ class Publisher:
         session: Session,
         show: Callable[[], None],
         settled: Callable[[], None],
-        on_error: Callable[[Exception], None],
+        on_error: Callable[[Exception | None], None],
         *,
         settle_seconds: float = 0.7,
     ):
@@ -69,6 +70,7 @@ class Publisher:
     def _guarded(self, work: Callable[[], None]) -> bool:
         try:
             work()
+            self._on_error(None)
         except Exception as error:  # a chart that cannot be drawn must not end the updates
             self._on_error(error)
         return True

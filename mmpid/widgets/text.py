@@ -34,6 +34,7 @@ class State:
     done: int
     total: int
     batches: int = 0
+    probes: tuple[int, ...] = ()
     waiting_for: str = ""
     notice: str = ""
     result: str = ""
@@ -72,7 +73,7 @@ def _hint(now: State) -> str:
 def progress(now: State) -> str:
     """Say how far the training is; changes at each update and is not read aloud."""
     total = f" of {now.total}" if now.total else ""
-    words = f"epoch {now.epoch} · {now.done}{total} epochs trained · {now.batches:,} batches"
+    words = f"epoch {now.epoch} · {now.done}{total} epochs trained · {now.batches:,} batches here"
     return f'<span class="mmpid-progress" aria-live="off">{words}</span>'
 
 
@@ -122,6 +123,32 @@ def _decision(row: dict) -> str:
     quiet = ' class="mmpid-quiet"' if row["action"] == "hold" else ""
     head = f'<span class="mmpid-when">epoch {row["epoch"]:g}</span> <b>{escape(what)}</b>'
     return f'<li{quiet}>{head} <span class="mmpid-detail">{escape(by)}</span><br>{escape(row["reason"])}</li>'
+
+
+def what_if(decisions: Sequence, n_probes: int) -> str:
+    """Say when a rule would have switched on the recorded probes, and why."""
+    if not decisions:
+        return '<div class="mmpid-detail">The answer appears here once stage 1 has a probe.</div>'
+    last = decisions[-1]
+    if last.action == "switch":
+        start = "" if last.rewind_to is None else f", starting from epoch {last.rewind_to}"
+        head = f"It would have switched at epoch {last.epoch}{start}"
+    else:
+        head = f"It would not have switched in the {n_probes} recorded probes of stage 1"
+    note = "Probes after another decision would have differed; a replay cannot know them."
+    return (
+        f'<div class="mmpid-answer" role="status"><b>{escape(head)}.</b> {escape(last.reason)}.'
+        f'<div class="mmpid-detail">{note}</div></div>'
+    )
+
+
+def branched(number: int, epoch: int) -> str:
+    """Say that there is a branch, and how to steer it."""
+    code = f"<code>mmpid.widgets.Dashboard(board.branches[{number}])</code>"
+    return (
+        f'<div class="mmpid-branch" role="status">A branch now stands at epoch {epoch}. Steer it in a cell of its own: '
+        f"{code}, where <code>board</code> is this board. This run is unchanged.</div>"
+    )
 
 
 def failure(problem: Failure | None) -> str:

@@ -21,7 +21,7 @@ def texts_of(notebook, cell):
 def test_play_step_and_pause_are_quick_and_the_kernel_stays_responsive(open_notebook, tmp_path):
     page = open_notebook(IMPORTS, PLAYS_LONG, BOARD)
     page.wait_for("idle")
-    assert page.progress.inner_text() == "epoch 0 · 0 of 100000 epochs trained · 0 batches"
+    assert page.progress.inner_text() == "epoch 0 · 0 of 100000 epochs trained · 0 batches here"
     steps = []
     for _ in range(5):
         started = time.perf_counter()

@@ -4,30 +4,9 @@ import math
 import threading
 import time
 
+from mmpid.train.record import RunRecord
 
-class FakeRecord:
-    def __init__(self, modalities=("audio", "image")):
-        self.rows = []
-        self.card = {
-            "modalities": list(modalities),
-            "class_names": [str(i) for i in range(10)],
-            "device": "cpu",
-            "seed": 0,
-            "data": {"name": "fake"},
-        }
-
-    def lineage(self, kind=None):
-        """Rows on the present path: of each segment, those before the rewind that ended it."""
-        limit, path = math.inf, []
-        for row in reversed(self.rows):
-            if row["segment"] == self.segment_of_last() or row["epoch"] <= limit:
-                path.append(row)
-            if row["kind"] == "decision" and row["action"] == "rewind":
-                limit = min(limit, row["epoch"])
-        return [row for row in reversed(path) if kind is None or row["kind"] == kind]
-
-    def segment_of_last(self):
-        return self.rows[-1]["segment"] if self.rows else 0
+CARD = {"modalities": ["audio", "image"], "class_names": [str(i) for i in range(10)], "device": "cpu", "seed": 0}
 
 
 class FakeTrainer:
@@ -44,7 +23,7 @@ class FakeTrainer:
         busy=False,
         noise=0.01,
     ):
-        self.record = FakeRecord()
+        self.record = RunRecord(CARD)
         self.modalities = ("audio", "image")
         self.active = self.modalities
         self.stage, self.epoch, self.auto, self.finished = "unimodal", 0, True, False
@@ -52,7 +31,6 @@ class FakeTrainer:
         self.fail_at, self.error, self.busy = fail_at, error, busy
         self.segment = self.batch = self.total_batches = self.done = 0
         self.threads = set()
-        self.rewound = False
 
     @property
     def progress(self):
@@ -96,8 +74,8 @@ class FakeTrainer:
         self.finished = self.done >= self.epochs
 
     def _row(self, kind, **values):
-        row = {"kind": kind, "segment": self.segment, "stage": self.stage, "epoch": self.epoch}
-        self.record.rows.append(row | {"step": self.total_batches} | values)
+        at = {"segment": self.segment, "stage": self.stage, "epoch": self.epoch, "step": self.total_batches}
+        self.record.append(kind, **at, **values)
 
     def _scores(self):
         names = {"audio": 0.75, "image": 0.65, "ens": 0.85} | ({"joint": 0.9} if self.stage == "joint" else {})
@@ -152,8 +130,19 @@ class FakeTrainer:
             rule="",
         )
 
-    def _decide(self, action, reason, source, modality="", rule="PeakSynergy"):
-        self._row("decision", action=action, modality=modality, reason=reason, source=source, rule=rule)
+    def rewind(self, to, source="user"):
+        from_row = 1 + max(i for i, row in enumerate(self.record.rows) if row["kind"] == "probe" and row["epoch"] == to)
+        parent, self.segment, self.epoch, self.batch = self.segment, self.segment + 1, to, 0
+        self._decide("rewind", f"Back to epoch {to}.", source, parent=parent, from_row=from_row)
+
+    def branch(self, at):
+        child = FakeTrainer(self.epochs, self.batches, self.seconds, self.probe_every)
+        child.record.rows += [row for row in self.record.lineage() if row["epoch"] <= at]
+        child.epoch = child.done = at
+        return child
+
+    def _decide(self, action, reason, source, modality="", rule="PeakSynergy", **more):
+        self._row("decision", action=action, modality=modality, reason=reason, source=source, rule=rule, **more)
 
     def switch_to_joint(self, rewind=True, source="user"):
         if self.stage == "joint":

@@ -8,6 +8,8 @@ import weakref
 import pytest
 
 from mmpid.errors import ConfigError, TrainingError
+from mmpid.train.controller import BalanceController
+from mmpid.train.rules import FixedEpoch
 from mmpid.train.session import sessions
 from mmpid.widgets import Dashboard, TrainingNotFinished
 from mmpid.widgets.place import resolve_mode
@@ -45,7 +47,7 @@ def press(board, name):
 
 def button(board, name):
     controls = board._board.controls
-    buttons = [*controls.transport, *controls.modalities.values(), controls.joint]
+    buttons = [*controls.transport, *controls.modalities.values(), controls.joint, controls.back, controls.branch]
     return next(b for b in buttons if b.description == name)
 
 
@@ -98,10 +100,67 @@ def test_joint_training_starts_from_the_chosen_state(live):
     board = live()
     board.session.step(epochs=20)
     settle(board)
-    board._board.controls.rewind.value = False
+    board._board.controls.start.value = "from now"
     press(board, "Start joint training")
     settle(board)
     assert (board.trainer.stage, board.trainer.epoch) == ("joint", 15)  # the fake controller had switched at 20
+
+
+def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
+    board = live(epochs=200)
+    board.session.step(epochs=17)
+    settle(board)
+    controls, pid = board._board.controls, board._board.panels.pid
+    dots = pid._curves["unique1"].dots
+    dots._element_click_handlers(dots, {"data": {"x": 10.0, "y": 0.3}, "index": 1})
+    settle(board)
+    assert controls.chosen == 10
+    assert pid._chosen.visible and pid._chosen.x.tolist() == [10, 10]
+    press(board, "Rewind")
+    settle(board)
+    assert board.trainer.epoch == 10
+    assert pid._curves["unique1"].line.x.tolist() == [5, 10]
+
+
+def test_a_branch_is_kept_and_announced(live):
+    board = live(epochs=200)
+    board.session.step(epochs=12)
+    settle(board)
+    board._board.controls.choose(5)
+    press(board, "Branch")
+    settle(board)
+    assert [child.epoch for child in board.branches] == [5]
+    assert "board.branches[0]" in board._board._branch_note.value
+    assert board.trainer.epoch == 12
+
+
+def test_dragging_the_threshold_asks_the_rule_at_once(live):
+    board = live(epochs=200, probe_every=2)
+    board.trainer.auto = False
+    board.session.step(epochs=40)
+    settle(board)
+    panel = board._board.what_if
+    assert not panel.line.visible
+    panel.widget.selected_index = 0
+    settle(board)
+    peak = max(row["synergy"] for row in board.record.lineage("probe"))
+    assert panel.line.y.tolist() == pytest.approx([0.8 * peak] * 2)
+    early = panel.mark.x[0]
+    assert f"switched at epoch {early:g}" in panel._answer.value
+    panel.handle._drag_handlers(panel.handle, {"point": {"x": 1.0, "y": 0.2 * peak}})
+    settle(board)
+    assert panel.threshold == 0.2
+    assert panel.mark.x[0] > early
+
+
+def test_another_rule_can_be_adopted(live):
+    board = live()
+    board.trainer.controller = BalanceController()
+    panel = board._board.what_if
+    panel.rule.value = "a fixed epoch"
+    panel._use.click()
+    settle(board)
+    assert board.trainer.controller.rule == FixedEpoch(epoch=10)
 
 
 def test_auto_can_be_switched_off_and_stays_off(live):
@@ -176,7 +235,7 @@ def test_a_failure_is_shown_and_raised_by_wait(live):
 
 def test_a_callback_that_raises_is_shown(live):
     board = live()
-    board._board.controls._guarded(lambda _: 1 / 0)(None)
+    board._board.controls.guarded(lambda _: 1 / 0)(None)
     assert "ZeroDivisionError" in board._board._failure.value
 
 
@@ -250,7 +309,15 @@ def test_a_closed_board_leaves_no_widgets_and_no_trainer_behind():
 
 def test_every_control_has_words_and_a_tooltip(live):
     controls = live()._board.controls
-    for control in [*controls.transport, *controls.modalities.values(), controls.auto, controls.rewind, controls.joint]:
+    for control in [
+        *controls.transport,
+        *controls.modalities.values(),
+        controls.auto,
+        controls.start,
+        controls.joint,
+        controls.back,
+        controls.branch,
+    ]:
         assert control.description and control.tooltip
 
 
