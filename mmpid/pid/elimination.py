@@ -140,11 +140,10 @@ class EliminateRows:
         rows, columns = block.sum(-1), block.sum(1)
         size = _raised(rows.diagonal(dim1=-2, dim2=-1), 1.0, support.dead1)
         factor = robust_cholesky(rows.clone, size)
-        self.inverse = torch.linalg.solve_triangular(
-            factor, torch.eye(k, dtype=dtype, device=q.device).expand_as(factor), upper=False
-        )
+        eye = torch.eye(k, dtype=dtype, device=q.device).expand(b * n1, k, k)
+        self.inverse = torch.linalg.solve_triangular(factor.view(b * n1, k, k), eye, upper=False)
         half = space.take("half", q, b * n1, k, k * n2)
-        torch.bmm(self.inverse.view(b * n1, k, k), block.view(b * n1, k, k * n2), out=half)
+        torch.bmm(self.inverse, block.view(b * n1, k, k * n2), out=half)
         size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin.to(dtype), support.dead2)
 
         def schur() -> Tensor:
@@ -167,7 +166,8 @@ class EliminateRows:
 
     def _invert_rows(self, x: Tensor) -> Tensor:
         # two products: the inverse as one matrix would square the condition number of the triangle
-        return self.inverse.mT @ (self.inverse @ x)
+        flat = torch.bmm(self.inverse, x.reshape(-1, *x.shape[2:]))
+        return torch.bmm(self.inverse.mT, flat).view_as(x)
 
     def _couple(self, x: Tensor) -> Tensor:
         """Multiply each cell's k x k block by x, which is broadcast over the other source."""

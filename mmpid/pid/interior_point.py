@@ -11,6 +11,7 @@ log w instead of the exponential of the dual form halves the number of iteration
 """
 
 from dataclasses import dataclass, fields
+from math import isfinite
 
 import torch
 from torch import Tensor
@@ -104,7 +105,7 @@ def start(problem: Problem) -> Iterate:
 class _Step:
     """One predictor-corrector step of a batch: what both of its solves share."""
 
-    def __init__(self, problem: Problem, z: Iterate, space: Workspace):
+    def __init__(self, problem: Problem, z: Iterate, space: Workspace, far: bool = False):
         self.problem, self.z, self.support = problem, z, problem.support
         self.r = r = z.q.sum(2) if self.support.live is None else z.q.sum(2) + (1.0 - self.support.live)
         self.w = z.q / r.unsqueeze(2)
@@ -119,7 +120,6 @@ class _Step:
         self.w_rho = q_rho.sum(2) / r
         q_rho += z.q
         self.base1, self.base2 = problem.p1 - q_rho.sum(-1), problem.p2 - q_rho.sum(1)
-        far = bool((self.rh > _SINGLE * problem.cells).all())
         system, dtype = cheaper(*z.q.shape[1:]), torch.float32 if far else torch.float64
         self.system = system(z.q, self.w, self.rc, self.support, space, dtype)
 
@@ -185,19 +185,27 @@ def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
     best = certify(problem, z, 0)
     active = (best.gap > tol).nonzero().squeeze(1)
     problem, z = problem.rows(active), z.rows(active)
+    far = True
     for n_iter in range(1, max_iter + 1):
         if not len(active):
             break
-        z = _Step(problem, z, space).advance(_FLOOR * tol)
+        z = _Step(problem, z, space, far).advance(_FLOOR * tol)
         # sum of R g: about the gap of this iterate; NaN if the step broke down
-        merit = (z.q.sum(2) * z.g).sum((1, 2)) / problem.cells.view(-1)
-        done = ~torch.isfinite(merit)
-        ready = (~done & ((merit < tol) | (n_iter == max_iter))).nonzero().squeeze(1)
-        if len(ready):
-            found = certify(problem.rows(ready), z.rows(ready), n_iter)
+        merit = ((z.q.sum(2) * z.g).sum((1, 2)) / problem.cells.view(-1)).tolist()
+        far = min(merit) > _SINGLE
+        ready = [i for i, m in enumerate(merit) if m < tol or (n_iter == max_iter and isfinite(m))]
+        done = {i for i, m in enumerate(merit) if not isfinite(m)}
+        if ready:
+            found = certify(*_some(problem, z, ready), n_iter)
             best.put(active[ready], found)
-            done[ready] = found.gap <= tol
-        if done.any():
-            keep = ~done
-            active, problem, z = active[keep], problem.rows(keep), z.rows(keep)
+            done.update(i for i, gap in zip(ready, found.gap.tolist(), strict=True) if gap <= tol)
+        if done:
+            keep = [i for i in range(len(merit)) if i not in done]
+            active = active[keep]
+            problem, z = _some(problem, z, keep)
     return best
+
+
+def _some(problem: Problem, z: Iterate, index: list[int]) -> tuple[Problem, Iterate]:
+    rows = torch.tensor(index, dtype=torch.int64, device=z.q.device)
+    return problem.rows(rows), z.rows(rows)
