@@ -27,6 +27,7 @@ from mmpid.train import (
     sessions,
 )
 from mmpid.train.compare import baselines, compare
+from mmpid.train.diagnose import diagnose
 from mmpid.train.diff import diff
 from mmpid.train.sweep import sweep_switch
 
@@ -46,6 +47,7 @@ __all__ = [
     "compare",
     "datasets",
     "decompose",
+    "diagnose",
     "diff",
     "ecs",
     "errors",

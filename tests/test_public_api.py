@@ -8,7 +8,7 @@ import mmpid
 
 PUBLIC = {
     "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy RedundancyPlateau
-        RunRecord Trainer baselines compare datasets decompose diff ecs errors estimate_pid estimate_pid_multi joints linear_probe
+        RunRecord Trainer baselines compare datasets decompose diagnose diff ecs errors estimate_pid estimate_pid_multi joints linear_probe
         pause_all publish replay sessions soft_pid sweep_switch theory""",
     "mmpid.datasets": "MultimodalData Split available load",
     "mmpid.models": "ConvNet LateFusion MLP Output linear_probe",
@@ -28,7 +28,21 @@ def test_every_public_name_is_documented(name):
     assert (getattr(mmpid, name).__doc__ or "").strip()
 
 
-@pytest.mark.parametrize("name", ["Trainer", "decompose", "estimate_pid", "replay", "baselines", "compare", "diff", "sweep_switch", "publish"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "Trainer",
+        "decompose",
+        "estimate_pid",
+        "replay",
+        "baselines",
+        "compare",
+        "diagnose",
+        "diff",
+        "sweep_switch",
+        "publish",
+    ],
+)
 def test_public_callables_show_an_example(name):
     assert ">>>" in getattr(mmpid, name).__doc__
 

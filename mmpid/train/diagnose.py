@@ -1,0 +1,193 @@
+"""Look through a record for the ways in which the method is known to fail, and name the evidence."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mmpid._tables import html_table, text_table
+from mmpid.errors import InputError
+from mmpid.train.decision import half_width
+from mmpid.train.record import RunRecord
+
+RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
+CERTIFIED = 1e-6  # bit
+OVERFIT = 0.1  # nats that the validation loss may rise above its lowest value
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One failure signature that was seen.
+
+    Attributes
+    ----------
+    name : str
+        Short name of the signature.
+    evidence : str
+        What was seen, with numbers and units.
+    advice : str
+        What to try.
+    """
+
+    name: str
+    evidence: str
+    advice: str
+
+
+class Findings(tuple):
+    """What :func:`diagnose` found; empty when nothing stands out."""
+
+    __slots__ = ()
+
+    def to_frame(self):
+        """Return a pandas table, one row a finding."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(f) for f in self], columns=["name", "evidence", "advice"])
+
+    def _rows(self) -> list[list[str]]:
+        return [[f.name, f.evidence, f.advice] for f in self] or [["nothing stands out", "", ""]]
+
+    def __repr__(self) -> str:
+        return text_table(["finding", "evidence", "advice"], self._rows())
+
+    def _repr_html_(self) -> str:
+        return html_table(["finding", "evidence", "advice"], self._rows())
+
+
+def diagnose(run) -> Findings:
+    """Look for the method's failure signatures in a run.
+
+    Parameters
+    ----------
+    run : RunRecord or Trainer
+        The run; only its record is read.
+
+    Returns
+    -------
+    Findings
+        Those of the following that were seen, each with its evidence: stage 1 ended while redundancy was still
+        rising; synergy is not identified by the probe sample; a decomposition is not certified; an encoder memorizes
+        the training samples; the weaker modality has no unique information, so two stages cannot help much; a
+        modality spent most of stage 1 paused.
+
+    Raises
+    ------
+    InputError
+        `run` has no record.
+
+    Notes
+    -----
+    A finding is a reason to look, not a verdict; nothing found is no proof that all is well.
+
+    Examples
+    --------
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> for epoch in range(4):
+    ...     _ = record.append("probe", segment=0, stage="unimodal", epoch=epoch, step=0, redundancy=0.3 * epoch,
+    ...                       unique1=0.5, unique2=0.5, synergy=0.0, synergy_identified=True, gap=0.0)
+    >>> _ = record.append("decision", segment=0, stage="joint", epoch=3, step=0, action="switch")
+    >>> [finding.name for finding in diagnose(record)]
+    ['stage 1 was short']
+    """
+    record = getattr(run, "record", run)
+    if not isinstance(record, RunRecord):
+        raise InputError(f"`run` must be a Trainer or a RunRecord; it was {type(run).__name__}.")
+    found = [check(record) for check in CHECKS]
+    return Findings(finding for finding in found if finding)
+
+
+def _short_stage_one(record: RunRecord) -> Finding | None:
+    probes = record.lineage("probe", stage="unimodal")
+    if record.rows[-1:] and record.rows[-1]["stage"] != "joint" or len(probes) <= RISING_PROBES:
+        return None
+    last, before = probes[-1], probes[-1 - RISING_PROBES]
+    gain, noise = last["redundancy"] - before["redundancy"], half_width(last, "redundancy")
+    if gain <= max(noise, 0.05):
+        return None
+    return Finding(
+        "stage 1 was short",
+        f"redundancy rose by {gain:.2f} bit over the last {RISING_PROBES} probes before joint training, more than its "
+        f"noise of {noise:.2f}",
+        "give stage 1 more epochs, or use RedundancyPlateau",
+    )
+
+
+def _not_identified(record: RunRecord) -> Finding | None:
+    probes = record.lineage("probe")
+    blurred = [p for p in probes if not p.get("synergy_identified", True)]
+    if not blurred:
+        return None
+    return Finding(
+        "synergy is not identified",
+        f"in {len(blurred)} of {len(probes)} probes {blurred[-1].get('n_samples', '?')} samples are too few "
+        "for the cells",
+        "do not read its curve; enlarge the probe split or use fewer clusters",
+    )
+
+
+def _not_certified(record: RunRecord) -> Finding | None:
+    worst = max((p.get("gap", 0.0) for p in record.lineage("probe")), default=0.0)
+    if worst <= CERTIFIED:
+        return None
+    return Finding(
+        "a decomposition is not certified",
+        f"the largest certified gap is {worst:.1e} bit, above {CERTIFIED:.0e}",
+        "atoms of that probe are off by up to the gap; use pid_method='exact'",
+    )
+
+
+def _memorizing(record: RunRecord) -> Finding | None:
+    epochs = record.lineage("epoch")
+    for name in (*record.card.get("modalities", ()), "joint"):
+        losses = [(e["epoch"], e[f"validation_loss.{name}"]) for e in epochs if f"validation_loss.{name}" in e]
+        if not losses:
+            continue
+        (best_epoch, best), (_, last) = min(losses, key=lambda x: x[1]), losses[-1]
+        if last - best > OVERFIT:
+            return Finding(
+                "training samples are memorized",
+                f"the validation loss of {name} is {last:.2f} nats, {last - best:.2f} above its lowest "
+                f"at epoch {best_epoch}",
+                "fewer epochs, more weight_decay, or more data; never probe on the training split",
+            )
+    return None
+
+
+def _nothing_to_save(record: RunRecord) -> Finding | None:
+    probes = record.lineage("probe", stage="unimodal")
+    names = record.card.get("modalities", ())
+    if len(probes) < 2 or len(names) != 2:
+        return None
+    last = probes[-1]
+    weaker = min((1, 2), key=lambda i: last[f"unique{i}"])
+    own, high = last[f"unique{weaker}"], last.get(f"unique{weaker}_null_high", 0.0)
+    if own > max(high, 0.05):
+        return None
+    return Finding(
+        "two stages cannot help much",
+        f"{names[weaker - 1]} had {own:.2f} bit of unique information at the end of stage 1, "
+        "within what shuffled labels give",
+        "expect joint training and its controls to be equal; see docs/two-stage.md",
+    )
+
+
+def _mostly_paused(record: RunRecord) -> Finding | None:
+    epochs = record.lineage("epoch", stage="unimodal")
+    for name in record.card.get("modalities", ()):
+        paused = sum(not e.get(f"active.{name}", True) for e in epochs)
+        if len(epochs) >= 4 and paused > len(epochs) / 2:
+            return Finding(
+                "a modality was mostly paused",
+                f"{name} did not train in {paused} of {len(epochs)} epochs of stage 1",
+                "it may really know more: lower max_pause, or raise uniqueness_ratio",
+            )
+    return None
+
+
+CHECKS: tuple[Callable[[RunRecord], Finding | None], ...] = (
+    _short_stage_one,
+    _not_identified,
+    _not_certified,
+    _memorizing,
+    _nothing_to_save,
+    _mostly_paused,
+)
