@@ -18,5 +18,6 @@ except ImportError as problem:
     ) from problem
 
 from mmpid.widgets.dashboard import Dashboard, TrainingNotFinished
+from mmpid.widgets.pid_explorer import PIDExplorer
 
-__all__ = ["Dashboard", "TrainingNotFinished"]
+__all__ = ["Dashboard", "PIDExplorer", "TrainingNotFinished"]

@@ -36,6 +36,10 @@ _RULES = """
 .mmpid-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: inherit; }
 .mmpid-table th, .mmpid-table td { padding: 1px 10px; text-align: right;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); }
+.mmpid-tables-row { display: flex; flex-wrap: wrap; gap: 4px 28px; }
+.mmpid-says { margin: 0; padding-left: 18px; }
+.mmpid-branch, .mmpid-answer { padding: 4px 10px; border-left: 4px solid var(--jp-brand-color1, #1976d2);
+  margin: 4px 0; }
 .mmpid-tables { max-height: 320px; overflow: auto; }
 .mmpid-board .bqplot text { fill: var(--jp-ui-font-color1, #212121) !important; font-size: 11px; font-weight: 400; }
 .mmpid-board .bqplot .axislabel { font-size: 12px; fill: var(--jp-ui-font-color1, #212121) !important; }

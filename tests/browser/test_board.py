@@ -200,3 +200,55 @@ def test_the_board_fits_and_is_readable_in_both_themes_and_two_widths(open_noteb
             assert len({round(x) for x in places}) == columns
             assert page.contrast(".mmpid-chart-pid .bqplot .axis text") >= 4.5
     assert page.problems == []
+
+
+def test_a_click_on_a_probe_chooses_it_and_rewind_goes_there(open_notebook, tmp_path):
+    page = open_notebook(IMPORTS, "trainer = FakeTrainer(epochs=90)\ntrainer.step(epochs=32)", BOARD, height=1500)
+    page.wait_for("paused")
+    dot = page.tab.locator(".mmpid-chart-pid .bqplot .dot_grp, .mmpid-chart-pid .bqplot .dot").nth(1)
+    dot.wait_for()
+    page.tab.locator(".mmpid-chart-pid").scroll_into_view_if_needed()
+    dot.click(force=True)
+    page.tab.wait_for_function(
+        "() => [...document.querySelectorAll('select')].some(s => s.value === 'from the probe at epoch 10')"
+    )
+    page.click("Rewind")
+    page.tab.wait_for_function("() => document.querySelector('.mmpid-progress').textContent.startsWith('epoch 10 ')")
+    assert "rewind" in page.tab.locator(".mmpid-decisions li").first.inner_text()
+    page.screenshot("rewound", tmp_path)
+
+
+def test_dragging_the_threshold_moves_the_moment_of_the_switch(open_notebook, tmp_path):
+    run = "trainer = FakeTrainer(epochs=200, probe_every=2)\ntrainer.auto = False\ntrainer.step(epochs=40)"
+    page = open_notebook(IMPORTS, run, BOARD, height=1700)
+    page.wait_for("paused")
+    page.tab.get_by_text("What if another rule had decided?").click()
+    answer = page.tab.locator(".mmpid-answer")
+    answer.get_by_text("It would have switched at epoch").wait_for()
+    before = answer.inner_text()
+    handle = page.tab.locator(".mmpid-chart-pid .bqplot path.element, .mmpid-chart-pid .bqplot .dot").last
+    box = handle.bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    page.tab.mouse.move(x, y)
+    page.tab.mouse.down()
+    page.tab.mouse.move(x, y + 15, steps=5)
+    page.tab.mouse.up()
+    page.tab.wait_for_function("(old) => document.querySelector('.mmpid-answer').innerText !== old", arg=before)
+    page.screenshot("what_if", tmp_path)
+    assert page.problems == []
+
+
+def test_the_explorer_answers_a_slider(open_notebook, tmp_path):
+    page = open_notebook("from mmpid.widgets import PIDExplorer\nexplorer = PIDExplorer()\nexplorer")
+    words = page.tab.locator(".mmpid-says")
+    words.wait_for()
+    assert "S, synergistic: 1.00 bit" in words.inner_text()
+    page.tab.locator(".noUi-handle").last.focus()
+    for _ in range(10):
+        page.tab.keyboard.press("ArrowRight")
+    page.tab.wait_for_function(
+        "() => !document.querySelector('.mmpid-says').innerText.includes('S, synergistic: 1.00')"
+    )
+    time.sleep(0.5)
+    page.screenshot("explorer", tmp_path)
+    assert page.problems == []
