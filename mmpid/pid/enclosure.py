@@ -20,7 +20,7 @@ def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | Non
     out = _empty(p1, p2)
     if not len(p1):
         return out
-    reductions = presolve.merge_states(p1), presolve.drop_classes(p1), presolve.merge_states(p2)
+    reductions = _merged(p1, budget), presolve.drop_classes(p1), _merged(p2, budget)
     sizes = torch.stack([r.count for r in reductions], 1)
     # problems of about one size share a chunk, so that little is padded
     order = sizes.prod(1).argsort(descending=True, stable=True)
@@ -34,6 +34,13 @@ def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | Non
             getattr(out, f.name)[index] = getattr(bounds, f.name)
         done += count
     return out
+
+
+def _merged(p: Tensor, budget: int) -> presolve.Reduction:
+    """Merge states in slices: comparing all pairs takes n * n numbers a problem."""
+    count = max(1, budget // (24 * p.shape[1] ** 2))
+    parts = [presolve.merge_states(part) for part in p.split(count)]
+    return presolve.Reduction(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(parts[0])))
 
 
 def _empty(p1: Tensor, p2: Tensor) -> Bounds:

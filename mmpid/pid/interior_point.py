@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.certificate import TINY, lower_bound, objective, round_to_marginals
-from mmpid.pid.elimination import Support, Workspace, cheaper, masked, support_of
+from mmpid.pid.elimination import EliminateRows, Support, Workspace, cheaper, masked, support_of
 
 _TO_BOUNDARY = 0.97  # the share of the way to the boundary that a step may go
 _SHRINK = 0.1  # a full step may leave an entry of q at this share of itself instead of below 0 ...
@@ -105,7 +105,7 @@ def start(problem: Problem) -> Iterate:
 class _Step:
     """One predictor-corrector step of a batch: what both of its solves share."""
 
-    def __init__(self, problem: Problem, z: Iterate, space: Workspace, far: bool = False):
+    def __init__(self, problem: Problem, z: Iterate, space: Workspace, eliminate: type, far: bool):
         self.problem, self.z, self.support = problem, z, problem.support
         self.r = r = z.q.sum(2) if self.support.live is None else z.q.sum(2) + (1.0 - self.support.live)
         self.w = z.q / r.unsqueeze(2)
@@ -120,8 +120,8 @@ class _Step:
         self.w_rho = q_rho.sum(2) / r
         q_rho += z.q
         self.base1, self.base2 = problem.p1 - q_rho.sum(-1), problem.p2 - q_rho.sum(1)
-        system, dtype = cheaper(*z.q.shape[1:]), torch.float32 if far else torch.float64
-        self.system = system(z.q, self.w, self.rc, self.support, space, dtype)
+        dtype = torch.float32 if far else torch.float64
+        self.system = eliminate(z.q, self.w, self.rc, self.support, space, dtype)
 
     def _direction(self, target: Tensor | float):
         """Newton step for R (exp(g) - 1) -> target: changes of R and g, the relative change of q, of lam and mu."""
@@ -179,22 +179,39 @@ def certify(problem: Problem, z: Iterate, n_iter: int) -> Bounds:
 
 
 def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
-    """Enclose min f within `tol` nats for every problem of the batch; those that are done drop out of it."""
+    """Enclose min f within `tol` nats for every problem of the batch."""
+    eliminate = cheaper(p1.shape[1], p1.shape[2], p2.shape[2])
+    best, broken = _iterate(p1, p2, tol, max_iter, eliminate)
+    if eliminate is EliminateRows:
+        return best
+    # the other elimination is slower here, but does not cancel: where Woodbury's formula broke down, take it
+    for i in broken.split(1):
+        best.put(i, _iterate(p1[i], p2[i], tol, max_iter, EliminateRows)[0])
+    return best
+
+
+def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type) -> tuple[Bounds, Tensor]:
+    """Step until each problem is done; those that are drop out. Also return which broke down before."""
     problem = make_problem(p1, p2)
     z, space = start(problem), Workspace()
     best = certify(problem, z, 0)
     active = (best.gap > tol).nonzero().squeeze(1)
     problem, z = problem.rows(active), z.rows(active)
-    far = True
+    broken = []
+    far = True  # the first direction need not be accurate
     for n_iter in range(1, max_iter + 1):
         if not len(active):
             break
-        z = _Step(problem, z, space, far).advance(_FLOOR * tol)
+        before, z = z, _Step(problem, z, space, eliminate, far).advance(_FLOOR * tol)
         # sum of R g: about the gap of this iterate; NaN if the step broke down
         merit = ((z.q.sum(2) * z.g).sum((1, 2)) / problem.cells.view(-1)).tolist()
         far = min(merit) > _SINGLE
         ready = [i for i, m in enumerate(merit) if m < tol or (n_iter == max_iter and isfinite(m))]
-        done = {i for i, m in enumerate(merit) if not isfinite(m)}
+        lost = [i for i, m in enumerate(merit) if not isfinite(m)]
+        done = set(lost)
+        if lost:
+            broken.append(active[lost])
+            best.put(active[lost], certify(*_some(problem, before, lost), n_iter - 1))
         if ready:
             found = certify(*_some(problem, z, ready), n_iter)
             best.put(active[ready], found)
@@ -203,9 +220,10 @@ def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
             keep = [i for i in range(len(merit)) if i not in done]
             active = active[keep]
             problem, z = _some(problem, z, keep)
-    return best
+    return best, torch.cat(broken) if broken else active[:0]
 
 
 def _some(problem: Problem, z: Iterate, index: list[int]) -> tuple[Problem, Iterate]:
+    """Return the problems at `index` and their iterates."""
     rows = torch.tensor(index, dtype=torch.int64, device=z.q.device)
     return problem.rows(rows), z.rows(rows)

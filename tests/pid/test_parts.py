@@ -7,9 +7,10 @@ import torch
 from torch.testing import assert_close
 
 from mmpid.bench import peers, pid
-from mmpid.pid import decompose, elimination, enclosure, joints, presolve
+from mmpid.pid import decompose, elimination, enclosure, interior_point, joints, presolve
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.information import LN2
+from tests.pid.oracles import NASTY
 
 
 def newton_system(mask=None):
@@ -137,3 +138,10 @@ def test_paper_value_of_and():
     # 0.3113 bit of redundancy, Bertschinger et al. 2014, example 30
     upper = objective(decompose(joints.and_(), tol=1e-10).optimum.mT.unsqueeze(0)) / LN2
     assert_close(upper.item(), -0.5, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("case", ["target a function of both", "near copy 1e-4", "class prior 1e-8"])
+def test_second_elimination_falls_back_on_the_first(monkeypatch, case):
+    # at this tolerance Woodbury's formula breaks down on the first two
+    monkeypatch.setattr(interior_point, "cheaper", lambda *shape: elimination.EliminateMarginals)
+    assert bool(decompose(NASTY[case](), tol=1e-9).converged)
