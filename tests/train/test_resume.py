@@ -144,3 +144,26 @@ def test_the_store_keeps_first_latest_and_best_within_its_budget():
     assert list(store) == [(0, 0), (0, 4), (0, 8), (0, 9)]
     with pytest.raises(CheckpointError, match="no checkpoint of epoch 5; kept are those of epochs 0, 4, 8, 9"):
         store.get((0, 5))
+
+
+def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(make_trainer, monkeypatch):
+    import signal
+
+    from mmpid.train import engine
+
+    whole, stopped = make_trainer(batch_size=40), make_trainer(batch_size=40)
+    whole.fit(progress=False)
+    update, calls = engine.update, []
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 9:
+            signal.raise_signal(signal.SIGINT)  # Ctrl-C in the middle of a batch
+        return update(*arguments)
+
+    monkeypatch.setattr(engine, "update", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.fit(progress=False)
+    assert not stopped.finished and len(calls) == 9
+    stopped.fit(progress=False)
+    assert stopped.record == whole.record and torch.equal(weights(stopped), weights(whole))
