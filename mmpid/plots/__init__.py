@@ -15,6 +15,7 @@ except ImportError as problem:
 
 from mmpid.plots.accuracy_curves import accuracy_curves
 from mmpid.plots.atoms_bar import atoms_bar
+from mmpid.plots.class_strength import class_strength
 from mmpid.plots.ecs_curves import ecs_curves
 from mmpid.plots.information_diagram import information_diagram
 from mmpid.plots.loss_curves import loss_curves
@@ -26,6 +27,7 @@ from mmpid.plots.pid_trajectory import pid_trajectory
 __all__ = [
     "accuracy_curves",
     "atoms_bar",
+    "class_strength",
     "ecs_curves",
     "information_diagram",
     "loss_curves",

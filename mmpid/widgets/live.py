@@ -65,6 +65,7 @@ class LiveBoard:
             heading,
             self._decisions,
             self.what_if.widget,
+            self.panels.more,
             self.panels.tables,
         ]
 
@@ -80,6 +81,7 @@ class LiveBoard:
         self.panels.pid.choose(self.controls.chosen)
         if self._due("charts", CHART_SECONDS, now.state):
             self.panels.show(path, dots=self._due("dots", DOT_SECONDS, now.state))
+            self.panels.show_more(self.trainer.record)
             self.what_if.show(self.trainer.record)
         self._decisions.value = text.decisions(worth_showing(decisions))
 

@@ -36,7 +36,7 @@ _RULES = """
 .mmpid-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: inherit; }
 .mmpid-table th, .mmpid-table td { padding: 1px 10px; text-align: right;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); }
-.mmpid-tables-row { display: flex; flex-wrap: wrap; gap: 4px 28px; }
+.mmpid-tables-row { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 4px 28px; }
 .mmpid-says { margin: 0; padding-left: 18px; }
 .mmpid-branch, .mmpid-answer { padding: 4px 10px; border-left: 4px solid var(--jp-brand-color1, #1976d2);
   margin: 4px 0; }

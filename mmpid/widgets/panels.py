@@ -6,6 +6,7 @@ from dataclasses import replace
 import ipywidgets as widgets
 
 from mmpid.plots import traces as tr
+from mmpid.train.diagnose import diagnose
 from mmpid.widgets import text
 from mmpid.widgets.charts import CurveChart
 
@@ -63,10 +64,16 @@ class Panels:
         self.ecs.tools.children = (*self.ecs.tools.children, self.proxy)
         self.charts = widgets.Box([panel.widget for panel in (self.pid, self.accuracy, self.ecs, self.loss)])
         self.charts.add_class("mmpid-charts")
-        self._table = widgets.HTML()
+        self._table, self._classes, self._findings = (widgets.HTML() for _ in range(3))
         self._table.add_class("mmpid-tables")
         self.tables = widgets.Accordion([self._table], titles=("The charts' data as tables",), selected_index=None)
-        self.tables.observe(lambda _: refresh(), "selected_index")
+        self.more = widgets.Accordion(
+            [self._classes, self._findings],
+            titles=("Strength by class, latest probe", "What stands out in this run"),
+            selected_index=None,
+        )
+        for folded in (self.tables, self.more):
+            folded.observe(lambda _: refresh(), "selected_index")
 
     def show(self, path: list[dict], *, dots: bool = True) -> None:
         """Bring charts and tables to the rows on the present path; what has not changed is not even computed.
@@ -87,6 +94,21 @@ class Panels:
             self.loss.show(tr.loss_traces(epochs, self._modalities), **more)
         if dots and self.tables.selected_index is not None:
             self._show_tables(epochs, probes)
+
+    def show_more(self, record) -> None:
+        """Fill the folded panel that is open: strength by class, or findings."""
+        if self.more.selected_index == 0:
+            self._classes.value = self._by_class(record)
+        elif self.more.selected_index == 1:
+            self._findings.value = text.findings(diagnose(record))
+
+    def _by_class(self, record) -> str:
+        probes, proxy = record.lineage("probe"), self.proxy.value
+        table = tr.strength_by_class(probes[-1], self._modalities, proxy) if probes and proxy else None
+        if table is None:
+            return '<div class="mmpid-detail">Appears here after a probe that recorded strength by class.</div>'
+        names = record.card.get("class_names") or range(table.shape[1])
+        return text.class_table(table, self._modalities, list(names)[: table.shape[1]], f"{proxy}, own unit")
 
     def _is_news(self, part: str, rows: list[dict], dots: bool, *context) -> bool:
         """Whether a part differs from what it shows; remembers the answer."""

@@ -136,9 +136,9 @@ def _cell(i: int) -> widgets.BoundedFloatText:
 
 def _bars() -> tuple[bq.Bars, bq.Figure]:
     scales = {"x": bq.OrdinalScale(), "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-    colors = [color for color, _ in ATOM_STYLE.values()]
+    scales["color"] = bq.OrdinalColorScale(colors=[color for color, _ in ATOM_STYLE.values()], domain=[0, 1, 2, 3])
     tip = bq.Tooltip(fields=["x", "y"], labels=["atom", "bits"], formats=["", ".4f"])
-    bars = bq.Bars(x=list(SHORT_NAMES.values()), y=np.zeros(4), scales=scales, colors=colors, color_mode="element")
+    bars = bq.Bars(x=list(SHORT_NAMES.values()), y=np.zeros(4), color=np.arange(4), scales=scales)
     bars.tooltip, bars.padding = tip, 0.35
     ticks = np.linspace(0, 1, 6)
     axes = [

@@ -162,6 +162,39 @@ def failure(problem: Failure | None) -> str:
     return f'<div class="mmpid-failure" role="alert">{head}{advice}{again}{trace}</div>'
 
 
+def class_table(values, modalities: Sequence[str], classes: Sequence[str], caption: str) -> str:
+    """Return a heat map as a table: a modality a row, a class a column, the color as strong as the number.
+
+    `values` has shape (modalities, classes).
+    """
+    top = max(float(abs(values).max()), 1e-12)
+    head = "".join(f'<th scope="col">{escape(str(name))}</th>' for name in classes)
+    body = "".join(
+        f'<tr><th scope="row">{escape(name)}</th>{"".join(_heat(value, top) for value in row)}</tr>'
+        for name, row in zip(modalities, values, strict=True)
+    )
+    return (
+        f'<table class="mmpid-table mmpid-heat"><caption>{escape(caption)}</caption>'
+        f'<thead><tr><th scope="col">class</th>{head}</tr></thead><tbody>{body}</tbody></table>'
+    )
+
+
+def _heat(value: float, top: float) -> str:
+    color = "2, 158, 115" if value >= 0 else "213, 94, 0"
+    return f'<td style="background: rgba({color}, {0.75 * abs(value) / top:.2f})">{value:.2f}</td>'
+
+
+def findings(found: Sequence) -> str:
+    """List what `mmpid.diagnose` noticed."""
+    if not found:
+        return '<div class="mmpid-detail">Nothing stands out in this run so far.</div>'
+    items = "".join(
+        f'<li><b>{escape(f.name)}.</b> {escape(f.evidence)} <span class="mmpid-detail">{escape(f.advice)}</span></li>'
+        for f in found
+    )
+    return f'<ul class="mmpid-decisions">{items}</ul>'
+
+
 def table(traces: Sequence[Trace], caption: str) -> str:
     """Return the data of a chart as a table: an epoch a row, a curve a column."""
     epochs = sorted({float(epoch) for trace in traces for epoch in trace.epoch})

@@ -112,10 +112,9 @@ def _environment(root: Path) -> dict[str, str]:
     }
     environment = {**os.environ, **{name: str(root / folder) for name, folder in own.items()}}
     environment.pop("MMPID_HEADLESS", None)
-    return environment | {
-        "JUPYTER_PLATFORM_DIRS": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests" / "widgets")]),
-    }
+    # what is on the path already comes first: that is how another version of ipykernel is tried
+    path = [os.environ.get("PYTHONPATH"), str(ROOT), str(ROOT / "tests" / "widgets")]
+    return environment | {"JUPYTER_PLATFORM_DIRS": "1", "PYTHONPATH": os.pathsep.join(filter(None, path))}
 
 
 def _command(lab: Lab, port: int) -> list[str]:

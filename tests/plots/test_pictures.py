@@ -18,7 +18,14 @@ from mmpid.errors import ConfigError, InputError, ShapeError
 from tests.widgets.fake_trainer import FakeTrainer
 
 ATOMS = {"redundancy": 1.2, "unique1": 0.3, "unique2": 0.1, "synergy": 0.4}
-CURVES = (plots.pid_curves, plots.ecs_curves, plots.accuracy_curves, plots.loss_curves, plots.pid_trajectory)
+CURVES = (
+    plots.pid_curves,
+    plots.ecs_curves,
+    plots.accuracy_curves,
+    plots.loss_curves,
+    plots.pid_trajectory,
+    plots.class_strength,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +92,16 @@ def test_the_legend_lies_above_the_data(draw, record, ax):
     draw(record, ax)
     ax.figure.draw_without_rendering()
     assert ax.get_legend().get_window_extent().y0 >= ax.get_window_extent().y1 - 2
+
+
+def test_the_heat_map_has_a_row_a_modality_and_a_column_a_class(record, ax):
+    plots.class_strength(record, ax)
+    last = record.lineage("probe")[-1]
+    drawn = ax.images[0].get_array()
+    assert drawn.shape == (2, 10)
+    assert drawn[1, 9] == last["ecs.margin.image.9"]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["audio", "image"]
+    assert len(ax.texts) == 20
 
 
 def test_an_unknown_proxy_is_refused_with_the_recorded_ones(record, ax):

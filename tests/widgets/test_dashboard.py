@@ -210,6 +210,20 @@ def test_the_table_is_filled_when_it_is_opened(live):
     assert "Validation accuracy" in panels._table.value and "unique to audio (U1)" in panels._table.value
 
 
+def test_strength_by_class_and_findings_are_filled_when_they_are_opened(live):
+    board = live(epochs=20)
+    board.session.step(epochs=6)
+    settle(board)
+    panels = board._board.panels
+    panels.more.selected_index = 0
+    settle(board)
+    strongest = board.record.lineage("probe")[-1]["ecs.margin.image.9"]
+    assert f'rgba(2, 158, 115, 0.75)">{strongest:.2f}</td>' in panels._classes.value
+    panels.more.selected_index = 1
+    settle(board)
+    assert panels._findings.value
+
+
 def test_equal_states_send_nothing(live, monkeypatch):
     board = live(epochs=20)
     board.session.step(epochs=6)

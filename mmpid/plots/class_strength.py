@@ -1,0 +1,56 @@
+"""How strong each modality is in each class: where a competition is won and lost."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mmpid._validate import choice
+from mmpid.plots import style
+from mmpid.plots.ecs_curves import EMPTY
+from mmpid.plots.traces import ecs_proxies, strength_by_class
+
+
+def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, title: str | None = None) -> Axes:
+    """Draw the latest probe's strength proxy as a heat map, a row a modality and a column a class.
+
+    Parameters
+    ----------
+    record
+        A `mmpid.RunRecord`.
+    ax
+        Axes to draw on; new ones by default.
+    proxy
+        Name of a recorded proxy; the first one by default.
+    title
+        Heading of the panel; names proxy and epoch by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        x: class; y: modality; color: the proxy, in its own unit.
+
+    Raises
+    ------
+    ConfigError
+        If `proxy` was not recorded.
+    """
+    ax = style.axes_or_new(ax, size=(7.5, 2.4))
+    probes, names = record.lineage("probe"), record.card["modalities"]
+    recorded = ecs_proxies(probes[-1:])
+    proxy = recorded[0] if recorded and proxy is None else proxy
+    table = strength_by_class(probes[-1], names, choice(proxy, "proxy", recorded)) if recorded else None
+    if table is None:
+        style.dress(ax, title=title or "Strength by class", xlabel="class", ylabel="modality", grid="")
+        style.empty(ax, EMPTY)
+        return ax
+    image = ax.imshow(table, aspect="auto", cmap="viridis", vmin=min(0.0, float(table.min())))
+    bar = ax.figure.colorbar(image, ax=ax)
+    bar.set_label(f"{proxy} (own unit)", fontsize=9, color=style.INK)
+    classes = record.card.get("class_names") or [str(c) for c in range(table.shape[1])]
+    ax.set_xticks(range(table.shape[1]), classes[: table.shape[1]])
+    ax.set_yticks(range(len(names)), names)
+    middle = (image.norm.vmin + image.norm.vmax) / 2
+    for (row, column), value in np.ndenumerate(table):
+        color = "white" if value < middle else style.INK
+        ax.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=8.5, color=color)
+    heading = title if title is not None else f"Strength by class at epoch {probes[-1]['epoch']}"
+    return style.dress(ax, title=heading, xlabel="class", ylabel="modality", grid="")
