@@ -25,7 +25,7 @@ _SLIP = 0.1  # ... if the mass so added is at most this share of the gap
 
 _FLOOR = 0.1  # no target below this share of the tolerance: going further only ruins the conditioning
 
-_SINGLE = 3e-5  # while all gaps of a batch are above this (nats), the system is factored in single precision
+_SINGLE = 1e-3  # while all gaps of a batch are above this (nats), the system is factored in single precision
 
 
 @dataclass
@@ -95,7 +95,7 @@ def start(problem: Problem) -> Iterate:
     """Start where the sources are independent given the target, with the duals of the Cauchy-Schwarz bound."""
     p1, p2, mask = problem.p1, problem.p2, problem.support.mask
     q = p1.unsqueeze(-1) * (p2 / p1.sum(1).clamp_min(TINY).unsqueeze(-1)).unsqueeze(1)
-    lam = 0.5 * (p1 / p1.sum(2, keepdim=True).clamp_min(TINY)).clamp_min(TINY).log() - 0.3
+    lam = 0.5 * (p1 / p1.sum(2, keepdim=True).clamp_min(TINY)).clamp_min(TINY).log() - 0.1
     mu = 0.5 * (p2 / p2.sum(1, keepdim=True).clamp_min(TINY)).clamp_min(TINY).log()
     lam, mu = torch.where(p1 > 0, lam, 0.0), torch.where(p2 > 0, mu, 0.0)
     s = masked(torch.exp(lam.unsqueeze(-1) + mu.unsqueeze(1)), mask).sum(2)
@@ -110,28 +110,31 @@ class _Step:
         self.r = r = z.q.sum(2) if self.support.live is None else z.q.sum(2) + (1.0 - self.support.live)
         self.w = z.q / r.unsqueeze(2)
         self.h = torch.expm1(z.g)
-        self.rc = masked(r / self.h, self.support.live)
         self.mass = masked(r, self.support.live)
-        self.rh = (self.mass * self.h).sum((1, 2), keepdim=True)
+        self.per_h = masked(self.h.reciprocal(), self.support.live)
+        self.rc = self.mass * self.per_h
+        self.product = self.mass * self.h
+        self.rh = self.product.sum((1, 2), keepdim=True)
         log_w = (self.w if self.support.mask is None else self.w.clamp_min(TINY)).log()
         theta = (z.lam.unsqueeze(-1) + z.mu.unsqueeze(1)).add_(z.g.unsqueeze(2))
         self.rho = masked(theta.sub_(log_w), self.support.mask)
         q_rho = z.q * self.rho
         self.w_rho = q_rho.sum(2) / r
+        self.slope = r + self.rc
         q_rho += z.q
         self.base1, self.base2 = problem.p1 - q_rho.sum(-1), problem.p2 - q_rho.sum(1)
         dtype = torch.float32 if far else torch.float64
         self.system = eliminate(z.q, self.w, self.rc, self.support, space, dtype)
 
-    def _direction(self, target: Tensor | float):
-        """Newton step for R (exp(g) - 1) -> target: changes of R and g, the relative change of q, of lam and mu."""
-        v = target * self.rc / self.r - self.mass
+    def _direction(self, target: Tensor | None = None):
+        """Newton step for R (exp(g) - 1) -> target or 0: changes of R and g, relative change of q, of lam and mu."""
+        v = -self.mass if target is None else torch.addcmul(-self.mass, target, self.per_h)
         push = self.w * torch.addcmul(v, self.rc, self.w_rho).unsqueeze(2)
         dlam, dmu = self.system.solve(self.base1 - push.sum(-1), self.base2 - push.sum(1))
         dtheta = dlam.unsqueeze(-1) + dmu.unsqueeze(1)
-        dg = -((self.w * dtheta).sum(2) + self.w_rho)
-        dr = v - (self.r + self.rc) * dg
-        relative = dtheta.add_(self.rho).add_((dg + dr / self.r).unsqueeze(2))
+        dg = (self.w * dtheta).sum(2).add_(self.w_rho).neg_()
+        dr = torch.addcmul(v, self.slope, dg, value=-1)
+        relative = dtheta.add_(self.rho).add_(torch.addcdiv(dg, dr, self.r).unsqueeze(2))
         return dr, dg, masked(relative, self.support.mask), dlam, dmu
 
     def _lengths(self, relative: Tensor, dg: Tensor) -> tuple[Tensor, Tensor]:
@@ -142,24 +145,24 @@ class _Step:
 
     def _moved(self, relative: Tensor, primal: Tensor) -> Tensor:
         """Return the new q; a full step where only entries of little mass stand in its way."""
-        full = relative + 1.0
-        held = full.clamp_min(_SHRINK)
-        slip = (self.z.q * (held - full)).sum((1, 2, 3)).view(-1, 1, 1)
-        length = torch.where(slip <= _SLIP * self.rh, 1.0, primal).unsqueeze(-1)
-        floor = _SHRINK * (length == 1.0).to(length)
+        below = (_SHRINK - 1.0 - relative).clamp_min_(0.0)
+        slip = (self.z.q * below).sum((1, 2, 3)).view(-1, 1, 1)
+        accept = slip <= _SLIP * self.rh
+        length = torch.where(accept, 1.0, primal).unsqueeze(-1)
+        floor = _SHRINK * accept.to(length).unsqueeze(-1)
         return self.z.q * torch.maximum(relative.mul_(length).add_(1.0), floor)
 
     def advance(self, floor: float) -> Iterate:
         """Mehrotra's predictor and corrector."""
         z = self.z
-        dr, dg, relative, _, _ = self._direction(0.0)
+        dr, dg, relative, _, _ = self._direction()
         primal, dual = self._lengths(relative, dg)
         ahead = (self.r + primal * dr) * masked(torch.expm1(z.g + dual * dg), self.support.live)
         sigma = (ahead.sum((1, 2), keepdim=True) / self.rh).clamp(1e-6, 1.0) ** 3
         bend = dr * dg * (1.0 + self.h) * torch.minimum(primal, dual)
         target = (sigma * self.rh / self.problem.cells).clamp_min(floor) - bend
         # where R is far below the target its Newton step in g would be as far too long: let exp(g) double at most
-        target = torch.minimum(target, self.r * (1.0 + 2.0 * self.h))
+        target = torch.minimum(target, torch.add(self.r, self.product, alpha=2.0))
         dr, dg, relative, dlam, dmu = self._direction(target)
         primal, dual = self._lengths(relative, dg)
         return Iterate(
