@@ -1,5 +1,7 @@
 """The door: `estimate_pid` turns two sources and a target into corrected atoms with their uncertainty."""
 
+import math
+
 from mmpid import _validate
 from mmpid.estimate.correction import CORRECTIONS
 from mmpid.estimate.histogram import Assignment, PairedSample
@@ -8,6 +10,7 @@ from mmpid.estimate.inputs import Inputs, check_inputs
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.observe import assign_sources, make_discretizers, observable_name, resolve_clusters
 from mmpid.estimate.results import PIDEstimate
+from mmpid.estimate.threads import SMALL_JOINT, one_thread
 
 # Certified solver error allowed in a bootstrap or null replicate, in bits: a tenth or less of the noise of a probe.
 REPLICATE_TOL = 1e-3
@@ -149,7 +152,8 @@ def estimate_assigned(
 ) -> PIDEstimate:
     """Count two assigned sources and estimate; shared by the doors for two and for more modalities."""
     sample = PairedSample(source1=sources[0], source2=sources[1], target=inputs.target, n_classes=inputs.n_classes)
-    fields = estimate_sample(sample, correction, replicates, notes)
+    with one_thread(math.prod(sample.shape) <= SMALL_JOINT):
+        fields = estimate_sample(sample, correction, replicates, notes)
     n_codes = sample.shape[:2]
     return PIDEstimate(
         n_samples=len(sample),

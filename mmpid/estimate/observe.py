@@ -19,6 +19,7 @@ from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.inputs import Inputs, check_duplicates, check_source
 from mmpid.estimate.kmeans import KMeansDiscretizer, auto_clusters
 from mmpid.estimate.notes import Notes
+from mmpid.estimate.threads import SMALL_SOURCES, one_thread
 
 DISCRETIZERS = ("kmeans", "prediction", "soft", "codes", "quantile")
 
@@ -94,13 +95,16 @@ def assign_sources(
     names: tuple[str, ...] = ("source1", "source2"),
 ) -> tuple[Assignment, ...]:
     """Fit each discretizer, on the sample or on the reference, and assign the samples."""
-    if reference is not None:
-        assigned = _assign_from_reference(made, inputs, reference, notes)
-    else:
-        assigned = tuple(
-            fit_assign(one, source, inputs.target, name=name, seed=seed, groups=inputs.groups, notes=notes)
-            for name, one, source in zip(names, made, inputs.sources, strict=True)
-        )
+    if any(isinstance(one, KMeansDiscretizer) for one in made):
+        import sklearn.cluster  # noqa: F401  (its thread pool must be there before pools are limited)
+    with one_thread(sum(source.numel() for source in inputs.sources) <= SMALL_SOURCES):
+        if reference is not None:
+            assigned = _assign_from_reference(made, inputs, reference, notes)
+        else:
+            assigned = tuple(
+                fit_assign(one, source, inputs.target, name=name, seed=seed, groups=inputs.groups, notes=notes)
+                for name, one, source in zip(names, made, inputs.sources, strict=True)
+            )
     for name, one, assignment in zip(names, made, assigned, strict=True):
         _note_codes(name, one, assignment, notes)
     return assigned

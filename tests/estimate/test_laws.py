@@ -1,6 +1,7 @@
 """Laws of an estimate that hold whatever the data: sum rules, symmetries, seeds, batching."""
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from mmpid.estimate.correction import make_correction
 from mmpid.estimate.histogram import Assignment, PairedSample, joint_histogram, soft_histogram
 from mmpid.estimate.resampling import bootstrap_weights, permuted_targets
 from mmpid.estimate.terms import ATOMS, atoms_to_terms, stack_atoms, terms_to_atoms
+from mmpid.estimate.threads import one_thread
 from mmpid.pid import decompose
 from mmpid.pid.information import mutual_information
 
@@ -93,6 +95,20 @@ def test_same_seed_gives_the_same_numbers_and_leaves_the_global_generator_alone(
     assert torch.equal(torch.random.get_rng_state(), state)
     assert np.array_equal(np.random.get_state()[1], numpy_state)  # noqa: NPY002
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_one_thread_for_small_joints_only_here_and_only_meanwhile():
+    def threads_elsewhere():
+        with ThreadPoolExecutor(1) as pool:
+            return pool.submit(torch.get_num_threads).result()
+
+    before, elsewhere = torch.get_num_threads(), threads_elsewhere()
+    with one_thread(True):
+        assert torch.get_num_threads() == 1
+        assert threads_elsewhere() == elsewhere
+    assert torch.get_num_threads() == before
+    with one_thread(False):
+        assert torch.get_num_threads() == before
 
 
 def test_another_seed_moves_the_interval(blobs):
