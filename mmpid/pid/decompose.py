@@ -40,7 +40,8 @@ def decompose(
     ----------
     joint : array or tensor, shape (..., n1, n2, k)
         Probabilities p(x1, x2, y), the target last; leading axes are a batch, which may be empty. Each problem sums
-        to 1 within 1e-4 and is normalized. Any floating dtype and device; the work is done in float64, there.
+        to 1 within 1e-4 and is normalized. Any floating dtype and device; the work is done there, in float64 (the first
+        Newton systems are factored in float32, which their residuals, in float64, make up for).
     method : {"exact", "fastpid"}
         "exact": a primal-dual interior point. "fastpid": the method of the FastPID paper with its published settings,
         in float32; kept for comparison, its error shows in `gap`.

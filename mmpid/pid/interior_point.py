@@ -22,9 +22,7 @@ from mmpid.pid.elimination import EliminateRows, Support, Workspace, cheaper, ma
 _TO_BOUNDARY = 0.97  # the share of the way to the boundary that a step may go
 _SHRINK = 0.1  # a full step may leave an entry of q at this share of itself instead of below 0 ...
 _SLIP = 0.1  # ... if the mass so added is at most this share of the gap
-
 _FLOOR = 0.1  # no target below this share of the tolerance: going further only ruins the conditioning
-
 _SINGLE = 1e-3  # while all gaps of a batch are above this (nats), the system is factored in single precision
 
 
