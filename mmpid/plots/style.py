@@ -61,7 +61,7 @@ def dress(ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid
 def draw_traces(ax: Axes, traces: Iterable[Trace]) -> None:
     """Draw each trace as a line, with its interval as a band where it has one, and with points while they are few."""
     traces = list(traces)
-    marker = "o" if max((len(trace.epoch) for trace in traces), default=0) <= 30 else None
+    marker = "o" if max((len(trace.epoch) for trace in traces), default=0) <= 16 else None
     for trace in traces:
         if not len(trace.epoch):
             continue

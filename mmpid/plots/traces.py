@@ -80,8 +80,13 @@ def atom_labels(modalities: Sequence[str] | None) -> dict[str, str]:
 
 
 def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]:
-    """Return the four atoms in bits, with their 95 % intervals where the probes have them."""
+    """Return the four atoms in bits, with their 95 % intervals where the probes have them.
+
+    The label says so where the latest probe's sample does not identify an atom.
+    """
     labels = atom_labels(modalities)
+    if probes:
+        labels |= {a: f"{labels[a]}, not identified" for a in ATOMS if not probes[-1].get(f"{a}_identified", True)}
     return [_trace(probes, atom, labels[atom], *ATOM_STYLE[atom], interval=atom) for atom in ATOMS]
 
 

@@ -141,11 +141,12 @@ class Page:
         )
         time.sleep(1.0)
 
-    def screenshot(self, name: str, folder: Path) -> Path:
-        """Write a picture of the tab to `MMPID_SCREENSHOTS`, or to the given folder."""
+    def screenshot(self, name: str, folder: Path, element: str | None = None) -> Path:
+        """Write a picture of the tab, or of one element, to `MMPID_SCREENSHOTS` or to the given folder."""
         target = Path(os.environ.get("MMPID_SCREENSHOTS") or folder)
         target.mkdir(parents=True, exist_ok=True)
-        self.tab.screenshot(path=target / f"{name}.png")
+        what = self.tab.locator(element).first if element else self.tab
+        what.screenshot(path=target / f"{name}.png")
         return target / f"{name}.png"
 
 

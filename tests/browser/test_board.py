@@ -23,15 +23,15 @@ def test_play_step_and_pause_are_quick_and_the_kernel_stays_responsive(open_note
     page.wait_for("idle")
     assert page.progress.inner_text() == "epoch 0 · 0 of 100000 epochs trained · 0 batches here"
     steps = []
-    for _ in range(5):
+    for done in range(1, 11):
         started = time.perf_counter()
-        page.click("Step epoch")
-        done = len(steps) + 1
+        page.click("Step batch")
         page.tab.wait_for_function(
-            f"() => document.querySelector('.mmpid-progress').textContent.includes('epoch {done} ')"
+            f"() => document.querySelector('.mmpid-progress').textContent.includes('· {done} batch')"
         )
-        steps.append(time.perf_counter() - started - 50 * 0.004)  # without the training itself
-    assert sorted(steps)[2] < 0.5, steps
+        steps.append(time.perf_counter() - started)
+    print(f"\nStep, click to words: median {sorted(steps)[5]:.3f} s, slowest {max(steps):.3f} s", end="; ")
+    assert sorted(steps)[5] < 0.5, steps
     page.click("Play")
     page.wait_for("playing")
     assert page.updates_per_second() >= 4
@@ -39,7 +39,9 @@ def test_play_step_and_pause_are_quick_and_the_kernel_stays_responsive(open_note
     assert page.execute("print(6 * 7)").strip() == "42"
     assert time.perf_counter() - started < 1.0
     page.click("Pause")
-    assert page.wait_for("paused", 5) < 0.5
+    pause = page.wait_for("paused", 5)
+    print(f"Pause {pause:.3f} s", end=" ")
+    assert pause < 0.5
     batches = page.execute("print(trainer.total_batches)")
     time.sleep(0.5)
     assert page.execute("print(trainer.total_batches)") == batches
@@ -250,5 +252,5 @@ def test_the_explorer_answers_a_slider(open_notebook, tmp_path):
         "() => !document.querySelector('.mmpid-says').innerText.includes('S, synergistic: 1.00')"
     )
     time.sleep(0.5)
-    page.screenshot("explorer", tmp_path)
+    page.screenshot("explorer", tmp_path, ".mmpid-board")
     assert page.problems == []

@@ -53,7 +53,7 @@ def spent(start, end):
 
 
 def test_a_run_in_the_board_has_the_numbers_of_a_headless_run(open_notebook, tmp_path):
-    page = open_notebook(SETUP + ACCOUNT, BOARD, height=1500)
+    page = open_notebook(SETUP + ACCOUNT, BOARD, height=1700)
     page.wait_for("idle", 60)
     page.click("Play")
     page.wait_for("playing")
@@ -65,6 +65,9 @@ def test_a_run_in_the_board_has_the_numbers_of_a_headless_run(open_notebook, tmp
     page.wait_for("finished", 120)
     time.sleep(1.5)
     page.screenshot("real_finished", tmp_path)
+    page.screenshot("board", tmp_path, ".mmpid-board")
+    page.theme("JupyterLab Dark")
+    page.screenshot("board_dark", tmp_path, ".mmpid-board")
     page.execute(HEADLESS)
     assert page.execute("print(trainer.record == reference.record)").strip() == "True"
     assert page.problems == []

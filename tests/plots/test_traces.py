@@ -25,6 +25,13 @@ def test_atoms_carry_the_modalities_names_and_their_intervals(record):
         assert (trace.low < trace.value).all() and (trace.value < trace.high).all()
 
 
+def test_an_atom_that_the_sample_does_not_identify_is_labeled_so(record):
+    probes = [dict(row) for row in record.lineage("probe")]
+    probes[-1]["synergy_identified"] = False
+    labels = [t.label for t in traces.pid_traces(probes, MODALITIES)]
+    assert labels[0] == "redundant (R)" and labels[3] == "synergistic (S), not identified"
+
+
 def test_an_interval_is_drawn_only_where_every_probe_has_one(record):
     probes = [dict(row) for row in record.lineage("probe")]
     del probes[1]["synergy_low"]
