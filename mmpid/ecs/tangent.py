@@ -15,12 +15,14 @@ from torch.func import functional_call
 class Taps:
     """While open, notes inputs and outputs of the dense layers of each modality in a forward pass.
 
-    `layers[name]` is a list of (input, output, has_bias), or None if the modality has parameters elsewhere.
+    `layers[name]` is a list of (input, output, has_bias), or None if the modality has parameters elsewhere, or a layer
+    that is not used exactly once on a batch of vectors.
     """
 
     def __init__(self, model: nn.Module, modalities: tuple[str, ...], heads: bool):
         self.model, self.heads = model, heads
         self.layers: dict[str, list[tuple[Tensor, Tensor, bool]] | None] = {name: [] for name in modalities}
+        self.expected: dict[str, int] = {}
         self.handles: list = []
 
     def __enter__(self) -> "Taps":
@@ -30,6 +32,7 @@ class Taps:
             if any(id(p) not in held for p in self.parameters(name)):
                 self.layers[name] = None
                 continue
+            self.expected[name] = len(dense)
             self.handles += [m.register_forward_hook(self._hook(name)) for m in dense]
         return self
 
@@ -37,7 +40,8 @@ class Taps:
         for handle in self.handles:
             handle.remove()
         for name, seen in self.layers.items():
-            if seen is not None and any(a.ndim != 2 for a, _, _ in seen):
+            # a layer that runs twice, or over sequences, has products between its uses that the formula lacks
+            if seen is not None and (len(seen) != self.expected[name] or any(a.ndim != 2 for a, _, _ in seen)):
                 self.layers[name] = None
 
     def parts(self, name: str) -> list[nn.Module]:

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from torch import nn
 from torch.nn.functional import cross_entropy
 
 from mmpid import ecs
@@ -136,3 +137,15 @@ def test_frozen_encoder_is_measured_all_the_same(plain):
         parameter.requires_grad_(False)
     assert measured("gradient_share", plain).by_modality == pytest.approx(free)
     assert not any(p.requires_grad for p in model.encoders["image"].parameters())
+
+
+def test_layer_that_runs_twice_takes_the_long_way():
+    twice = nn.Linear(4, 4)
+    generator = torch.Generator().manual_seed(0)
+    model = LateFusion({"a": nn.Sequential(twice, nn.Tanh(), twice), "b": nn.Linear(4, 4)}, 2, dims={"a": 4, "b": 4})
+    inputs = {name: torch.randn(6, 4, generator=generator) for name in "ab"}
+    target = torch.arange(6) % 2
+    result = ecs.measure("gradient_share", ecs.ProxyEvidence.from_model(model, inputs, target))[0]
+    cross_entropy(model(inputs).logits, target).backward()
+    norms = {m: torch.cat([p.grad.flatten() for p in model.encoders[m].parameters()]).norm() for m in "ab"}
+    assert result.by_modality["a"] == pytest.approx(float(norms["a"] / sum(norms.values())), rel=1e-4)
