@@ -10,6 +10,7 @@ from torch import Tensor
 from mmpid.estimate.estimate import estimate_pid
 from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.terms import ATOMS, stack_atoms
+from mmpid.estimate.threads import SMALL_JOINT, one_thread
 from mmpid.pid import decompose
 
 
@@ -30,7 +31,8 @@ def known_joints(n: int = 20, k: int = 6) -> dict[str, Tensor]:
 
 def truth(joint: Tensor) -> dict[str, float]:
     """Exact atoms of a joint, in bits."""
-    atoms = stack_atoms(decompose(joint))
+    with one_thread(joint.numel() <= SMALL_JOINT):
+        atoms = stack_atoms(decompose(joint))
     return {name: float(value) for name, value in zip(ATOMS, atoms, strict=True)}
 
 
