@@ -154,15 +154,7 @@ class FakeTrainer:
         elif rewind not in (True, False):
             target = rewind
         if target is not None and target != self.epoch:
-            self.segment, self.epoch = self.segment + 1, target
-            self._row(
-                "decision",
-                action="rewind",
-                modality="",
-                reason=f"Back to the peak at epoch {target}.",
-                source=source,
-                rule="PeakSynergy",
-            )
+            self.rewind(target, source)
         self.stage, self.active = "joint", self.modalities
         reason = "Synergy has fallen by more than its interval since its peak."
         self._decide("switch", reason, source)
