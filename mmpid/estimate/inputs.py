@@ -50,6 +50,11 @@ def check_inputs(
         n_classes = _classes_of_scores(tensors, target)
     target, n_classes = contiguous_labels(target, n_classes, notes)
     groups = None if groups is None else _contiguous_groups(groups, n_samples)
+    if groups is not None:
+        notes.add(
+            f"{int(groups.max()) + 1:,} groups are resampled whole; `identified` still counts samples, which is "
+            "generous where samples of a group are much alike."
+        )
     return Inputs(sources=tuple(t.to(device) for t in tensors), target=target, n_classes=n_classes, groups=groups)
 
 
