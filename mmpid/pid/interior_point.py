@@ -23,6 +23,8 @@ _TO_BOUNDARY = 0.97  # the share of the way to the boundary that a step may go
 _SHRINK = 0.1  # a full step may leave an entry of q at this share of itself instead of below 0 ...
 _SLIP = 0.1  # ... if the mass so added is at most this share of the gap
 _FLOOR = 0.1  # no target below this share of the tolerance: going further only ruins the conditioning
+_CERTIFY = 10  # every so many iterations all bounds are computed
+_PATIENCE = 30  # with fewer iterations allowed than this, a miss says nothing about the elimination
 _SINGLE = 1e-3  # while all gaps of a batch are above this (nats), the system is factored in single precision
 
 
@@ -182,32 +184,35 @@ def certify(problem: Problem, z: Iterate, n_iter: int) -> Bounds:
 def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
     """Enclose min f within `tol` nats for every problem of the batch."""
     eliminate = cheaper(p1.shape[1], p1.shape[2], p2.shape[2])
-    best, broken = _iterate(p1, p2, tol, max_iter, eliminate)
-    if eliminate is EliminateRows:
+    best, missed = _iterate(p1, p2, tol, max_iter, eliminate)
+    if eliminate is EliminateRows or max_iter < _PATIENCE:
         return best
     # the other elimination is slower here, but does not cancel: where Woodbury's formula broke down, take it
-    for i in broken.split(1):
+    for i in missed.split(1):
         best.put(i, _iterate(p1[i], p2[i], tol, max_iter, EliminateRows)[0])
     return best
 
 
 def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type) -> tuple[Bounds, Tensor]:
-    """Step until each problem is done; those that are drop out. Also return which broke down before."""
+    """Step until each problem is done; those that are drop out. Also return which missed the tolerance."""
     problem = make_problem(p1, p2)
     z, space = start(problem), Workspace()
     best = certify(problem, z, 0)
     active = (best.gap > tol).nonzero().squeeze(1)
     problem, z = problem.rows(active), z.rows(active)
     broken = []
-    far = True  # the first direction need not be accurate
+    even = _even(problem)
+    far = even  # the first direction need not be accurate
     for n_iter in range(1, max_iter + 1):
         if not len(active):
             break
         before, z = z, _Step(problem, z, space, eliminate, far).advance(_FLOOR * tol)
         # sum of R g: about the gap of this iterate; NaN if the step broke down
         merit = ((z.q.sum(2) * z.g).sum((1, 2)) / problem.cells.view(-1)).tolist()
-        far = min(merit) > _SINGLE
-        ready = [i for i, m in enumerate(merit) if m < tol or (n_iter == max_iter and isfinite(m))]
+        far = even and min(merit) > _SINGLE
+        # now and then all of them: what stalls later has then left its best bounds behind
+        due = n_iter % _CERTIFY == 0 or n_iter == max_iter
+        ready = [i for i, m in enumerate(merit) if m < tol or (due and isfinite(m))]
         lost = [i for i, m in enumerate(merit) if not isfinite(m)]
         done = set(lost)
         if lost:
@@ -221,7 +226,12 @@ def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type)
             keep = [i for i in range(len(merit)) if i not in done]
             active = active[keep]
             problem, z = _some(problem, z, keep)
-    return best, torch.cat(broken) if broken else active[:0]
+    return best, torch.cat([*broken, active])
+
+
+def _even(problem: Problem) -> bool:
+    """Whether no positive marginal is so small that single precision would lose it."""
+    return all(bool(torch.where(p > 0, p, torch.inf).amin() > _SINGLE) for p in (problem.p1, problem.p2) if p.numel())
 
 
 def _some(problem: Problem, z: Iterate, index: list[int]) -> tuple[Problem, Iterate]:

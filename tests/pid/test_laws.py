@@ -119,3 +119,17 @@ def test_nasty_joint_is_certified(case):
 
 def test_public_door_is_the_same_function():
     assert mmpid.decompose is decompose
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_uneven_batches_are_certified_at_a_tight_tolerance(seed):
+    generator = torch.Generator().manual_seed(seed)
+    n1, n2, k = (int(torch.randint(2, high, (), generator=generator)) for high in (15, 15, 13))
+    kept = torch.rand(4, n1, n2, k, generator=generator) < 0.05 + 0.08 * seed
+    counts = torch.randint(1, 6, (4, n1, n2, k), generator=generator).double() * kept
+    # masses of one source that span up to 60 powers of ten
+    counts *= ([1.0, 1e-2, 1e-5][seed % 3] ** torch.arange(n2).double()).view(1, 1, -1, 1)
+    counts[:, 0, 0, 0] += 1.0
+    result = decompose(counts / counts.sum((1, 2, 3), keepdim=True), tol=1e-9)
+    assert bool(result.converged.all()), result.gap
+    assert bool((atoms(result) >= -result.gap.unsqueeze(-1) - 1e-12).all())
