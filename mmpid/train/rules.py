@@ -160,7 +160,7 @@ class RedundancyPlateau(SwitchRule):
     samples the interval is wide and the rule switches earlier.
     """
 
-    patience: int = 3
+    patience: int = 5
     min_gain: float = 0.05
     warmup: int = 3
     max_gap: float | None = None

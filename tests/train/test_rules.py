@@ -54,16 +54,16 @@ def test_peak_synergy_leaves_out_the_warm_up():
 
 def test_redundancy_plateau_switches_when_the_gain_is_noise():
     rising = record(redundancy=[0, 0.2, 0.5, 0.8, 1.1, 1.3, 1.5])
-    assert RedundancyPlateau().decide(rising).action == "hold"
+    assert RedundancyPlateau(patience=3).decide(rising).action == "hold"
     flat = record(redundancy=[0, 0.2, 0.5, 0.8, 1.1, 1.3, 1.31, 1.32, 1.31])
-    decision = RedundancyPlateau().decide(flat)
+    decision = RedundancyPlateau(patience=3).decide(flat)
     assert (decision.action, decision.rewind_to) == ("switch", 7)
 
 
 def test_redundancy_plateau_can_ask_for_balance():
     flat = record(redundancy=[1.0] * 8, unique1=[0.9] * 8, unique2=[0.1] * 8)
-    assert RedundancyPlateau().decide(flat).action == "switch"
-    assert "differs by 0.80 bit" in RedundancyPlateau(max_gap=0.2).decide(flat).reason
+    assert RedundancyPlateau(patience=3).decide(flat).action == "switch"
+    assert "differs by 0.80 bit" in RedundancyPlateau(patience=3, max_gap=0.2).decide(flat).reason
 
 
 @pytest.mark.parametrize("rule", [FixedEpoch(epoch=3), PeakSynergy(), RedundancyPlateau(), Manual()])
