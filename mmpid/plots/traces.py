@@ -129,6 +129,16 @@ def switch_epoch(decisions: Sequence[dict]) -> float | None:
     return epochs[-1] if epochs else None
 
 
+def left_behind(path: Sequence[dict], rows: Sequence[dict]) -> list[dict]:
+    """Return the rows of the future that the latest rewind discarded; none without a rewind.
+
+    `path` are the rows on the present path, the very objects of `rows`, as `record.lineage()` returns them.
+    """
+    kept = {id(row) for row in path}
+    left = [row for row in rows if id(row) not in kept]
+    return [row for row in left if row["segment"] == left[-1]["segment"]] if left else []
+
+
 def worth_showing(decisions: Sequence[dict]) -> list[dict]:
     """Return the decisions without the holds, but for a latest one: it says what is being waited for."""
     last = len(decisions) - 1

@@ -83,25 +83,29 @@ class CurveChart:
         switch: float | None = None,
         unit: str = "",
         last: float = 10.0,
+        ghosts: Sequence[Trace] = (),
         dots: bool = True,
     ) -> None:
         """Bring the chart to this state, sending only what differs.
 
-        The x axis reaches to epoch `last`; `dots=False` leaves the points under the mouse as they were.
+        The x axis reaches to epoch `last`; `ghosts` are drawn thin, as what would have come of the traces of the same
+        key; `dots=False` leaves the points under the mouse as they were.
         """
         thin = [trace.thinned(MOST_POINTS) for trace in traces]
         self._ensure(thin)
         for trace in thin:
             self._curves[trace.key].show(trace, dots)
+            self._curves[trace.key].haunt(next((g.thinned(MOST_POINTS) for g in ghosts if g.key == trace.key), None))
         for key in self._curves.keys() - {trace.key for trace in thin}:
             self._curves[key].hide()
         _show_ribbon(self._band, *((band.epoch, band.low, band.high) if band else (np.empty(0),) * 3))
         _show_upright(self._switch, switch)
-        self._show_limits(thin, band, last)
+        self._show_limits([*thin, *ghosts], band, last)
         if unit:
             assign(self._y_axis, label=unit)
         visible = [trace for trace in thin if len(trace.epoch)]
-        assign(self._legend, value=text.legend(thin, text.band_label(band)))
+        note = "thin: left behind by a rewind" if any(len(ghost.epoch) > 1 for ghost in ghosts) else ""
+        assign(self._legend, value=text.legend(thin, text.band_label(band), note))
         assign(self._empty.layout, display="none" if visible else "flex")
 
     def _ensure(self, traces: Sequence[Trace]) -> None:
@@ -112,8 +116,18 @@ class CurveChart:
                 curve.dots.on_element_click(lambda _, event: self._on_click(round(event["data"]["x"])))
         if new:
             curves = self._curves.values()
-            ribbons, lines, dots = ([getattr(c, part) for c in curves] for part in ("ribbon", "line", "dots"))
-            self.figure.marks = [self._band, *ribbons, self._chosen, self._switch, *lines, *dots, *self._guests]
+            parts = ("ribbon", "ghost", "line", "dots")
+            ribbons, ghosts, lines, dots = ([getattr(c, part) for c in curves] for part in parts)
+            self.figure.marks = [
+                self._band,
+                *ribbons,
+                *ghosts,
+                self._chosen,
+                self._switch,
+                *lines,
+                *dots,
+                *self._guests,
+            ]
 
     @property
     def scales(self) -> dict[str, bq.LinearScale]:
@@ -135,7 +149,7 @@ class CurveChart:
 
 
 class _Curve:
-    """The three marks of one trace: its interval, its line, and the points that answer to the mouse."""
+    """The marks of one trace: its interval, its line, a discarded future, and the points that answer to the mouse."""
 
     def __init__(self, trace: Trace, scales: dict):
         self.ribbon = _ribbon(scales, trace.color, 0.16)
@@ -146,6 +160,7 @@ class _Curve:
             "colors": [trace.color],
         }
         self.line = bq.Lines(**nothing, line_style=_BQPLOT_DASH[trace.dash], stroke_width=2.2)
+        self.ghost = bq.Lines(**nothing, line_style=_BQPLOT_DASH[trace.dash], stroke_width=1.1, opacities=[0.5])
         tip = bq.Tooltip(fields=["name"], show_labels=False)
         self.dots = bq.Scatter(**nothing, names=np.array([""]), display_names=False, default_size=20, tooltip=tip)
         self.dots.hovered_style = {"opacity": 1.0}
@@ -158,6 +173,11 @@ class _Curve:
         if dots:
             self._show_dots(trace)
 
+    def haunt(self, ghost: Trace | None) -> None:
+        """Draw the discarded future of this trace, or none."""
+        x, y = (ghost.epoch, ghost.value) if ghost is not None else (np.zeros(0), np.zeros(0))
+        assign(self.ghost, x=x.astype(np.float32), y=y.astype(np.float32))
+
     def _show_dots(self, trace: Trace) -> None:
         few = trace.thinned(MOST_DOTS)
         names = np.array([hover_text(few, i) for i in range(len(few.epoch))] or [""])
@@ -166,7 +186,7 @@ class _Curve:
 
     def hide(self) -> None:
         none = np.zeros(0, np.float32)
-        for mark in (self.line, self.dots):
+        for mark in (self.line, self.ghost, self.dots):
             assign(mark, x=none, y=none)
         assign(self.ribbon, visible=False)
 

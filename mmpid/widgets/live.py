@@ -71,6 +71,7 @@ class LiveBoard:
 
     def show(self) -> None:
         """Bring every widget to the present state of the session; equal values send nothing."""
+        rows = self.trainer.record.rows[:]  # before the path: rows that come in between belong to it
         path = self.trainer.record.lineage()
         decisions = [row for row in path if row["kind"] == "decision"]
         now = self.state(decisions, tuple(row["epoch"] for row in path if row["kind"] == "probe"))
@@ -80,7 +81,7 @@ class LiveBoard:
         self._failure.value = text.failure(self.session.failure or next(iter(self._problems.values()), None))
         self.panels.pid.choose(self.controls.chosen)
         if self._due("charts", CHART_SECONDS, now.state):
-            self.panels.show(path, dots=self._due("dots", DOT_SECONDS, now.state))
+            self.panels.show(path, rows, dots=self._due("dots", DOT_SECONDS, now.state))
             self.panels.show_more(self.trainer.record)
             self.what_if.show(self.trainer.record)
         self._decisions.value = text.decisions(worth_showing(decisions))

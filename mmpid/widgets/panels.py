@@ -75,23 +75,30 @@ class Panels:
         for folded in (self.tables, self.more):
             folded.observe(lambda _: refresh(), "selected_index")
 
-    def show(self, path: list[dict], *, dots: bool = True) -> None:
+    def show(self, path: list[dict], rows: list[dict], *, dots: bool = True) -> None:
         """Bring charts and tables to the rows on the present path; what has not changed is not even computed.
 
-        `dots=False` leaves the points that answer to the mouse for a later call: they are the costly part.
+        Of `rows`, all rows of the record, the future that the latest rewind discarded is drawn thin. `dots=False`
+        leaves the points that answer to the mouse for a later call: they are the costly part.
         """
-        epochs, probes, decisions = ([r for r in path if r["kind"] == k] for k in ("epoch", "probe", "decision"))
+        epochs, probes, decisions = (_of_kind(path, kind) for kind in ("epoch", "probe", "decision"))
+        left = tr.left_behind(path, rows)
         switch = tr.switch_epoch(decisions)
-        last = tr.nice_limit(1.02 * max((row["epoch"] for row in path), default=0) or 10)  # one x axis for all charts
-        more = {"switch": switch, "dots": dots, "last": last}
-        if self._is_news("probes", probes, dots, switch, last):
-            self.pid.show(tr.pid_traces(probes, self._modalities), band=tr.null_band(probes), **more)
-        if self._is_news("ecs", probes, dots, switch, last, self.proxy.value):
-            strength = self._strength(probes)
-            self.ecs.show(strength, unit=f"{self.proxy.value} (own unit)" if self.proxy.value else "", **more)
-        if self._is_news("epochs", epochs, dots, switch, last):
-            self.accuracy.show(tr.accuracy_traces(epochs, self._modalities), **more)
-            self.loss.show(tr.loss_traces(epochs, self._modalities), **more)
+        # one x axis for all charts
+        last = tr.nice_limit(1.02 * max((row["epoch"] for row in (*path, *left)), default=0) or 10)
+        common = {"switch": switch, "dots": dots, "last": last}
+        context = (dots, switch, last, len(left))
+        if self._is_news("probes", probes, *context):
+            ghosts = tr.pid_traces(_of_kind(left, "probe"), self._modalities)
+            self.pid.show(tr.pid_traces(probes, self._modalities), band=tr.null_band(probes), ghosts=ghosts, **common)
+        if self._is_news("ecs", probes, *context, self.proxy.value):
+            strength, ghosts = self._strength(probes), self._strength(_of_kind(left, "probe"))
+            unit = f"{self.proxy.value} (own unit)" if self.proxy.value else ""
+            self.ecs.show(strength, unit=unit, ghosts=ghosts, **common)
+        if self._is_news("epochs", epochs, *context):
+            for panel, traces in ((self.accuracy, tr.accuracy_traces), (self.loss, tr.loss_traces)):
+                ghosts = traces(_of_kind(left, "epoch"), self._modalities)
+                panel.show(traces(epochs, self._modalities), ghosts=ghosts, **common)
         if dots and self.tables.selected_index is not None:
             self._show_tables(epochs, probes)
 
@@ -139,3 +146,7 @@ class Panels:
         # one key for both, so that another proxy replaces the curves instead of adding some
         found = tr.ecs_traces(probes, self._modalities, chosen)
         return [replace(trace, key=trace.label) for trace in found]
+
+
+def _of_kind(rows: list[dict], kind: str) -> list[dict]:
+    return [row for row in rows if row["kind"] == kind]

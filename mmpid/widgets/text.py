@@ -83,10 +83,11 @@ def title(words: str, note: str = "") -> str:
     return f'<div class="mmpid-title" role="heading" aria-level="4">{escape(words)}{small}</div>'
 
 
-def legend(traces: Iterable[Trace], band: str = "") -> str:
+def legend(traces: Iterable[Trace], band: str = "", note: str = "") -> str:
     """Draw the legend of a chart as text with line samples, outside of the chart."""
     items = [f"<span>{_sample(trace.color, trace.dash)}{escape(trace.label)}</span>" for trace in traces]
     items += [f"<span>{_box()}{escape(band)}</span>"] if band else []
+    items += [f'<span class="mmpid-detail">{escape(note)}</span>'] if note else []
     return f'<div class="mmpid-legend">{"".join(items)}</div>'
 
 

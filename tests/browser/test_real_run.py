@@ -105,3 +105,56 @@ def _with_and_without(page) -> tuple[dict, dict, float]:
     page.run_all()
     page.wait_for("idle", 60)
     return board, headless, rate
+
+
+WEIGH = """
+import json, os
+session_type = type(get_ipython().kernel.session)
+plain, traffic = session_type.serialize, [0, 0]
+
+def weighed(self, message, ident=None):
+    parts = plain(self, message, ident)
+    if message["header"]["msg_type"] == "comm_msg":
+        traffic[0] += 1
+        traffic[1] += sum(map(len, parts)) + sum(len(memoryview(b).cast("B")) for b in message.get("buffers") or [])
+    return parts
+
+session_type.serialize = weighed
+"""
+MEMORY = """
+pages = int(open("/proc/self/statm").read().split()[1])
+mebibytes = pages * os.sysconf("SC_PAGESIZE") / 2**20
+print(json.dumps({"kernel": mebibytes, "updates": board._board.publisher.count, "traffic": traffic}))
+"""
+HEAP = "() => performance.memory.usedJSHeapSize / 2**20"
+LONG = """
+from fake_trainer import FakeTrainer
+from mmpid.widgets import Dashboard
+trainer = FakeTrainer(epochs=100_000, batches=10, seconds=0.01)
+trainer.auto = False
+board = Dashboard(trainer)
+board
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
+def test_a_long_run_grows_neither_the_kernel_nor_the_page(open_notebook):
+    page = open_notebook(LONG)
+    page.wait_for("idle", 60)
+    page.execute(WEIGH)
+    page.click("Play")
+    time.sleep(15)
+    first, heap = json.loads(page.execute(MEMORY)), page.tab.evaluate(HEAP)
+    time.sleep(60)
+    last, heap_after = json.loads(page.execute(MEMORY)), page.tab.evaluate(HEAP)
+    updates = last["updates"] - first["updates"]
+    messages, bytes_ = (b - a for a, b in zip(first["traffic"], last["traffic"], strict=True))
+    print(
+        f"\n{updates} updates: kernel {last['kernel'] - first['kernel']:+.1f} MiB, page {heap_after - heap:+.1f} MiB; ",
+        end="",
+    )
+    print(f"{messages / updates:.1f} messages and {bytes_ / updates / 1024:.1f} KiB an update")
+    assert last["kernel"] - first["kernel"] < 20
+    assert heap_after - heap < 20
+    assert bytes_ / updates < 20 * 1024

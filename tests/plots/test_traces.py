@@ -85,6 +85,14 @@ def test_proxies_are_found_in_the_rows(record):
     assert traces.strength_by_class(probes[-1], MODALITIES, "unknown") is None
 
 
+def test_only_the_latest_discarded_future_is_left_behind(record):
+    path = record.lineage()
+    left = traces.left_behind(path, record.rows)
+    assert left and all(row["segment"] == 0 for row in left)
+    assert len(left) + len(path) == len(record.rows)
+    assert traces.left_behind(path, path) == []
+
+
 def test_thinning_keeps_both_ends():
     rows = [{"epoch": e, "loss.audio": float(e)} for e in range(1000)]
     thin = traces.loss_traces(rows, MODALITIES)[0].thinned(50)

@@ -108,7 +108,7 @@ def test_joint_training_starts_from_the_chosen_state(live):
 
 def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
     board = live(epochs=200)
-    board.session.step(epochs=17)
+    board.session.step(epochs=22)
     settle(board)
     controls, pid = board._board.controls, board._board.panels.pid
     dots = pid._curves["unique1"].dots
@@ -120,6 +120,8 @@ def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
     settle(board)
     assert board.trainer.epoch == 10
     assert pid._curves["unique1"].line.x.tolist() == [5, 10]
+    assert pid._curves["unique1"].ghost.x.tolist() == [15, 20]  # what the rewind left behind stays visible, thin
+    assert "left behind by a rewind" in pid._legend.value
 
 
 def test_a_branch_is_kept_and_announced(live):
