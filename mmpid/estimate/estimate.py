@@ -32,6 +32,7 @@ def estimate_pid(
     reference=None,
     n_classes=None,
     replicate_tol=REPLICATE_TOL,
+    method="exact",
     warn=True,
 ) -> PIDEstimate:
     """Estimate the partial information decomposition of two sources about a target from samples.
@@ -85,6 +86,9 @@ def estimate_pid(
         Number of classes where some may be absent from this sample.
     replicate_tol : float
         Certified error allowed to the solver in a replicate, in bits; the sample itself is solved to 1e-6.
+    method : {"exact", "fastpid"}
+        Solver of the counted joint, see :func:`mmpid.decompose`; "fastpid" reproduces the published one, and its error
+        shows in ``plugin.gap``. Replicates are always certified to ``replicate_tol``.
     warn : bool
         Give warnings; ``False`` only keeps them in ``notes`` (for a loop of probes).
 
@@ -135,7 +139,9 @@ def estimate_pid(
     n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)
     pair = make_discretizers(discretizer, inputs, n_clusters, n_components, seed)
     sources = assign_sources(pair, inputs, reference, seed, notes)
-    replicates = Replicates(n_boot=n_boot, n_null=n_null, seed=seed, tol=replicate_tol, groups=inputs.groups)
+    replicates = Replicates(
+        n_boot=n_boot, n_null=n_null, seed=seed, tol=replicate_tol, groups=inputs.groups, method=method
+    )
     result = estimate_assigned(sources, inputs, correction, replicates, notes, observable_name(pair))
     if warn:
         notes.warn(stacklevel=2)

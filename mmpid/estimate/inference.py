@@ -1,12 +1,13 @@
 """From a counted sample to corrected atoms, intervals, null bands and flags."""
 
+import warnings
 from dataclasses import dataclass, replace
 from itertools import chain
 
 import torch
 from torch import Tensor
 
-from mmpid.errors import SmallSampleWarning
+from mmpid.errors import ConvergenceWarning, SmallSampleWarning
 from mmpid.estimate.correction import Correction, choose_corrections, explain, make_correction
 from mmpid.estimate.histogram import PairedSample
 from mmpid.estimate.notes import Notes
@@ -21,13 +22,29 @@ LEVEL = (0.025, 0.975)
 
 @dataclass(frozen=True, kw_only=True)
 class Replicates:
-    """How many replicates, from which seed, to which solver tolerance (bits), and which samples hang together."""
+    """How many replicates, from which seed, to which solver tolerance (bits), and which samples hang together.
+
+    `method` decomposes the sample's own joint; replicates are always enclosed to `tol`.
+    """
 
     n_boot: int
     n_null: int
     seed: int
     tol: float
     groups: Tensor | None = None
+    method: str = "exact"
+
+
+def decompose_noted(joint: Tensor, method: str, notes: Notes) -> PIDResult:
+    """Decompose the counted joint; that the published method misses its tolerance becomes a note, not a warning."""
+    if method == "exact":
+        return decompose(joint)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", ConvergenceWarning)
+        result = decompose(joint, method)
+    for warning in caught:
+        notes.add(str(warning.message))
+    return result
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +60,7 @@ class Terms:
 
 def estimate_sample(sample: PairedSample, correction: str, replicates: Replicates, notes: Notes) -> dict:
     """Everything of a `PIDEstimate` that follows from counting; a dictionary of its fields."""
-    plugin = decompose(sample.joint())
+    plugin = decompose_noted(sample.joint(), replicates.method, notes)
     terms = all_terms(sample, plugin, correction, replicates)
     names = correction_names(sample, correction, notes)
     chosen = make_correction(names, terms.null, terms.entropy)

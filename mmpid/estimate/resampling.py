@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 import torch
 from torch import Tensor
 
-from mmpid.estimate.alternating import solve_terms
 from mmpid.estimate.histogram import PairedSample
+from mmpid.pid.alternating import solve_terms
 
 # Replicates held in memory at once: weights (replicates x samples) and joints (replicates x cells).
 MAX_ELEMENTS = 8_000_000

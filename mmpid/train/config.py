@@ -8,6 +8,7 @@ from mmpid.errors import ConfigError
 OBSERVABLES = ("prediction", "kmeans", "soft")
 SELECTIONS = ("validation", "last", "test")
 STAGE2 = ("monitor", "balance", "off")
+PID_METHODS = ("exact", "fastpid")
 OPTIMIZERS = ("sgd", "adamw")
 PRESETS = ("default", "paper")
 
@@ -107,6 +108,7 @@ class TrainConfig:
         _validate.choice(self.probe_split, "probe_split", ("probe", "train", "validation"))
         _validate.choice(self.observable, "observable", OBSERVABLES)
         _validate.choice(self.stage2, "stage2", STAGE2)
+        _validate.choice(self.pid_method, "pid_method", PID_METHODS)
         object.__setattr__(self, "ecs", tuple(self.ecs))
 
     @classmethod

@@ -57,6 +57,7 @@ class Prober:
             n_boot=config.n_boot,
             n_null=config.n_null,
             n_classes=self.n_classes,
+            method=config.pid_method,
             seed=self.seed,
             warn=False,
         )

@@ -10,7 +10,7 @@ iteration costs three small matrix products, and weak duality encloses the optim
 import torch
 from torch import Tensor
 
-from mmpid.pid import decompose
+from mmpid.pid.decompose import decompose
 from mmpid.pid.information import LN2, entropy, mutual_information
 
 # Exponent of the update of R; the iteration is stable up to about 2.
