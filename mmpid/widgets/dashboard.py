@@ -2,7 +2,7 @@
 
 from mmpid.errors import MMPIDError
 from mmpid.widgets.live import LiveBoard
-from mmpid.widgets.place import cell_of_now, resolve_mode
+from mmpid.widgets.place import cell_of_now, in_kernel, resolve_mode
 from mmpid.widgets.snapshot import Snapshot
 
 
@@ -120,7 +120,7 @@ class Dashboard:
     def close(self) -> None:
         """End the background threads and take the widgets away; the picture stays."""
         if self._board is not None:
-            self._snapshot.update(self.session.state)
+            self._snapshot.update(self._board.note)
             self._board.close()
 
     def _train_here(self):
@@ -130,6 +130,8 @@ class Dashboard:
             note = "finished" if self.trainer.finished else "stopped"
             if self._snapshot.displayed:
                 self._snapshot.update(note)
+            elif in_kernel():
+                self._snapshot.display(note)
         return self.record
 
     def _ipython_display_(self) -> None:

@@ -121,7 +121,7 @@ class LiveBoard:
 
         display(self.root)
         if not self.snapshot.displayed:
-            self.snapshot.display(self.session.state)
+            self.snapshot.display(self.note)
 
     def close(self) -> None:
         """End the threads and take the widgets away."""
@@ -139,7 +139,13 @@ class LiveBoard:
         self.session.announce()
 
     def _settled(self) -> None:
-        self.snapshot.update(self.session.state, self.panels.proxy.value)
+        self.snapshot.update(self.note, self.panels.proxy.value)
+
+    @property
+    def note(self) -> str:
+        """What the picture says of the state; that the board was closed is no news of the run."""
+        state = self.session.state
+        return state if state != "closed" else "finished" if self.trainer.finished else "paused"
 
     def _trouble(self, where: str, error: Exception | None) -> None:
         """Show an exception of the board itself; it must not stay in a log that nobody reads. None: all is well."""

@@ -23,6 +23,11 @@ def resolve_mode(mode: str = "auto") -> str:
     return "live" if _kernel_shell() is not None and _has_front_end() else "static"
 
 
+def in_kernel() -> bool:
+    """Whether there is a notebook cell whose output could show something."""
+    return _kernel_shell() is not None
+
+
 def cell_of_now() -> tuple[str, int] | None:
     """Return (id of the running notebook cell, execution count), or None where the front end does not say."""
     shell = _kernel_shell()

@@ -13,8 +13,8 @@ class Publisher:
     """Call `show()` after changes of a session, at most eight times a second; the latest state wins.
 
     The last state (paused, finished, failed, closed) is always shown. When nothing has changed for
-    `settle_seconds`, `settled()` is called once: the place for work too slow for every update. An exception in
-    either goes to `on_error`, and None when all is well again.
+    `settle_seconds`, `settled()` is called once, in a thread of its own: the place for work too slow for every update.
+    An exception in either goes to `on_error`, and None when all is well again.
     """
 
     def __init__(
@@ -32,6 +32,7 @@ class Publisher:
         self._show, self._settled, self._on_error = show, settled, on_error
         self._settle_seconds = settle_seconds
         self._stopped = threading.Event()
+        self._slow: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="mmpid-publisher", daemon=True)
 
     def start(self) -> None:
@@ -51,7 +52,7 @@ class Publisher:
             latest = self.session.wait_for_change(version, self._settle_seconds)
             if latest == version:
                 if not settled and self.session.state != "playing":
-                    settled = self._guarded(self._settled)
+                    settled = self._settle()
                 continue
             version, settled = latest, False
             closed = self.session.state == "closed"
@@ -60,6 +61,14 @@ class Publisher:
                 self._guarded(self._settled)
                 break
 
+    def _settle(self) -> bool:
+        """Start the slow work unless it is still running; return whether it was started."""
+        if self._slow is not None and self._slow.is_alive():
+            return False
+        self._slow = threading.Thread(target=self._guarded, args=(self._settled,), name="mmpid-picture", daemon=True)
+        self._slow.start()
+        return True
+
     def _publish(self) -> None:
         started, worked = time.monotonic(), time.thread_time()
         self._guarded(self._show)
@@ -67,10 +76,9 @@ class Publisher:
         self.seconds += time.thread_time() - worked
         self._stopped.wait(max(0.0, 1 / MOST_PER_SECOND - (time.monotonic() - started)))
 
-    def _guarded(self, work: Callable[[], None]) -> bool:
+    def _guarded(self, work: Callable[[], None]) -> None:
         try:
             work()
             self._on_error(None)
         except Exception as error:  # a chart that cannot be drawn must not end the updates
             self._on_error(error)
-        return True

@@ -14,7 +14,7 @@ from mmpid.widgets import Dashboard
 
 def make():
     data = mmpid.datasets.load("av-digits", seed=0)
-    return mmpid.Trainer(mmpid.LateFusion.from_data(data), data, seed=0, device="cpu")
+    return mmpid.Trainer(mmpid.LateFusion.from_data(data), data, seed=0, device="cpu", epochs=60)
 """
 BOARD = "trainer = make()\nboard = Dashboard(trainer)\nboard"
 HEADLESS = """
@@ -57,10 +57,10 @@ def test_a_run_in_the_board_has_the_numbers_of_a_headless_run(open_notebook, tmp
     page.wait_for("idle", 60)
     page.click("Play")
     page.wait_for("playing")
-    time.sleep(4)
-    page.screenshot("real_playing", tmp_path)
+    time.sleep(0.5)
     page.click("Pause")
     assert page.wait_for("paused", 10) < 2  # a probe may be running
+    page.screenshot("real_paused", tmp_path)
     page.click("Play")
     page.wait_for("finished", 120)
     time.sleep(1.5)
