@@ -92,6 +92,21 @@ def flaws(path: Path) -> list[str]:
     return found
 
 
+def store_executed(executed: Path, target: Path) -> None:
+    """Put an executed notebook in place of its source, without what papermill notes of times and paths."""
+    notebook = json.loads(executed.read_text())
+    for part in (notebook, *notebook["cells"]):
+        part["metadata"].pop("papermill", None)
+        for key in ("execution", "jupyter"):
+            part["metadata"].pop(key, None)
+    kernel = notebook["metadata"].get("kernelspec", {})
+    notebook["metadata"] = {"kernelspec": kernel, "language_info": {"name": "python"}}
+    for cell in notebook["cells"]:
+        if cell["metadata"].get("tags") == []:
+            del cell["metadata"]["tags"]
+    target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
+
+
 def parse_value(text: str):
     """Read a command-line parameter: a JSON literal (also True and False), or else a string."""
     try:

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmpid._tables import html_table, text_table
-from mmpid.check.notebook import flaws, inspect_parameters
+from mmpid.check.notebook import flaws, inspect_parameters, store_executed
 from mmpid.check.references import Verdict, judge, load_references, store_references
 from mmpid.errors import InputError, MMPIDError
 from mmpid.train.card import versions
 
-FOLDERS = ("notebooks", "tutorials")
+EVIDENCE, LESSONS = "notebooks", "tutorials"  # kept executed at full size; kept without outputs
+FOLDERS = (EVIDENCE, LESSONS)
 REFERENCES = "references"
 HEADER = ["notebook", "value", "now", "reference", "tolerance", "verdict", "s"]
 
@@ -88,7 +89,8 @@ def check(
     jobs : int
         Notebooks that run at the same time.
     update : bool
-        Store the new values instead of comparing; refused when the checkout has uncommitted changes.
+        Store the new values, and at full size the executed notebooks, instead of comparing; refused when the
+        checkout has uncommitted changes.
     out : Path, optional
         Folder for executed notebooks and report; by default a temporary one, which is named.
     say : callable
@@ -105,7 +107,7 @@ def check(
         outcomes = list(pool.map(lambda path: _run_one(path, out, smoke, jobs), paths))
     size = "smoke" if smoke else "full"
     for outcome in outcomes:
-        _compare(outcome, root / "notebooks" / REFERENCES, size, commit)
+        _compare(outcome, root / EVIDENCE / REFERENCES, size, commit)
     say(text_table(HEADER, [row for outcome in outcomes for row in outcome.rows()]))
     for outcome in outcomes:
         for line in outcome.complaints():
@@ -120,7 +122,7 @@ def _run_one(path: Path, out: Path, smoke: bool, jobs: int) -> Outcome:
     start = time.perf_counter()
     try:
         offered = inspect_parameters(path).defaults
-        wanted = {"smoke": str(smoke)} if "smoke" in offered else {}
+        wanted = {"smoke": "True"} if smoke and "smoke" in offered else {}  # the full size is the default
     except MMPIDError as problem:
         outcome.problem = str(problem)
         return outcome
@@ -146,6 +148,8 @@ def _compare(outcome: Outcome, references: Path, size: str, commit: str) -> None
     outcome.values = json.loads(published.read_text())
     if commit:
         store_references(references, outcome.path.stem, size, outcome.values, versions(), commit)
+        if size == "full" and outcome.path.parent.name == EVIDENCE:
+            store_executed(outcome.executed, outcome.path)
     outcome.verdicts = judge(outcome.path.stem, outcome.values, load_references(references, outcome.path.stem, size))
 
 

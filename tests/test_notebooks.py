@@ -1,0 +1,85 @@
+"""Notebooks are evidence and are kept executed; tutorials are lessons and are kept clean. All have one shape."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from mmpid.check.notebook import flaws, inspect_parameters
+
+ROOT = Path(__file__).parents[1]
+EVIDENCE = sorted((ROOT / "notebooks").glob("*.ipynb"))
+LESSONS = sorted((ROOT / "tutorials").glob("*.ipynb"))
+
+
+def name(path: Path) -> str:
+    return path.stem
+
+
+def cells(path: Path, kind: str) -> list[dict]:
+    return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=name)
+def test_evidence_is_kept_executed_in_order_without_errors(path):
+    assert flaws(path) == []
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=name)
+def test_evidence_was_executed_at_full_size(path):
+    sources = ["".join(cell["source"]) for cell in cells(path, "code")]
+    assert any("smoke = False" in source for source in sources)
+    assert not any("smoke = True" in source for source in sources)
+
+
+@pytest.mark.parametrize("path", EVIDENCE, ids=name)
+def test_evidence_publishes_values_that_have_references_at_both_sizes(path):
+    stored = json.loads((path.parent / "references" / f"{path.stem}.json").read_text())
+    published = [
+        output["data"]["application/vnd.mmpid.values+json"]
+        for cell in cells(path, "code")
+        for output in cell["outputs"]
+        if "application/vnd.mmpid.values+json" in output.get("data", {})
+    ]
+    assert len(published) == 1
+    for size in ("smoke", "full"):
+        assert set(stored[size]["values"]) == set(published[0]), size
+        assert {"commit", "versions"} <= set(stored[size])
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_lessons_are_kept_without_outputs(path):
+    assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in cells(path, "code"))
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_a_lesson_has_a_goal_predictions_exercises_solutions_and_a_summary(path):
+    text = "\n".join("".join(cell["source"]) for cell in cells(path, "markdown"))
+    for part in ("**Goal.**", "**Prediction", "## Exercises", "## Summary"):
+        assert part in text, part
+    assert (path.parent / "solutions" / f"{path.stem}.md").is_file()
+
+
+@pytest.mark.parametrize("path", EVIDENCE + LESSONS, ids=name)
+def test_every_notebook_has_the_parameters_that_the_check_sets(path):
+    defaults = inspect_parameters(path).defaults
+    assert defaults["smoke"] == "False" and {"seed", "out_dir"} <= set(defaults)
+
+
+@pytest.mark.parametrize("path", EVIDENCE + LESSONS, ids=name)
+def test_cells_are_short_and_functions_shorter(path):
+    for cell in cells(path, "code"):
+        source = "".join(cell["source"])
+        assert len([line for line in source.splitlines() if line.strip()]) <= 15, source
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.FunctionDef):
+                assert node.end_lineno - node.lineno < 15, node.name
+
+
+@pytest.mark.parametrize("path", EVIDENCE + LESSONS, ids=name)
+def test_no_widget_state_and_no_path_of_a_machine_is_saved(path):
+    notebook = json.loads(path.read_text())
+    assert set(notebook["metadata"]) <= {"kernelspec", "language_info"}
+    for folder in ("/home/", "/root/", "/tmp/", "/work/", "/opt/"):
+        assert folder not in path.read_text(), folder
