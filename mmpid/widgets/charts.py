@@ -89,7 +89,7 @@ class CurveChart:
         """Bring the chart to this state, sending only what differs.
 
         The x axis reaches to epoch `last`; `ghosts` are drawn thin, as what would have come of the traces of the same
-        key; `dots=False` leaves the points under the mouse as they were.
+        key; `dots=False` leaves bands and the points under the mouse for a later call.
         """
         thin = [trace.thinned(MOST_POINTS) for trace in traces]
         self._ensure(thin)
@@ -98,7 +98,8 @@ class CurveChart:
             self._curves[trace.key].haunt(next((g.thinned(MOST_POINTS) for g in ghosts if g.key == trace.key), None))
         for key in self._curves.keys() - {trace.key for trace in thin}:
             self._curves[key].hide()
-        _show_ribbon(self._band, *((band.epoch, band.low, band.high) if band else (np.empty(0),) * 3))
+        if dots:
+            _show_ribbon(self._band, *((band.epoch, band.low, band.high) if band else (np.empty(0),) * 3))
         _show_upright(self._switch, switch)
         self._show_limits([*thin, *ghosts], band, last)
         if unit:
@@ -168,9 +169,9 @@ class _Curve:
 
     def show(self, trace: Trace, dots: bool) -> None:
         assign(self.line, x=trace.epoch.astype(np.float32), y=trace.value.astype(np.float32))
-        none = np.empty(0)
-        _show_ribbon(self.ribbon, *((trace.epoch, trace.low, trace.high) if trace.low is not None else (none,) * 3))
         if dots:
+            none = np.empty(0)
+            _show_ribbon(self.ribbon, *((trace.epoch, trace.low, trace.high) if trace.low is not None else (none,) * 3))
             self._show_dots(trace)
 
     def haunt(self, ghost: Trace | None) -> None:

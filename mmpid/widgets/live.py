@@ -18,8 +18,8 @@ from mmpid.widgets.publisher import Publisher
 from mmpid.widgets.snapshot import Snapshot
 from mmpid.widgets.what_if import WhatIf
 
-CHART_SECONDS = 0.24  # charts follow four times a second, the words beside them eight times
-DOT_SECONDS = 1.5  # the points under the mouse cost as much as all the rest
+CHART_SECONDS = 0.3  # curves follow three times a second while training, the words beside them eight times
+DOT_SECONDS = 2.0  # bands and the points under the mouse cost as much as all the rest
 _boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 
 

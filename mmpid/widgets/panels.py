@@ -79,7 +79,7 @@ class Panels:
         """Bring charts and tables to the rows on the present path; what has not changed is not even computed.
 
         Of `rows`, all rows of the record, the future that the latest rewind discarded is drawn thin. `dots=False`
-        leaves the points that answer to the mouse for a later call: they are the costly part.
+        leaves bands and the points that answer to the mouse for a later call: they are the costly part.
         """
         epochs, probes, decisions = (_of_kind(path, kind) for kind in ("epoch", "probe", "decision"))
         left = tr.left_behind(path, rows)
