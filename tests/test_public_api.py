@@ -7,9 +7,10 @@ import pytest
 import mmpid
 
 PUBLIC = {
-    "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy RedundancyPlateau
-        RunRecord Trainer baselines compare datasets decompose diagnose diff ecs errors estimate_pid estimate_pid_multi joints linear_probe
-        pause_all publish replay sessions soft_pid sweep_switch theory""",
+    "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
+        RedundancyPlateau RunRecord Trainer baselines compare datasets decompose diagnose diff ecs
+        errors estimate_pid estimate_pid_multi joints linear_probe pause_all publish replay sessions
+        soft_pid sweep_switch theory""",
     "mmpid.datasets": "MultimodalData Split available load",
     "mmpid.models": "ConvNet LateFusion MLP Output linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
