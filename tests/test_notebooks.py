@@ -43,9 +43,9 @@ def test_evidence_publishes_values_that_have_references_at_both_sizes(path):
         if "application/vnd.mmpid.values+json" in output.get("data", {})
     ]
     assert len(published) == 1
-    for size in ("smoke", "full"):
-        assert set(stored[size]["values"]) == set(published[0]), size
-        assert {"commit", "versions"} <= set(stored[size])
+    assert set(stored["full"]["values"]) == set(published[0])
+    assert stored["smoke"]["values"]  # a small size may have fewer values, of fewer classes or sample sizes
+    assert all({"commit", "versions"} <= set(stored[size]) for size in ("smoke", "full"))
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=name)

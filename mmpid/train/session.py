@@ -17,7 +17,8 @@ from mmpid._validate import choice, number
 from mmpid.errors import ConfigError, TrainingError
 
 STATES = ("idle", "playing", "paused", "finished", "failed", "closed")
-SLICE_SECONDS = 0.02  # fast micro-steps run this long between two announcements, so that announcing costs nothing
+CALL_SECONDS, MOST_BATCHES = 0.008, 16  # one call of `step` while playing: what a click may have to wait for
+SLICE_SECONDS = 0.05  # fast micro-steps run this long between two announcements, so that announcing costs nothing
 
 _MEMORY_ADVICE = (
     "The device ran out of memory. Make the batch smaller, use fewer clusters for the probe, or train on the CPU "
@@ -62,7 +63,7 @@ class _Goal:
 
 
 class Session:
-    """Train in one daemon thread, in micro-steps of one batch, obeying commands between two micro-steps.
+    """Train in one daemon thread, in micro-steps of one or a few batches, obeying commands between two micro-steps.
 
     Every method returns at once (only `wait` and `close` block), may be called from any thread, and never raises
     what went wrong in training: that is kept in `failure` and raised by `wait`.
@@ -96,8 +97,8 @@ class Session:
     >>> session.play()
     >>> session.wait(timeout=10)
     True
-    >>> session.state, session.trainer.epoch
-    ('finished', 3)
+    >>> session.state
+    'finished'
     >>> session.close()
     True
     """
@@ -112,6 +113,7 @@ class Session:
         self.version = 0  # grows with every change that a display should show
         self._changed = threading.Condition()
         self._commands: deque[tuple[str, Callable]] = deque()
+        self._stride = 1
         self._goal: _Goal | None = None
         self._state = "finished" if trainer.finished else "paused" if trainer.record.rows else "idle"
         self._closing = False
@@ -278,8 +280,11 @@ class Session:
         deadline = time.perf_counter() + SLICE_SECONDS
         try:
             while not self._commands and not self._closing:
-                self.trainer.step(batches=1)
-                self.batches += 1
+                n = self._stride if self._goal.kind == "end" else 1
+                started = time.perf_counter()
+                self.trainer.step(batches=n)
+                self._stride = _stride((time.perf_counter() - started) / n)
+                self.batches += n
                 if self.trainer.finished:
                     self._goal = None
                     return self._set("finished")
@@ -301,6 +306,11 @@ class Session:
         self.failure = Failure(error=error, text=text, advice=_MEMORY_ADVICE if out_of_memory else "")
         self._goal = None
         self._set("failed")
+
+
+def _stride(seconds_a_batch: float) -> int:
+    """Return how many batches to ask for at once while nobody is waiting for a single one."""
+    return max(1, min(MOST_BATCHES, int(CALL_SECONDS / max(seconds_a_batch, 1e-9))))
 
 
 def sessions() -> tuple[Session, ...]:

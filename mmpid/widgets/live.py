@@ -18,8 +18,8 @@ from mmpid.widgets.publisher import Publisher
 from mmpid.widgets.snapshot import Snapshot
 from mmpid.widgets.what_if import WhatIf
 
-CHART_SECONDS = 0.3  # curves follow three times a second while training, the words beside them eight times
-DOT_SECONDS = 2.0  # bands and the points under the mouse cost as much as all the rest
+CHART_SECONDS = 0.6  # curves follow while training, the words beside them more often
+DOT_SECONDS = 3.0  # bands and the points under the mouse cost as much as all the rest
 _boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 
 
@@ -80,18 +80,22 @@ class LiveBoard:
         self._progress.value = text.progress(now)
         self._failure.value = text.failure(self.session.failure or next(iter(self._problems.values()), None))
         self.panels.pid.choose(self.controls.chosen)
-        if self._due("charts", CHART_SECONDS, now.state):
-            self.panels.show(path, rows, dots=self._due("dots", DOT_SECONDS, now.state))
+        if self._due("charts", now.state):
+            dots = self._due("dots", now.state)
+            self.panels.show(path, rows, dots=dots)
             self.panels.show_more(self.trainer.record)
             self.what_if.show(self.trainer.record)
+            self._postpone("charts", CHART_SECONDS)  # only now: what could not be drawn is tried again at once
+            if dots:
+                self._postpone("dots", DOT_SECONDS)
         self._decisions.value = text.decisions(worth_showing(decisions))
 
-    def _due(self, part: str, seconds: float, state: str) -> bool:
+    def _due(self, part: str, state: str) -> bool:
         """Whether a costly part is to be shown: now and then while training, always otherwise."""
-        if state == "playing" and time.monotonic() < self._due_at.get(part, 0.0):
-            return False
+        return state != "playing" or time.monotonic() >= self._due_at.get(part, 0.0)
+
+    def _postpone(self, part: str, seconds: float) -> None:
         self._due_at[part] = time.monotonic() + seconds
-        return True
 
     def state(self, decisions: list[dict], probes: tuple[int, ...]) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""

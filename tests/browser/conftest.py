@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from mmpid.cli import KERNEL_ENVIRONMENT
 from tests.browser.lab import Lab, Page, write_notebook
 
 ROOT = Path(__file__).parents[2]
@@ -110,7 +111,7 @@ def _environment(root: Path) -> dict[str, str]:
         "JUPYTERLAB_SETTINGS_DIR": "settings",
         "JUPYTERLAB_WORKSPACES_DIR": "workspaces",
     }
-    environment = {**os.environ, **{name: str(root / folder) for name, folder in own.items()}}
+    environment = {**os.environ, **KERNEL_ENVIRONMENT, **{name: str(root / folder) for name, folder in own.items()}}
     environment.pop("MMPID_HEADLESS", None)
     # what is on the path already comes first: that is how another version of ipykernel is tried
     path = [os.environ.get("PYTHONPATH"), str(ROOT), str(ROOT / "tests" / "widgets")]
