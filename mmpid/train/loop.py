@@ -101,6 +101,11 @@ class Loop(ABC):
         return self._at.finished
 
     @property
+    def updates(self) -> int:
+        """Batches trained so far, those of discarded futures included."""
+        return self._at.step
+
+    @property
     def progress(self) -> tuple[int, int]:
         """Epochs done and epochs to do, those of discarded futures included."""
         return self._at.epochs_run, self.config.epochs

@@ -281,10 +281,10 @@ class Session:
         try:
             while not self._commands and not self._closing:
                 n = self._stride if self._goal.kind == "end" else 1
-                started = time.perf_counter()
+                started, before = time.perf_counter(), getattr(self.trainer, "updates", None)
                 self.trainer.step(batches=n)
                 self._stride = _stride((time.perf_counter() - started) / n)
-                self.batches += n
+                self.batches += n if before is None else self.trainer.updates - before  # the run may end within n
                 if self.trainer.finished:
                     self._goal = None
                     return self._set("finished")

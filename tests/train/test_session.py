@@ -234,3 +234,14 @@ def test_bad_counts_are_refused_by_name():
         session.step(batches=0)
     with pytest.raises(ConfigError, match="exclude each other"):
         session.step(batches=1, epochs=1)
+
+
+def test_batches_are_counted_as_they_were_trained(make_trainer):
+    """Several batches may be asked for at once, and the run may end within them."""
+    trainer = make_trainer(batch_size=40)
+    session = Session(trainer)
+    session.play()
+    session.wait(timeout=60)
+    session.close()
+    assert session.state == "closed" and trainer.finished
+    assert session.batches == trainer.updates == trainer.record.rows[-1]["step"] == 6 * 6
