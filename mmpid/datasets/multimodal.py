@@ -8,20 +8,9 @@ import torch
 from torch import Tensor
 
 from mmpid import _validate
+from mmpid.datasets.split import Split
 from mmpid.datasets.splits import SPLITS, check_groups, make_splits, warn_duplicates
 from mmpid.errors import ConfigError, InputError, LabelWarning, ShapeError, warn
-
-
-@dataclass(frozen=True, kw_only=True)
-class Split:
-    """Samples of one split: `inputs` maps modality to (n, ...), `target` is (n,)."""
-
-    name: str
-    inputs: dict[str, Tensor]
-    target: Tensor
-
-    def __len__(self) -> int:
-        return len(self.target)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -131,6 +120,11 @@ class MultimodalData:
         return tuple(self.inputs)
 
     @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one sample of each modality."""
+        return {name: tuple(x.shape[1:]) for name, x in self.inputs.items()}
+
+    @property
     def n_classes(self) -> int:
         """Number of classes k."""
         return len(self.class_names)
@@ -147,6 +141,11 @@ class MultimodalData:
             digest.update(key.encode())
             digest.update(self.splits[key].cpu().numpy().tobytes())
         return digest.hexdigest()[:12]
+
+    def sample(self, n: int = 2) -> dict[str, Tensor]:
+        """Return the first `n` training samples of each modality, on the CPU: enough to try a network on."""
+        index = self.splits["train"][: _validate.number(n, "n", low=1, integer=True)]
+        return {name: x[index].cpu() for name, x in self.inputs.items()}
 
     def split(self, name: str) -> Split:
         """Return the samples of one split.
@@ -181,7 +180,7 @@ class MultimodalData:
         return frame
 
     def __repr__(self) -> str:
-        shapes = ", ".join(f"{key} {tuple(x.shape[1:])}" for key, x in self.inputs.items())
+        shapes = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
         sizes = " / ".join(f"{len(self.splits[key])} {key}" for key in SPLITS)
         return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes})"
 

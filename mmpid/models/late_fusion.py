@@ -108,8 +108,9 @@ class LateFusion(nn.Module):
                 )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(_validate.number(seed, "seed", low=0, integer=True))
-            encoders = {name: make_encoder(tuple(data.inputs[name].shape[1:]), kinds[name]) for name in data.modalities}
-            dims = {name: embedding_dim(module, data.inputs[name][:2].cpu(), name) for name, module in encoders.items()}
+            encoders = {name: make_encoder(shape, kinds[name]) for name, shape in data.shapes.items()}
+            sample = data.sample(2)
+            dims = {name: embedding_dim(module, sample[name], name) for name, module in encoders.items()}
             model = cls(encoders, data.n_classes, fusion=fusion, dims=dims)
         model.spec = {"fusion": fusion, "encoder": kinds, "seed": seed}
         return model
