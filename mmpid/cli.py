@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--smoke", action="store_true", help="small size, minutes instead of tens of minutes")
     checks.add_argument("--only", default="", metavar="TEXT", help="only notebooks with TEXT in their name")
     checks.add_argument(
-        "--jobs", type=int, default=max(1, (os.cpu_count() or 2) // 2), help="how many at a time (default: %(default)s)"
+        "--jobs", type=int, default=min(8, os.cpu_count() or 1), help="how many at a time (default: %(default)s)"
     )
     checks.add_argument("--out", type=Path, help="folder for executed notebooks and report")
     checks.add_argument("--root", type=Path, help="folder that holds notebooks/ and tutorials/")
@@ -97,10 +97,10 @@ def _lab(arguments) -> int:
 
 
 def copy_notebooks(root: Path, folder: Path) -> Path:
-    """Copy notebooks and tutorials that are not there yet; what the user changed stays."""
-    for name in ("notebooks", "tutorials"):
-        for path in sorted((root / name).glob("*.ipynb")):
-            copy = folder / name / path.name
+    """Copy notebooks, tutorials and solutions that are not there yet; what the user changed stays."""
+    for pattern in ("notebooks/*.ipynb", "tutorials/*.ipynb", "tutorials/solutions/*.md"):
+        for path in sorted(root.glob(pattern)):
+            copy = folder / path.relative_to(root)
             copy.parent.mkdir(parents=True, exist_ok=True)
             if not copy.exists():
                 shutil.copyfile(path, copy)

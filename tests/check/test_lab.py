@@ -18,6 +18,8 @@ def test_lab_becomes_jupyterlab_on_a_copy_of_the_quick_start(tmp_path, monkeypat
     assert "--ServerApp.ip=127.0.0.1" in command and "--ServerApp.port=8123" in command
     assert any(part.endswith("/lab/tree/notebooks/01_quickstart.ipynb") for part in command)
     assert (tmp_path / "mmpid-lab" / "notebooks" / "01_quickstart.ipynb").is_file()
+    solutions = {path.stem for path in (tmp_path / "mmpid-lab" / "tutorials" / "solutions").glob("*.md")}
+    assert solutions == {path.stem for path in (tmp_path / "mmpid-lab" / "tutorials").glob("*.ipynb")}
 
 
 def test_copies_that_the_user_changed_stay(tmp_path):
