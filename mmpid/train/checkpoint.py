@@ -110,8 +110,8 @@ class CheckpointStore:
     def add(self, key: tuple[int, int], state: State, keep=()) -> None:
         """Keep a state; drop old ones if the budget asks for it."""
         self._states.pop(key, None)
-        self._states[key] = write_state(state, self.folder / _file_name(key)) if self.folder else state
-        self._sizes[key] = state.nbytes
+        self._states[key] = kept = write_state(state, self.folder / _file_name(key)) if self.folder else state
+        self._sizes[key] = kept.stat().st_size if isinstance(kept, Path) else kept.nbytes  # as `open` counts them
         protected = {next(iter(self._states)), key, *keep}
         for old in list(self._states):
             if sum(self._sizes.values()) <= self.budget:
@@ -144,14 +144,21 @@ class CheckpointStore:
             store._sizes[int(segment), int(epoch)] = path.stat().st_size
         return store
 
-    def latest(self) -> State:
-        """Return the newest state that can be read; raise if there is none."""
+    def latest(self, n_rows: int | None = None) -> State:
+        """Return the newest state that can be read and, if given, was saved after at most `n_rows` rows.
+
+        A probe's state is on disk some moments before its rows are: a run that is killed in between has one too many.
+        """
         problems = []
         for key in reversed(self._states):
             try:
-                return self.get(key)
+                state = self.get(key)
             except CheckpointError as problem:
                 problems.append(str(problem))
+                continue
+            if n_rows is None or state.meta["n_rows"] <= n_rows:
+                return state
+            problems.append(f"{_file_name(key)} was saved after {state.meta['n_rows']} rows; the record has {n_rows}.")
         detail = " ".join(problems) or "The folder holds no checkpoint."
         raise CheckpointError(f"no checkpoint in {self.folder} can be read. {detail}")
 

@@ -1,6 +1,7 @@
 """A run on disk: a record that grows line by line, the present state, and the checkpoints of the probes."""
 
 import json
+import os
 from pathlib import Path
 
 from mmpid.errors import CheckpointError, ConfigError
@@ -32,8 +33,11 @@ class RunFolder:
         return (self.path / LIVE).exists()
 
     @classmethod
-    def create(cls, path, record: RunRecord) -> "RunFolder":
-        """Start a run in an empty folder; refuse one that already holds a run."""
+    def create(cls, path, record: RunRecord, state: State | None = None) -> "RunFolder":
+        """Start a run in an empty folder; refuse one that already holds a run.
+
+        With its first state a run can be loaded from the moment on at which its record exists.
+        """
         folder = cls(Path(path))
         if (folder.path / RECORD).exists():
             raise ConfigError(
@@ -42,11 +46,18 @@ class RunFolder:
             )
         folder.checkpoints.mkdir(parents=True, exist_ok=True)
         (folder.path / LIVE).touch()
+        if state is not None:
+            write_state(state, folder.path / NOW)
         folder.resume(record)
         return folder
 
     def resume(self, record: RunRecord) -> None:
-        """Make the file on disk agree with the record, dropping rows that were written after its state."""
+        """Make the file on disk agree with the record, dropping rows that were written after its state.
+
+        Half-written files that a killed process left behind are removed: only one trainer keeps a folder current.
+        """
+        for leftover in self.path.rglob(".*.tmp"):
+            leftover.unlink()
         record.save(self.path / RECORD)
         self._written = len(record.rows)
 
@@ -55,6 +66,8 @@ class RunFolder:
         new = record.rows[self._written :]
         with open(self.path / RECORD, "a", encoding="utf-8") as handle:
             handle.writelines(json.dumps(row) + "\n" for row in new)
+            handle.flush()
+            os.fsync(handle.fileno())  # the rows must be on disk before the state that counts them
         self._written += len(new)
         write_state(state, self.path / NOW)
 
@@ -73,7 +86,7 @@ class RunFolder:
         try:
             state = read_state(self.path / NOW)
         except CheckpointError:
-            state = CheckpointStore.open(self.checkpoints).latest()
+            state = CheckpointStore.open(self.checkpoints).latest(len(record.rows))
         if state.meta["n_rows"] > len(record.rows):
             raise CheckpointError(
                 f"{self.path / RECORD} has {len(record.rows)} rows, and the state was saved after "

@@ -1,0 +1,30 @@
+import pytest
+
+from mmpid import Trainer
+from mmpid.train.folder import NOW, RECORD
+
+
+def test_a_state_whose_rows_were_never_written_is_passed_over(make_trainer, small_data, tmp_path):
+    trainer = make_trainer(out_dir=tmp_path / "run")
+    trainer.step(epochs=3)
+    record, now = tmp_path / "run" / RECORD, tmp_path / "run" / NOW
+    lines = record.read_text().splitlines(keepends=True)
+    last_probe = max(i for i, line in enumerate(lines) if '"probe"' in line)
+    record.write_text("".join(lines[:last_probe]) + lines[last_probe][:20])
+    now.unlink()
+    assert Trainer.load(tmp_path / "run", small_data, device="cpu").epoch == 2
+
+
+@pytest.mark.parametrize("name", [f".{NOW}.1.tmp", f".{RECORD}.1.tmp", "checkpoints/.s000-e000001.safetensors.1.tmp"])
+def test_half_written_files_are_removed_when_the_run_goes_on(make_trainer, small_data, tmp_path, name):
+    make_trainer(out_dir=tmp_path / "run").step(epochs=1)
+    (tmp_path / "run" / name).write_bytes(b"half")
+    Trainer.load(tmp_path / "run", small_data, device="cpu")
+    assert not (tmp_path / "run" / name).exists()
+
+
+def test_the_budget_counts_the_same_bytes_after_loading(make_trainer, small_data, tmp_path):
+    trainer = make_trainer(out_dir=tmp_path / "run")
+    trainer.step(epochs=2)
+    loaded = Trainer.load(tmp_path / "run", small_data, device="cpu")
+    assert loaded.checkpoints._sizes == trainer.checkpoints._sizes
