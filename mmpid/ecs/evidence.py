@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpid._validate import as_tensor, finite, labels, number
+from mmpid.ecs.batch import log_sum_exp, one_hot
 from mmpid.errors import InputError, ShapeError
 
 
@@ -145,28 +146,32 @@ class ProxyEvidence:
         return torch.stack(list(self.unimodal_logits.values()))
 
     @cached_property
-    def log_probabilities(self) -> Tensor:
-        """Log-softmax of the unimodal logits, in nats, shape (M, N, K)."""
-        return self.scores.log_softmax(-1)
+    def own(self) -> Tensor:
+        """Unimodal logit of the true class of each sample, shape (M, N)."""
+        return self.scores.gather(-1, self.target.expand(self.scores.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+
+    @cached_property
+    def log_likelihood(self) -> Tensor:
+        """Log-softmax of the unimodal logits at the true class, in nats, shape (M, N)."""
+        return self.own - log_sum_exp(self.scores)
+
+    @cached_property
+    def _member(self) -> Tensor:
+        return one_hot(self.target, self.n_classes, self.scores.dtype)
+
+    @cached_property
+    def class_share(self) -> Tensor:
+        """Share (K,) of each class among the samples."""
+        return self._member.mean(0)
 
     @cached_property
     def class_weights(self) -> Tensor:
         """Weights (N, K) that turn a sum over samples into a mean over each class; NaN for absent classes."""
-        return class_weights(self.target, self.n_classes, self.scores.dtype)
-
-    def of_target(self, values: Tensor) -> Tensor:
-        """Entry of the true class of each sample: (..., N, K) to (..., N)."""
-        return values.gather(-1, self.target.expand(values.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+        return self._member / self._member.sum(0)
 
     def class_mean(self, values: Tensor) -> Tensor:
         """Mean over the samples of each class: (..., N) to (..., K)."""
         return values @ self.class_weights
-
-
-def class_weights(target: Tensor, n_classes: int, dtype: torch.dtype) -> Tensor:
-    """Divide the indicator of each class by its count, (N, K); columns of absent classes are NaN."""
-    member = nn.functional.one_hot(target, n_classes).to(dtype)
-    return member / member.sum(0)
 
 
 def frozen_copy(model: nn.Module) -> nn.Module:

@@ -3,16 +3,19 @@
 Every function returns strengths by class, (M, K), and by modality, (M,) or None for the mean over classes.
 """
 
-from itertools import combinations
+from functools import lru_cache
+from itertools import product
 from math import factorial, log
 
 import torch
 from torch import Tensor
 
+from mmpid.ecs.batch import log_sum_exp, one_hot
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 from mmpid.errors import InputError
 
 Strength = tuple[Tensor, Tensor | None]
+_CHUNK = 4_000_000  # fused logits held at a time
 
 
 def class_logit(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
@@ -22,7 +25,7 @@ def class_logit(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     fixed data strength. A softmax scorer is free up to a constant per sample, so compare it along one run, or between
     scorers built alike.
     """
-    return evidence.class_mean(evidence.of_target(evidence.scores)), None
+    return evidence.class_mean(evidence.own), None
 
 
 def mi(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
@@ -32,15 +35,14 @@ def mi(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     classes keeps it a lower bound (for equally likely classes) when the batch is not balanced. It is negative when a
     scorer is worse than guessing, and says nothing about ECS at a cold random initialization.
     """
-    return (log(evidence.n_classes) + evidence.class_mean(evidence.of_target(evidence.log_probabilities))) / log(
-        2
-    ), None
+    return (log(evidence.n_classes) + evidence.class_mean(evidence.log_likelihood)) / log(2), None
 
 
 def margin(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     """Class-mean margin, mean over y=j of f_y^r - max over k != y of f_k^r, in logits."""
-    rivals = evidence.scores.scatter(-1, evidence.target.expand(evidence.scores.shape[:-1]).unsqueeze(-1), -torch.inf)
-    return evidence.class_mean(evidence.of_target(evidence.scores) - rivals.amax(-1)), None
+    index = evidence.target.expand(evidence.scores.shape[:-1]).unsqueeze(-1)
+    rivals = evidence.scores.scatter(-1, index, -torch.inf)
+    return evidence.class_mean(evidence.own - rivals.amax(-1)), None
 
 
 def ogm(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
@@ -49,7 +51,7 @@ def ogm(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     By class the sums run over the samples of the class; with more than two modalities the others are averaged.
     """
     _at_least_two(evidence, "ogm")
-    confidence = evidence.of_target(evidence.log_probabilities).exp()
+    confidence = evidence.log_likelihood.exp()
     return _against_others(evidence.class_mean(confidence)), _against_others(confidence.mean(-1))
 
 
@@ -59,21 +61,30 @@ def shapley(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     v of no modality is -log2 K. Two modalities: 1/2 [v(r) - v()] + 1/2 [v(12) - v(other)]. The cost is that of 2^M
     softmaxes of the stored logits; the values add up to v(all) + log2 K.
     """
-    n_modalities = len(evidence.modalities)
-    value = {(): torch.full((evidence.n_classes,), -log(evidence.n_classes)).to(evidence.scores)}
-    for size in range(1, n_modalities + 1):
-        for subset in combinations(range(n_modalities), size):
-            fused = evidence.scores[list(subset)].sum(0).log_softmax(-1)
-            value[subset] = evidence.class_mean(evidence.of_target(fused))
-    gains = []
-    for r in range(n_modalities):
-        gain = torch.zeros_like(value[()])
-        for subset, without in value.items():
-            if r not in subset:
-                weight = factorial(len(subset)) * factorial(n_modalities - len(subset) - 1) / factorial(n_modalities)
-                gain = gain + weight * (value[tuple(sorted((*subset, r)))] - without)
-        gains.append(gain)
-    return torch.stack(gains) / log(2), None
+    subsets, weights = (t.to(evidence.scores) for t in _coalitions(len(evidence.modalities)))
+    value = subsets @ evidence.own
+    flat = evidence.scores.flatten(1)
+    size = max(1, _CHUNK // flat.shape[1])
+    for part, own in zip(subsets.split(size), value.split(size), strict=True):
+        own.sub_(log_sum_exp((part @ flat).view(len(part), *evidence.scores.shape[1:])))
+    gains = weights @ evidence.class_mean(value)
+    return gains / log(2), None
+
+
+@lru_cache
+def _coalitions(n_modalities: int) -> tuple[Tensor, Tensor]:
+    """Members (2^M, M) of every set of modalities, and the weight (M, 2^M) of its value in each Shapley value."""
+    subsets = torch.tensor(list(product([0.0, 1.0], repeat=n_modalities)), dtype=torch.float64)
+    weights = torch.empty(n_modalities, len(subsets), dtype=torch.float64)
+    total = factorial(n_modalities)
+    for column, members in enumerate(subsets.tolist()):
+        size = int(sum(members))
+        for row, inside in enumerate(members):
+            # the set with r, against the set without it, in the orders in which r comes right after the others
+            others = size - 1 if inside else size
+            sign = 1 if inside else -1
+            weights[row, column] = sign * factorial(others) * factorial(n_modalities - others - 1) / total
+    return subsets, weights
 
 
 def prediction_mi(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
@@ -86,12 +97,12 @@ def prediction_mi(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
 
 def code_information(evidence: ProxyEvidence, codes: Tensor, n_codes: int) -> Strength:
     """Specific information by class and I(Y; C) in bits for codes (M, N)."""
-    member = torch.nn.functional.one_hot(codes, n_codes).to(evidence.scores.dtype)
-    given = torch.einsum("mnc,nj->mjc", member, evidence.class_weights)
-    prior = torch.bincount(evidence.target, minlength=evidence.n_classes).to(given) / len(evidence.target)
-    specific = torch.special.xlogy(given, given / member.mean(1).unsqueeze(1)).nan_to_num(nan=0.0).sum(-1) / log(2)
-    total = (specific * prior).sum(-1)
-    return torch.where(prior > 0, specific, torch.nan), total
+    member = one_hot(codes, n_codes, evidence.scores.dtype)
+    given = evidence.class_weights.nan_to_num(nan=0.0).T @ member
+    overall = evidence.class_share @ given
+    specific = torch.special.xlogy(given, given / overall.unsqueeze(1)).nan_to_num_(nan=0.0).sum(-1) / log(2)
+    total = specific @ evidence.class_share
+    return torch.where(evidence.class_share > 0, specific, torch.nan), total
 
 
 def _against_others(strength: Tensor) -> Tensor:

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
 
 from mmpid._validate import choice
 from mmpid.ecs import gradients, logits, readouts
@@ -101,9 +100,10 @@ def measure(
 
     Notes
     -----
-    The model is copied and the copy put in evaluation mode: its parameters, gradients, buffers and training flag,
-    and the global random state, stay as they were. A proxy is no more than its formula: `mi` and `ogm` say nothing
-    of ECS at a cold start, and `linear_probe` and `cluster_mi` follow it poorly.
+    The model is read, or, where its gradients have no closed form, copied and the copy put in evaluation mode: its
+    parameters, gradients, buffers and training flag, and the global random state, stay as they were. A proxy is no
+    more than its formula: `mi` and `ogm` say nothing of ECS at a cold start, and `linear_probe` and `cluster_mi`
+    follow it poorly.
 
     Examples
     --------
@@ -122,27 +122,37 @@ def measure(
     asked = [choice(name, "names", _PROXIES) for name in asked]
     for name in asked:
         _need(name, evidence)
-    with torch.enable_grad():
-        bench = gradients.Bench(evidence, settings) if any(_PROXIES[n].needs == "model" for n in asked) else None
-        return [_result(name, evidence, bench, settings) for name in asked]
+    bench = gradients.make_bench(evidence, settings) if any(_PROXIES[n].needs == "model" for n in asked) else None
+    with torch.no_grad():
+        strengths = [
+            _PROXIES[name].compute(bench if _PROXIES[name].needs == "model" else evidence, settings) for name in asked
+        ]
+    return _results(asked, strengths, evidence, settings)
 
 
-def _result(name: str, evidence: ProxyEvidence, bench, settings: ProxySettings) -> ProxyResult:
-    proxy = _PROXIES[name]
-    by_class, by_modality = proxy.compute(bench if proxy.needs == "model" else evidence, settings)
-    by_class = by_class.detach()
-    means = by_class.nanmean(1) if by_modality is None else by_modality.detach()
-    return ProxyResult(
-        name=name,
-        by_modality=dict(zip(evidence.modalities, means.tolist(), strict=True)),
-        by_class=dict(zip(evidence.modalities, _rows(by_class), strict=True)),
-        unit=proxy.unit,
-        cost=proxy.passes(settings),
-    )
-
-
-def _rows(by_class: Tensor) -> list[Tensor]:
-    return list(by_class.cpu().unbind(0))
+def _results(
+    asked: list[str], strengths: list[logits.Strength], evidence: ProxyEvidence, settings: ProxySettings
+) -> list[ProxyResult]:
+    """Bring all numbers over in one piece; by modality a mean over classes where the proxy gives nothing else."""
+    if not asked:
+        return []
+    table = torch.cat([by_class for by_class, _ in strengths]).unflatten(0, (len(asked), -1))
+    means = table.nanmean(-1)
+    for row, (_, by_modality) in zip(means, strengths, strict=True):
+        if by_modality is not None:
+            row.copy_(by_modality)
+    results = []
+    for name, by_class, by_modality in zip(asked, table.cpu(), means.tolist(), strict=True):
+        results.append(
+            ProxyResult(
+                name=name,
+                by_modality=dict(zip(evidence.modalities, by_modality, strict=True)),
+                by_class=dict(zip(evidence.modalities, by_class, strict=True)),
+                unit=_PROXIES[name].unit,
+                cost=_PROXIES[name].passes(settings),
+            )
+        )
+    return results
 
 
 def _lacks(proxy: _Proxy, evidence: ProxyEvidence) -> str:

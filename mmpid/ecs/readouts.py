@@ -1,10 +1,9 @@
 """Proxies that read codes or a linear probe out of the stored logits and embeddings."""
 
-from collections.abc import Callable
-
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from mmpid.ecs.batch import one_hot
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 from mmpid.ecs.logits import Strength, code_information
 
@@ -30,48 +29,58 @@ def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     """
     generator = torch.Generator().manual_seed(settings.seed)
     order = torch.randperm(len(evidence.target), generator=generator).to(evidence.target.device)
-    halves = order.chunk(2) if len(order) > 1 else (order, order)
-    recalls = []
-    for embedding in evidence.embeddings.values():
-        correct = embedding.new_zeros(len(order))
-        for fit, judge in (halves, halves[::-1]):
-            predict = _ridge_classifier(embedding[fit], evidence.target[fit], evidence.n_classes, settings.ridge)
-            correct[judge] = (predict(embedding[judge]) == evidence.target[judge]).to(correct)
-        recalls.append(correct)
-    return _class_means(torch.stack(recalls), evidence), None
+    order = order if len(order) > 1 else order.repeat(2)
+    odd = len(order) % 2  # a row of zeros, which belongs to no class, makes the halves equally long
+    features = _stacked([z.index_select(0, order) for z in evidence.embeddings.values()], odd).unflatten(1, (2, -1))
+    target = evidence.target.index_select(0, order)
+    member = nn.functional.pad(one_hot(target, evidence.n_classes, features.dtype), (0, 0, 0, odd)).unflatten(
+        0, (2, -1)
+    )
+    widths = torch.tensor([z.shape[1] for z in evidence.embeddings.values()]).to(features).view(-1, 1, 1)
+    center, weights, prior = _ridge_classifiers(features, member, widths, settings.ridge)
+    scores = (features - center.flip(1)) @ weights.flip(1) + prior.flip(0)
+    correct = member.gather(2, scores.argmax(-1).movedim(0, -1)).movedim(-1, 0)
+    recall = correct.flatten(1) @ (member / member.sum((0, 1))).flatten(0, 1)
+    return recall, None
 
 
-def _class_means(values: Tensor, evidence: ProxyEvidence) -> Tensor:
-    member = torch.nn.functional.one_hot(evidence.target, evidence.n_classes).to(values)
-    return values @ (member / member.sum(0))
+def _ridge_classifiers(features: Tensor, member: Tensor, widths: Tensor, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
+    """Means (M, 2, 1, d), weights (M, 2, d, K) and class shares (2, 1, K) of each half of features (M, 2, n, d)."""
+    present = member.sum(2, keepdim=True)
+    size = present.sum(1, keepdim=True)
+    center, prior = features.sum(2, keepdim=True) / size, member.sum(1, keepdim=True) / size
+    features = (features - center) * present
+    covariance = features.mT @ features / size
+    diagonal = covariance.diagonal(dim1=-2, dim2=-1)
+    diagonal.add_(ridge * diagonal.sum(-1, keepdim=True) / widths + torch.finfo(features.dtype).tiny)
+    return center, torch.linalg.solve_ex(covariance, features.mT @ (member - prior) / size)[0], prior
 
 
-def _ridge_classifier(source: Tensor, target: Tensor, n_classes: int, ridge: float) -> Callable[[Tensor], Tensor]:
-    center = source.mean(0)
-    features = source - center
-    one_hot = torch.nn.functional.one_hot(target, n_classes).to(source)
-    covariance = features.T @ features / len(source)
-    penalty = ridge * covariance.diagonal().mean() + torch.finfo(source.dtype).tiny
-    covariance.diagonal().add_(penalty)
-    weights = torch.linalg.solve_ex(covariance, features.T @ (one_hot - one_hot.mean(0)) / len(source))[0]
-    return lambda other: ((other - center) @ weights + one_hot.mean(0)).argmax(1)
+def _stacked(tensors: list[Tensor], extra_rows: int) -> Tensor:
+    """Stack (n, d) tensors, filled up with zeros to the largest d and by some rows."""
+    width = max(t.shape[1] for t in tensors)
+    return torch.stack([nn.functional.pad(t, (0, width - t.shape[1], 0, extra_rows)) for t in tensors])
 
 
 def kmeans(points: Tensor, n_clusters: int, generator: torch.Generator, n_iter: int = 10) -> Tensor:
     """Codes (M, N) of M separate k-means clusterings of points (M, N, d), with k-means++ starts."""
     centers = _spread_start(points, n_clusters, generator)
+    counted = nn.functional.pad(points, (0, 1), value=1.0)
+    codes = _nearest(points, centers)
     for _ in range(n_iter):
-        member = torch.nn.functional.one_hot(_nearest(points, centers), n_clusters).to(points)
-        count = member.sum(1).unsqueeze(-1)
-        moved = torch.where(count > 0, member.mT @ points / count.clamp(min=1), centers)
-        if torch.equal(moved, centers):
+        sums = one_hot(codes, n_clusters, points.dtype).mT @ counted
+        count = sums[..., -1:]
+        centers = torch.where(count > 0, sums[..., :-1] / count, centers)
+        moved = _nearest(points, centers)
+        if torch.equal(moved, codes):
             break
-        centers = moved
-    return _nearest(points, centers)
+        codes = moved
+    return codes
 
 
 def _nearest(points: Tensor, centers: Tensor) -> Tensor:
-    return (centers.square().sum(-1).unsqueeze(1) - 2 * points @ centers.mT).argmin(-1)
+    """Codes of the nearest centers: the largest <p, c> - |c|^2 / 2."""
+    return torch.baddbmm(centers.square().sum(-1).unsqueeze(1), points, centers.mT, beta=-0.5).argmax(-1)
 
 
 def _spread_start(points: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:

@@ -1,0 +1,211 @@
+"""Gradients of dense late-fusion models written out: all modalities stacked, no copy of the model, no autograd.
+
+The gradient of sample i in the weights of a dense layer is the outer product of its slope b_i at the output of the
+layer and of the input a_i. Moving the weights along the gradients of samples with slopes b therefore changes the
+outputs of the layer on the same batch by -(a a' + 1) b, the 1 for the bias: the first layer, whose inputs never
+change, is known by that n x n matrix alone. Encoders narrower than others are filled up with units that stay at zero.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from mmpid.ecs.batch import GradientBatch, softmax
+from mmpid.models import LateFusion
+
+_SKIPPED = (nn.Flatten, nn.Identity, nn.Dropout)
+#: Activations with f(0) = 0, and their slopes as functions of their outputs.
+_ACTIVATIONS: dict[type, tuple[Callable, Callable]] = {
+    nn.ReLU: (torch.relu, torch.sign),
+    nn.Tanh: (torch.tanh, lambda output: 1 - output.square()),
+}
+_START = (False,)
+_NO_ACTIVATION = (lambda before: before, torch.ones_like)
+
+
+def dense_layers(model: nn.Module, modalities: Sequence[str]) -> list[list[nn.Module]] | None:
+    """Return dense layers and activations of each encoder if gradients of the model can be written out, else None."""
+    if not _is_linear_late_fusion(model, modalities):
+        return None
+    stacks = [_flat(model.encoders[name]) for name in modalities]
+    signatures = {tuple(map(_signature, stack)) if stack else None for stack in stacks}
+    kinds = signatures.pop()
+    # every activation comes after a dense layer, and all encoders are built alike
+    fits = (
+        kinds is not None
+        and not signatures
+        and all(one[0] or two[0] for one, two in zip((_START, *kinds), kinds, strict=False))
+    )
+    return stacks if fits else None
+
+
+def _signature(layer: nn.Module) -> tuple:
+    """Whether a layer is dense, its kind, and whether it has a bias."""
+    return type(layer) is nn.Linear, type(layer), getattr(layer, "bias", None) is not None
+
+
+def _is_linear_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
+    """Whether forward is known to be linear heads, and one linear joint head, on the embeddings."""
+    if not isinstance(model, LateFusion) or model.fusion_name not in ("concat", "sum"):
+        return False
+    own = type(model)
+    known = all(getattr(own, name) is getattr(LateFusion, name) for name in ("forward", "embed", "fuse"))
+    joint = model.fusion.values() if isinstance(model.fusion, nn.ModuleDict) else [model.fusion]
+    return (
+        known
+        and set(modalities) == set(model.encoders) == set(model.heads)
+        and all(type(head) is nn.Linear and head.bias is not None for head in (*model.heads.values(), *joint))
+        and len({(p.dtype, p.device) for p in model.parameters()}) == 1
+        and not any(_has_hooks(module) for module in model.modules())
+    )
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+
+
+def _flat(encoder: nn.Module) -> list[nn.Module] | None:
+    """Layers of nested sequences of dense layers, None where there is any other layer."""
+    if isinstance(encoder, nn.Sequential) and type(encoder).forward is nn.Sequential.forward:
+        parts = [_flat(module) for module in encoder]
+        return None if None in parts else [layer for part in parts for layer in part]
+    if isinstance(encoder, nn.Flatten) and (encoder.start_dim, encoder.end_dim) != (1, -1):
+        return None
+    if type(encoder) in _SKIPPED:
+        return []
+    return [encoder] if type(encoder) is nn.Linear or type(encoder) in _ACTIVATIONS else None
+
+
+class DenseBench:
+    """A dense model on one batch. Layers are numbered from the inputs on; the unimodal heads are the last one.
+
+    `first` (M, n, h) are the outputs of layer 0 before its activation; `weights[i]` (M, out, in) and `biases[i]`
+    (M, 1, out) belong to layer i + 1; `inner[i]` (M, n, n) are inner products of the inputs of layer i of the encoder.
+    """
+
+    def __init__(self, model: LateFusion, batch: GradientBatch, stacks: list[list[nn.Module]]):
+        self.batch = batch
+        dense = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
+        self.activations = _activations(stacks[0])
+        heads = [[model.heads[name]] for name in batch.modalities]
+        later = list(zip(*(own[1:] + head for own, head in zip(dense, heads, strict=True)), strict=True))
+        self.weights = [_stacked([layer.weight for layer in layers]) for layers in later]
+        self.biases = [_bias(layers) for layers in later]
+        self.joint = _joint_weights(model, batch.modalities, self.weights[-1].shape[2])
+        sources = [batch.inputs[name].flatten(1) for name in batch.modalities]
+        self.has_bias = [float(layer.bias is not None) for layer in dense[0]]
+        pairs = list(zip(sources, (own[0] for own in dense), strict=True))
+        self.first = _stacked([nn.functional.linear(x, layer.weight, layer.bias) for x, layer in pairs])
+        self.outputs = self._forward(self.first, self.weights, self.biases)
+        self.slopes_of = self._activation_slopes(self.outputs)
+        self.inner = [torch.stack([x @ x.T for x in sources]), *(a @ a.mT for a in self.outputs[:-2])]
+        for gram, bias in zip(self.inner, self.has_bias, strict=True):
+            gram.add_(bias)
+        self._slopes = self._joint_slopes()
+
+    # ---- what the proxies ask for ----------------------------------------------------------------------------
+
+    def gradient_norms(self, weights: Tensor) -> Tensor:
+        """Norms (M, C) of the gradients of losses (n,) @ weights (n, C) of the joint head in each encoder."""
+        gram = sum((b @ b.mT) * inner for b, inner in zip(self._slopes, self.inner, strict=True))
+        return (weights * (gram @ weights)).sum(1).clamp_min(0).sqrt()
+
+    def velocity(self) -> Tensor:
+        """Change (M, K) of the class-mean unimodal logits per unit of step size of joint descent."""
+        moved = None
+        for i, (b, inner) in enumerate(zip(self._slopes, self.inner, strict=True)):
+            own = inner @ b
+            moved = own if moved is None else torch.baddbmm(own, moved, self.weights[i - 1].mT)
+            moved = moved * self.slopes_of[i]
+        return self.batch.class_logits(moved @ self.weights[-1].mT) / -len(self.batch.target)
+
+    def look_ahead(self, steps: int, rate: float) -> Tensor:
+        """Class-mean unimodal logits (M, K) after `steps` steps of unimodal descent."""
+        first, outputs = self.first.clone(), self.outputs
+        weights, biases = [w.clone() for w in self.weights], [b if b is None else b.clone() for b in self.biases]
+        rate = -rate / len(self.batch.target)
+        for _ in range(steps):
+            top = softmax(outputs[-1]).sub_(self.batch.member)
+            slopes = [*self._backward(top @ weights[-1], weights, self._activation_slopes(outputs)), top]
+            first.baddbmm_(self.inner[0], slopes[0], alpha=rate)
+            for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+                weight.baddbmm_(slopes[i + 1].mT, outputs[i], alpha=rate)
+                if bias is not None:
+                    bias.add_(slopes[i + 1].sum(1, keepdim=True), alpha=rate)
+            outputs = self._forward(first, weights, biases)
+        return self.batch.class_logits(outputs[-1])
+
+    def kernels(self, rows: Tensor) -> Tensor:
+        """Gram matrices (M, K, r, r) of the gradients of each unimodal logit in its encoder and head, on `rows`."""
+        outputs = [a.index_select(1, rows) for a in self.outputs[:-1]]
+        inner = [self.inner[0].index_select(1, rows).index_select(2, rows)]
+        inner += [a @ a.mT + bias for a, bias in zip(outputs, [*self.has_bias[1:], 1.0], strict=True)]
+        slope_of = [s.index_select(1, rows).unsqueeze(1) for s in self.slopes_of]
+        weights = [w.unsqueeze(1) for w in self.weights]
+        slopes = self._backward(self.weights[-1].unsqueeze(2), weights, slope_of)
+        return inner[-1].unsqueeze(1) + sum((b @ b.mT) * a.unsqueeze(1) for b, a in zip(slopes, inner, strict=False))
+
+    # ---- forward and backward --------------------------------------------------------------------------------
+
+    def _forward(self, first: Tensor, weights: list[Tensor], biases: list[Tensor | None]) -> list[Tensor]:
+        """Return outputs of every layer after its activation; the last are the unimodal logits."""
+        outputs = [self.activations[0][0](first)]
+        for (activate, _), weight, bias in zip([*self.activations[1:], _NO_ACTIVATION], weights, biases, strict=True):
+            source = outputs[-1]
+            outputs.append(activate(source @ weight.mT if bias is None else torch.baddbmm(bias, source, weight.mT)))
+        return outputs
+
+    def _activation_slopes(self, outputs: list[Tensor]) -> list[Tensor]:
+        return [slope(output) for (_, slope), output in zip(self.activations, outputs, strict=False)]
+
+    def _backward(self, slope: Tensor, weights: list[Tensor], slopes_of: list[Tensor]) -> list[Tensor]:
+        """Slopes at the outputs of the encoder's layers, before activation, from those at the embeddings."""
+        slopes = [slope * slopes_of[-1]]
+        for weight, slope_of in zip(weights[-2::-1], slopes_of[-2::-1], strict=True):
+            slopes.append((slopes[-1] @ weight).mul_(slope_of))
+        return slopes[::-1]
+
+    def _joint_slopes(self) -> list[Tensor]:
+        """Slopes of each sample's loss of the joint head."""
+        weight, bias = self.joint
+        logits = (self.outputs[-2] @ weight.mT).sum(0) + bias
+        residual = softmax(logits).sub_(self.batch.member)
+        return self._backward(residual @ weight, self.weights, self.slopes_of)
+
+
+def _activations(stack: list[nn.Module]) -> list[tuple[Callable, Callable]]:
+    """Activation and slope after each dense layer of an encoder."""
+    found: list = []
+    for module in stack:
+        if type(module) is nn.Linear:
+            found.append(_NO_ACTIVATION)
+        else:
+            found[-1] = _ACTIVATIONS[type(module)]
+    return found
+
+
+def _stacked(tensors: list[Tensor]) -> Tensor:
+    """Stack, filled up with zeros to the largest of each size."""
+    shape = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
+    if all(list(t.shape) == shape for t in tensors):
+        return torch.stack(tensors)
+    full = tensors[0].new_zeros(len(tensors), *shape)
+    for place, tensor in zip(full, tensors, strict=True):
+        place[tuple(slice(size) for size in tensor.shape)] = tensor
+    return full
+
+
+def _bias(layers: Sequence[nn.Linear]) -> Tensor | None:
+    """Biases (M, 1, out) of one layer of every modality."""
+    return None if layers[0].bias is None else _stacked([layer.bias for layer in layers]).unsqueeze(1)
+
+
+def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:
+    """Weights (M, K, d) and bias (K,) of the joint head."""
+    if isinstance(model.fusion, nn.ModuleDict):
+        heads = [model.fusion[name] for name in modalities]
+        return _stacked([head.weight for head in heads]), sum(head.bias for head in heads)
+    sizes = [model.dims[name] for name in model.encoders]
+    parts = dict(zip(model.encoders, model.fusion.weight.split(sizes, 1), strict=True))
+    return _stacked([parts[name] for name in modalities]), model.fusion.bias
