@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from mmpid import _validate
+from mmpid.datasets.missing import find_complete, keep_in_split
 from mmpid.datasets.split import Split
 from mmpid.datasets.splits import SPLITS, check_groups, make_splits, warn_duplicates
 from mmpid.errors import ConfigError, InputError, LabelWarning, ShapeError, warn
@@ -49,6 +51,7 @@ class MultimodalData:
         *,
         split=None,
         groups=None,
+        missing: str = "refuse",
         seed: int = 0,
         name: str = "arrays",
         class_names=None,
@@ -69,6 +72,9 @@ class MultimodalData:
             fractions (`{"train": .5, ...}`) or index arrays; an array gives the name of each sample's split.
         groups : array, optional
             Group of each sample (speaker, subject, recording), (N,). Whole groups go to one split.
+        missing : {"refuse", "drop"}, optional
+            What to do with samples that hold NaN in a modality: raise, or leave them out with a warning that counts
+            them. Infinite values are always refused.
         seed : int, optional
             Seed of the cut.
         name, class_names, origin, licence, options
@@ -98,9 +104,16 @@ class MultimodalData:
         """
         tensors = _check_inputs(inputs)
         length = len(next(iter(tensors.values())))
-        mapped, class_names = _check_target(_validate.labels(target, "target", length), class_names)
+        labels = _validate.labels(target, "target", length)
+        kept = find_complete(tensors, missing)
+        if kept is not None:
+            tensors, labels = {key: x[kept] for key, x in tensors.items()}, labels[kept]
+            split, groups = keep_in_split(split, kept), None if groups is None else np.asarray(groups)[kept.numpy()]
+            options = dict(options or {}, dropped=length - len(labels))
+        mapped, class_names = check_target(labels, class_names)
         splits = make_splits(split, mapped, groups=groups, seed=seed)
-        _check_train(tensors, mapped, splits, class_names)
+        check_classes(mapped, splits, class_names)
+        _check_variance(tensors, splits)
         check_groups(groups, splits)
         warn_duplicates(tensors, splits)
         return cls(
@@ -113,6 +126,116 @@ class MultimodalData:
             licence=licence,
             options=dict(options or {}, seed=seed),
         )
+
+    @classmethod
+    def from_datasets(
+        cls,
+        datasets: Mapping,
+        *,
+        target=None,
+        split=None,
+        groups=None,
+        in_memory: bool | str = "auto",
+        num_workers: int = 0,
+        seed: int = 0,
+        name: str = "datasets",
+        class_names=None,
+        origin: str = "",
+        licence: str = "",
+        options: dict | None = None,
+    ) -> "MultimodalData":
+        """Pair one map-style `torch.utils.data.Dataset` a modality, sample by sample, and cut them into splits.
+
+        Parameters
+        ----------
+        datasets : mapping of str to Dataset
+            Modality name to a dataset whose item i is x_i or (x_i, label). All must have the same length and order,
+            and labels, where several give them, must agree. Every x_i of a modality must have the same shape.
+        target : array, optional
+            Labels (N,). By default they are read from the items, in one pass over all of them.
+        split, groups, seed, name, class_names, origin, licence, options
+            As in :meth:`from_arrays`.
+        in_memory : {"auto", True, False}
+            Read all samples into memory once, or stream them batch by batch; "auto" reads what needs at most 1 GiB as
+            float32. Random transforms stay random only if the data are streamed.
+        num_workers : int
+            Processes that read streamed samples.
+
+        Examples
+        --------
+        >>> import torch
+        >>> y = torch.arange(200) % 4
+        >>> sound = torch.utils.data.TensorDataset(torch.randn(200, 8), y)
+        >>> image = [x for x in torch.randn(200, 5, 5)]
+        >>> MultimodalData.from_datasets({"sound": sound, "image": image}).shapes
+        {'sound': (8,), 'image': (5, 5)}
+        """
+        from mmpid.datasets.loaders import open_datasets
+
+        return open_datasets(
+            datasets, target=target, split=split, groups=groups, in_memory=in_memory, num_workers=num_workers,
+            seed=seed, name=name, class_names=class_names, origin=origin, licence=licence, options=options,
+        )  # fmt: skip
+
+    @classmethod
+    def from_loaders(
+        cls,
+        loaders,
+        *,
+        target=None,
+        split=None,
+        groups=None,
+        in_memory: bool | str = "auto",
+        seed: int = 0,
+        name: str = "loaders",
+        class_names=None,
+        origin: str = "",
+        licence: str = "",
+        options: dict | None = None,
+    ) -> "MultimodalData":
+        """Take data from `torch.utils.data.DataLoader`s that yield ({modality: tensor}, label).
+
+        Parameters
+        ----------
+        loaders : mapping of str to DataLoader, or DataLoader
+            A loader a split: "train" and "test", and "probe" and "validation" or else 15 % and 10 % of the training
+            samples take their place. Or one loader, which is cut as `split` and `groups` say. Only the dataset,
+            `collate_fn`, `num_workers` and `pin_memory` of a loader are used: batch size and order are the trainer's,
+            so that a resumed run repeats them exactly.
+        target : array, or mapping of split to array, optional
+            Labels in the order of the dataset. By default they are read, in one pass over all samples.
+        split, groups, seed, name, class_names, origin, licence, options
+            As in :meth:`from_arrays`.
+        in_memory : {"auto", True, False}
+            As in :meth:`from_datasets`.
+
+        Raises
+        ------
+        InputError
+            An IterableDataset, a sampler that picks or weights samples, a batch that is not ({name: tensor}, label),
+            or a sample that lacks a modality or has another shape than the first one.
+
+        Notes
+        -----
+        Random transforms are seeded by the samples of a batch: the same batch is transformed in the same way again,
+        which is what makes a resumed run exact; other batches, so other epochs, get other random numbers.
+
+        Examples
+        --------
+        >>> import torch
+        >>> samples = [({"sound": torch.randn(8), "image": torch.randn(5, 5)}, i % 4) for i in range(200)]
+        >>> loader = torch.utils.data.DataLoader(samples, batch_size=32)
+        >>> data = MultimodalData.from_loaders(loader, in_memory=False)
+        >>> inputs, target = next(data.split("train").batches(torch.arange(6).split(3)))
+        >>> inputs["image"].shape, target.shape
+        (torch.Size([3, 5, 5]), torch.Size([3]))
+        """
+        from mmpid.datasets.loaders import open_loaders
+
+        return open_loaders(
+            loaders, target=target, split=split, groups=groups, in_memory=in_memory,
+            seed=seed, name=name, class_names=class_names, origin=origin, licence=licence, options=options,
+        )  # fmt: skip
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -185,30 +308,36 @@ class MultimodalData:
         return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes})"
 
 
-def _check_inputs(inputs) -> dict[str, Tensor]:
-    """Return float32 tensors with one common length."""
+def check_names(inputs, argument: str, what: str) -> None:
+    """Refuse what is not a mapping from two or more modality names."""
     if not isinstance(inputs, Mapping) or len(inputs) < 2:
         got = f"{len(inputs)} entries" if isinstance(inputs, Mapping) else type(inputs).__name__
         raise InputError(
-            f"`inputs` must map two or more modality names to arrays, as {{'audio': a, 'image': v}}; it was {got}."
+            f"`{argument}` must map two or more modality names to {what}, as {{'audio': a, 'image': v}}; it was {got}."
         )
-    tensors = {}
-    for name, value in inputs.items():
+    for name in inputs:
         if not isinstance(name, str) or not name or "." in name:
             raise InputError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
+
+
+def _check_inputs(inputs) -> dict[str, Tensor]:
+    """Return float32 tensors with one common length."""
+    check_names(inputs, "inputs", "arrays")
+    tensors = {}
+    for name, value in inputs.items():
         tensor = _validate.as_tensor(value, f"inputs[{name!r}]")
         if tensor.ndim == 0 or len(tensor) == 0:
             raise ShapeError(
                 f"`inputs[{name!r}]` must have samples on its first axis; its shape was {tuple(tensor.shape)}."
             )
-        tensors[name] = _validate.finite(tensor.to(torch.float32), f"inputs[{name!r}]")
+        tensors[name] = tensor.to(torch.float32)
     lengths = {name: len(x) for name, x in tensors.items()}
     if len(set(lengths.values())) > 1:
         raise ShapeError(f"all modalities must have the same number of samples; they had {lengths}. Align them first.")
     return tensors
 
 
-def _check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]:
+def check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]:
     """Map labels to 0..k-1 and name the classes."""
     values, mapped = torch.unique(target, return_inverse=True)
     if len(values) < 2:
@@ -228,18 +357,22 @@ def _check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]
     return mapped, tuple(str(int(v)) for v in values)
 
 
-def _check_train(tensors, target: Tensor, splits, class_names) -> None:
-    """Refuse training data in which a class is absent or a modality never varies."""
-    train = splits["train"]
-    missing = set(range(len(class_names))) - set(target[train].tolist())
+def check_classes(target: Tensor, splits, class_names) -> None:
+    """Refuse training data in which a class is absent."""
+    missing = set(range(len(class_names))) - set(target[splits["train"]].tolist())
     if missing:
         names = ", ".join(class_names[i] for i in sorted(missing))
         raise InputError(
             f"the training split must hold every class; class {names} has no sample in it. "
             f"Give it more samples, or drop the class."
         )
+
+
+def _check_variance(tensors, splits) -> None:
+    """Refuse a modality that never varies in training."""
+    train = splits["train"]
     for name, x in tensors.items():
-        if float(x[train].flatten(1).std(0).max()) == 0 if len(train) > 1 else True:
+        if len(train) < 2 or float(x[train].flatten(1).std(0).max()) == 0:
             raise InputError(
                 f"`inputs[{name!r}]` must vary between samples; all {len(train)} training samples are identical. "
                 f"Check how it was loaded, or leave the modality out."

@@ -28,7 +28,7 @@ def make_splits(split, target: Tensor, *, groups=None, seed: int = 0) -> dict[st
     if all(np.ndim(value) == 0 for value in split.values()):
         fractions = _check_fractions(split)
         rng = np.random.default_rng([seed, 0])
-        cut = _cut_groups(groups, fractions, rng) if groups is not None else _cut_classes(target, fractions, rng)
+        cut = _cut_groups(groups, fractions, rng) if groups is not None else cut_classes(target, fractions, rng)
         return {key: torch.as_tensor(np.sort(index)) for key, index in cut.items()}
     return _from_indices(split, len(target))
 
@@ -44,18 +44,18 @@ def _check_fractions(split) -> dict[str, float]:
     return {key: float(split[key]) for key in SPLITS}
 
 
-def _cut_classes(target: Tensor, fractions, rng) -> dict[str, np.ndarray]:
-    """Cut every class by the fractions; what rounding leaves goes to the test split if the fractions add up to 1."""
-    parts = {key: [] for key in SPLITS}
+def cut_classes(target: Tensor, fractions, rng) -> dict[str, np.ndarray]:
+    """Cut every class by the fractions; what rounding leaves goes to the last split if the fractions add up to 1."""
+    parts = {key: [] for key in fractions}
     labels = target.cpu().numpy()
-    bounds = np.cumsum([fractions[key] for key in SPLITS])
+    bounds = np.cumsum(list(fractions.values()))
     for label in np.unique(labels):
         index = rng.permutation(np.flatnonzero(labels == label))
         cuts = np.floor(bounds * len(index) + 1e-9).astype(int)
-        for key, part in zip(SPLITS, np.split(index, cuts)[:4], strict=True):
+        for key, part in zip(fractions, np.split(index, cuts)[: len(parts)], strict=True):
             if len(part) == 0:
                 raise InputError(
-                    f"class {label} has {len(index)} samples, too few to put one into each of {', '.join(SPLITS)}. "
+                    f"class {label} has {len(index)} samples, too few to put one into each of {', '.join(parts)}. "
                     f"Add samples, drop the class, or give `split` as index arrays."
                 )
             parts[key].append(part)

@@ -94,7 +94,11 @@ def bad_fractional_labels(inputs, y):
     ("spoil", "error", "words"),
     [
         (bad_length, ShapeError, "same number of samples.*'a': 200.*'b': 199"),
-        (bad_nan, InputError, r"`inputs\['a'\]` must be finite; 1 of 1200.*\(3, 2\)"),
+        (
+            bad_nan,
+            InputError,
+            r"`inputs\['a'\]` must be finite; 1 of 200 samples hold NaN, the first is sample 3.*missing='drop'",
+        ),
         (bad_inf, InputError, r"`inputs\['b'\]` must be finite"),
         (bad_one_class, InputError, "`target` must have at least two classes"),
         (bad_constant, InputError, r"`inputs\['b'\]` must vary between samples"),

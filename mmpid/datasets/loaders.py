@@ -1,0 +1,241 @@
+"""Doors for `Dataset`s and `DataLoader`s: check them, read them into memory where they fit, stream them otherwise."""
+
+from collections.abc import Mapping
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import (
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    RandomSampler,
+    SequentialSampler,
+    Subset,
+    default_collate,
+)
+
+from mmpid import _validate
+from mmpid.datasets.multimodal import MultimodalData, check_classes, check_names, check_target
+from mmpid.datasets.splits import SPLITS, check_groups, cut_classes, make_splits
+from mmpid.datasets.stream import Source
+from mmpid.datasets.streamed import StreamedData
+from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError, warn
+
+MEMORY = 2**30  # bytes; data that need less are read into memory
+CARVED = {"probe": 0.15, "validation": 0.10}  # shares of the training samples where a split has no loader
+
+
+class PairedDatasets(Dataset):
+    """One map-style dataset a modality, sample by sample: item i is ({name: x_i}, y_i)."""
+
+    def __init__(self, datasets: Mapping[str, Dataset], target: Tensor | None):
+        self.datasets, self.target = dict(datasets), target
+
+    def __len__(self) -> int:
+        return len(next(iter(self.datasets.values())))
+
+    def __getitem__(self, i: int):
+        inputs, labels = {}, {}
+        for name, dataset in self.datasets.items():
+            item = dataset[i]
+            inputs[name] = item
+            if isinstance(item, (tuple, list)) and len(item) == 2:
+                inputs[name], labels[name] = item[0], int(item[1])
+        return inputs, self._label(i, labels)
+
+    def _label(self, i: int, labels: dict[str, int]) -> int:
+        if self.target is not None:
+            return int(self.target[i])
+        if not labels:
+            raise InputError("no dataset gives labels: items must be (x, label) in one of them. Or give `target`.")
+        if len(set(labels.values())) > 1:
+            said = ", ".join(f"{name} {label}" for name, label in labels.items())
+            raise InputError(
+                f"the labels of sample {i} disagree between modalities: {said}. Are the datasets in the same order?"
+            )
+        return next(iter(labels.values()))
+
+
+def open_datasets(datasets, *, target, num_workers, **settings) -> MultimodalData:
+    """See :meth:`MultimodalData.from_datasets`."""
+    check_names(datasets, "datasets", "datasets")
+    lengths = {name: _length(dataset, f"datasets[{name!r}]") for name, dataset in datasets.items()}
+    if len(set(lengths.values())) > 1:
+        raise ShapeError(f"all datasets must have the same number of samples; they had {lengths}. Align them first.")
+    given = None if target is None else _validate.labels(target, "target", next(iter(lengths.values())))
+    workers = _validate.number(num_workers, "num_workers", low=0, integer=True)
+    source = Source(dataset=PairedDatasets(datasets, given), num_workers=workers)
+    return _open_one(source, given, **settings)
+
+
+def open_loaders(loaders, *, split, groups, target, **settings) -> MultimodalData:
+    """See :meth:`MultimodalData.from_loaders`."""
+    if not isinstance(loaders, Mapping):
+        source = _source_of(loaders, "loaders")
+        given = None if target is None else _validate.labels(target, "target", len(source))
+        return _open_one(source, given, split=split, groups=groups, **settings)
+    if split is not None or groups is not None:
+        raise ConfigError("`split` and `groups` cut a single loader; each loader of `loaders` is a split already.")
+    for name in loaders:
+        _validate.choice(name, "loaders", SPLITS)
+    if "train" not in loaders or "test" not in loaders:
+        raise InputError(
+            f"`loaders` must hold 'train' and 'test' (and may hold 'probe' and 'validation'); it held "
+            f"{', '.join(map(repr, loaders))}. Or give one loader and `split`."
+        )
+    sources = {name: _source_of(loaders[name], f"loaders[{name!r}]") for name in SPLITS if name in loaders}
+    _check_overlap(sources)
+    return _open_many(sources, target, **settings)
+
+
+def _source_of(loader, name: str) -> Source:
+    """Take the dataset and the way to read it out of a loader; its order is not taken."""
+    if not isinstance(loader, DataLoader):
+        raise InputError(
+            f"`{name}` must be a torch DataLoader; it was {type(loader).__name__}. For datasets see `from_datasets`, "
+            f"for arrays `from_arrays`."
+        )
+    _length(loader.dataset, f"{name}.dataset")
+    if loader.batch_sampler is None:
+        raise InputError(
+            f"`{name}` must make batches of single samples; it was built with batch_size=None. Give a batch size and "
+            f"a dataset of samples."
+        )
+    sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
+    if type(sampler) not in (RandomSampler, SequentialSampler):
+        raise InputError(
+            f"the order of samples is ours, so that a resumed run repeats it; `{name}` had a "
+            f"{type(sampler).__name__}, which cannot be kept. For a part of a dataset use "
+            f"torch.utils.data.Subset(dataset, indices)."
+        )
+    return Source(
+        dataset=loader.dataset, collate=loader.collate_fn or default_collate, num_workers=loader.num_workers,
+        pin_memory=loader.pin_memory, context=loader.multiprocessing_context,
+    )  # fmt: skip
+
+
+def _length(dataset, name: str) -> int:
+    if isinstance(dataset, IterableDataset) or not hasattr(dataset, "__getitem__") or not hasattr(dataset, "__len__"):
+        kind = "an IterableDataset" if isinstance(dataset, IterableDataset) else type(dataset).__name__
+        raise InputError(
+            f"`{name}` must be a map-style Dataset with `dataset[i]` and `len(dataset)`, so that a run can be repeated "
+            f"and resumed; it was {kind}. Index its samples once, for example as a list of pairs, or read it into "
+            f"arrays and use MultimodalData.from_arrays."
+        )
+    if len(dataset) == 0:
+        raise InputError(f"`{name}` must hold samples; it was empty. Check the path that it reads.")
+    return len(dataset)
+
+
+def _check_overlap(sources: Mapping[str, Source]) -> None:
+    """Refuse one dataset in two splits; warn where subsets of one dataset share samples."""
+    seen: list[tuple[str, object, set | None]] = []
+    for name, source in sources.items():
+        base, rows = source.dataset, None
+        if isinstance(base, Subset):
+            base, rows = base.dataset, set(map(int, base.indices))
+        for other, other_base, other_rows in seen:
+            if base is not other_base:
+                continue
+            if rows is None or other_rows is None:
+                raise InputError(
+                    f"`loaders[{name!r}]` and `loaders[{other!r}]` read the same dataset. Give each a part of it "
+                    f"(torch.utils.data.Subset), or one loader and `split`."
+                )
+            if rows & other_rows:
+                warn(f"{len(rows & other_rows)} samples are in both {other!r} and {name!r}.", LeakageWarning)
+        seen.append((name, base, rows))
+
+
+def _open_one(source: Source, given, *, split, groups, seed, in_memory, **about) -> MultimodalData:
+    """Open a single source that is to be cut."""
+    source = source.opened()
+    if fits(in_memory, source.shapes, len(source)):
+        inputs, labels = source.read_all(keep=True)
+        target = labels if given is None else given
+        return MultimodalData.from_arrays(inputs, target, split=split, groups=groups, seed=seed, **about)
+    labels = source.read_all(keep=False)[1] if given is None else None
+    target, class_names = check_target(labels if given is None else given, about.pop("class_names"))
+    splits = make_splits(split, target, groups=groups, seed=seed)
+    check_groups(groups, splits)
+    places = {name: (source, 0) for name in SPLITS}
+    return _streamed(places, labels, target, splits, class_names, seed, **about)
+
+
+def _open_many(sources: dict[str, Source], target, *, seed, in_memory, **about) -> MultimodalData:
+    """Open one source a split; carve the probe and the validation split out of training where they are missing."""
+    first = sources["train"].opened()
+    sources = {name: first if name == "train" else _like(source, first, name) for name, source in sources.items()}
+    total = sum(map(len, sources.values()))
+    keep = fits(in_memory, first.shapes, total)
+    given = _given_target(target, sources)
+    parts = {name: source.read_all(keep=keep) for name, source in sources.items()} if keep or given is None else {}
+    labels = torch.cat([label for _, label in parts.values()]) if parts else None
+    final = labels if given is None else given
+    ends = np.cumsum([len(s) for s in sources.values()])
+    spans = {name: np.arange(end - len(s), end) for end, (name, s) in zip(ends, sources.items(), strict=True)}
+    splits = _carve(spans, final, seed)
+    if keep:
+        inputs = {name: torch.cat([part[name] for part, _ in parts.values()]) for name in first.shapes}
+        return MultimodalData.from_arrays(inputs, final, split=splits, seed=seed, **about)
+    mapped, class_names = check_target(final, about.pop("class_names"))
+    homes = {name: name if name in sources else "train" for name in SPLITS}
+    places = {name: (sources[home], int(spans[home][0])) for name, home in homes.items()}
+    splits = {name: torch.as_tensor(splits[name]) for name in SPLITS}
+    return _streamed(places, labels if given is None else None, mapped, splits, class_names, seed, **about)
+
+
+def _like(source: Source, first: Source, name: str) -> Source:
+    """Open a further source, which must give what the training source gives."""
+    opened = source.opened()
+    if opened.shapes != first.shapes:
+        raise ShapeError(
+            f"all loaders must give the same modalities and shapes; 'train' gave {first.shapes}, {name!r} gave "
+            f"{opened.shapes}. Use the same transforms."
+        )
+    return opened
+
+
+def _given_target(target, sources: Mapping[str, Source]) -> Tensor | None:
+    """Return all labels in the order of the sources, if the caller gave them."""
+    if target is None:
+        return None
+    if not isinstance(target, Mapping) or set(target) != set(sources):
+        raise InputError(f"`target` must map each of {', '.join(sources)} to its labels, or be None to read them.")
+    return torch.cat([_validate.labels(target[name], f"target[{name!r}]", len(sources[name])) for name in sources])
+
+
+def _carve(spans: dict[str, np.ndarray], labels: Tensor, seed: int) -> dict[str, np.ndarray]:
+    """Cut what has no loader of its own out of the training samples, class by class."""
+    wanted = {name: share for name, share in CARVED.items() if name not in spans}
+    if not wanted:
+        return spans
+    shares = {"train": 1 - sum(wanted.values()), **wanted}
+    cut = cut_classes(labels[spans["train"]], shares, np.random.default_rng([seed, 0]))
+    carved = {name: np.sort(spans["train"][index]) for name, index in cut.items()}
+    return {**spans, **carved}
+
+
+def _streamed(sources, labels, target, splits, class_names, seed: int, *, options, **about) -> StreamedData:
+    data = StreamedData(
+        sources=sources,
+        labels=labels,
+        target=target,
+        splits=splits,
+        class_names=class_names,
+        options=dict(options or {}, seed=seed, in_memory=False),
+        **about,
+    )
+    check_names(data.shapes, "inputs", "tensors")
+    check_classes(target, splits, class_names)
+    return data
+
+
+def fits(in_memory, shapes: Mapping[str, tuple[int, ...]], n_samples: int) -> bool:
+    """Return whether the samples are to be read into memory."""
+    _validate.choice(in_memory, "in_memory", ("auto", True, False))
+    if in_memory != "auto":
+        return in_memory
+    return 4 * n_samples * sum(prod(shape) for shape in shapes.values()) <= MEMORY
