@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from mmpid.check import NotebookError, run_notebook, with_solutions
+from mmpid.check.exercises import exercises, task
 from mmpid.check.notebook import flaws, inspect_parameters
 
 ROOT = Path(__file__).parents[1]
@@ -60,6 +62,33 @@ def test_a_lesson_has_a_goal_predictions_exercises_solutions_and_a_summary(path)
     for part in ("**Goal.**", "**Prediction", "## Exercises", "## Summary"):
         assert part in text, part
     assert (path.parent / "solutions" / f"{path.stem}.md").is_file()
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_a_lesson_has_exercises_that_stop_with_their_own_task_and_solutions_that_fit(path):
+    found = exercises(json.loads(path.read_text()))
+    assert len(found) >= 2 and list(found) == list(range(1, len(found) + 1))
+    for number, cell in found.items():
+        assert task(cell).startswith(f"Exercise {number}: "), task(cell)
+        ast.parse("".join(cell["source"]))
+    for cell in exercises(with_solutions(path)).values():
+        assert "NotImplementedError" not in cell["source"]
+        assert "print(" in cell["source"] or "assert " in cell["source"], cell["source"]
+        assert len([line for line in cell["source"].splitlines() if line.strip()]) <= 15
+
+
+@pytest.mark.notebook
+@pytest.mark.parametrize("path", LESSONS, ids=name)
+def test_a_lesson_without_solutions_stops_at_its_first_exercise(path, tmp_path):
+    first = exercises(json.loads(path.read_text()))[1]
+    with pytest.raises(NotebookError) as caught:
+        run_notebook(path, tmp_path / path.name, {"smoke": True}, quiet=True)
+    assert str(caught.value).endswith(f": NotImplementedError: {task(first)}")
+    done = cells(tmp_path / path.name, "code")
+    failed = [cell for cell in done if any(out["output_type"] == "error" for out in cell["outputs"])]
+    assert [cell["metadata"]["tags"] for cell in failed] == [["exercise-1"]]
+    before = done[: done.index(failed[0])]
+    assert [cell["execution_count"] for cell in before] == list(range(1, len(before) + 1))
 
 
 @pytest.mark.parametrize("path", EVIDENCE + LESSONS, ids=name)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmpid.check.exercises import with_solutions
 from mmpid.errors import ConfigError, InputError, MissingDependencyError, MMPIDError
 
 CELL_TIMEOUT = 1800  # seconds; a cell that takes longer hangs
@@ -33,13 +34,20 @@ class Parameters:
 def inspect_parameters(path: Path) -> Parameters:
     """Read a notebook's parameters cell; raise if there is none."""
     papermill = _papermill()
-    found = papermill.inspect_notebook(str(path))
+    from nbformat import ValidationError
+
+    try:
+        found = papermill.inspect_notebook(str(path))
+    except (ValueError, AttributeError, ValidationError) as problem:
+        raise InputError(f"{path.name} is not a notebook: {str(problem).splitlines()[0]:.80}") from problem
     if not found:
         raise InputError(f"{path.name} has no cell tagged `parameters`; add one with `smoke`, `seed` and `out_dir`.")
     return Parameters({name: entry["default"] for name, entry in found.items()})
 
 
-def run_notebook(path: Path, output: Path, parameters: Mapping, *, quiet: bool = False) -> Path:
+def run_notebook(
+    path: Path, output: Path, parameters: Mapping, *, quiet: bool = False, solutions: bool = False
+) -> Path:
     """Execute a notebook with papermill in static mode and return the executed copy.
 
     Parameters
@@ -50,6 +58,8 @@ def run_notebook(path: Path, output: Path, parameters: Mapping, *, quiet: bool =
         Values for the parameters cell; an unknown name is an error.
     quiet : bool
         Hide papermill's progress bar.
+    solutions : bool
+        Run a lesson with the solutions of its exercises; without them it stops at the first one.
 
     Raises
     ------
@@ -59,12 +69,13 @@ def run_notebook(path: Path, output: Path, parameters: Mapping, *, quiet: bool =
     papermill = _papermill()
     path = existing_notebook(path)
     inspect_parameters(path).check(parameters, path)
+    source = with_solutions(path) if solutions else str(path)
     output.parent.mkdir(parents=True, exist_ok=True)
     before = os.environ.get("MMPID_HEADLESS")
     os.environ["MMPID_HEADLESS"] = "1"
     try:
         papermill.execute_notebook(
-            str(path), str(output), parameters=dict(parameters), kernel_name="python3", cwd=str(output.parent),
+            source, str(output), parameters=dict(parameters), kernel_name="python3", cwd=str(output.parent),
             progress_bar=not quiet, execution_timeout=CELL_TIMEOUT, start_timeout=120,
         )  # fmt: skip
     except papermill.PapermillExecutionError as problem:

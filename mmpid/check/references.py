@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmpid.errors import InputError
 
+TOLERANCES = ("atol", "rtol", "interval", "half_width")
 DEFAULT_TOLERANCE = {"atol": 0.02}
 
 
@@ -38,7 +39,8 @@ def judge(notebook: str, values: dict[str, float], references: dict[str, dict]) 
     """Compare published values with stored references; one that is missing on either side is a miss.
 
     A reference is `{"value": x}` with one tolerance: `"atol": a` (|v - x| <= a), `"rtol": r` (|v - x| <= r |x|), or
-    `"interval": [low, high]` (low <= v <= high; for a mean difference over seeds, its interval).
+    `"interval": [low, high]` (low <= v <= high), or, for a mean difference over seeds, `"half_width": h`
+    (|v - x| <= h, with h half of its 95 % interval over seeds: other seeds would move it as much).
     """
     verdicts = []
     for name in sorted(values.keys() | references.keys()):
@@ -59,12 +61,15 @@ def _bounds(reference: dict, where: str) -> tuple[float, float, str]:
     if "interval" in reference:
         low, high = reference["interval"]
         return low, high, f"in [{low:.4g}, {high:.4g}]"
+    if "half_width" in reference:
+        half = reference["half_width"]
+        return x - half, x + half, f"its 95 % interval, ± {half:.3g}"
     if "atol" in reference:
         return x - reference["atol"], x + reference["atol"], f"± {reference['atol']:g}"
     if "rtol" in reference:
         half = abs(x) * reference["rtol"]
         return x - half, x + half, f"± {100 * reference['rtol']:g} %"
-    raise InputError(f"the reference {where} must have a tolerance: atol, rtol or interval.")
+    raise InputError(f"the reference {where} must have a tolerance: {', '.join(TOLERANCES)}.")
 
 
 def load_references(folder: Path, notebook: str, size: str) -> dict[str, dict]:
@@ -85,7 +90,7 @@ def store_references(folder: Path, notebook: str, size: str, values: dict[str, f
     old = stored.get(size, {}).get("values", {})
     entries = {}
     for name, value in values.items():
-        tolerance = {key: old[name][key] for key in ("atol", "rtol", "interval") if key in old.get(name, {})}
+        tolerance = {key: old[name][key] for key in TOLERANCES if key in old.get(name, {})}
         entries[name] = {"value": value, **(tolerance or DEFAULT_TOLERANCE)}
     stored[size] = {"values": entries, "versions": versions, "commit": commit}
     path.parent.mkdir(parents=True, exist_ok=True)

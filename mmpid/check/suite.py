@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mmpid._tables import html_table, text_table
+from mmpid.check.exercises import exercises, solutions_path, with_solutions
 from mmpid.check.notebook import flaws, inspect_parameters, store_executed
 from mmpid.check.references import Verdict, judge, load_references, store_references
 from mmpid.errors import InputError, MMPIDError
@@ -34,6 +35,11 @@ class Outcome:
     problem: str = ""
     values: dict[str, float] = field(default_factory=dict)
     verdicts: list[Verdict] = field(default_factory=list)
+
+    @property
+    def published(self) -> Path:
+        """Where it writes its values, if it publishes any."""
+        return self.executed.with_suffix(".json")
 
     @property
     def ok(self) -> bool:
@@ -107,7 +113,10 @@ def check(
         outcomes = list(pool.map(lambda path: _run_one(path, out, smoke, jobs), paths))
     size = "smoke" if smoke else "full"
     for outcome in outcomes:
-        _compare(outcome, root / EVIDENCE / REFERENCES, size, commit)
+        try:
+            _compare(outcome, root / EVIDENCE / REFERENCES, size, commit)
+        except MMPIDError as problem:  # a damaged reference file
+            outcome.problem = str(problem)
     say(text_table(HEADER, [row for outcome in outcomes for row in outcome.rows()]))
     for outcome in outcomes:
         for line in outcome.complaints():
@@ -119,14 +128,16 @@ def check(
 def _run_one(path: Path, out: Path, smoke: bool, jobs: int) -> Outcome:
     """Run one notebook in a process of its own, so that a kernel that dies takes nothing with it."""
     outcome = Outcome(path, out / path.name)
+    outcome.published.unlink(missing_ok=True)  # of an earlier check into the same folder
     start = time.perf_counter()
     try:
         offered = inspect_parameters(path).defaults
         wanted = {"smoke": "True"} if smoke and "smoke" in offered else {}  # the full size is the default
+        source = _solved(path, out)
     except MMPIDError as problem:
         outcome.problem = str(problem)
         return outcome
-    command = [sys.executable, "-m", "mmpid", "run", str(path), "-o", str(outcome.executed), "--quiet"]
+    command = [sys.executable, "-m", "mmpid", "run", str(source), "-o", str(outcome.executed), "--quiet"]
     for name, value in wanted.items():
         command += ["-p", name, value]
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
@@ -140,13 +151,25 @@ def _run_one(path: Path, out: Path, smoke: bool, jobs: int) -> Outcome:
     return outcome
 
 
+def _solved(path: Path, out: Path) -> Path:
+    """Return the notebook to run: itself, or for a lesson with exercises a copy that holds its solutions."""
+    if not solutions_path(path).is_file() and not exercises(json.loads(path.read_text())):
+        return path
+    import nbformat
+
+    copy = out / "with-solutions" / path.name
+    copy.parent.mkdir(exist_ok=True)
+    nbformat.write(with_solutions(path), copy)
+    return copy
+
+
 def _compare(outcome: Outcome, references: Path, size: str, commit: str) -> None:
     """Judge the published values, or store them when a commit to store them under is given."""
-    published = outcome.executed.parent / f"{outcome.path.stem}.json"
-    if outcome.problem or not published.is_file():
+    if outcome.problem:
         return
-    outcome.values = json.loads(published.read_text())
-    if commit:
+    if outcome.published.is_file():
+        outcome.values = json.loads(outcome.published.read_text())
+    if commit and outcome.values:
         store_references(references, outcome.path.stem, size, outcome.values, versions(), commit)
         if size == "full" and outcome.path.parent.name == EVIDENCE:
             store_executed(outcome.executed, outcome.path)
@@ -182,16 +205,20 @@ def _writable(folder: Path) -> Path:
 def _write_report(outcomes: list[Outcome], out: Path, size: str) -> Path:
     """Write one HTML page with the table and links to the executed notebooks."""
     rows = [row for outcome in outcomes for row in outcome.rows()]
-    links = "".join(
-        f'<li><a href="{html.escape(o.executed.name)}">{html.escape(o.executed.name)}</a> {html.escape(o.problem)}</li>'
-        for o in outcomes
-    )
+    links = "".join(_links(outcome) for outcome in outcomes)
     page = (
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>mmpid check</title>'
         '<body style="font-family:sans-serif;max-width:70em;margin:2em auto;padding:0 1em">'
         f"<h1>mmpid check, {size} size</h1>{html_table(HEADER, rows)}"
-        f"<h2>Executed notebooks</h2><ul>{links}</ul></body></html>"
+        f"<h2>Executed notebooks and published values</h2><ul>{links}</ul></body></html>"
     )
     path = out / "report.html"
     path.write_text(page)
     return path
+
+
+def _links(outcome: Outcome) -> str:
+    """Return a list entry that links what a notebook left behind, and says what went wrong."""
+    files = [path.name for path in (outcome.executed, outcome.published) if path.is_file()]
+    links = " ".join(f'<a href="{html.escape(name)}">{html.escape(name)}</a>' for name in files)
+    return f"<li>{links or html.escape(outcome.path.name)} {html.escape(outcome.problem)}</li>"
