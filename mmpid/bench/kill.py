@@ -1,0 +1,351 @@
+"""`mmpid bench kill`: kill a run at random moments, go on from its folder, and compare with a run that nobody killed.
+
+One warm process forks a child for every life of a run, so 200 kills take minutes and not hours. The children mark in
+shared memory what they are doing; the parent sends SIGKILL and reads there what the signal has hit.
+"""
+
+import functools
+import json
+import mmap
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from mmpid import _validate
+from mmpid._tables import text_table
+from mmpid.datasets import MultimodalData
+from mmpid.errors import CheckpointError, MMPIDError
+from mmpid.models import LateFusion
+from mmpid.train import BalanceController, PeakSynergy, RunRecord, Trainer
+from mmpid.train import checkpoint as checkpoint_module
+from mmpid.train import record as record_module
+from mmpid.train.checkpoint import read_state
+from mmpid.train.folder import RECORD, RunFolder
+from mmpid.train.loop import Loop
+from mmpid.train.probing import Prober
+
+MOMENTS = ("starting or loading", "within an epoch", "between epochs", "probing", "writing")
+STARTING, EPOCH, BETWEEN, PROBING, WRITING = range(len(MOMENTS))
+PHASE, WRITES, WRITE_NS, EPOCHS = range(4)  # what the slots of the shared memory mean
+EPOCH_BUDGET = 8
+PATIENCE = 120.0  # seconds after which a child is taken for stuck
+
+
+@dataclass(frozen=True)
+class KillReport:
+    """What the kills hit, and what went wrong afterwards, one sentence a failure."""
+
+    kills: dict[str, int]
+    runs: int
+    seconds: float
+    failures: list[str] = field(default_factory=list)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every run went on bit for bit, with all its probes and no unreadable file."""
+        return not self.failures
+
+    def __repr__(self) -> str:
+        rows = [[moment, str(self.kills.get(moment, 0))] for moment in MOMENTS]
+        rows.append(["all", str(sum(self.kills.values()))])
+        table = text_table(["moment hit", "kills"], rows)
+        end = f"{self.runs} runs to their end in {self.seconds:.0f} s; failures: {len(self.failures)}"
+        return "\n".join([table, end, *self.failures[:10]])
+
+
+def run(
+    kills: int = 200,
+    seed: int = 0,
+    *,
+    quick: bool = False,
+    json_path: Path | str | None = None,
+    show: Callable[[str], None] = print,
+) -> KillReport:
+    """Kill a small two-stage run with SIGKILL, go on from its folder each time, and compare it in the end.
+
+    The run has dropout, k-means codebooks, pauses, a switch that rewinds, and joint epochs with probes: everything
+    that a state must hold. Half of the kills come at a moment drawn uniformly over the run, half within a few
+    milliseconds of a file being written. A run that survives to its end is compared with one that nobody killed: the
+    record (wall-clock times excepted) and every state, bit for bit. After every kill the record on disk must be
+    a prefix of the uninterrupted one that holds all rows up to the last epoch's end, and every checkpoint must load.
+
+    Parameters
+    ----------
+    kills : int
+        How many; the test ends with the first run that is finished after that many.
+    seed : int
+        Seed of the moments. What they hit also depends on the machine's speed.
+    quick : bool
+        A tenth of the kills.
+    json_path : path, optional
+        Where to write the report as JSON.
+    show : callable
+        Takes the table.
+
+    Raises
+    ------
+    MMPIDError
+        Without `fork`, as on Windows.
+
+    Examples
+    --------
+    >>> from mmpid.bench import kill
+    >>> kill.run(kills=20).passed  # doctest: +SKIP
+    True
+    """
+    kills = _validate.number(kills, "kills", low=1, integer=True)
+    if not hasattr(os, "fork"):
+        raise MMPIDError("the kill test forks processes, which this system cannot. Run it on Linux or macOS.")
+    kills = max(1, kills // 10) if quick else kills
+    report = _in_a_process_of_its_own(kills, _validate.number(seed, "seed", low=0, integer=True))
+    show(repr(report))
+    if json_path is not None:
+        Path(json_path).write_text(json.dumps(asdict(report), indent=1) + "\n")
+    return report
+
+
+def _in_a_process_of_its_own(kills: int, seed: int) -> KillReport:
+    """Run the test in a fresh interpreter: no threads of the caller are alive when it forks."""
+    code = f"from mmpid.bench import kill; kill._main({kills}, {seed})"
+    one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    environment = {**os.environ, **one, "CUDA_VISIBLE_DEVICES": ""}  # autograd starts threads where it sees a GPU
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=False)
+    if done.returncode:
+        raise MMPIDError(f"the kill test itself failed:\n{done.stderr}")
+    return KillReport(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _main(kills: int, seed: int) -> None:
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="mmpid-kill-") as folder:
+        print(json.dumps(asdict(_Test(Path(folder), seed).run(kills))))
+
+
+# ---- the run that is killed ------------------------------------------------------------------------------------------
+
+
+def _small_data() -> MultimodalData:
+    """Return two modalities of different strength about four classes."""
+    rng = np.random.default_rng(0)
+    y = np.arange(480) % 4
+    centers = {name: rng.normal(size=(4, 6)) for name in ("a", "b")}
+    inputs = {name: centers[name][y] + s * rng.normal(size=(480, 6)) for name, s in (("a", 0.7), ("b", 1.6))}
+    return MultimodalData.from_arrays(inputs, y, seed=0, name="small")
+
+
+def _small_model() -> LateFusion:
+    """Return a model with dropout, so that the random state matters."""
+
+    def encoder():
+        return torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Dropout(0.2))
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        return LateFusion({"a": encoder(), "b": encoder()}, 4, dims={"a": 16, "b": 16})
+
+
+def _live(data: MultimodalData, folder: Path) -> None:
+    """Start the run, or go on with it, to its end."""
+    controller = BalanceController(
+        rule=PeakSynergy(warmup=1, noise_aware=False), uniqueness_ratio=1.2, warmup=1, dwell=1
+    )
+    if (folder / RECORD).exists():
+        trainer = Trainer.load(folder, data, model=_small_model(), controller=controller, device="cpu")
+    else:
+        trainer = Trainer(
+            _small_model(), data, controller=controller, device="cpu", out_dir=folder, epochs=EPOCH_BUDGET,
+            unimodal_epochs=6, batch_size=32, observable="kmeans", n_clusters=5, n_boot=5, n_null=2, log_every=3,
+        )  # fmt: skip
+    trainer.fit(progress=False)
+
+
+# ---- marks that survive the child ------------------------------------------------------------------------------------
+
+
+class _Marks:
+    """A few integers that a child writes and its parent reads, also after the child is dead."""
+
+    def __init__(self):
+        self.slots = memoryview(mmap.mmap(-1, 64)).cast("q")
+
+    def clear(self) -> None:
+        for slot in range(4):
+            self.slots[slot] = 0
+
+    def watch(self) -> None:
+        """Make the run mark what it is doing; called in a child, so nobody else sees the changes."""
+        Loop._train_batch = self._marking(Loop._train_batch, EPOCH, after=EPOCH)
+        Trainer._end_epoch = self._marking(Trainer._end_epoch, BETWEEN, after=EPOCH)
+        Prober.measure = self._marking(Prober.measure, PROBING)
+        for module in (checkpoint_module, record_module):
+            module.write_atomically = self._marking(module.write_atomically, WRITING)
+        RunFolder.keep = self._keeping(self._marking(RunFolder.keep, WRITING))
+
+    def _marking(self, function, phase: int, after: int | None = None):
+        @functools.wraps(function)
+        def marked(*arguments, **keywords):
+            before, start = self.slots[PHASE], time.perf_counter_ns()
+            self.slots[PHASE] = phase
+            self.slots[WRITES] += phase == WRITING
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                self.slots[PHASE] = before if after is None else after
+                self.slots[WRITE_NS] += (time.perf_counter_ns() - start) * (phase == WRITING)
+
+        return marked
+
+    def _keeping(self, keep):
+        """Count the epochs whose end is on disk."""
+
+        @functools.wraps(keep)
+        def counted(folder, record, state):
+            keep(folder, record, state)
+            self.slots[EPOCHS] = sum(row["kind"] == "epoch" for row in record.rows)
+
+        return counted
+
+
+# ---- the test --------------------------------------------------------------------------------------------------------
+
+
+class _Test:
+    """Kills runs in a folder until enough kills are done, and collects what went wrong."""
+
+    def __init__(self, folder: Path, seed: int):
+        self.folder, self.marks, self.random = folder, _Marks(), random.Random(seed)
+        self.data = _small_data()
+        self.kills: Counter[str] = Counter()
+        self.failures: list[str] = []
+
+    def run(self, kills: int) -> KillReport:
+        start, runs = time.perf_counter(), 0
+        self._measure_the_whole_run()
+        while self.kills.total() < kills:
+            self._one_run(runs, kills)
+            runs += 1
+        return KillReport(dict(self.kills), runs, time.perf_counter() - start, self.failures)
+
+    def _measure_the_whole_run(self) -> None:
+        """Let one run live to its end: the reference, its duration, and how often and how long it writes."""
+        _live(self.data, self.folder / "warm")  # what is imported late is then imported for all children
+        whole, start = self.folder / "whole", time.perf_counter()
+        if not self._finishes(self._fork(whole)):
+            raise MMPIDError(f"the uninterrupted run failed:\n{self._last_words()}")
+        self.duration = time.perf_counter() - start
+        self.writes = self.marks.slots[WRITES]
+        self.write_seconds = self.marks.slots[WRITE_NS] / 1e9 / self.writes
+        self.whole = RunRecord.load(whole).content()
+        self.states = _read_states(whole)
+
+    def _one_run(self, number: int, kills: int) -> None:
+        """Kill one run again and again, until it reaches its end between two kills; then compare it."""
+        folder = self.folder / f"run{number}"
+        while True:
+            child = self._fork(folder)
+            killed = self.kills.total() < kills and self._kill(child)
+            if not killed and not self._finishes(child):
+                self.failures.append(f"run {number} could not go on: {self._last_words().strip().splitlines()[-1]}")
+                return
+            problem = self._judge(folder, finished=not killed)
+            if problem:
+                self.failures.append(f"run {number}, kill {self.kills.total()}: {problem}")
+                return
+            if not killed:
+                shutil.rmtree(folder)
+                return
+
+    def _fork(self, folder: Path) -> int:
+        """Start a life of the run; return its process."""
+        self.marks.clear()
+        child = os.fork()
+        if child:
+            return child
+        try:
+            self.marks.watch()
+            _live(self.data, folder)
+            os._exit(0)
+        except BaseException:
+            (self.folder / "problem.txt").write_text(traceback.format_exc())
+            os._exit(1)
+
+    def _kill(self, child: int) -> bool:
+        """Kill at a random moment; return whether the child was still alive then."""
+        if self.random.random() < 0.5:
+            delay, write = self.random.uniform(0, self.duration), 0
+        else:
+            delay, write = self.random.uniform(0, 2 * self.write_seconds), self.random.randint(1, self.writes)
+        give_up = time.monotonic() + PATIENCE
+        while self.marks.slots[WRITES] < write and time.monotonic() < give_up:
+            if _has_ended(child):
+                return False
+            time.sleep(2e-5)
+        time.sleep(delay)
+        if _has_ended(child):
+            return False
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        self.kills[MOMENTS[self.marks.slots[PHASE]]] += 1
+        return True
+
+    def _finishes(self, child: int) -> bool:
+        """Wait for a child; return whether it ended well. A child that is stuck is killed."""
+        give_up = time.monotonic() + PATIENCE
+        while not _has_ended(child):
+            if time.monotonic() > give_up:
+                os.kill(child, signal.SIGKILL)
+            time.sleep(1e-3)
+        return os.waitpid(child, 0)[1] == 0
+
+    def _last_words(self) -> str:
+        path = self.folder / "problem.txt"
+        return path.read_text() if path.exists() else "it was stuck"
+
+    def _judge(self, folder: Path, finished: bool) -> str:
+        """Return what is wrong with a folder, "" if nothing is."""
+        if not (folder / RECORD).exists():
+            return "the record is gone" if finished or self.marks.slots[EPOCHS] else ""
+        try:
+            states = _read_states(folder)
+            record, _ = RunFolder(folder).read()
+        except CheckpointError as problem:
+            return str(problem)
+        content, epochs = record.content(), sum(row["kind"] == "epoch" for row in record.rows)
+        if content[1:] != self.whole[1 : len(content)]:
+            return "the rows differ from those of the uninterrupted run"
+        if epochs < self.marks.slots[EPOCHS]:
+            return f"{self.marks.slots[EPOCHS]} epochs had ended on disk, and the folder has {epochs}"
+        if finished and len(content) != len(self.whole):
+            return f"the record has {len(content)} rows instead of {len(self.whole)}"
+        if finished and states != self.states:
+            differ = [name for name in self.states.keys() | states if states.get(name) != self.states.get(name)]
+            return f"the states differ: {', '.join(sorted(differ))}"
+        return ""
+
+
+def _has_ended(child: int) -> bool:
+    """Return whether a child is dead, and leave its exit status to be read."""
+    return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
+def _read_states(folder: Path) -> dict[str, tuple]:
+    """Return the content of every state in a folder, by path, in a form that compares bit for bit."""
+    found = {}
+    for path in folder.rglob("*.safetensors"):
+        state = read_state(path)
+        bits = {key: (str(x.dtype), tuple(x.shape), x.numpy().tobytes()) for key, x in state.tensors.items()}
+        found[str(path.relative_to(folder))] = state.meta, bits
+    return found
