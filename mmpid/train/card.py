@@ -24,7 +24,7 @@ def make_card(model: LateFusion, data: MultimodalData, **settings) -> dict:
             "licence": data.licence,
             "origin": data.origin,
             "sizes": {name: len(index) for name, index in data.splits.items()},
-            "shapes": {name: list(x.shape[1:]) for name, x in data.inputs.items()},
+            "shapes": {name: list(shape) for name, shape in data.shapes.items()},
         },
         "model": {
             "spec": model.spec,

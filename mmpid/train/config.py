@@ -11,6 +11,8 @@ STAGE2 = ("monitor", "balance", "off")
 PID_METHODS = ("exact", "fastpid")
 OPTIMIZERS = ("sgd", "adamw")
 PRESETS = ("default", "paper")
+CLASS_WEIGHTS = ("none", "balanced")
+PRECISIONS = ("float32", "bfloat16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +32,12 @@ class TrainConfig:
         Stage-2 learning rate as a multiple of `lr`.
     lr_step, lr_gamma
         After every `lr_step` epochs of stage 2 its learning rate is multiplied by `lr_gamma`; 0 keeps it.
+    class_weight : {"none", "balanced"}
+        Weights of the classes in every cross-entropy, training and evaluation alike: none, or n / (k n_c) of the
+        training split, at which rare classes count as much as frequent ones. Accuracies are never weighted.
+    precision : {"float32", "bfloat16"}
+        Arithmetic of forward passes in training and evaluation, by autocast; weights stay float32, losses and the
+        PID are computed in float32 and float64 whatever it is.
     aux_weight : float
         Weight of each unimodal cross-entropy beside the joint one in stage 2; it keeps the unimodal heads, and so the
         probe, meaningful.
@@ -72,6 +80,8 @@ class TrainConfig:
     joint_lr_scale: float = 0.2
     lr_step: int = 0
     lr_gamma: float = 0.1
+    class_weight: str = "none"
+    precision: str = "float32"
     aux_weight: float = 0.6
     fusion_init: str = "heads"
     freeze_encoders: bool = False
@@ -103,6 +113,8 @@ class TrainConfig:
         for name in ("momentum", "weight_decay", "aux_weight"):
             _validate.number(getattr(self, name), name, low=0)
         _validate.choice(self.optimizer, "optimizer", OPTIMIZERS)
+        _validate.choice(self.class_weight, "class_weight", CLASS_WEIGHTS)
+        _validate.choice(self.precision, "precision", PRECISIONS)
         _validate.choice(self.fusion_init, "fusion_init", ("heads", "random"))
         _validate.choice(self.selection, "selection", SELECTIONS)
         _validate.choice(self.probe_split, "probe_split", ("probe", "train", "validation"))

@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-ACTIONS = ("hold", "pause", "resume", "switch", "rewind")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -42,6 +40,14 @@ def half_width(probe: Mapping, atom: str) -> float:
     """Return half the 95 % interval of an atom in a probe row, in bits; 0 when no interval was measured."""
     low, high = probe.get(f"{atom}_low"), probe.get(f"{atom}_high")
     return 0.0 if low is None or high is None else max(0.0, (high - low) / 2)
+
+
+def unique_values(probe: Mapping) -> list[float]:
+    """Return the unique information of every modality in a probe row, in bits, in the order of the modalities."""
+    values = []
+    while f"unique{len(values) + 1}" in probe:
+        values.append(probe[f"unique{len(values) + 1}"])
+    return values
 
 
 def noise_of_difference(a: Mapping, atom_a: str, b: Mapping, atom_b: str) -> float:

@@ -1,10 +1,13 @@
 """The inner loop: one update, one evaluation. No bookkeeping, no decisions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import reduce as fold
+from operator import add
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from mmpid.datasets import Split
@@ -12,15 +15,22 @@ from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 
 CHUNK = 1024  # samples a forward pass in evaluation
+STREAMED_CHUNK = 128  # the same for data that are read as they are needed, where a chunk must fit into memory
 
 
 def make_optimizer(model: LateFusion, config: TrainConfig, stage: str) -> torch.optim.Optimizer:
-    """Return an optimizer with one named group a modality and, in stage 2, one for the joint head."""
+    """Return an optimizer with one named group a modality and, in stage 2, one for the joint head.
+
+    All parameters of a group are updated by one call: fused on CUDA, and elsewhere with the arithmetic of the plain
+    loop over parameters, bit for bit.
+    """
     scale = 1.0 if stage == "unimodal" or config.unimodal_epochs == 0 else config.joint_lr_scale
     groups = [{"name": name, "params": model.modality_parameters(name)} for name in model.modalities]
     if stage == "joint":
         groups.append({"name": "joint", "params": list(model.fusion.parameters())})
+    groups = [group for group in groups if group["params"]]
     settings = {"lr": config.lr * scale, "weight_decay": config.weight_decay}
+    settings |= {"fused": True} if groups[0]["params"][0].is_cuda else {"foreach": True}
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, **settings)
     return torch.optim.SGD(groups, momentum=config.momentum, **settings)
@@ -45,63 +55,123 @@ def loss_names(modalities: Sequence[str], stage: str) -> tuple[str, ...]:
     return (*modalities, "joint") if stage == "joint" else tuple(modalities)
 
 
-def update(model, optimizer, inputs: Mapping[str, Tensor], target: Tensor, active, stage: str, aux: float) -> Tensor:
-    """Take one optimizer step; return the losses in nats, in the order of :func:`loss_names`, NaN where not used."""
-    if stage == "unimodal":
-        losses = {name: _unimodal_loss(model, name, inputs, target) for name in active}
-        total = sum(losses.values())
-    else:
-        output = model(inputs)
-        losses = {name: functional.cross_entropy(z, target) for name, z in output.unimodal.items()}
-        joint = functional.cross_entropy(output.logits, target)
-        trained = [losses[name] for name in active]
-        total = joint + aux * sum(trained) if aux and trained else joint
-        losses["joint"] = joint
+def autocast(device: torch.device, precision: str) -> AbstractContextManager:
+    """Return the context of forward passes and losses: bfloat16 where it is safe, or nothing."""
+    if precision == "bfloat16":
+        return torch.autocast(device.type, dtype=torch.bfloat16)
+    return nullcontext()
+
+
+def class_weights(target: Tensor, n_classes: int) -> Tensor:
+    """Return n / (k n_c) for each class of some labels, float32 (k,): the weights at which classes count alike."""
+    counts = torch.bincount(target, minlength=n_classes).clamp(min=1)
+    return (len(target) / (n_classes * counts)).float()
+
+
+def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Return the mean cross-entropy in nats in float32, weighted by class: sum_i w_i l_i / sum_i w_i."""
+    if logits.dtype is torch.bfloat16:
+        logits = logits.float()
+    return functional.cross_entropy(logits, target, weight)
+
+
+def update(
+    model: LateFusion,
+    optimizer: torch.optim.Optimizer,
+    inputs: Mapping[str, Tensor],
+    target: Tensor,
+    active: Sequence[str],
+    stage: str,
+    aux: float,
+    *,
+    weight: Tensor | None = None,
+    precision: str = "float32",
+    reduce: Callable[[list[nn.Parameter]], None] | None = None,
+) -> Tensor:
+    """Take one optimizer step; return the losses in nats, in the order of :func:`loss_names`, NaN where not used.
+
+    `reduce` is called with all parameters between backward and step: several processes average their gradients there.
+    """
+    with autocast(target.device, precision):
+        if stage == "unimodal":
+            losses = {name: _unimodal_loss(model, name, inputs, target, weight) for name in active}
+            total = fold(add, losses.values())
+        else:
+            output = model(inputs)
+            losses = {name: cross_entropy(z, target, weight) for name, z in output.unimodal.items()}
+            joint = cross_entropy(output.logits, target, weight)
+            trained = [losses[name] for name in active]
+            total = joint + aux * fold(add, trained) if aux and trained else joint
+            losses["joint"] = joint
     optimizer.zero_grad(set_to_none=True)
     total.backward()
+    if reduce is not None:
+        reduce([parameter for group in optimizer.param_groups for parameter in group["params"]])
     optimizer.step()
-    unused = target.new_full((), float("nan"), dtype=total.dtype)
-    return torch.stack([losses.get(name, unused).detach() for name in loss_names(model.modalities, stage)])
+    return _table_row(losses, loss_names(model.modalities, stage))
 
 
-def _unimodal_loss(model, name: str, inputs, target: Tensor) -> Tensor:
-    return functional.cross_entropy(model.heads[name](model.encoders[name](inputs[name])), target)
+def _unimodal_loss(model, name: str, inputs, target: Tensor, weight: Tensor | None) -> Tensor:
+    return cross_entropy(model.heads[name](model.encoders[name](inputs[name])), target, weight)
+
+
+def _table_row(losses: dict[str, Tensor], names: tuple[str, ...]) -> Tensor:
+    """Return the losses as one row, NaN for a name without one."""
+    if len(losses) == len(names):
+        return torch.stack([losses[name].detach() for name in names])
+    unused = next(iter(losses.values())).new_full((), float("nan"))
+    return torch.stack([losses.get(name, unused).detach() for name in names])
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Logits and embeddings of one split, with the labels."""
+    """Logits and embeddings of one split, with the labels and the class weights of the loss."""
 
     target: Tensor
     logits: dict[str, Tensor]
     embeddings: dict[str, Tensor]
+    weight: Tensor | None = None
 
     def accuracy(self, name: str) -> float:
         """Return the share of samples whose largest logit is the label's."""
         return float((self.logits[name].argmax(1) == self.target).float().mean())
 
     def loss(self, name: str) -> float:
-        """Return the mean cross-entropy in nats."""
-        return float(functional.cross_entropy(self.logits[name], self.target))
+        """Return the mean cross-entropy in nats, weighted as in training."""
+        return float(cross_entropy(self.logits[name], self.target, self.weight))
 
 
-def evaluate(model: LateFusion, split: Split) -> Evaluation:
-    """Return logits of each modality, of their average ("ens") and of the joint head, in evaluation mode."""
-    modes = {module: module.training for module in model.modules()}
+def evaluate(
+    model: LateFusion,
+    split: Split,
+    *,
+    device: torch.device | None = None,
+    weight: Tensor | None = None,
+    precision: str = "float32",
+) -> Evaluation:
+    """Return logits of each modality, of their average ("ens") and of the joint head, in evaluation mode.
+
+    The samples are taken to `device`, by default where the labels are.
+    """
+    device = split.target.device if device is None else device
+    order = torch.arange(len(split)).split(CHUNK if isinstance(split, Split) else STREAMED_CHUNK)
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(split), CHUNK):
-            parts.append(model({name: x[start : start + CHUNK] for name, x in split.inputs.items()}))
-    for module, mode in modes.items():
+    with torch.inference_mode(), autocast(device, precision):
+        parts = [model(inputs) for inputs, _ in split.batches(order, device=device)]
+    for module, mode in modes:
         module.training = mode
-    unimodal = {name: torch.cat([p.unimodal[name] for p in parts]) for name in model.modalities}
+    unimodal = {name: _join([p.unimodal[name] for p in parts]) for name in model.modalities}
+    ens = torch.stack(list(unimodal.values())).mean(0)
     return Evaluation(
-        target=split.target,
-        logits={
-            **unimodal,
-            "ens": torch.stack(list(unimodal.values())).mean(0),
-            "joint": torch.cat([p.logits for p in parts]),
-        },
-        embeddings={name: torch.cat([p.embeddings[name] for p in parts]) for name in model.modalities},
+        target=split.target.to(device),
+        logits={**unimodal, "ens": ens, "joint": _join([p.logits for p in parts])},
+        embeddings={name: _join([p.embeddings[name] for p in parts]) for name in model.modalities},
+        weight=weight,
     )
+
+
+def _join(parts: list[Tensor]) -> Tensor:
+    """Join the chunks of a split; what mixed precision made is float32 again."""
+    whole = parts[0] if len(parts) == 1 else torch.cat(parts)
+    return whole.float() if whole.dtype is torch.bfloat16 else whole

@@ -1,63 +1,33 @@
-"""The training loop: batches, epochs, probes, and its whole state as plain data. It decides nothing."""
+"""The training loop: batches, epochs, probes and the result. It decides nothing."""
 
 import copy
 import time
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from mmpid.datasets import MultimodalData
-from mmpid.errors import CheckpointError, TrainingError
+from mmpid.datasets import Split
+from mmpid.errors import TrainingError
 from mmpid.models import LateFusion
 from mmpid.train import engine
-from mmpid.train.checkpoint import State, pack, pack_optimizer, unpack_optimizer
-from mmpid.train.config import TrainConfig
-from mmpid.train.probing import Prober
-from mmpid.train.record import RunRecord
-from mmpid.train.selection import Selector
-
-SMALL_MODEL = 1_000_000  # parameters; below, threads cost more than they bring
+from mmpid.train.state import RunState, mix
 
 
-@dataclass
-class Position:
-    """Where a run stands: plain values, saved with every checkpoint."""
+class Loop(RunState):
+    """Trains a model on data, one batch at a time.
 
-    stage: str
-    active: tuple[str, ...]
-    segment: int = 0
-    epoch: int = 0
-    batch: int = 0
-    step: int = 0
-    epochs_run: int = 0
-    joint_epochs: int = 0
-    decided: bool = True
-    finished: bool = False
-
-
-class Loop(ABC):
-    """Trains a model on data, one batch at a time, and can say and restore exactly where it stands.
-
-    What to do after a probe, before an epoch and after a broken loss is left to the trainer, in three hooks.
+    What to do after a probe, before an epoch and after a broken loss is left to the trainer, in three hooks. Several
+    processes that train together share each batch and average their gradients through `_parallel`.
     """
 
-    record: RunRecord
-
-    def __init__(self, model: LateFusion, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
-        self.config, self.seed, self.device = config, seed, device
-        self.data, self.model = data.to(device), model.to(device)
-        small = sum(p.numel() for p in model.parameters()) < SMALL_MODEL
-        self.threads = config.threads or (1 if small else torch.get_num_threads())
-        self._prober = Prober(self.data, config, seed)
-        self._splits = {name: self.data.split(name) for name in self.data.splits}
-        self._selector = Selector(config.selection)
-        self._rng = torch.Generator().manual_seed(mix(seed, 1)).get_state()
-        self._at = Position("unimodal" if config.unimodal_epochs else "joint", tuple(data.modalities))
-        self._enter_stage()
+    _parallel = None  # how several processes train together; None for one
+    _feed: Iterator | None = None  # the batches of this epoch that are still to come
+    _order: list[Tensor]
+    _columns: tuple[str, ...]
+    _epoch_start: float
 
     # ---- hooks -----------------------------------------------------------------------------------------------
 
@@ -73,67 +43,31 @@ class Loop(ABC):
     def _recover(self, reason: str) -> int | None:
         """Return to a good state after a broken loss; return its epoch, None if there is none."""
 
-    # ---- where it stands -------------------------------------------------------------------------------------
-
-    @property
-    def stage(self) -> str:
-        """The present stage, "unimodal" or "joint"."""
-        return self._at.stage
-
-    @property
-    def epoch(self) -> int:
-        """Epochs trained on the present path; a rewind lowers it."""
-        return self._at.epoch
-
-    @property
-    def active(self) -> tuple[str, ...]:
-        """Modalities whose encoders are training."""
-        return self._at.active
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities, in order."""
-        return self.data.modalities
-
-    @property
-    def finished(self) -> bool:
-        """Whether the budget of epochs is used up and the result is in the record."""
-        return self._at.finished
-
-    @property
-    def updates(self) -> int:
-        """Batches trained so far, those of discarded futures included."""
-        return self._at.step
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """Epochs done and epochs to do, those of discarded futures included."""
-        return self._at.epochs_run, self.config.epochs
-
-    # ---- batches and epochs ----------------------------------------------------------------------------------
+    # ---- batches ---------------------------------------------------------------------------------------------
 
     def _train_batch(self) -> None:
-        at = self._at
+        at, config = self._at, self.config
         if at.batch == 0:
             self._begin_epoch()
         if at.finished:
             return
-        train, index = self._splits["train"], self._order[at.batch]
-        inputs = {name: x[index] for name, x in train.inputs.items()}
+        inputs, target = self._next_batch()
         self._losses[at.batch] = engine.update(
-            self.model, self._optimizer, inputs, train.target[index], at.active, at.stage, self.config.aux_weight
-        )
+            self.model, self._optimizer, inputs, target, at.active, at.stage, config.aux_weight,
+            weight=self._class_weight, precision=config.precision,
+            reduce=self._parallel.reduce if self._parallel else None,
+        )  # fmt: skip
         at.batch += 1
         at.step += 1
         last = at.batch == len(self._order)
-        if last or at.batch % self.config.log_every == 0:
+        if last or at.batch % config.log_every == 0:
             self._log_batches()
         if last:
             self._end_epoch()
 
     def _begin_epoch(self) -> None:
         """Probe before the very first batch, and lay out the batches of this epoch."""
-        if not self.record.rows:
+        if self._at.step == 0 and not any(row["kind"] == "probe" for row in self.record.rows):
             self._probe_and_decide()
         self._before_epoch()
         self._lay_out_epoch()
@@ -142,17 +76,34 @@ class Loop(ABC):
         """Order the training samples; a function of the seed and the epoch alone."""
         train = self._splits["train"]
         generator = torch.Generator().manual_seed(mix(self.seed, 2, self._at.epoch))
-        order = torch.randperm(len(train), generator=generator).to(self.device)
-        self._order = order.split(self.config.batch_size)
-        names = engine.loss_names(self.modalities, self.stage)
-        self._losses = torch.full((len(self._order), len(names)), float("nan"), device=self.device)
+        order = torch.randperm(len(train), generator=generator).to(train.target.device)
+        self._order = [self._share(index) for index in order.split(self.config.batch_size)]
+        self._feed = None
+        self._columns = engine.loss_names(self.modalities, self.stage)
+        self._losses = torch.full((len(self._order), len(self._columns)), float("nan"), device=self.device)
         self._epoch_start = time.perf_counter()
+
+    def _share(self, index: Tensor) -> Tensor:
+        """Return the samples of a batch that this process trains on: all of them, when it is alone."""
+        return self._parallel.share(index) if self._parallel else index
+
+    def _next_batch(self) -> tuple[dict[str, Tensor], Tensor]:
+        """Return the batch that is due; batches before it are not read again when an epoch is taken up halfway."""
+        train = self._splits["train"]
+        if self._feed is None:
+            self._feed = train.batches(self._order[self._at.batch :], device=self.device)
+        if isinstance(train, Split):
+            return next(self._feed)
+        with torch.random.fork_rng(devices=[]):  # a data set that draws random numbers has its own, batch by batch
+            torch.manual_seed(mix(self.seed, 4, self._at.step))
+            return next(self._feed)
 
     def _log_batches(self) -> None:
         """Read the losses since the last reading (the loop's only synchronization), refuse NaN, append a row."""
-        at, names = self._at, engine.loss_names(self.modalities, self.stage)
+        at, names = self._at, self._columns
         start = (at.batch - 1) // self.config.log_every * self.config.log_every
-        table = self._losses[start : at.batch].tolist()
+        losses = self._losses[start : at.batch]
+        table = (self._parallel.mean(losses) if self._parallel else losses).tolist()
         used = [i for i, name in enumerate(names) if at.stage == "joint" or name in at.active]
         for offset, values in enumerate(table):
             bad = [names[i] for i in used if not np.isfinite(values[i])]
@@ -165,19 +116,22 @@ class Loop(ABC):
         """Return to the last good state and raise."""
         where = f"batch {batch} of epoch {self.epoch + 1}"
         good = self._recover(f"the loss of {name} was not finite at {where}")
+        kept = "There is no earlier state" if good is None else f"The state of epoch {good} has been restored"
         raise TrainingError(
-            f"the loss of {name!r} was not finite at {where}. The state of epoch {good} has been restored; "
+            f"the loss of {name!r} was not finite at {where}. {kept}; "
             f"try a smaller `lr` (it was {self.config.lr:g}), or look for extreme values in the data."
         )
 
+    # ---- epochs ----------------------------------------------------------------------------------------------
+
     def _end_epoch(self) -> None:
         at = self._at
-        losses = self._losses.nanmean(0).tolist()
+        losses = (self._parallel.mean(self._losses) if self._parallel else self._losses).nanmean(0).tolist()
+        self._feed = None
         at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
-        seen = engine.evaluate(self.model, self._splits["validation"])
-        fields = {f"loss.{m}": x for m, x in zip(engine.loss_names(self.modalities, self.stage), losses, strict=True)}
-        fields = {key: value for key, value in fields.items() if value == value}
-        for name in (*self.modalities, "ens", *(["joint"] if self.stage == "joint" else [])):
+        seen = self._evaluate(self.model, "validation")
+        fields = {f"loss.{name}": x for name, x in zip(self._columns, losses, strict=True) if x == x}
+        for name in self._scored():
             fields[f"validation_accuracy.{name}"] = seen.accuracy(name)
             fields[f"validation_loss.{name}"] = seen.loss(name)
         fields |= {f"lr.{group['name']}": group["lr"] for group in self._optimizer.param_groups}
@@ -185,7 +139,7 @@ class Loop(ABC):
             "epoch", **fields, **self._active_flags(), seconds=round(time.perf_counter() - self._epoch_start, 4)
         )
         if self.config.selection == "test":
-            seen = engine.evaluate(self.model, self._splits["test"])
+            seen = self._evaluate(self.model, "test")
         self._selector.offer(self.model, seen, self.stage, at.epoch)
         self._lower_learning_rate()
         if at.epoch % self.config.probe_every == 0 and not (self.stage == "joint" and self.config.stage2 == "off"):
@@ -193,14 +147,21 @@ class Loop(ABC):
         if at.epochs_run >= self.config.epochs:
             self._finish()
 
+    def _evaluate(self, model: LateFusion, split: str) -> engine.Evaluation:
+        """Return what a model makes of a split."""
+        return engine.evaluate(
+            model, self._splits[split], device=self.device, weight=self._class_weight, precision=self.config.precision
+        )
+
+    def _scored(self) -> tuple[str, ...]:
+        """Return the classifiers that an epoch is judged by."""
+        return (*self.modalities, "ens", *(["joint"] if self.stage == "joint" else []))
+
     def _finish(self) -> None:
         """Judge the selected weights on the test split, once; the model keeps its present weights."""
-        judged = copy.deepcopy(self.model)
-        self._selector.apply(judged, self.stage)
-        seen = engine.evaluate(judged, self._splits["test"])
-        names = (*self.modalities, "ens", *(["joint"] if self.stage == "joint" else []))
+        seen = self._evaluate(self.selected_model(), "test")
         chosen = {f"selected_epoch.{head}": choice["epoch"] for head, choice in self._selector.choices.items()}
-        fields = {f"test_accuracy.{name}": seen.accuracy(name) for name in names}
+        fields = {f"test_accuracy.{name}": seen.accuracy(name) for name in self._scored()}
         self._append("result", selection=self.config.selection, n_test=len(seen.target), **chosen, **fields)
         self._at.finished = True
 
@@ -211,11 +172,6 @@ class Loop(ABC):
         return model.eval()
 
     # ---- stages and rows -------------------------------------------------------------------------------------
-
-    def _enter_stage(self) -> None:
-        """Make the optimizer of the present stage and freeze what must not move."""
-        engine.set_trainable(self.model, self.active, self.stage, self.config)
-        self._optimizer = engine.make_optimizer(self.model, self.config, self.stage)
 
     def _start_joint(self) -> None:
         """Begin stage 2 from the present weights, every modality active."""
@@ -245,82 +201,3 @@ class Loop(ABC):
 
     def _active_flags(self) -> dict[str, bool]:
         return {f"active.{name}": name in self.active for name in self.modalities}
-
-    @contextmanager
-    def _own_threads_and_random_numbers(self) -> Iterator[None]:
-        """Run with this run's own random state and number of threads; leave the global ones as they were."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            with self._own_random_numbers():
-                yield
-        finally:
-            torch.set_num_threads(threads)
-
-    @contextmanager
-    def _own_random_numbers(self) -> Iterator[None]:
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.set_rng_state(self._rng)
-            if devices:
-                torch.cuda.manual_seed(mix(self.seed, 3, self._at.step))
-            try:
-                yield
-            finally:
-                self._rng = torch.get_rng_state()
-
-    # ---- state -----------------------------------------------------------------------------------------------
-
-    def _state(self) -> State:
-        """Return everything that the future depends on, as tensors and JSON."""
-        optimizer, plain = pack_optimizer(self._optimizer)
-        tensors = {
-            **pack("model", self.model.state_dict()),
-            **optimizer,
-            **pack("selected", self._selector.tensors()),
-            **pack("codebook", self._prober.state_tensors()),
-            "rng": self._rng.clone(),
-        }
-        if self._at.batch:
-            tensors |= pack("epoch", {"losses": self._losses})
-        meta = {
-            "position": asdict(self._at),
-            "optimizer": plain,
-            "selected": self._selector.choices,
-            "n_rows": len(self.record.rows),
-        }
-        return State(tensors, meta)
-
-    def _restore(self, state: State) -> None:
-        """Stand exactly where :meth:`_state` was called."""
-        position = dict(state.meta["position"])
-        self._at = Position(**{**position, "active": tuple(position["active"])})
-        _load_weights(self.model, state)
-        self._enter_stage()
-        unpack_optimizer(self._optimizer, state)
-        self._selector.load(state.meta["selected"], state.section("selected"), self.device)
-        self._prober.load_state_tensors(state.section("codebook"))
-        self._rng = state.tensors["rng"].clone()
-        if self._at.batch:
-            self._lay_out_epoch()
-            self._losses = state.section("epoch")["losses"].to(self.device, copy=True)
-
-
-def mix(*numbers: int) -> int:
-    """Return one well-mixed 32-bit seed of several numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1)[0])
-
-
-def _load_weights(model: LateFusion, state: State) -> None:
-    """Load the weights of a state; say which tensors do not fit."""
-    weights, own = state.section("model"), model.state_dict()
-    unfit = sorted(
-        k for k in weights.keys() | own.keys() if k not in weights or k not in own or weights[k].shape != own[k].shape
-    )
-    if unfit:
-        shown = ", ".join(unfit[:4]) + (", ..." if len(unfit) > 4 else "")
-        raise CheckpointError(
-            f"the checkpoint is of another model: {len(unfit)} of {len(own)} tensors do not fit ({shown}). "
-            f"Pass `model=` built as in the original run."
-        )
-    model.load_state_dict(weights)

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import ClassVar
 
 from mmpid import _validate
-from mmpid.train.decision import Decision, half_width, noise_of_difference
+from mmpid.train.decision import Decision, half_width, noise_of_difference, unique_values
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,7 +152,7 @@ class RedundancyPlateau(SwitchRule):
     warmup : int
         First probes to leave out.
     max_gap : float, optional
-        Also ask that U1 and U2 differ by at most so many bits.
+        Also ask that the largest and the smallest unique information differ by at most so many bits.
 
     Notes
     -----
@@ -183,7 +183,8 @@ class RedundancyPlateau(SwitchRule):
         text = f"redundancy {now['redundancy']:.2f} bit, {gain:+.2f} over {self.patience} probes"
         if gain >= bar:
             return self.hold(probes, f"{text}: still rising by more than {bar:.2f} bit")
-        gap = abs(now["unique1"] - now["unique2"])
+        unique = unique_values(now)
+        gap = max(unique, default=0.0) - min(unique, default=0.0)
         if self.max_gap is not None and gap > self.max_gap:
             return self.hold(probes, f"{text}, but unique information differs by {gap:.2f} bit")
         return self.switch(now, f"{text}: a plateau (less than {bar:.2f} bit)", rewind_to=self.best(record)["epoch"])

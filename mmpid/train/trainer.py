@@ -1,7 +1,7 @@
 """The trainer: the one place that changes a model. Stage 1 alone, stage 2 together, probes between, all undoable."""
 
 import copy
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 from mmpid import _validate
@@ -10,17 +10,17 @@ from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.models import LateFusion
 from mmpid.train.card import check_fit, make_card, pick_device, rebuild_model
-from mmpid.train.checkpoint import CheckpointStore, State
+from mmpid.train.checkpoint import CheckpointStore
 from mmpid.train.config import TrainConfig
 from mmpid.train.controller import BalanceController, default_controller
 from mmpid.train.decision import Decision
 from mmpid.train.folder import RunFolder
 from mmpid.train.interrupt import delayed_interrupt
-from mmpid.train.loop import Loop
 from mmpid.train.record import RunRecord
+from mmpid.train.steering import Steering
 
 
-class Trainer(Loop):
+class Trainer(Steering):
     """Trains encoders one by one, watches what they know, and starts joint training from the right moment.
 
     Stage "unimodal" minimizes ``sum_m CE(head_m(encoder_m(x_m)), y)`` over the active modalities; stage "joint"
@@ -32,7 +32,7 @@ class Trainer(Loop):
     model : LateFusion
         Is trained in place.
     data : MultimodalData
-        Two modalities; copied to the device once.
+        Two to six modalities; copied to the device once, or streamed batch by batch.
     controller : BalanceController, optional
         Decides pauses and the switch; by default one with default settings.
     seed : int
@@ -43,6 +43,11 @@ class Trainer(Loop):
         Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten.
     preset : {"default", "paper"}
         Our settings, or the recipe of arXiv 2509.20840.
+    name : str
+        Name of the run, for boards, tables and exports; kept in ``record.card["name"]``.
+    accelerator : accelerate.Accelerator, optional
+        Train in several processes: each takes its share of every batch on the accelerator's device, gradients are
+        averaged, and only the main process writes folders. See :mod:`mmpid.train.parallel`.
     **settings
         Fields of :class:`~mmpid.train.TrainConfig`, for example `epochs=60, lr=0.01`.
 
@@ -60,6 +65,9 @@ class Trainer(Loop):
 
     Notes
     -----
+    With three or more modalities a probe decomposes each against the rest: ``unique{i}`` is what only modality i has,
+    ``redundancy`` and ``synergy`` are means over the modalities, and pairs are given beside them as values.
+
     All randomness is the trainer's own: on the CPU the same seed gives the same record, and a run that was saved,
     loaded, rewound or branched goes on as the original would have. Test accuracy is computed once, at the end, unless
     `selection="test"` asks for what many papers do.
@@ -89,21 +97,32 @@ class Trainer(Loop):
         device: str = "auto",
         out_dir=None,
         preset: str = "default",
+        name: str = "",
+        accelerator=None,
         **settings,
     ):
         config = TrainConfig.make(preset, **settings)
+        seed = _validate.number(seed, "seed", low=0, integer=True)
         self.controller = controller if controller is not None else default_controller(preset)
         self.auto = True
+        self._parallel = _make_parallel(accelerator)
         check_fit(model, data)
-        super().__init__(model, data, config, _validate.number(seed, "seed", low=0, integer=True), pick_device(device))
-        self.record = RunRecord(self._make_card(preset))
-        self.folder = RunFolder.create(out_dir, self.record) if out_dir is not None else None
+        super().__init__(model, data, config, seed, accelerator.device if accelerator else pick_device(device))
+        self.record = RunRecord(self._make_card(preset, name))
+        writes = out_dir is not None and self._is_main
+        self.folder = RunFolder.create(out_dir, self.record, self._state()) if writes else None
         self.checkpoints = CheckpointStore(self.folder.checkpoints if self.folder else None)
 
     def __repr__(self) -> str:
         done, total = self.progress
         state = "finished" if self.finished else f"{self.stage}, active: {', '.join(self.active)}"
-        return f"Trainer({self.data.name!r}, epoch {self.epoch}, {done}/{total} of the budget, {state}, {self.device})"
+        title = f"{self.name!r} on {self.data.name!r}" if self.name else repr(self.data.name)
+        return f"Trainer({title}, epoch {self.epoch}, {done}/{total} of the budget, {state}, {self.device})"
+
+    @property
+    def name(self) -> str:
+        """Name of the run."""
+        return self.record.card.get("name", "")
 
     # ---- training --------------------------------------------------------------------------------------------
 
@@ -138,9 +157,15 @@ class Trainer(Loop):
         return self.record
 
     def probe(self) -> dict:
-        """Decompose the present embeddings now, append the row to the record and return it."""
+        """Decompose the present embeddings now, append the row to the record and return it.
+
+        Between two epochs it also keeps a checkpoint, as every probe there does.
+        """
         with self._own_threads_and_random_numbers():
-            return self._append("probe", **self._active_flags(), **self._prober.measure(self.model))
+            row = self._measure()
+        if not self._at.batch:
+            self._keep_checkpoint()
+        return row
 
     def pause(self, modality: str) -> None:
         """Stop training one modality's encoder until :meth:`resume`; at least one other must stay active."""
@@ -155,6 +180,32 @@ class Trainer(Loop):
         self._check_modality(modality)
         if modality not in self.active:
             self._obey(Decision(action="resume", reason="by hand", epoch=self.epoch, modality=modality), "user")
+
+    def set_learning_rate(self, lr: float, modality: str | None = None) -> None:
+        """Train with another learning rate from the next batch on.
+
+        Parameters
+        ----------
+        lr : float
+            The rate itself, not a factor.
+        modality : str, optional
+            A modality, or "joint" for the joint head in stage 2; by default all of them.
+
+        Notes
+        -----
+        The rate belongs to the state: a rewind and a resumed run restore what was in force then, and a schedule goes
+        on from it. Stage 2 starts with the rates of the settings.
+        """
+        lr = _validate.number(lr, "lr", low=0, open_low=True)
+        groups = {group["name"]: group for group in self._optimizer.param_groups}
+        if modality == "joint" and "joint" not in groups:
+            raise ConfigError('there is no joint head to train in stage 1; set the rate of "joint" after the switch.')
+        if modality is not None:
+            groups = {modality: groups[_validate.choice(modality, "modality", groups, InputError)]}
+        before = " / ".join(dict.fromkeys(f"{group['lr']:g}" for group in groups.values()))
+        for group in groups.values():
+            group["lr"] = lr
+        self._note("learning_rate", f"by hand: {before} -> {lr:g}", "user", modality=modality or "")
 
     def switch_to_joint(self, rewind: bool | int = True) -> None:
         """Start stage 2.
@@ -186,11 +237,11 @@ class Trainer(Loop):
         """
         self._rewind(_validate.number(to, "to", low=0, integer=True), "by hand", "user")
 
-    def branch(self, at: int | None = None) -> "Trainer":
+    def branch(self, at: int | None = None, name: str = "") -> "Trainer":
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).
 
         This trainer is not changed. The branch holds a copy of the model and of the record up to that probe, and has
-        the rest of the budget before it.
+        the rest of the budget before it. Its card names it `name`, this run "parent", and `at` "branched_at".
         """
         if at is None:
             probes = self.record.lineage("probe")
@@ -200,9 +251,9 @@ class Trainer(Loop):
         state = self._find_checkpoint(_validate.number(at, "at", low=0, integer=True))
         child = Trainer(
             copy.deepcopy(self.model), self.data, controller=self.controller, seed=self.seed, device=str(self.device),
-            **asdict(self.config),
+            name=name, accelerator=self._parallel.accelerator if self._parallel else None, **asdict(self.config),
         )  # fmt: skip
-        child.record.card |= {"preset": self.record.card["preset"], "branched_at": at}
+        child.record.card |= {"preset": self.record.card["preset"], "branched_at": at, "parent": self.name}
         child.record.rows.extend(dict(row) for row in self.record.rows[: state.meta["n_rows"]])
         child.auto = self.auto
         child._restore(state)
@@ -212,13 +263,21 @@ class Trainer(Loop):
     def save(self, path) -> Path:
         """Write the run to a folder: record, present state, and the checkpoints of its probes. Return the folder."""
         folder = RunFolder(Path(path))
-        folder.write(self.record, self._state(), {key: self.checkpoints.get(key) for key in self.checkpoints})
+        if self._is_main:
+            folder.write(self.record, self._state(), {key: self.checkpoints.get(key) for key in self.checkpoints})
         return folder.path
 
     @classmethod
     def load(
-        cls, path, data: MultimodalData, *, model: LateFusion | None = None, controller=None, device: str = "auto"
-    ):
+        cls,
+        path,
+        data: MultimodalData,
+        *,
+        model: LateFusion | None = None,
+        controller: BalanceController | None = None,
+        device: str = "auto",
+        accelerator=None,
+    ) -> "Trainer":
         """Continue a run from the folder of :meth:`save` or of `out_dir`; on the CPU bit for bit.
 
         Parameters
@@ -231,6 +290,8 @@ class Trainer(Loop):
             Needed when the run used encoders of your own: one built the same way.
         controller : BalanceController, optional
             Needed when the run used a rule of your own.
+        device, accelerator
+            As for a new trainer.
 
         Raises
         ------
@@ -247,111 +308,31 @@ class Trainer(Loop):
                 f"Load the same data, with its seed."
             )
         trainer = cls(
-            model or rebuild_model(card, data), data, seed=card["seed"], device=device,
+            model or rebuild_model(card, data), data, seed=card["seed"], device=device, accelerator=accelerator,
             controller=controller or BalanceController.from_dict(card["controller"]),
             **TrainConfig.from_dict(card["settings"]).to_dict(),
         )  # fmt: skip
         trainer.record = record
         trainer.auto = state.meta["auto"]
-        trainer.folder = folder if folder.live else None
-        trainer.checkpoints = CheckpointStore.open(folder.checkpoints) if folder.live else folder.read_checkpoints()
+        trainer.folder = folder if folder.live and trainer._is_main else None
+        trainer.checkpoints = CheckpointStore.open(folder.checkpoints) if trainer.folder else folder.read_checkpoints()
         trainer._restore(state)
         if trainer.folder:
             trainer.folder.resume(trainer.record)
         return trainer
 
-    # ---- deciding --------------------------------------------------------------------------------------------
+    # ---- the card and checks -------------------------------------------------------------------------------
 
-    def _probe_and_decide(self) -> None:
-        """Probe, keep a checkpoint of this moment, and let the controller act on it."""
-        self._append("probe", **self._active_flags(), **self._prober.measure(self.model))
-        self._at.decided = False
-        self._keep_checkpoint()
-        self._before_epoch()
+    @property
+    def _is_main(self) -> bool:
+        """Whether this process writes folders: the only one does, of several the first."""
+        return self._parallel is None or self._parallel.is_main
 
-    def _before_epoch(self) -> None:
-        """Ask the controller about the latest probe, once, if it is in charge."""
-        if self._at.decided or not self.auto or self._at.epochs_run >= self.config.epochs:
-            return
-        self._at.decided = True
-        if self.stage == "joint" and self.config.stage2 != "balance":
-            return
-        for decision in self.controller.decide(self.record):
-            if decision.action == "switch" and not self.config.rewind:
-                decision = replace(decision, rewind_to=None)
-            self._obey(decision, "controller")
-
-    def _obey(self, decision: Decision, source: str) -> None:
-        """Carry out a decision and write it down; the only way in which training is steered."""
-        row = {"action": decision.action, "modality": decision.modality, "reason": decision.reason}
-        row |= {"rule": decision.rule, "source": source}
-        if decision.action == "pause":
-            if self.active == (decision.modality,):
-                return
-            self._set_active(tuple(name for name in self.active if name != decision.modality))
-        elif decision.action == "resume":
-            self._set_active(tuple(m for m in self.modalities if m in self.active or m == decision.modality))
-        elif decision.action == "switch":
-            if decision.rewind_to is not None and (decision.rewind_to != self.epoch or self._at.batch):
-                self._rewind(decision.rewind_to, f"joint training starts from epoch {decision.rewind_to}", source)
-            self._start_joint()
-        self._append("decision", **row)
-
-    def _rewind(self, epoch: int, reason: str, source: str) -> None:
-        """Restore the probe of an epoch as the start of a new segment."""
-        state, parent, now = self._find_checkpoint(epoch), self._at.segment, self._at
-        self._restore(state)
-        self._at.segment = 1 + max(row["segment"] for row in self.record.rows)
-        self._at.step, self._at.epochs_run = now.step, now.epochs_run
-        self._at.decided, self._at.finished = True, False
-        row = {"action": "rewind", "modality": "", "rule": "", "source": source}
-        row |= {"reason": f"{reason} (was at epoch {now.epoch})", "parent": parent, "from_row": state.meta["n_rows"]}
-        self._append("decision", **row)
-
-    def _recover(self, reason: str) -> int | None:
-        """Return to the latest checkpoint of the present path after a broken loss; return its epoch."""
-        epochs = [epoch for epoch, _ in self._path_checkpoints()]
-        if not epochs:
-            return None
-        self._rewind(max(epochs), reason, "trainer")
-        return max(epochs)
-
-    # ---- checkpoints -----------------------------------------------------------------------------------------
-
-    def _state(self) -> State:
-        state = super()._state()
-        return State(state.tensors, {**state.meta, "auto": self.auto})
-
-    def _keep_checkpoint(self) -> None:
-        """Keep the present state as the checkpoint of this epoch; never drop the one that a rewind would want."""
-        best = self.controller.rule.best(self.record)
-        keep = [key for epoch, key in self._path_checkpoints() if best and epoch == best["epoch"]]
-        self.checkpoints.add((self._at.segment, self.epoch), self._state(), keep=keep)
-
-    def _path_checkpoints(self) -> list[tuple[int, tuple[int, int]]]:
-        """Return (epoch, key) of the checkpoints on the present path."""
-        keys = [(row["segment"], row["epoch"]) for row in self.record.lineage("probe")]
-        return [(key[1], key) for key in keys if key in self.checkpoints]
-
-    def _find_checkpoint(self, epoch: int) -> State:
-        """Return the state at the probe of an epoch on the present path."""
-        found = dict(self._path_checkpoints())
-        if epoch not in found:
-            raise CheckpointError(
-                f"there is no checkpoint of epoch {epoch} on the present path; there are those of epochs "
-                f"{', '.join(map(str, sorted(found))) or 'none'}. Checkpoints are made at probes."
-            )
-        return self.checkpoints.get(found[epoch])
-
-    def _end_epoch(self) -> None:
-        super()._end_epoch()
-        if self.folder:
-            self.folder.keep(self.record, self._state())
-
-    def _make_card(self, preset: str) -> dict:
+    def _make_card(self, preset: str, name: str) -> dict:
         return make_card(
             self.model,
             self.data,
+            name=name,
             preset=preset,
             settings=self.config.to_dict(),
             controller=self.controller.to_dict(),
@@ -362,3 +343,12 @@ class Trainer(Loop):
 
     def _check_modality(self, modality: str) -> None:
         _validate.choice(modality, "modality", self.modalities, InputError)
+
+
+def _make_parallel(accelerator):
+    """Return the hooks of several processes, or None for a process that trains alone."""
+    if accelerator is None:
+        return None
+    from mmpid.train.parallel import Parallel
+
+    return Parallel(accelerator)

@@ -155,11 +155,11 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(make_trainer, mon
     whole.fit(progress=False)
     update, calls = engine.update, []
 
-    def interrupted(*arguments):
+    def interrupted(*arguments, **options):
         calls.append(1)
         if len(calls) == 9:
             signal.raise_signal(signal.SIGINT)  # Ctrl-C in the middle of a batch
-        return update(*arguments)
+        return update(*arguments, **options)
 
     monkeypatch.setattr(engine, "update", interrupted)
     with pytest.raises(KeyboardInterrupt):
