@@ -17,7 +17,8 @@ except ImportError as problem:
         f'`mmpid.widgets` needs {problem.name}, which is not installed. Try `pip install "mmpid[notebook]"`.'
     ) from problem
 
+from mmpid.widgets.competition_lab import CompetitionLab
 from mmpid.widgets.dashboard import Dashboard, TrainingNotFinished
 from mmpid.widgets.pid_explorer import PIDExplorer
 
-__all__ = ["Dashboard", "PIDExplorer", "TrainingNotFinished"]
+__all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "TrainingNotFinished"]

@@ -1,0 +1,219 @@
+"""The four live charts of the competition lab: who is strong, who learns when, what goes wrong, and how that scales."""
+
+from html import escape
+
+import bqplot as bq
+import ipywidgets as widgets
+import numpy as np
+
+from mmpid.plots.traces import GRAY, GREEN, VERMILION, modality_style, nice_limit, nice_ticks
+from mmpid.widgets import text
+from mmpid.widgets.charts import assign
+from mmpid.widgets.competition import PATTERNS, SWEEP_CLASSES, Sweep, World, discovered
+from mmpid.widgets.xy_chart import Series, XYChart, new_figure, panel
+
+COLORS = [modality_style(i)[0] for i in range(2)]
+SCHEDULE_STYLE = {
+    "joint": (VERMILION, "dashed", "circle"),
+    "two-stage": (GREEN, "solid", "square"),
+    "one-shaped": ("#cc78bc", "dotted", "cross"),
+    "two-stage-margin": ("#56b4e9", "dashdot", "diamond"),
+}
+# who is named or has the class: a sign of its own for each, so that color is never the only one
+SIGNS = {0: ("circle", COLORS[0]), 1: ("triangle-up", COLORS[1]), 2: ("square", GREEN), -1: ("cross", GRAY)}
+_ROWS = {"predicted": 0.955, "kept": 0.865}
+_ROOM = 0.78  # share of the height that the bars may use; above them stand the signs
+
+
+class WinnerChart:
+    """A pair of bars a class, and above them who ECS says will have the class, and who has it."""
+
+    def __init__(self, names: tuple[str, str]):
+        self._names = names
+        self._scales = {"x": bq.OrdinalScale(), "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
+        across = {"x": self._scales["x"], "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
+        self.bars = [_bars(self._scales, i, names[i]) for i in range(2)]
+        self.signs = {(row, who): _sign(across, *SIGNS[who], filled=row == "kept") for row in _ROWS for who in SIGNS}
+        self._axes = [
+            bq.Axis(scale=self._scales["x"], label="class", label_offset="2.6em", grid_lines="none"),
+            bq.Axis(scale=self._scales["y"], side="left", label="ECS at the start (no unit)", label_offset="3.8em"),
+        ]
+        self.figure = new_figure([*self.bars, *self.signs.values()], self._axes)
+        title = text.title("Who is strong in each class, and who gets it")
+        self.widget = panel("winners", widgets.HTML(title), widgets.HTML(_key(names)), self.figure)
+
+    def show(self, world: World) -> None:
+        """Bring the chart to a world."""
+        classes, ecs = np.arange(len(world.ecs)), world.ecs
+        top = nice_limit(ecs.max() / _ROOM)
+        assign(self._scales["x"], domain=classes.tolist())
+        assign(self._scales["y"], max=top)
+        ticks = np.array(nice_ticks(0, top))
+        assign(self._axes[1], tick_values=ticks[ticks <= _ROOM * top], tick_format="~g")
+        assign(self._axes[0], tick_values=classes[:: 1 + len(classes) // 20])
+        for i, bars in enumerate(self.bars):
+            pair = np.zeros((2, len(classes)))
+            pair[i] = ecs[:, i]  # the other bar of the pair is drawn by the other mark
+            assign(bars, x=classes, y=pair)
+        for (row, who), mark in self.signs.items():
+            mine = classes[(world.predicted if row == "predicted" else world.kept) == who]
+            assign(mark, x=mine, y=np.full(len(mine), _ROWS[row]))
+
+
+class StrataChart:
+    """The test error by which modality is insufficient, and how much of the whole error comes from there."""
+
+    def __init__(self, names: tuple[str, str]):
+        self._labels = [p.replace("1", names[0]).replace("2", names[1]) for p in PATTERNS]
+        self._scales = {"x": bq.OrdinalScale(), "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
+        tip = bq.Tooltip(fields=["x", "y"], labels=["samples with", "error"], formats=["", ".3f"])
+        self.bars = bq.Bars(x=self._labels, y=np.zeros(4), colors=["#0173b2"], scales=self._scales, tooltip=tip)
+        self.bars.padding = 0.5
+        across = bq.Axis(scale=self._scales["x"], grid_lines="none")
+        up = bq.Axis(scale=self._scales["y"], side="left", label="test error (fraction wrong)", label_offset="3.8em")
+        up.tick_values, up.tick_format = np.linspace(0, 1, 6), ".1f"
+        self.figure = new_figure([self.bars], [across, up])
+        self._note = widgets.HTML()
+        title = text.title("Test error by what a sample lacks")
+        self.widget = panel("strata", widgets.HTML(title), self._note, self.figure)
+
+    def show(self, world: World) -> None:
+        """Bring the chart to a world."""
+        assign(self.bars, y=world.strata)
+        shares = [f"{100 * w:.3g} %" for w in world.strata_weights]
+        words = f"of all samples {shares[0]}, {shares[1]}, {shares[2]} and {shares[3]} are of these four kinds"
+        assign(self._note, value=f'<div class="mmpid-legend mmpid-detail">{words}</div>')
+
+
+class CompetitionCharts:
+    """The four panels."""
+
+    def __init__(self, names: tuple[str, str]):
+        self._names = names
+        self.winners, self.strata = WinnerChart(names), StrataChart(names)
+        self.course = XYChart(
+            title="The course of discovery",
+            x="step of gradient descent",
+            y="classes discovered (number)",
+            name="course",
+        )
+        self.sweep = XYChart(
+            title="Error against the number of classes",
+            x="number of classes K",
+            y="test error (fraction wrong)",
+            name="sweep",
+            empty="The errors over K appear here, one world after the other.",
+            log=True,
+        )
+        panels = (self.winners, self.course, self.strata, self.sweep)
+        self.widget = widgets.Box([one.widget for one in panels])
+        self.widget.add_class("mmpid-charts")
+
+    def show_world(self, world: World) -> None:
+        """Bring all but the sweep to a world."""
+        self.winners.show(world)
+        self.strata.show(world)
+        self.course.limit((0.0, float(world.knobs.n_steps)), (0.0, 1.05 * len(world.ecs)))
+        self.course.show(course_series(world, self._names), upright=world.hand_over, extra=_hand_over(world))
+
+    def show_sweep(self, sweep: Sweep) -> None:
+        """Bring the sweep to what is computed so far."""
+        series = sweep_series(sweep)
+        values = np.concatenate([one.y for one in series])
+        low = 10.0 ** np.floor(np.log10(values.min(initial=1e-3)))
+        high = 10.0 ** np.ceil(np.log10(values.max(initial=1e-1)))
+        self.sweep.limit((0.92 * SWEEP_CLASSES[0], 1.08 * SWEEP_CLASSES[-1]), (low, high))
+        self.sweep.show(series)
+
+
+FLOOR = 1e-7  # where an error of zero is drawn: a logarithm has no place for it
+
+
+def course_series(world: World, names: tuple[str, str]) -> list[Series]:
+    """Return how many classes each modality has discovered, and would have discovered alone as ECS predicts."""
+    series = []
+    for kind, times in (("thin", world.sim.predicted_time), ("line", world.sim.discovery_time)):
+        for i, name in enumerate(names):
+            x, y = discovered(times[:, i], world.knobs.n_steps)
+            label = name if kind == "line" else f"{name} alone, predicted by ECS"
+            dash = modality_style(i)[1] if kind == "thin" else "solid" if i == 0 else "dashdot"
+            series.append(Series(key=f"{kind}{i}", label=label, x=x, y=y, color=COLORS[i], dash=dash, kind=kind))
+    return series[2:] + series[:2]
+
+
+def sweep_series(sweep: Sweep) -> list[Series]:
+    """Return the mean error over K for each schedule, a dot a world, and the laws mu and mu squared."""
+    series = []
+    for name, by_k in sweep.errors.items():
+        color, dash, marker = SCHEDULE_STYLE[name]
+        ks = np.array(sorted(by_k), dtype=float)
+        mean = np.array([max(float(np.mean(by_k[k])), FLOOR) for k in ks])
+        dots = [(k, max(value, FLOOR)) for k in ks for value in by_k[k]]
+        x, y = np.array(dots).reshape(-1, 2).T
+        found = sweep.slope(name)
+        words = f"{name}: slope {found.estimate:.2f} [{found.low:.2f}, {found.high:.2f}]" if found else name
+        series.append(Series(key=name, label=words, x=ks, y=mean, color=color, dash=dash))
+        series.append(Series(key=f"{name} worlds", label=name, x=x, y=y, color=color, kind="dots", marker=marker))
+    rates = np.array([sweep.knobs.rate(k) for k in SWEEP_CLASSES])
+    for power, label, dash in ((1, "μ", "dashdot"), (2, "μ²", "dotted")):
+        law = np.maximum(rates**power, FLOOR)
+        series.append(
+            Series(key=label, label=label, x=np.array(SWEEP_CLASSES, float), y=law, color=GRAY, dash=dash, kind="thin")
+        )
+    return series
+
+
+def _hand_over(world: World) -> str:
+    if world.knobs.schedule == "joint":
+        return ""
+    return "upright: joint training begins" if world.hand_over is not None else "stage 1 has not ended"
+
+
+def _bars(scales: dict, index: int, name: str) -> bq.Bars:
+    tip = bq.Tooltip(fields=["x", "y"], labels=[f"{name}, class", "ECS"], formats=["", ".3g"])
+    bars = bq.Bars(x=[0], y=np.zeros((2, 1)), scales=scales, colors=[COLORS[index]] * 2, type="grouped", tooltip=tip)
+    bars.padding, bars.stroke, bars.stroke_width = 0.25, COLORS[index], 1.5
+    bars.fill = index == 0  # full and hollow: not told apart by color alone
+    return bars
+
+
+def _sign(scales: dict, marker: str, color: str, filled: bool) -> bq.Scatter:
+    return bq.Scatter(
+        x=[],
+        y=[],
+        scales=scales,
+        marker=marker,
+        colors=[color],
+        stroke=color,
+        fill=filled,
+        default_size=46,
+        stroke_width=1.5,
+    )
+
+
+def _key(names: tuple[str, str]) -> str:
+    """Return the legend: what the bars and the signs above them mean."""
+    names = tuple(escape(name) for name in names)
+    bars = "".join(f"<span>{_box(COLORS[i], i == 0)}{name}</span>" for i, name in enumerate(names))
+    words = {0: names[0], 1: names[1], 2: "both", -1: "nobody yet"}
+    signs = "".join(f"<span>{_glyph(who)}{word}</span>" for who, word in words.items())
+    rows = "upper row: named by ECS; lower row: has learned the class at the end"
+    return f'<div class="mmpid-legend">bars: {bars} signs: {signs}<span class="mmpid-detail">{rows}</span></div>'
+
+
+def _box(color: str, filled: bool) -> str:
+    fill = color if filled else "none"
+    box = f'<rect x="2" y="1" width="10" height="9" fill="{fill}" stroke="{color}" stroke-width="1.5"/>'
+    return f'<svg width="14" height="11" aria-hidden="true">{box}</svg>'
+
+
+_SHAPES = {
+    0: '<circle cx="6" cy="6" r="4.2"/>',
+    1: '<path d="M6 1.5 L10.5 10 L1.5 10 Z"/>',
+    2: '<rect x="2" y="2" width="8" height="8"/>',
+    -1: '<path d="M4.5 1.5h3v3h3v3h-3v3h-3v-3h-3v-3h3z"/>',
+}
+
+
+def _glyph(who: int) -> str:
+    return f'<svg width="12" height="12" fill="{SIGNS[who][1]}" aria-hidden="true">{_SHAPES[who]}</svg>'

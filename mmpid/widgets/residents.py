@@ -1,0 +1,76 @@
+"""Live widgets of a notebook: one life a cell, and a picture that outlives the kernel."""
+
+import weakref
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from mmpid.widgets.place import cell_of_now
+from mmpid.widgets.worker import Worker
+
+_living: "weakref.WeakSet" = weakref.WeakSet()
+SETTLE_SECONDS = 0.8  # the picture is drawn when nothing has moved for so long
+
+
+def settle_in(resident) -> None:
+    """Close what an earlier run of the same cell made: its output is gone, and its threads must go too.
+
+    `resident` needs `close()`.
+    """
+    resident.origin = origin = cell_of_now()
+    for other in list(_living):
+        if origin is not None and other.origin is not None and other.origin[0] == origin[0] and other.origin != origin:
+            other.close()
+    _living.add(resident)
+
+
+class Still:
+    """A static picture in an output of its own, replaced when the widget above it has come to rest.
+
+    Parameters
+    ----------
+    bundle
+        Returns the picture by MIME type; called in a thread of its own.
+    """
+
+    def __init__(self, bundle: Callable[[], dict]):
+        self._bundle = bundle
+        self._handle = None
+        self._worker: Worker | None = None
+
+    def display(self) -> None:
+        """Put the picture into the output of the running cell."""
+        from IPython.display import display
+
+        self._handle = display(self._bundle(), raw=True, display_id=True)
+
+    def refresh(self) -> None:
+        """Replace the picture soon, if there is one; returns at once."""
+        if self._handle is None:
+            return
+        if self._worker is None:
+            self._worker = Worker(lambda _: [self._bundle()], self._update, delay=SETTLE_SECONDS, name="still")
+        self._worker.ask(True)
+
+    def _update(self, bundle: dict) -> None:
+        self._handle.update(bundle, raw=True)
+
+    def close(self) -> None:
+        """End the thread; the picture stays."""
+        if self._worker is not None:
+            self._worker.close()
+
+
+def take_away(root: widgets.Widget) -> None:
+    """Close a widget and everything below it."""
+    found, open_ = {}, [root]
+    while open_:
+        one = open_.pop()
+        if one.model_id and one.model_id not in found:
+            found[one.model_id] = one
+            for value in (getattr(one, name) for name in one.keys):
+                values = value.values() if isinstance(value, dict) else value
+                parts = values if isinstance(value, list | tuple | dict) else [value]
+                open_ += [part for part in parts if isinstance(part, widgets.Widget)]
+    for one in found.values():
+        one.close()
