@@ -28,6 +28,36 @@ _registry: dict[Hashable, "Session"] = {}
 _registry_lock = threading.RLock()
 
 
+class _Turns:
+    """One session after the other, first come, first served.
+
+    torch's random numbers and its number of threads belong to the process: two micro-steps at the same time would
+    draw from each other's random numbers, and a run beside another would have other numbers than alone.
+    """
+
+    def __init__(self):
+        self._lock = threading.Lock()
+        self._queue: deque[threading.Lock] = deque()
+
+    def __enter__(self) -> None:
+        mine = threading.Lock()
+        mine.acquire()
+        with self._lock:
+            self._queue.append(mine)
+            if self._queue[0] is mine:
+                return
+        mine.acquire()  # whoever is before me releases it
+
+    def __exit__(self, *_) -> None:
+        with self._lock:
+            self._queue.popleft()
+            if self._queue:
+                self._queue[0].release()
+
+
+_turns = _Turns()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Failure:
     """What stopped a training step: kept as text, because a live traceback would keep its tensors alive."""
@@ -79,9 +109,14 @@ class Session:
     origin
         Where the session was made, as `(place, count)`: making one at the same place with another count closes the
         earlier ones of that place. The board passes the notebook cell and its execution count.
+    on_change
+        Called after each change, in the thread that made it; must return at once.
 
     Notes
     -----
+    Sessions take turns, a micro-step each: torch's random numbers are global, and a run has the same numbers beside
+    others as alone.
+
     Interrupting the kernel stops the cell that runs, not this thread; `wait` turns the interrupt into a pause, and
     `pause_all()` pauses every session.
 
@@ -103,8 +138,16 @@ class Session:
     True
     """
 
-    def __init__(self, trainer, name: Hashable = None, *, origin: tuple[Hashable, int] | None = None):
+    def __init__(
+        self,
+        trainer,
+        name: Hashable = None,
+        *,
+        origin: tuple[Hashable, int] | None = None,
+        on_change: Callable[[], None] | None = None,
+    ):
         self.trainer = trainer
+        self._on_change = on_change
         self.name = name
         self.origin = origin
         self.failure: Failure | None = None
@@ -196,6 +239,8 @@ class Session:
         with self._changed:
             self.version += 1
             self._changed.notify_all()
+        if self._on_change is not None:
+            self._on_change()
 
     def close(self, timeout: float = 5.0) -> bool:
         """End the thread after its present micro-step; return whether it ended within `timeout` seconds."""
@@ -228,12 +273,12 @@ class Session:
 
     def _command(self, label: str, action: Callable) -> None:
         with self._changed:
-            if self._closing:
-                self.notice = f"This session is closed, so {label!r} was ignored."
-                self.version += 1
-            else:
+            if not self._closing:
                 self._commands.append((label, action))
-            self._changed.notify_all()
+                self._changed.notify_all()
+                return
+        self.notice = f"This session is closed, so {label!r} was ignored."
+        self.announce()
 
     def _stop(self) -> None:
         self._goal = None
@@ -243,8 +288,7 @@ class Session:
     def _set(self, state: str) -> None:
         with self._changed:
             self._state = choice(state, "state", STATES)
-            self.version += 1
-            self._changed.notify_all()
+        self.announce()
 
     def _run(self) -> None:
         """Obey, advance, sleep, until closed; the only place that touches the trainer."""
@@ -262,7 +306,8 @@ class Session:
         while self._commands:
             label, action = self._commands[0]
             try:
-                action()
+                with _turns:
+                    action()
                 self.notice = ""
             except Exception as error:
                 traceback.clear_frames(error.__traceback__)
@@ -281,9 +326,11 @@ class Session:
         try:
             while not self._commands and not self._closing:
                 n = self._stride if self._goal.kind == "end" else 1
-                started, before = time.perf_counter(), getattr(self.trainer, "updates", None)
-                self.trainer.step(batches=n)
-                self._stride = _stride((time.perf_counter() - started) / n)
+                before = getattr(self.trainer, "updates", None)
+                with _turns:
+                    started = time.perf_counter()
+                    self.trainer.step(batches=n)
+                    self._stride = _stride((time.perf_counter() - started) / n)
                 self.batches += n if before is None else self.trainer.updates - before  # the run may end within n
                 if self.trainer.finished:
                     self._goal = None

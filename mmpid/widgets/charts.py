@@ -1,6 +1,7 @@
 """Live line charts of traces, drawn by the browser: an update sends only arrays that have grown."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import bqplot as bq
 import ipywidgets as widgets
@@ -14,6 +15,16 @@ MOST_DOTS = 40  # points that answer to the mouse, per curve
 FEW_DOTS = 25  # up to this many points they are visible; beyond, only under the mouse
 _BQPLOT_DASH = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
 _MARGIN = {"top": 8, "bottom": 38, "left": 52, "right": 14}
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """The traces of another run, drawn thin in a dash of their own; `key` tells runs apart, `name` is shown."""
+
+    key: int
+    name: str
+    dash: str
+    traces: Sequence[Trace]
 
 
 class CurveChart:
@@ -50,6 +61,7 @@ class CurveChart:
         self._on_click = on_click
         self._scales = {name: bq.LinearScale(min=0, max=1, allow_padding=False) for name in ("x", "y")}
         self._curves: dict[str, _Curve] = {}
+        self._others: dict[tuple[int, str], bq.Lines] = {}
         self._guests: list[bq.Mark] = []
         self._band = _ribbon(self._scales, "#808080", 0.22)
         across = {"x": self._scales["x"], "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
@@ -84,51 +96,62 @@ class CurveChart:
         unit: str = "",
         last: float = 10.0,
         ghosts: Sequence[Trace] = (),
+        others: Sequence[Overlay] = (),
         dots: bool = True,
     ) -> None:
         """Bring the chart to this state, sending only what differs.
 
         The x axis reaches to epoch `last`; `ghosts` are drawn thin, as what would have come of the traces of the same
-        key; `dots=False` leaves bands and the points under the mouse for a later call.
+        key, and `others` are other runs; `dots=False` leaves bands and the points under the mouse for a later call.
         """
         thin = [trace.thinned(MOST_POINTS) for trace in traces]
-        self._ensure(thin)
+        self._ensure(thin, others)
         for trace in thin:
             self._curves[trace.key].show(trace, dots)
             self._curves[trace.key].haunt(next((g.thinned(MOST_POINTS) for g in ghosts if g.key == trace.key), None))
         for key in self._curves.keys() - {trace.key for trace in thin}:
             self._curves[key].hide()
+        self._show_others(others)
         if dots:
             _show_ribbon(self._band, *((band.epoch, band.low, band.high) if band else (np.empty(0),) * 3))
         _show_upright(self._switch, switch)
-        self._show_limits([*thin, *ghosts], band, last)
+        self._show_limits([*thin, *ghosts, *(trace for other in others for trace in other.traces)], band, last)
         if unit:
             assign(self._y_axis, label=unit)
         visible = [trace for trace in thin if len(trace.epoch)]
         note = "thin: left behind by a rewind" if any(len(ghost.epoch) > 1 for ghost in ghosts) else ""
-        assign(self._legend, value=text.legend(thin, text.band_label(band), note))
+        names = [(other.name, other.dash) for other in others]
+        assign(self._legend, value=text.legend(thin, text.band_label(band), note, names))
         assign(self._empty.layout, display="none" if visible else "flex")
 
-    def _ensure(self, traces: Sequence[Trace]) -> None:
+    def _ensure(self, traces: Sequence[Trace], others: Sequence[Overlay]) -> None:
         new = [trace for trace in traces if trace.key not in self._curves]
         for trace in new:
             self._curves[trace.key] = curve = _Curve(trace, self._scales)
             if self._on_click is not None:
                 curve.dots.on_element_click(lambda _, event: self._on_click(round(event["data"]["x"])))
-        if new:
-            curves = self._curves.values()
-            parts = ("ribbon", "ghost", "line", "dots")
-            ribbons, ghosts, lines, dots = ([getattr(c, part) for c in curves] for part in parts)
-            self.figure.marks = [
-                self._band,
-                *ribbons,
-                *ghosts,
-                self._chosen,
-                self._switch,
-                *lines,
-                *dots,
-                *self._guests,
-            ]
+        unknown = [(other, t) for other in others for t in other.traces if (other.key, t.key) not in self._others]
+        for other, trace in unknown:
+            self._others[other.key, trace.key] = _thin_line(trace, other.dash, self._scales)
+        if new or unknown:
+            self._arrange()
+
+    def _arrange(self) -> None:
+        """Give the figure its marks, those that must be seen and touched last."""
+        curves = self._curves.values()
+        ribbons, ghosts, lines, dots = ([getattr(c, p) for c in curves] for p in ("ribbon", "ghost", "line", "dots"))
+        others, upright = self._others.values(), (self._chosen, self._switch)
+        self.figure.marks = [self._band, *ribbons, *ghosts, *upright, *others, *lines, *dots, *self._guests]
+
+    def _show_others(self, others: Sequence[Overlay]) -> None:
+        wanted = {(other.key, trace.key): (other, trace) for other in others for trace in other.traces}
+        for key, line in self._others.items():
+            if key not in wanted:
+                assign(line, x=np.zeros(0, np.float32), y=np.zeros(0, np.float32))
+                continue
+            other, trace = wanted[key][0], wanted[key][1].thinned(MOST_POINTS)
+            assign(line, x=trace.epoch.astype(np.float32), y=trace.value.astype(np.float32))
+            assign(line, labels=[f"{other.name}: {trace.label}"], line_style=_BQPLOT_DASH[other.dash])
 
     @property
     def scales(self) -> dict[str, bq.LinearScale]:
@@ -190,6 +213,13 @@ class _Curve:
         for mark in (self.line, self.ghost, self.dots):
             assign(mark, x=none, y=none)
         assign(self.ribbon, visible=False)
+
+
+def _thin_line(trace: Trace, dash: str, scales: dict) -> bq.Lines:
+    """Return an empty line of another run; the mouse reads its name."""
+    nothing = {"x": np.zeros(0, np.float32), "y": np.zeros(0, np.float32), "scales": scales}
+    tip = bq.Tooltip(fields=["name"], show_labels=False)
+    return bq.Lines(**nothing, colors=[trace.color], line_style=_BQPLOT_DASH[dash], stroke_width=1.2, tooltip=tip)
 
 
 def _show_axis(axis: bq.Axis, low: float, high: float, whole: bool = False) -> None:

@@ -5,7 +5,11 @@ from functools import wraps
 
 import ipywidgets as widgets
 
+from mmpid.errors import InputError
 from mmpid.train.session import Session
+from mmpid.widgets.branches import Runs
+from mmpid.widgets.look import row
+from mmpid.widgets.rates import LearningRates
 from mmpid.widgets.text import State
 
 # where to start from: words, and what `switch_to_joint(rewind=...)` takes; the probes' epochs come behind these
@@ -18,34 +22,37 @@ class Controls:
 
     Parameters
     ----------
-    session
-        What the buttons command.
+    runs
+        What the buttons command: the chosen one of these.
     modalities
         One pause button each.
     on_branch
-        Given the new trainer when the user branches off.
+        Given the new trainer, and the name asked for, when the user branches off.
     on_error
         Told of any exception in a callback, which a notebook would otherwise hide, and None when one went well.
+    on_refusal
+        Told in words why a wish cannot be granted, and "" when one was.
     """
 
     def __init__(
         self,
-        session: Session,
+        runs: Runs,
         modalities: tuple[str, ...],
-        on_branch: Callable[[object], None],
+        on_branch: Callable[[object, str], None],
         on_error: Callable[[Exception | None], None],
+        on_refusal: Callable[[str], None],
     ):
-        self._session = session
-        self._on_branch = on_branch
-        self._on_error = on_error
+        self._runs = runs
+        self._on_branch, self._on_error, self._on_refusal = on_branch, on_error, on_refusal
         self._asked: dict[str, bool] = {}
+        self._shown_auto = True
         self.transport = [
-            self._button("Play", "play", "Train until you press Pause, or to the end", session.play),
-            self._button("Pause", "pause", "Stop after the batch that is running", session.pause),
-            self._button("Step batch", "step-forward", "Train on one batch", lambda: session.step(batches=1)),
-            self._button("Step epoch", "forward", "Train to the end of the epoch", lambda: session.step(epochs=1)),
-            self._button("To next probe", "fast-forward", "Train until the next decomposition", session.to_next_probe),
-            self._button("Probe now", "search", "Decompose what the encoders know at this moment", self._probe),
+            self._button("Play", "play", "Train until you press Pause, or to the end", Session.play),
+            self._button("Pause", "pause", "Stop after the batch that is running", Session.pause),
+            self._button("Step batch", "step-forward", "Train on one batch", lambda s: s.step(batches=1)),
+            self._button("Step epoch", "forward", "Train to the end of the epoch", lambda s: s.step(epochs=1)),
+            self._button("To next probe", "fast-forward", "Train until the next decomposition", Session.to_next_probe),
+            self._button("Probe now", "search", "Decompose what the encoders know at this moment", _probe),
         ]
         self.modalities = {name: self._modality_button(name) for name in modalities}
         self.auto = widgets.ToggleButton(value=True, icon="magic", layout=widgets.Layout(width="auto"))
@@ -60,14 +67,20 @@ class Controls:
         self.joint = self._button("Start joint training", "link", "Begin stage 2 from the chosen state", self._join)
         self.back = self._button("Rewind", "undo", "Go back to the chosen probe, in this run", self._rewind)
         self.branch = self._button("Branch", "code-fork", "Start another run from the chosen probe", self._branch)
+        self.branch_name = widgets.Text(
+            placeholder="name of the branch", tooltip="Name of the next branch; it can be changed later under Runs"
+        )
+        self.branch_name.layout.width = "160px"
+        self.rates = LearningRates(modalities, lambda *command: self._session.post(*command), self.guarded)
         self.progress = widgets.FloatProgress(
             min=0, max=1, layout=widgets.Layout(width="130px", height="16px"), tooltip="Epochs trained, of all epochs"
         )
         self.widget = widgets.VBox(
             [
-                _row(self.transport),
-                _row([*self.modalities.values(), self.auto]),
-                _row([self.start, self.joint, self.back, self.branch]),
+                row(self.transport),
+                row([*self.modalities.values(), self.auto]),
+                row([self.start, self.joint, self.back, self.branch, self.branch_name]),
+                self.rates.widget,
             ]
         )
 
@@ -81,8 +94,17 @@ class Controls:
             self._show_modality(button, name, now, open_)
         self._show_auto(now, open_)
         self._show_starts(now, open_)
+        self.rates.show(now.rates, open_ and now.state != "finished")
         self.progress.value = min(now.done / now.total, 1.0) if now.total else 0.0
         self.progress.bar_style = {"failed": "danger", "finished": "success"}.get(now.state, "info")
+
+    @property
+    def _session(self) -> Session:
+        return self._runs.session
+
+    def forget(self) -> None:
+        """Drop what was asked of the run that was driven before."""
+        self._asked.clear()
 
     def choose(self, epoch: int) -> None:
         """Choose the probe at `epoch` as the state to start from, if it is one of those on offer."""
@@ -116,41 +138,43 @@ class Controls:
         if self._asked.get("auto") == now.auto:
             del self._asked["auto"]
         if "auto" not in self._asked:  # a click that is still on its way must not be undone by the old state
-            self.auto.value = now.auto
+            self._shown_auto = self.auto.value = now.auto
         self.auto.description = "Auto: the controller decides" if self.auto.value else "Manual: you decide"
         self.auto.tooltip = "Who pauses modalities and starts joint training: the controller, or you"
         self.auto.disabled = now.stage == "joint" or not open_
 
-    def _button(self, description: str, icon: str, tooltip: str, action: Callable[[], None]) -> widgets.Button:
+    def _button(self, description: str, icon: str, tooltip: str, action: Callable[[Session], None]) -> widgets.Button:
         button = widgets.Button(
             description=description, icon=icon, tooltip=tooltip, layout=widgets.Layout(width="auto", min_width="72px")
         )
-        button.on_click(self.guarded(lambda _: action()))
+        button.on_click(self.guarded(lambda _: action(self._session)))
         return button
 
     def _modality_button(self, name: str) -> widgets.Button:
-        def toggle():
-            if name in self._session.trainer.active:
-                self._session.post(lambda trainer: trainer.pause(name), f"pause {name}")
+        def toggle(session):
+            if name in session.trainer.active:
+                session.post(lambda trainer: trainer.pause(name), f"pause {name}")
             else:
-                self._session.post(lambda trainer: trainer.resume(name), f"resume {name}")
+                session.post(lambda trainer: trainer.resume(name), f"resume {name}")
 
         return self._button(f"Pause {name}", "pause", f"Stop training the encoder of {name}", toggle)
 
-    def _probe(self) -> None:
-        self._session.post(lambda trainer: trainer.probe(), "probe")
-
-    def _join(self) -> None:
+    def _join(self, session: Session) -> None:
         start = STARTS.get(self.start.value, self.chosen)
-        self._session.post(lambda trainer: trainer.switch_to_joint(rewind=start), "start joint training")
+        session.post(lambda trainer: trainer.switch_to_joint(rewind=start), "start joint training")
 
-    def _rewind(self) -> None:
+    def _rewind(self, session: Session) -> None:
         find = self._probe_to_go_to()
-        self._session.post(lambda trainer: trainer.rewind(find(trainer)), "rewind")
+        session.post(lambda trainer: trainer.rewind(find(trainer)), "rewind")
 
-    def _branch(self) -> None:
-        find = self._probe_to_go_to()
-        self._session.post(lambda trainer: self._on_branch(trainer.branch(at=find(trainer))), "branch")
+    def _branch(self, session: Session) -> None:
+        find, name = self._probe_to_go_to(), self.branch_name.value.strip()
+        self.branch_name.value = ""
+
+        def split(trainer):
+            self._on_branch(trainer.branch(at=find(trainer), name=name), name)
+
+        session.post(split, "branch")
 
     def _probe_to_go_to(self) -> Callable[[object], int]:
         """Return how to find the chosen epoch once the command is obeyed; "best" is the rule's word by then."""
@@ -166,7 +190,7 @@ class Controls:
 
     def _ask_auto(self, change) -> None:
         wanted = change["new"]
-        if wanted != self._session.trainer.auto:
+        if "auto" in self._asked or wanted != self._shown_auto:  # else it is the board itself that shows a state
             self._asked["auto"] = wanted
             self._session.post(lambda trainer: setattr(trainer, "auto", wanted), "change who decides")
 
@@ -178,13 +202,14 @@ class Controls:
             try:
                 callback(*arguments)
                 self._on_error(None)
+                self._on_refusal("")
+            except InputError as refusal:
+                self._on_refusal(str(refusal))
             except Exception as error:
                 self._on_error(error)
 
         return call
 
 
-def _row(children) -> widgets.Box:
-    row = widgets.Box(list(children))
-    row.add_class("mmpid-row")
-    return row
+def _probe(session: Session) -> None:
+    session.post(lambda trainer: trainer.probe(), "probe")

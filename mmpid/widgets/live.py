@@ -9,12 +9,15 @@ import ipywidgets as widgets
 
 from mmpid.plots.overview import test_scores
 from mmpid.plots.traces import worth_showing
-from mmpid.train.session import Failure, Session
+from mmpid.train.session import Failure
 from mmpid.widgets import text
+from mmpid.widgets.branches import Run, Runs, RunsPanel
 from mmpid.widgets.controls import Controls
-from mmpid.widgets.look import stylesheet
+from mmpid.widgets.keep import Keep
+from mmpid.widgets.look import row, stylesheet
 from mmpid.widgets.panels import Panels
 from mmpid.widgets.publisher import Publisher
+from mmpid.widgets.rates import rates_in_force
 from mmpid.widgets.snapshot import Snapshot
 from mmpid.widgets.what_if import WhatIf
 
@@ -24,43 +27,58 @@ _boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 
 
 class LiveBoard:
-    """Widgets around one trainer; every update comes from the publisher's thread, every click is a command."""
+    """Widgets around one trainer and its branches.
+
+    Every update comes from the publisher's thread; every click is a command to the run that is chosen.
+    """
 
     def __init__(self, trainer, *, name=None, origin=None):
         _close_earlier_runs_of(origin)
         self.trainer = trainer
         self.origin = origin
-        self.session = Session(trainer, name, origin=origin)
-        modalities = tuple(trainer.record.card["modalities"])
+        self.runs = Runs(trainer, name=name, origin=origin)
+        self.session = self.runs.session
         self.snapshot = Snapshot(trainer.record)
         self._problems: dict[str, Failure] = {}
         self._due_at: dict[str, float] = {}
-        self.branches: list = []
-        self.controls = Controls(self.session, modalities, self._branched, partial(self._trouble, "click"))
-        self.controls.start.observe(lambda _: self.session.announce(), "value")
-        self.panels = Panels(modalities, self.controls.guarded(self.controls.choose), self.session.announce)
-        self.what_if = WhatIf(self.panels.pid.scales, self.session, self.controls.guarded)
-        self.panels.pid.invite(self.what_if.marks)
         self._status, self._progress, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
-        self._branch_note = widgets.HTML()
-        self.publisher = Publisher(self.session, self.show, self._settled, partial(self._trouble, "update"))
+        self._note, self._refused = widgets.HTML(), widgets.HTML()
+        self._build(tuple(trainer.record.card["modalities"]))
+        self.publisher = Publisher(self.runs, self.show, self._settled, partial(self._trouble, "update"))
         self.root = widgets.VBox([stylesheet(), *self._layout()])
         self.root.add_class("mmpid-board")
         self.show()
         self.publisher.start()
         _boards.add(self)
 
+    def _build(self, modalities: tuple[str, ...]) -> None:
+        runs, on_error = self.runs, partial(self._trouble, "click")
+        self.controls = Controls(runs, modalities, self._branched, on_error, self._refuse)
+        guarded = self.controls.guarded
+        self.controls.start.observe(lambda _: runs.announce(), "value")
+        self.panels = Panels(modalities, guarded(self.controls.choose), runs.announce)
+        self.what_if = WhatIf(self.panels.pid.scales, runs, guarded)
+        self.panels.pid.invite(self.what_if.marks)
+        self.keep = Keep(runs, guarded, self._say, partial(self._trouble, "report"))
+        self.runs_panel = RunsPanel(runs, guarded, self._other_run)
+
+    @property
+    def branches(self) -> list:
+        """The trainers that were branched off, oldest first."""
+        return [run.trainer for run in self.runs.all[1:]]
+
     def _layout(self) -> list:
         self._progress.add_class("mmpid-progress-line")
-        line = widgets.Box([self.controls.progress, self._progress])
-        line.add_class("mmpid-row")
         heading = widgets.HTML(text.title("Decisions", "newest first"))
         return [
             self.controls.widget,
-            line,
+            self.keep.widget,
+            row([self.controls.progress, self._progress]),
             self._status,
             self._failure,
-            self._branch_note,
+            self._refused,
+            self._note,
+            self.runs_panel.widget,
             self.panels.charts,
             heading,
             self._decisions,
@@ -70,25 +88,38 @@ class LiveBoard:
         ]
 
     def show(self) -> None:
-        """Bring every widget to the present state of the session; equal values send nothing."""
-        rows = self.trainer.record.rows[:]  # before the path: rows that come in between belong to it
-        path = self.trainer.record.lineage()
+        """Bring every widget to the present state of the chosen run; equal values send nothing."""
+        run = self.runs.chosen
+        record = run.record
+        rows = record.rows[:]  # before the path: rows that come in between belong to it
+        path = record.lineage()
         decisions = [row for row in path if row["kind"] == "decision"]
-        now = self.state(decisions, tuple(row["epoch"] for row in path if row["kind"] == "probe"))
+        now = self.state(run, decisions, tuple(row["epoch"] for row in path if row["kind"] == "probe"))
         self.controls.show(now)
+        self.keep.show()
         self._status.value = text.status(now)
         self._progress.value = text.progress(now)
-        self._failure.value = text.failure(self.session.failure or next(iter(self._problems.values()), None))
+        self._failure.value = self._worst(run)
         self.panels.pid.choose(self.controls.chosen)
-        if self._due("charts", now.state):
-            dots = self._due("dots", now.state)
-            self.panels.show(path, rows, dots=dots)
-            self.panels.show_more(self.trainer.record)
-            self.what_if.show(self.trainer.record)
+        busy = self.runs.state
+        if self._due("charts", busy):
+            dots = self._due("dots", busy)
+            self.panels.show(path, rows, others=self.runs.others, dots=dots)
+            self.panels.show_more(record)
+            self.runs_panel.show()
+            self.what_if.show(record)
             self._postpone("charts", CHART_SECONDS)  # only now: what could not be drawn is tried again at once
             if dots:
                 self._postpone("dots", DOT_SECONDS)
         self._decisions.value = text.decisions(worth_showing(decisions))
+        if busy == "closed":
+            self.runs.close_branches()
+
+    def _worst(self, run: Run) -> str:
+        """Return what went wrong in training or, if nothing did, in the board itself."""
+        if run.session.failure is not None:
+            return text.failure(run.session.failure)
+        return text.failure(next(iter(self._problems.values()), None), of_training=False)
 
     def _due(self, part: str, state: str) -> bool:
         """Whether a costly part is to be shown: now and then while training, always otherwise."""
@@ -97,13 +128,13 @@ class LiveBoard:
     def _postpone(self, part: str, seconds: float) -> None:
         self._due_at[part] = time.monotonic() + seconds
 
-    def state(self, decisions: list[dict], probes: tuple[int, ...]) -> text.State:
+    def state(self, run: Run, decisions: list[dict], probes: tuple[int, ...]) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
-        trainer, card = self.trainer, self.trainer.record.card
+        trainer, card = run.trainer, run.record.card
         done, total = trainer.progress
         holding = bool(decisions) and decisions[-1]["action"] == "hold"
         return text.State(
-            state=self.session.state,
+            state=run.session.state,
             stage=trainer.stage,
             epoch=trainer.epoch,
             active=tuple(trainer.active),
@@ -112,10 +143,12 @@ class LiveBoard:
             device=str(card.get("device", "cpu")),
             done=done,
             total=total,
-            batches=self.session.batches,
+            batches=run.session.batches,
             probes=probes,
             waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
-            notice=self.session.notice,
+            notice=run.session.notice,
+            run=run.name if len(self.runs.all) > 1 else "",
+            rates=rates_in_force(trainer),
             result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
         )
 
@@ -129,18 +162,28 @@ class LiveBoard:
 
     def close(self) -> None:
         """End the threads and take the widgets away."""
-        self.session.close()
+        self.runs.close()
         self.publisher.stop()
         for widget in _all_widgets(self.root):
             widget.close()
         _boards.discard(self)
 
-    def _branched(self, child) -> None:
-        """Keep a branch for the user, and say how to go on with it; called in the training thread."""
-        self.branches.append(child)
-        number = len(self.branches) - 1
-        self._branch_note.value = text.branched(number, child.epoch)
-        self.session.announce()
+    def _branched(self, child, name: str) -> None:
+        """Take a branch in, and say how to go on with it; called in the training thread of its parent."""
+        run = self.runs.adopt(child, name)
+        self._say(text.branched(run.name, len(self.branches) - 1, child.epoch))
+
+    def _other_run(self) -> None:
+        """Draw at once: another run is in front, or one was shown or hidden."""
+        self.controls.forget()
+        self._due_at.clear()
+        self.runs.announce()
+
+    def _say(self, html: str) -> None:
+        self._note.value = html
+
+    def _refuse(self, words: str) -> None:
+        self._refused.value = text.note(words, alert=True) if words else ""
 
     def _settled(self) -> None:
         self.snapshot.update(self.note, self.panels.proxy.value)
@@ -155,11 +198,11 @@ class LiveBoard:
         """Show an exception of the board itself; it must not stay in a log that nobody reads. None: all is well."""
         if error is None:
             if self._problems.pop(where, None) is not None:
-                self.session.announce()
+                self.runs.announce()
             return
         self._problems[where] = Failure(error=error, text="".join(traceback.format_exception(error)))
         traceback.clear_frames(error.__traceback__)
-        self._failure.value = text.failure(self._problems[where])
+        self._failure.value = text.failure(self._problems[where], of_training=False)
 
 
 def _close_earlier_runs_of(origin) -> None:

@@ -1,5 +1,7 @@
 """The board's style sheet: JupyterLab's own colors, so that it is readable in light and dark themes."""
 
+from collections.abc import Iterable
+
 import ipywidgets as widgets
 
 _RULES = """
@@ -38,7 +40,11 @@ _RULES = """
   border-bottom: 1px solid var(--jp-border-color2, #ddd); }
 .mmpid-tables-row { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 4px 28px; }
 .mmpid-says { margin: 0; padding-left: 18px; }
-.mmpid-branch, .mmpid-answer { padding: 4px 10px; border-left: 4px solid var(--jp-brand-color1, #1976d2);
+.mmpid-rate input { width: 74px !important; }
+.mmpid-board .mmpid-runs .widget-checkbox { margin-right: 12px; }
+.mmpid-note { overflow-wrap: anywhere; }
+.mmpid-note.mmpid-refused { border-left-color: var(--jp-warn-color0, #b75c00); }
+.mmpid-note, .mmpid-answer { padding: 4px 10px; border-left: 4px solid var(--jp-brand-color1, #1976d2);
   margin: 4px 0; }
 .mmpid-tables { max-height: 320px; overflow: auto; }
 .mmpid-board .bqplot text { fill: var(--jp-ui-font-color1, #212121) !important; font-size: 11px; font-weight: 400; }
@@ -61,3 +67,10 @@ _RULES = """
 def stylesheet() -> widgets.HTML:
     """Return the rules as a widget without size."""
     return widgets.HTML(f"<style>{_RULES}</style>", layout=widgets.Layout(display="none"))
+
+
+def row(children: Iterable[widgets.Widget]) -> widgets.Box:
+    """Return widgets side by side, on a further line where the page is too narrow."""
+    box = widgets.Box(list(children))
+    box.add_class("mmpid-row")
+    return box

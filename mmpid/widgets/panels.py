@@ -1,6 +1,6 @@
 """The four charts of the board and their data as tables: rows of the record in, charts brought up to date."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import ipywidgets as widgets
@@ -8,11 +8,12 @@ import ipywidgets as widgets
 from mmpid.plots import traces as tr
 from mmpid.train.diagnose import diagnose
 from mmpid.widgets import text
-from mmpid.widgets.charts import CurveChart
+from mmpid.widgets.branches import Run
+from mmpid.widgets.charts import CurveChart, Overlay
 
 
 class Panels:
-    """What the two encoders know, how strong they are, how well they do, and their losses.
+    """What the encoders know, how strong they are, how well they do, and their losses.
 
     Parameters
     ----------
@@ -75,32 +76,48 @@ class Panels:
         for folded in (self.tables, self.more):
             folded.observe(lambda _: refresh(), "selected_index")
 
-    def show(self, path: list[dict], rows: list[dict], *, dots: bool = True) -> None:
+    def show(self, path: list[dict], rows: list[dict], *, others: Sequence[Run] = (), dots: bool = True) -> None:
         """Bring charts and tables to the rows on the present path; what has not changed is not even computed.
 
-        Of `rows`, all rows of the record, the future that the latest rewind discarded is drawn thin. `dots=False`
-        leaves bands and the points that answer to the mouse for a later call: they are the costly part.
+        Of `rows`, all rows of the record, the future that the latest rewind discarded is drawn thin, and so are the
+        runs `others`. `dots=False` leaves bands and the points that answer to the mouse for a later call: they are
+        the costly part.
         """
         epochs, probes, decisions = (_of_kind(path, kind) for kind in ("epoch", "probe", "decision"))
         left = tr.left_behind(path, rows)
+        paths = {id(run): run.record.lineage() for run in others}
         switch = tr.switch_epoch(decisions)
         # one x axis for all charts
-        last = tr.nice_limit(1.02 * max((row["epoch"] for row in (*path, *left)), default=0) or 10)
-        common = {"switch": switch, "dots": dots, "last": last}
-        context = (dots, switch, last, len(left))
+        reached = (row["epoch"] for rows_ in (path, left, *paths.values()) for row in rows_)
+        common = {"switch": switch, "dots": dots, "last": tr.nice_limit(1.02 * max(reached, default=0) or 10)}
+        beside = tuple((id(run), run.name, len(paths[id(run)])) for run in others)
+        context = (dots, switch, common["last"], len(left), beside)
+
+        def over(kind: str, traces_of: Callable) -> dict:
+            """Return what is drawn thin: the discarded future, and the other runs."""
+            found = [Overlay(id(r), r.name, r.dash, traces_of(_of_kind(paths[id(r)], kind))) for r in others]
+            return {"ghosts": traces_of(_of_kind(left, kind)), "others": found}
+
         if self._is_news("probes", probes, *context):
-            ghosts = tr.pid_traces(_of_kind(left, "probe"), self._modalities)
-            self.pid.show(tr.pid_traces(probes, self._modalities), band=tr.null_band(probes), ghosts=ghosts, **common)
+            self.pid.show(self._atoms(probes), band=tr.null_band(probes), **over("probe", self._atoms), **common)
         if self._is_news("ecs", probes, *context, self.proxy.value):
-            strength, ghosts = self._strength(probes), self._strength(_of_kind(left, "probe"))
+            strength = self._strength(probes)
             unit = f"{self.proxy.value} (own unit)" if self.proxy.value else ""
-            self.ecs.show(strength, unit=unit, ghosts=ghosts, **common)
+            self.ecs.show(strength, unit=unit, **over("probe", self._strength), **common)
         if self._is_news("epochs", epochs, *context):
-            for panel, traces in ((self.accuracy, tr.accuracy_traces), (self.loss, tr.loss_traces)):
-                ghosts = traces(_of_kind(left, "epoch"), self._modalities)
-                panel.show(traces(epochs, self._modalities), ghosts=ghosts, **common)
+            for panel, traces in ((self.accuracy, self._accuracy), (self.loss, self._loss)):
+                panel.show(traces(epochs), **over("epoch", traces), **common)
         if dots and self.tables.selected_index is not None:
             self._show_tables(epochs, probes)
+
+    def _atoms(self, probes: list[dict]) -> list[tr.Trace]:
+        return tr.pid_traces(probes, self._modalities)
+
+    def _accuracy(self, epochs: list[dict]) -> list[tr.Trace]:
+        return tr.accuracy_traces(epochs, self._modalities)
+
+    def _loss(self, epochs: list[dict]) -> list[tr.Trace]:
+        return tr.loss_traces(epochs, self._modalities)
 
     def show_more(self, record) -> None:
         """Fill the folded panel that is open: strength by class, or findings."""
@@ -128,10 +145,10 @@ class Panels:
 
     def _show_tables(self, epochs: list[dict], probes: list[dict]) -> None:
         curves = (
-            (tr.pid_traces(probes, self._modalities), "Information, bits [95 % interval]"),
-            (tr.accuracy_traces(epochs, self._modalities), "Validation accuracy, fraction correct"),
+            (self._atoms(probes), "Information, bits [95 % interval]"),
+            (self._accuracy(epochs), "Validation accuracy, fraction correct"),
             (self._strength(probes), f"Strength: {self.proxy.value}, own unit"),
-            (tr.loss_traces(epochs, self._modalities), "Training loss, nats"),
+            (self._loss(epochs), "Training loss, nats"),
         )
         self._table.value = "".join(text.table(traces, caption) for traces, caption in curves)
 

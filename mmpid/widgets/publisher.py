@@ -28,6 +28,7 @@ class Publisher:
     ):
         self.session = session
         self.count = 0  # updates so far
+        self.shown = -1  # the version of the session that was shown last
         self.seconds = 0.0  # processor time they took
         self._show, self._settled, self._on_error = show, settled, on_error
         self._settle_seconds = settle_seconds
@@ -56,7 +57,7 @@ class Publisher:
                 continue
             version, settled = latest, False
             closed = self.session.state == "closed"
-            self._publish()
+            self._publish(latest)
             if closed:
                 self._guarded(self._settled)
                 break
@@ -69,10 +70,10 @@ class Publisher:
         self._slow.start()
         return True
 
-    def _publish(self) -> None:
+    def _publish(self, version: int) -> None:
         started, worked = time.monotonic(), time.thread_time()
         self._guarded(self._show)
-        self.count += 1
+        self.count, self.shown = self.count + 1, version
         self.seconds += time.thread_time() - worked
         self._stopped.wait(max(0.0, 1 / MOST_PER_SECOND - (time.monotonic() - started)))
 

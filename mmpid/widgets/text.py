@@ -1,7 +1,7 @@
 """What the board says in words: plain functions from the state of a run to small pieces of HTML."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 
 from mmpid.plots.traces import Band, Trace
@@ -36,6 +36,8 @@ class State:
     batches: int = 0
     probes: tuple[int, ...] = ()
     waiting_for: str = ""
+    run: str = ""
+    rates: Mapping[str, float] = field(default_factory=dict)
     notice: str = ""
     result: str = ""
 
@@ -48,6 +50,7 @@ def status(now: State) -> str:
     parts.append("training " + " and ".join(now.active) if now.active else "nothing is active")
     parts += [f"paused: {', '.join(paused)}"] if paused else []
     parts.append(f"on {now.device}")
+    parts = [f"run “{now.run}”", *parts] if now.run else parts
     line = f"<b>{symbol} {word}</b> · " + " · ".join(escape(part) for part in parts)
     hint = _hint(now)
     detail = f'<div class="mmpid-detail">{escape(hint)}</div>' if hint else ""
@@ -83,18 +86,21 @@ def title(words: str, note: str = "") -> str:
     return f'<div class="mmpid-title" role="heading" aria-level="4">{escape(words)}{small}</div>'
 
 
-def legend(traces: Iterable[Trace], band: str = "", note: str = "") -> str:
-    """Draw the legend of a chart as text with line samples, outside of the chart."""
+def legend(traces: Iterable[Trace], band: str = "", note: str = "", others: Iterable[tuple[str, str]] = ()) -> str:
+    """Draw the legend of a chart as text with line samples, outside of the chart.
+
+    `others` are (name, dash) of the runs drawn thin, in the colors of the same legend.
+    """
     items = [f"<span>{_sample(trace.color, trace.dash)}{escape(trace.label)}</span>" for trace in traces]
     items += [f"<span>{_box()}{escape(band)}</span>"] if band else []
+    items += [f"<span>{_sample('currentColor', dash, 1.2)}{escape(name)}</span>" for name, dash in others]
     items += [f'<span class="mmpid-detail">{escape(note)}</span>'] if note else []
     return f'<div class="mmpid-legend">{"".join(items)}</div>'
 
 
-def _sample(color: str, dash: str) -> str:
-    line = (
-        f'<line x1="1" y1="5" x2="29" y2="5" stroke="{color}" stroke-width="2.5" stroke-dasharray="{_DASHES[dash]}"/>'
-    )
+def _sample(color: str, dash: str, width: float = 2.5) -> str:
+    look = f'stroke="{color}" stroke-width="{width}" stroke-dasharray="{_DASHES[dash]}"'
+    line = f'<line x1="1" y1="5" x2="29" y2="5" {look}/>'
     return f'<svg width="30" height="10" aria-hidden="true">{line}</svg>'
 
 
@@ -143,24 +149,65 @@ def what_if(decisions: Sequence, n_probes: int) -> str:
     )
 
 
-def branched(number: int, epoch: int) -> str:
-    """Say that there is a branch, and how to steer it."""
-    code = f"<code>mmpid.widgets.Dashboard(board.branches[{number}])</code>"
-    return (
-        f'<div class="mmpid-branch" role="status">A branch now stands at epoch {epoch}. Steer it in a cell of its own: '
-        f"{code}, where <code>board</code> is this board. This run is unchanged.</div>"
+def note(words: str, code: str = "", alert: bool = False) -> str:
+    """Say what became of a click, with a line of code to copy where there is one."""
+    role, kind = ("alert", "mmpid-refused") if alert else ("status", "mmpid-said")
+    line = f" <code>{escape(code)}</code>" if code else ""
+    return f'<div class="mmpid-note {kind}" role="{role}">{escape(words)}{line}</div>'
+
+
+def branched(name: str, number: int, epoch: int) -> str:
+    """Say that there is a branch, and how to drive it."""
+    words = (
+        f"“{name}” now stands at epoch {epoch}; this run is unchanged. Choose it under Runs to drive it; in code it is"
     )
+    return note(words, f"board.branches[{number}]")
 
 
-def failure(problem: Failure | None) -> str:
+def saved(path: str) -> str:
+    """Say where a run was saved, and how to go on with it."""
+    return note(f"Saved to {path}. To go on from there:", f"mmpid.Trainer.load({path!r}, data)")
+
+
+def exported(path: str) -> str:
+    """Say where a report was written."""
+    return note(f"The report is in {path}. It opens in any browser.")
+
+
+def failure(problem: Failure | None, of_training: bool = True) -> str:
     """Show what went wrong, with advice, and the traceback for whoever wants it."""
     if problem is None:
         return ""
     advice = f"<div>{escape(problem.advice)}</div>" if problem.advice else ""
-    again = '<div class="mmpid-detail">The run is kept as it was. Press Play to try again.</div>'
+    what, then = "Training stopped", "The run is kept as it was. Press Play to try again."
+    if not of_training:
+        what, then = "Something went wrong in the board", "The training itself is not touched by this."
+    again = f'<div class="mmpid-detail">{then}</div>'
     trace = f"<details><summary>Traceback</summary><pre>{escape(problem.text)}</pre></details>"
-    head = f"<b>Training stopped: {escape(problem.summary)}</b>"
+    head = f"<b>{what}: {escape(problem.summary)}</b>"
     return f'<div class="mmpid-failure" role="alert">{head}{advice}{again}{trace}</div>'
+
+
+def runs_table(runs: Sequence[dict]) -> str:
+    """Compare runs: where each started from, when its joint training began, and how good it is."""
+    heads = list(dict.fromkeys(head for run in runs for head in run["scores"]))
+    order = sorted(heads, key=lambda head: (head in ("ens", "joint"), head == "joint"))
+    titles = ["run", "branched from", "state", "epoch", "joint from", *order, "accuracy on", "decisions (by you)"]
+    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
+    body = "".join(_run_row(run, order) for run in runs)
+    return f'<table class="mmpid-table"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+
+
+def _run_row(run: dict, heads: Sequence[str]) -> str:
+    start = "" if run["branched_at"] is None else f"{run['parent'] or 'main'}, epoch {run['branched_at']}"
+    switch = "" if run["switch"] is None else f"epoch {run['switch']:g}"
+    scores = [f"{run['scores'][head]:.3f}" if head in run["scores"] else "" for head in heads]
+    state = _WORDS[run["state"]][1]
+    counts = f"{run['decisions']} ({run['by_user']})"
+    cells = [start, state, str(run["epoch"]), switch, *scores, run["judged_on"], counts]
+    sample = _sample("currentColor", "solid") if run["chosen"] else _sample("currentColor", run["dash"], 1.2)
+    name = f"{sample}{escape(run['name'])}"
+    return f'<tr><th scope="row">{name}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
 
 
 def class_table(values, modalities: Sequence[str], classes: Sequence[str], caption: str) -> str:

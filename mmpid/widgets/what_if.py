@@ -9,7 +9,7 @@ import numpy as np
 
 from mmpid.train.replay import replay
 from mmpid.train.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
-from mmpid.train.session import Session
+from mmpid.widgets.branches import Runs
 from mmpid.widgets.charts import assign
 from mmpid.widgets.text import what_if
 
@@ -26,14 +26,14 @@ class WhatIf:
     ----------
     scales
         The scales of the chart of atoms.
-    session
-        The run.
+    runs
+        The chosen one is asked.
     guarded
         Wraps callbacks so that the board shows their exceptions.
     """
 
-    def __init__(self, scales: dict, session: Session, guarded: Callable):
-        self._session = session
+    def __init__(self, scales: dict, runs: Runs, guarded: Callable):
+        self._runs = runs
         self._scales = scales
         self._peak = 0.0
         self.rules: dict[str, tuple[widgets.Widget, Callable[[float], SwitchRule]]] = {
@@ -68,8 +68,8 @@ class WhatIf:
             [widgets.VBox([row, self._answer])], titles=("What if another rule had decided?",), selected_index=None
         )
         for one in (self.rule, *self._sliders.children):
-            one.observe(lambda _: session.announce(), "value")
-        self.widget.observe(lambda _: session.announce(), "selected_index")
+            one.observe(lambda _: runs.announce(), "value")
+        self.widget.observe(lambda _: runs.announce(), "selected_index")
 
     @property
     def marks(self) -> list[bq.Mark]:
@@ -131,7 +131,7 @@ class WhatIf:
         def change(trainer):
             trainer.controller = replace(trainer.controller, rule=rule)
 
-        self._session.post(change, "use this rule")
+        self._runs.session.post(change, "use this rule")
 
     def _marks(self) -> tuple[bq.Lines, bq.Scatter, bq.Lines]:
         nowhere = np.zeros(2, np.float32)

@@ -4,9 +4,10 @@ import math
 import threading
 import time
 
+from mmpid.train.controller import BalanceController
 from mmpid.train.record import RunRecord
 
-CARD = {"modalities": ["audio", "image"], "class_names": [str(i) for i in range(10)], "device": "cpu", "seed": 0}
+CARD = {"class_names": [str(i) for i in range(10)], "device": "cpu", "seed": 0}
 
 
 class FakeTrainer:
@@ -21,11 +22,13 @@ class FakeTrainer:
         fail_at=None,
         error=RuntimeError,
         busy=False,
-        noise=0.01,
+        modalities=("audio", "image"),
+        name="",
     ):
-        self.record = RunRecord(CARD)
-        self.modalities = ("audio", "image")
-        self.active = self.modalities
+        self.record = RunRecord(CARD | {"modalities": list(modalities), "name": name})
+        self.modalities = self.active = tuple(modalities)
+        self.controller = BalanceController()
+        self.rates = dict.fromkeys(modalities, 0.02)
         self.stage, self.epoch, self.auto, self.finished = "unimodal", 0, True, False
         self.epochs, self.batches, self.seconds, self.probe_every = epochs, batches, seconds, probe_every
         self.fail_at, self.error, self.busy = fail_at, error, busy
@@ -35,6 +38,18 @@ class FakeTrainer:
     @property
     def progress(self):
         return self.done, self.epochs
+
+    @property
+    def learning_rates(self):
+        return self.rates if self.stage == "unimodal" else self.rates | {"joint": 0.01}
+
+    def set_learning_rate(self, lr, modality=None):
+        reason = f"by hand: {self.rates[modality]:g} -> {lr:g}"
+        self.rates[modality] = lr
+        self._decide("learning_rate", reason, "user", modality, rule="")
+
+    def save(self, path):
+        return self.record.save(path / "record.jsonl").parent
 
     def step(self, *, batches=None, epochs=None):
         self.threads.add(threading.get_ident())
@@ -78,7 +93,8 @@ class FakeTrainer:
         self.record.append(kind, **at, **values)
 
     def _scores(self):
-        names = {"audio": 0.75, "image": 0.65, "ens": 0.85} | ({"joint": 0.9} if self.stage == "joint" else {})
+        names = {name: 0.75 - 0.1 * i for i, name in enumerate(self.modalities)} | {"ens": 0.85}
+        names |= {"joint": 0.9} if self.stage == "joint" else {}
         row = {"seconds": 0.1}
         for name, top in names.items():
             grown = 1 - math.exp(-self.epoch / 8)
@@ -88,12 +104,13 @@ class FakeTrainer:
                 f"validation_loss.{name}": 0.5 + 1.8 * math.exp(-self.epoch / 8),
             }
         for name in self.modalities:
-            row |= {f"active.{name}": name in self.active, f"lr.{name}": 0.02}
+            row |= {f"active.{name}": name in self.active, f"lr.{name}": self.rates[name]}
         return row
 
     def probe(self):
         grown = 1 - math.exp(-self.epoch / 8)
         values = {"redundancy": 1.7 * grown, "unique1": 1.0 * grown * (1.2 - grown), "unique2": 0.5 * grown}
+        values |= {f"unique{i + 1}": 0.3 * grown for i in range(2, len(self.modalities))}
         values["synergy"] = 0.5 * math.exp(-(((self.epoch - 15) / 10) ** 2)) + 0.05
         row = {"total": sum(values.values()), "gap": 1e-7, "n_samples": 240, "observable": "prediction"}
         row |= {"split": "probe", "correction": "permutation", "seconds": 0.2}
@@ -135,9 +152,11 @@ class FakeTrainer:
         parent, self.segment, self.epoch, self.batch = self.segment, self.segment + 1, to, 0
         self._decide("rewind", f"Back to epoch {to}.", source, parent=parent, from_row=from_row)
 
-    def branch(self, at):
-        child = FakeTrainer(self.epochs, self.batches, self.seconds, self.probe_every)
-        child.record.rows += [row for row in self.record.lineage() if row["epoch"] <= at]
+    def branch(self, at, name=""):
+        child = FakeTrainer(self.epochs, self.batches, self.seconds, self.probe_every, busy=self.busy,
+                            modalities=self.modalities, name=name)  # fmt: skip
+        child.record.card |= {"branched_at": at, "parent": self.record.card["name"]}
+        child.record.rows += [dict(row) for row in self.record.lineage() if row["epoch"] <= at]
         child.epoch = child.done = at
         return child
 

@@ -2,66 +2,17 @@
 
 import gc
 import threading
-import time
 import weakref
 
 import pytest
+import torch
 
 from mmpid.errors import ConfigError, TrainingError
-from mmpid.train.controller import BalanceController
 from mmpid.train.rules import FixedEpoch
-from mmpid.train.session import sessions
 from mmpid.widgets import Dashboard, TrainingNotFinished
 from mmpid.widgets.place import resolve_mode
 from tests.widgets.fake_trainer import FakeTrainer
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-    yield
-    for session in sessions():
-        session.close()
-    deadline = time.monotonic() + 5
-    while any(t.name.startswith("mmpid-") for t in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.fixture
-def live():
-    boards = []
-
-    def make(**settings):
-        board = Dashboard(FakeTrainer(**settings), mode="live")
-        boards.append(board)
-        return board
-
-    yield make
-    for board in boards:
-        board.close()
-
-
-def press(board, name):
-    button(board, name).click()
-
-
-def button(board, name):
-    controls = board._board.controls
-    buttons = [*controls.transport, *controls.modalities.values(), controls.joint, controls.back, controls.branch]
-    return next(b for b in buttons if b.description == name)
-
-
-def settle(board):
-    """Let the session obey and the publisher show it."""
-    deadline = time.monotonic() + 5
-    while board.session.busy:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    time.sleep(0.3)
-
-
-def status(board):
-    return board._board._status.value
+from tests.widgets.hands import button, press, settle, status, until
 
 
 def test_buttons_step_play_and_pause(live):
@@ -70,8 +21,7 @@ def test_buttons_step_play_and_pause(live):
     settle(board)
     assert board.trainer.total_batches == 1 and 'data-state="paused"' in status(board)
     press(board, "Play")
-    time.sleep(0.3)
-    assert 'data-state="playing"' in status(board)
+    until(lambda: 'data-state="playing"' in status(board))
     press(board, "Pause")
     settle(board)
     assert 'data-state="paused"' in status(board)
@@ -94,16 +44,6 @@ def test_an_impossible_wish_is_explained_in_the_board(live):
     press(board, "Pause image")
     settle(board)
     assert "is the last active one" in status(board)
-
-
-def test_joint_training_starts_from_the_chosen_state(live):
-    board = live()
-    board.session.step(epochs=20)
-    settle(board)
-    board._board.controls.start.value = "from now"
-    press(board, "Start joint training")
-    settle(board)
-    assert (board.trainer.stage, board.trainer.epoch) == ("joint", 15)  # the fake controller had switched at 20
 
 
 def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
@@ -132,7 +72,7 @@ def test_a_branch_is_kept_and_announced(live):
     press(board, "Branch")
     settle(board)
     assert [child.epoch for child in board.branches] == [5]
-    assert "board.branches[0]" in board._board._branch_note.value
+    assert "board.branches[0]" in board._board._note.value
     assert board.trainer.epoch == 12
 
 
@@ -157,12 +97,102 @@ def test_dragging_the_threshold_asks_the_rule_at_once(live):
 
 def test_another_rule_can_be_adopted(live):
     board = live()
-    board.trainer.controller = BalanceController()
     panel = board._board.what_if
     panel.rule.value = "a fixed epoch"
     panel._use.click()
     settle(board)
     assert board.trainer.controller.rule == FixedEpoch(epoch=10)
+
+
+def test_a_learning_rate_is_shown_and_changed_by_hand(live):
+    board = live()
+    board.session.step(epochs=1)
+    settle(board)
+    fields = board._board.controls.rates.fields
+    assert [fields[name].value for name in ("audio", "image", "joint")] == ["0.02", "0.02", ""]
+    assert fields["joint"].layout.display == "none"
+    fields["image"].value = "5e-3"
+    settle(board)
+    assert board.trainer.rates == {"audio": 0.02, "image": 0.005}
+    assert fields["image"].value == "0.005"
+    assert "learning_rate image" in board._board._decisions.value
+    board.trainer.auto = False
+    board._board.controls.start.value = "from now"
+    press(board, "Start joint training")
+    settle(board)
+    assert fields["joint"].layout.display == "" and fields["joint"].value == "0.01"
+
+
+@pytest.mark.parametrize("words", ["fast", "-1", "0", "nan", "inf", ""])
+def test_a_bad_learning_rate_is_refused_and_nothing_is_lost(live, words):
+    board = live()
+    board.session.step(epochs=1)
+    settle(board)
+    own = board._board
+    own.controls.rates.fields["audio"].value = words
+    settle(board)
+    assert "The learning rate of audio must be a number above 0" in own._refused.value
+    assert "still 0.02" in own._refused.value
+    assert board.trainer.rates["audio"] == 0.02
+    assert board.session.state == "paused" and own._failure.value == ""
+    assert own.controls.rates.fields["audio"].value == words  # to be corrected
+    own.controls.rates.fields["audio"].value = "0.01"
+    settle(board)
+    assert own._refused.value == "" and board.trainer.rates["audio"] == 0.01
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_more_modalities_have_their_own_buttons_rates_and_curves(live, n):
+    names = tuple(f"sense {i}" for i in range(1, n + 1))
+    board = live(modalities=names)
+    board.session.step(epochs=12)
+    settle(board)
+    own = board._board
+    press(board, "Pause sense 3")
+    settle(board)
+    assert board.trainer.active == tuple(name for name in names if name != "sense 3")
+    assert [*own.controls.rates.fields] == [*names, "joint"]
+    assert {f"validation_accuracy.{name}" for name in names} <= own.panels.accuracy._curves.keys()
+    own.panels.tables.selected_index = own.panels.more.selected_index = 0
+    settle(board)
+    assert all(name in own.panels._table.value and name in own.panels._classes.value for name in names)
+
+
+@pytest.mark.parametrize(("start", "epoch"), [("from the best probe so far", 15), ("from now", 22)])
+def test_joint_training_starts_from_the_peak_or_from_now(live, start, epoch):
+    board = live(epochs=200)
+    board.trainer.auto = False
+    board.session.step(epochs=22)
+    settle(board)
+    board._board.controls.start.value = start
+    press(board, "Start joint training")
+    settle(board)
+    assert (board.trainer.stage, board.trainer.epoch) == ("joint", epoch)
+
+
+def test_joint_training_starts_from_a_chosen_probe(live):
+    board = live(epochs=200)
+    board.trainer.auto = False
+    board.session.step(epochs=22)
+    settle(board)
+    board._board.controls.choose(5)
+    press(board, "Start joint training")
+    settle(board)
+    assert (board.trainer.stage, board.trainer.epoch) == ("joint", 5)
+
+
+def test_after_running_out_of_memory_a_smaller_batch_goes_on(live):
+    board = live(fail_at=5, error=torch.OutOfMemoryError)
+    press(board, "Play")
+    with pytest.raises(TrainingError, match="ran out of memory. Make the batch smaller"):
+        board.wait(timeout=5)
+    settle(board)
+    assert "Make the batch smaller" in board._board._failure.value
+    board.trainer.batches = 20  # half the size, twice as many
+    press(board, "Play")
+    assert board.wait(timeout=10) is board.record
+    settle(board)
+    assert board._board._failure.value == ""
 
 
 def test_auto_can_be_switched_off_and_stays_off(live):
@@ -178,7 +208,7 @@ def test_charts_carry_the_record(live):
     board = live(epochs=20)
     press(board, "Play")
     board.wait(timeout=10)
-    time.sleep(0.4)
+    settle(board)
     panels, record = board._board.panels, board.record
     lines = {key: curve.line for key, curve in panels.pid._curves.items()}
     assert lines["redundancy"].y.tolist() == pytest.approx([row["redundancy"] for row in record.lineage("probe")])
@@ -259,12 +289,10 @@ def test_a_chart_that_cannot_be_drawn_does_not_stop_the_updates(live, monkeypatc
     board = live(epochs=10_000, seconds=0.001)
     monkeypatch.setattr(board._board.panels, "show", lambda *a, **k: 1 / 0)
     press(board, "Play")
-    time.sleep(1.0)  # longer than the charts may wait for their turn
+    until(lambda: "ZeroDivisionError" in board._board._failure.value)
     count = board._board.publisher.count
-    for _ in range(4):  # and it stays, until the charts can be drawn again
-        assert "ZeroDivisionError" in board._board._failure.value
-        time.sleep(0.2)
-    assert board._board.publisher.count >= count + 3
+    until(lambda: board._board.publisher.count >= count + 8)  # longer than the charts may wait for their turn
+    assert "ZeroDivisionError" in board._board._failure.value  # it stays until the charts can be drawn again
 
 
 def test_wait_in_a_board_that_is_not_finished_gives_one_calm_line(live):
@@ -304,8 +332,7 @@ def test_a_second_board_of_a_trainer_takes_over(live):
     board = live(epochs=10_000, seconds=0.001)
     press(board, "Play")
     second = Dashboard(board.trainer, mode="live")
-    time.sleep(0.3)
-    assert 'data-state="closed"' in status(board)
+    until(lambda: 'data-state="closed"' in status(board))
     assert "Run the cell again" in status(board)
     assert button(board, "Play").disabled
     assert second.session.state in ("idle", "paused")
@@ -327,7 +354,8 @@ def test_a_closed_board_leaves_no_widgets_and_no_trainer_behind():
 
 
 def test_every_control_has_words_and_a_tooltip(live):
-    controls = live()._board.controls
+    own = live()._board
+    controls = own.controls
     for control in [
         *controls.transport,
         *controls.modalities.values(),
@@ -336,8 +364,15 @@ def test_every_control_has_words_and_a_tooltip(live):
         controls.joint,
         controls.back,
         controls.branch,
+        controls.branch_name,
+        *controls.rates.fields.values(),
+        own.keep.folder,
+        own.keep.save,
+        own.keep.report,
+        own.runs_panel.choice,
+        own.runs_panel.name,
     ]:
-        assert control.description and control.tooltip
+        assert (control.description or control.placeholder) and control.tooltip
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,239 @@
+"""The run of a board and its branches: who they are, which one the buttons drive, and how they compare."""
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import ipywidgets as widgets
+
+from mmpid.errors import ConfigError
+from mmpid.plots.traces import switch_epoch
+from mmpid.train.session import Session
+from mmpid.widgets import text
+from mmpid.widgets.look import row
+
+MAIN = "main"
+DASHES = ("dashed", "dotted", "dashdot", "solid")
+
+
+@dataclass
+class Run:
+    """One trainer with the thread that trains it, and how its curves are drawn while another run is in front."""
+
+    name: str
+    trainer: object
+    session: Session
+    dash: str
+    shown: bool = True
+
+    @property
+    def record(self):
+        """The trainer's record."""
+        return self.trainer.record
+
+
+class Runs:
+    """The runs of one board. To a publisher it is one session that changes whenever any of them does.
+
+    Parameters
+    ----------
+    trainer
+        The run that the board was made for.
+    name, origin
+        Of its session.
+    """
+
+    def __init__(self, trainer, *, name=None, origin=None):
+        self._origin = origin
+        self._changed = threading.Condition()
+        self.version = 0
+        self.all: list[Run] = []
+        self.chosen = self.adopt(trainer, trainer.record.card.get("name") or MAIN, session_name=name)
+
+    @property
+    def main(self) -> Run:
+        """The run that the board was made for."""
+        return self.all[0]
+
+    @property
+    def session(self) -> Session:
+        """The session of the run that the buttons drive."""
+        return self.chosen.session
+
+    @property
+    def others(self) -> list[Run]:
+        """The runs to draw thin beside the chosen one."""
+        return [run for run in self.all if run.shown and run is not self.chosen]
+
+    @property
+    def state(self) -> str:
+        """What the publisher has to know: "closed" with the main run, "playing" while any of them plays."""
+        if self.main.session.state == "closed":
+            return "closed"
+        return "playing" if any(run.session.state == "playing" for run in self.all) else self.session.state
+
+    def adopt(self, trainer, name: str = "", session_name=None) -> Run:
+        """Give a trainer its thread and a name of its own; the given one if it is free."""
+        name = self._free(name.strip() or f"branch {len(self.all)}")
+        session = Session(trainer, session_name, origin=self._origin, on_change=self.announce)
+        trainer.record.card["name"] = name
+        run = Run(name, trainer, session, DASHES[(len(self.all) - 1) % len(DASHES)])
+        self.all.append(run)
+        self.announce()
+        return run
+
+    def rename(self, run: Run, name: str) -> None:
+        """Name a run; two runs of a board cannot have the same name."""
+        name = name.strip()
+        if not name or any(other.name == name for other in self.all if other is not run):
+            raise ConfigError(f"a run's name must be new and not empty; it was {name!r}. It is still {run.name!r}.")
+        run.name = run.record.card["name"] = name
+        self.announce()
+
+    def choose(self, name: str) -> None:
+        """Let the buttons drive the run of that name."""
+        self.chosen = next(run for run in self.all if run.name == name)
+        self.announce()
+
+    def wait_for_change(self, version: int, timeout: float | None = None) -> int:
+        """Block until something has changed, or the timeout; return the present version."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.version != version, timeout)
+            return self.version
+
+    def announce(self) -> None:
+        """Count one change and wake whoever waits for it."""
+        with self._changed:
+            self.version += 1
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """End all threads."""
+        for run in self.all:
+            run.session.close()
+
+    def close_branches(self) -> None:
+        """End the threads of the branches, as another board has taken over the main run."""
+        for run in self.all[1:]:
+            run.session.close()
+
+    def _free(self, name: str) -> str:
+        taken, wanted, number = {run.name for run in self.all}, name, 1
+        while name in taken:
+            number += 1
+            name = f"{wanted} ({number})"
+        return name
+
+
+class RunsPanel:
+    """Choose the run to drive, name it, show and hide the others, and compare them all in a table.
+
+    It takes no room until there is a branch.
+    """
+
+    def __init__(self, runs: Runs, guarded: Callable, on_choice: Callable[[], None]):
+        self._runs = runs
+        self._guarded = guarded
+        self._on_choice = on_choice
+        self.choice = widgets.Dropdown(
+            description="Run", tooltip="The run that the buttons drive and that is drawn bold", options=[MAIN]
+        )
+        self.choice.style.description_width = "initial"
+        self.choice.layout.width = "245px"
+        self.choice.observe(guarded(self._chosen), "value")
+        self.name = widgets.Text(
+            description="Name", tooltip="Name of this run; Enter to take it", continuous_update=False
+        )
+        self.name.style.description_width = "initial"
+        self.name.layout.width = "220px"
+        self.name.observe(guarded(self._named), "value")
+        self.boxes: dict[int, widgets.Checkbox] = {}
+        self._visible = row([])
+        self._table = widgets.HTML()
+        self._table.add_class("mmpid-tables")
+        head = widgets.HTML(text.title("Runs", "bold in the charts: the one that the buttons drive"))
+        self.widget = widgets.VBox([head, row([self.choice, self.name, self._visible]), self._table])
+        self.widget.add_class("mmpid-runs")
+        self.widget.layout.display = "none"
+        self._own_thread: int | None = None
+        self._naming = runs.main.name  # what the board itself put into the field is no wish of the user
+
+    def show(self) -> None:
+        """Bring the panel to the present runs."""
+        runs = self._runs
+        if len(runs.all) < 2:
+            return
+        names = tuple(run.name for run in runs.all)
+        if names != tuple(self.choice.options):
+            self._own_thread = threading.get_ident()  # new options choose their first, which nobody has asked for
+            self.choice.options = names
+            self.choice.value = runs.chosen.name
+            self._own_thread = None
+        if self._naming != runs.chosen.name:
+            self._naming = self.name.value = runs.chosen.name
+        self._show_boxes()
+        self._table.value = text.runs_table([summary(run, run is runs.chosen) for run in runs.all])
+        self.widget.layout.display = ""
+
+    def _show_boxes(self) -> None:
+        for i, run in enumerate(self._runs.all):
+            if i not in self.boxes:
+                self.boxes[i] = self._box(run)
+                self._visible.children = tuple(self.boxes.values())
+            self.boxes[i].description = f"show {run.name}"
+            self.boxes[i].disabled = run is self._runs.chosen
+
+    def _box(self, run: Run) -> widgets.Checkbox:
+        box = widgets.Checkbox(
+            value=run.shown, indent=False, tooltip="Draw this run's curves thin beside the bold ones"
+        )
+        box.layout.width = "auto"
+
+        def ask(change):
+            run.shown = change["new"]
+            self._on_choice()
+
+        box.observe(self._guarded(ask), "value")
+        return box
+
+    def _chosen(self, change) -> None:
+        if threading.get_ident() != self._own_thread and change["new"] not in (None, self._runs.chosen.name):
+            self._runs.choose(change["new"])
+            self._on_choice()
+
+    def _named(self, change) -> None:
+        if change["new"] == self._naming:
+            return
+        try:
+            self._runs.rename(self._runs.chosen, change["new"])
+        finally:
+            self._naming = ""  # so that the next update writes the name in force into the field
+            self._runs.announce()
+
+
+def summary(run: Run, chosen: bool = False) -> dict:
+    """Return what the table says of a run: plain values, None where there is none yet."""
+    record, session = run.record, run.session
+    epochs, results, decisions = (record.lineage(kind) for kind in ("epoch", "result", "decision"))
+    scores, judged_on = _scores(epochs, results)
+    return {
+        "name": run.name,
+        "dash": run.dash,
+        "chosen": chosen,
+        "state": session.state,
+        "branched_at": record.card.get("branched_at"),
+        "parent": record.card.get("parent"),
+        "switch": switch_epoch(decisions),
+        "epoch": run.trainer.epoch,
+        "judged_on": judged_on,
+        "scores": scores,
+        "decisions": sum(decision["action"] != "hold" for decision in decisions),
+        "by_user": sum(decision["source"] == "user" for decision in decisions),
+    }
+
+
+def _scores(epochs: Sequence[dict], results: Sequence[dict]) -> tuple[dict[str, float], str]:
+    """Return the accuracy of each head, on the test samples once the run is finished, and which samples these are."""
+    rows, start = (results, "test_accuracy.") if results else (epochs, "validation_accuracy.")
+    found = {key[len(start) :]: value for key, value in rows[-1].items() if key.startswith(start)} if rows else {}
+    return found, "" if not rows else "test" if results else f"validation, epoch {rows[-1]['epoch']:g}"
