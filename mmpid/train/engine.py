@@ -154,7 +154,7 @@ def evaluate(
     The samples are taken to `device`, by default where the labels are.
     """
     device = split.target.device if device is None else device
-    order = torch.arange(len(split)).split(CHUNK if isinstance(split, Split) else STREAMED_CHUNK)
+    order = torch.arange(len(split)).split(CHUNK if type(split) is Split else STREAMED_CHUNK)
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     with torch.inference_mode(), autocast(device, precision):

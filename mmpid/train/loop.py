@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mmpid.datasets import Split
 from mmpid.errors import TrainingError
 from mmpid.models import LateFusion
 from mmpid.train import engine
@@ -92,11 +91,7 @@ class Loop(RunState):
         train = self._splits["train"]
         if self._feed is None:
             self._feed = train.batches(self._order[self._at.batch :], device=self.device)
-        if isinstance(train, Split):
-            return next(self._feed)
-        with torch.random.fork_rng(devices=[]):  # a data set that draws random numbers has its own, batch by batch
-            torch.manual_seed(mix(self.seed, 4, self._at.step))
-            return next(self._feed)
+        return next(self._feed)
 
     def _log_batches(self) -> None:
         """Read the losses since the last reading (the loop's only synchronization), refuse NaN, append a row."""
