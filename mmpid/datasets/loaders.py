@@ -17,7 +17,8 @@ from torch.utils.data import (
 )
 
 from mmpid import _validate
-from mmpid.datasets.multimodal import MultimodalData, check_classes, check_names, check_target
+from mmpid.datasets.checks import check_classes, check_names, check_target
+from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.splits import SPLITS, check_groups, cut_classes, make_splits
 from mmpid.datasets.stream import Source
 from mmpid.datasets.streamed import StreamedData

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from mmpid import _validate
+from mmpid.datasets.checks import check_classes, check_inputs, check_target, check_variance
 from mmpid.datasets.missing import find_complete, keep_in_split
 from mmpid.datasets.split import Split
 from mmpid.datasets.splits import SPLITS, check_groups, make_splits, warn_duplicates
-from mmpid.errors import ConfigError, InputError, LabelWarning, ShapeError, warn
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -102,7 +102,7 @@ class MultimodalData:
         >>> data.modalities, data.n_classes, {name: len(index) for name, index in data.splits.items()}
         (('sound', 'image'), 4, {'train': 120, 'probe': 28, 'validation': 20, 'test': 32})
         """
-        tensors = _check_inputs(inputs)
+        tensors = check_inputs(inputs)
         length = len(next(iter(tensors.values())))
         labels = _validate.labels(target, "target", length)
         kept = find_complete(tensors, missing)
@@ -113,7 +113,7 @@ class MultimodalData:
         mapped, class_names = check_target(labels, class_names)
         splits = make_splits(split, mapped, groups=groups, seed=seed)
         check_classes(mapped, splits, class_names)
-        _check_variance(tensors, splits)
+        check_variance(tensors, splits)
         check_groups(groups, splits)
         warn_duplicates(tensors, splits)
         return cls(
@@ -306,74 +306,3 @@ class MultimodalData:
         shapes = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
         sizes = " / ".join(f"{len(self.splits[key])} {key}" for key in SPLITS)
         return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes})"
-
-
-def check_names(inputs, argument: str, what: str) -> None:
-    """Refuse what is not a mapping from two or more modality names."""
-    if not isinstance(inputs, Mapping) or len(inputs) < 2:
-        got = f"{len(inputs)} entries" if isinstance(inputs, Mapping) else type(inputs).__name__
-        raise InputError(
-            f"`{argument}` must map two or more modality names to {what}, as {{'audio': a, 'image': v}}; it was {got}."
-        )
-    for name in inputs:
-        if not isinstance(name, str) or not name or "." in name:
-            raise InputError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
-
-
-def _check_inputs(inputs) -> dict[str, Tensor]:
-    """Return float32 tensors with one common length."""
-    check_names(inputs, "inputs", "arrays")
-    tensors = {}
-    for name, value in inputs.items():
-        tensor = _validate.as_tensor(value, f"inputs[{name!r}]")
-        if tensor.ndim == 0 or len(tensor) == 0:
-            raise ShapeError(
-                f"`inputs[{name!r}]` must have samples on its first axis; its shape was {tuple(tensor.shape)}."
-            )
-        tensors[name] = tensor.to(torch.float32)
-    lengths = {name: len(x) for name, x in tensors.items()}
-    if len(set(lengths.values())) > 1:
-        raise ShapeError(f"all modalities must have the same number of samples; they had {lengths}. Align them first.")
-    return tensors
-
-
-def check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]:
-    """Map labels to 0..k-1 and name the classes."""
-    values, mapped = torch.unique(target, return_inverse=True)
-    if len(values) < 2:
-        raise InputError(
-            f"`target` must have at least two classes; every label was {values.tolist()}. Is it the right column?"
-        )
-    if class_names is not None and len(class_names) > int(values[-1]) >= 0 and int(values[0]) >= 0:
-        return target, tuple(map(str, class_names))
-    if class_names is not None:
-        raise ConfigError(
-            f"`class_names` must name every label 0..{int(values[-1])}; it had {len(class_names)} names "
-            f"and labels ran from {int(values[0])} to {int(values[-1])}."
-        )
-    if not torch.equal(values, torch.arange(len(values), device=values.device)):
-        shown = ", ".join(f"{int(v)}->{i}" for i, v in enumerate(values[:8])) + (", ..." if len(values) > 8 else "")
-        warn(f"`target` was not labeled 0..{len(values) - 1}; labels are mapped: {shown}.", LabelWarning)
-    return mapped, tuple(str(int(v)) for v in values)
-
-
-def check_classes(target: Tensor, splits, class_names) -> None:
-    """Refuse training data in which a class is absent."""
-    missing = set(range(len(class_names))) - set(target[splits["train"]].tolist())
-    if missing:
-        names = ", ".join(class_names[i] for i in sorted(missing))
-        raise InputError(
-            f"the training split must hold every class; class {names} has no sample in it. "
-            f"Give it more samples, or drop the class."
-        )
-
-
-def _check_variance(tensors, splits) -> None:
-    """Refuse a modality that never varies in training."""
-    train = splits["train"]
-    for name, x in tensors.items():
-        if len(train) < 2 or float(x[train].flatten(1).std(0).max()) == 0:
-            raise InputError(
-                f"`inputs[{name!r}]` must vary between samples; all {len(train)} training samples are identical. "
-                f"Check how it was loaded, or leave the modality out."
-            )

