@@ -20,5 +20,6 @@ except ImportError as problem:
 from mmpid.widgets.competition_lab import CompetitionLab
 from mmpid.widgets.dashboard import Dashboard, TrainingNotFinished
 from mmpid.widgets.pid_explorer import PIDExplorer
+from mmpid.widgets.run_browser import RunBrowser
 
-__all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "TrainingNotFinished"]
+__all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "RunBrowser", "TrainingNotFinished"]

@@ -1,0 +1,74 @@
+"""What the run browser says in tables: plain functions from runs to HTML."""
+
+from collections.abc import Sequence
+from html import escape
+
+from mmpid.widgets import runs as rn
+from mmpid.widgets.competition_text import table
+
+_SAMPLE = {"solid": "", "dashed": "6 3", "dotted": "1.5 3", "dashdot": "7 3 1.5 3"}
+_COLUMNS = ("data", "seed", "stage", "epochs", "switch", "accuracy", "measured on", "created")
+
+
+def status(found: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> str:
+    """Say what was found and chosen, as a live region; an empty folder says what would appear."""
+    good = sum(run.record is not None for run in found)
+    damaged = len(found) - good
+    if not good:
+        words = f"No run in {where} yet. {EMPTY}"
+    else:
+        words = f"{_count(good, 'run')} in {where}, {len(chosen)} chosen."
+        words += " Choose a second one to compare." if len(chosen) == 1 else ""
+    words += f" {_count(damaged, 'entry', 'entries')} could not be read: see the last rows." if damaged else ""
+    return f'<div class="mmpid-status" role="status" aria-live="polite">{escape(words)}</div>'
+
+
+EMPTY = (
+    "A run appears here once Trainer(..., out_dir=a folder in it) has begun, or trainer.save(...) or record.save(...) "
+    "has written into it; press Refresh then."
+)
+
+
+def _count(n: int, one: str, several: str = "") -> str:
+    return f"{n} {one if n == 1 else several or one + 's'}"
+
+
+def overview(found: Sequence[rn.Run], chosen: Sequence[rn.Run]) -> str:
+    """Return the table of all runs; those that are chosen carry the line that draws them."""
+    if not found:
+        return ""
+    places = {run.name: i for i, run in enumerate(chosen)}
+    head = "".join(f'<th scope="col">{word}</th>' for word in ("", "run", *_COLUMNS))
+    body = "".join(_row(run, places.get(run.name)) for run in sorted(found, key=lambda run: run.record is None))
+    return f'<table class="mmpid-table mmpid-runs"><tr>{head}</tr>{body}</table>'
+
+
+def _row(run: rn.Run, place: int | None) -> str:
+    sample = _sample(*rn.style(place)) if place is not None else ""
+    name = f'<th scope="row" title="{escape(run.place)}">{escape(run.name)}</th>'
+    if run.record is None:
+        return f'<tr><td></td>{name}<td colspan="{len(_COLUMNS)}" class="mmpid-reason">{escape(run.problem)}</td></tr>'
+    cells = rn.summary(run)
+    return f"<tr><td>{sample}</td>{name}{''.join(f'<td>{escape(cells[c])}</td>' for c in _COLUMNS)}</tr>"
+
+
+def _sample(color: str, dash: str) -> str:
+    look = f'stroke="{color}" stroke-width="2.5" stroke-dasharray="{_SAMPLE[dash]}"'
+    line = f'<line x1="1" y1="5" x2="29" y2="5" {look}/>'
+    return f'<svg width="30" height="10" role="img" aria-label="chosen">{line}</svg>'
+
+
+def comparison(chosen: Sequence[rn.Run]) -> str:
+    """Return results side by side, what differs between the run cards, and the decisions of each."""
+    if not chosen:
+        return '<div class="mmpid-detail">Choose a run to see what it reached.</div>'
+    parts = [table("Results; information at the latest probe", *rn.results(list(chosen)))]
+    if len(chosen) > 1:
+        head, rows = rn.differences(list(chosen))
+        same = '<p class="mmpid-detail">The run cards are the same: same data, model, settings, seed, versions.</p>'
+        parts.append(table("What differs between the run cards", head, rows) if rows else same)
+    for run in chosen:
+        head, rows = rn.decisions(run)
+        none = f'<p class="mmpid-detail">No decision in {escape(run.name)} yet.</p>'
+        parts.append(table(f"Decisions of {run.name}", head, rows) if rows else none)
+    return f'<div class="mmpid-tables-row">{"".join(parts)}</div>'

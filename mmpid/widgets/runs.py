@@ -1,0 +1,237 @@
+"""Find runs in a folder and say what they were: records in, plain values out, no widget."""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mmpid.errors import InputError
+from mmpid.plots.traces import ATOMS, SHORT_NAMES, Trace, switch_epoch
+from mmpid.train.diff import diff
+from mmpid.train.record import RunRecord
+
+RECORD = "record.jsonl"
+DEEPEST, MOST_FILES = 5, 1000  # a home folder by mistake must not be read through
+_SKIPPED = {"checkpoints", "node_modules", "__pycache__", "site-packages"}
+CURVES = {
+    "validation accuracy": ("validation_accuracy", "validation accuracy (fraction correct)"),
+    "training loss": ("loss", "training loss (cross-entropy, nats)"),
+    "validation loss": ("validation_loss", "validation loss (cross-entropy, nats)"),
+}
+ANSWER = "the answer: average, then joint"
+# one look a run, the same in every chart: eight colors for the color-blind, and a dash that changes with each
+COLORS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161", "#949494")
+DASHES = ("solid", "dashed", "dotted", "dashdot")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One run that was found: its record, or the reason why there is none."""
+
+    name: str
+    place: str = ""
+    record: RunRecord | None = None
+    problem: str = ""
+
+
+def find(source) -> list[Run]:
+    """Return the runs in a folder, or of a list or dict of folders, records and trainers; damaged ones with the reason.
+
+    Parameters
+    ----------
+    source
+        A folder, a record file, a `RunRecord`, a `Trainer` (anything with `record`), or a list or dict of these.
+    """
+    if isinstance(source, Mapping):
+        found = [run for name, one in source.items() for run in _named(str(name), one)]
+    elif isinstance(source, list | tuple):
+        found = [run for one in source for run in find(one)]
+    elif isinstance(source, str | os.PathLike):
+        found = list(_in_folder(Path(source)))
+    else:
+        found = [_of_object(source)]
+    return _told_apart(found)
+
+
+def _named(name: str, one) -> list[Run]:
+    """Give the only run of an entry the entry's name; several keep their own behind it."""
+    runs = find(one)
+    if len(runs) == 1:
+        return [Run(**{**vars(runs[0]), "name": name})]
+    return [Run(**{**vars(run), "name": f"{name}/{run.name}"}) for run in runs]
+
+
+def _of_object(one) -> Run:
+    record = one if isinstance(one, RunRecord) else getattr(one, "record", None)
+    if not isinstance(record, RunRecord):
+        raise InputError(
+            f"`runs` must hold folders, record files, RunRecords or Trainers; it held a {type(one).__name__}. "
+            "Pass the folder that holds the runs, or a dict of names and trainers."
+        )
+    return _checked(str(record.card.get("name") or ""), "in memory", record)
+
+
+def _in_folder(folder: Path) -> Iterator[Run]:
+    if folder.is_file():
+        yield _read(folder, folder.stem)
+        return
+    if not folder.exists():
+        yield Run(name=folder.name or str(folder), place=str(folder), problem="the folder does not exist")
+        return
+    with_runs, strangers, n_files = set(), [], 0
+    for path, below, files in os.walk(folder):
+        here = Path(path)
+        depth = len(here.relative_to(folder).parts)
+        below[:] = sorted(d for d in below if d not in _SKIPPED and not d.startswith(".")) if depth < DEEPEST else []
+        records = sorted(name for name in files if name.endswith(".jsonl") and not name.startswith("."))
+        n_files += len(records)
+        if n_files > MOST_FILES:
+            yield Run(name="…", place=str(folder), problem=f"more than {MOST_FILES} records; choose a folder below")
+            return
+        with_runs |= {here, *here.parents} if records else set()
+        strangers += [here] if depth == 1 else []
+        for name in records:
+            own = here if name == RECORD else here / Path(name).stem
+            yield _read(here / name, str(own.relative_to(folder)) if own != folder else folder.resolve().name)
+    for stranger in strangers:
+        if stranger not in with_runs:
+            yield Run(name=stranger.name, place=str(stranger), problem=f"not a run: it holds no {RECORD}")
+
+
+def _read(path: Path, name: str) -> Run:
+    place = str(path.parent if path.name == RECORD else path)
+    try:
+        record = RunRecord.load(path)
+    except Exception as problem:  # whatever lies in a folder of runs, the others must still be shown
+        return Run(name=name, place=place, problem=f"cannot be read: {problem or type(problem).__name__}")
+    return _checked(str(record.card.get("name") or name), place, record)
+
+
+def _checked(name: str, place: str, record: RunRecord) -> Run:
+    """Refuse records whose lines are JSON but not rows of a run."""
+    try:
+        summary(Run(name=name, place=place, record=record))
+    except Exception as problem:
+        words = f"its rows are not those of a run ({type(problem).__name__}: {problem})"
+        return Run(name=name, place=place, problem=words)
+    return Run(name=name or str(record.card.get("data", {}).get("name", "run")), place=place, record=record)
+
+
+def _told_apart(found: list[Run]) -> list[Run]:
+    """Give runs of the same name a number."""
+    seen: dict[str, int] = {}
+    told = []
+    for run in found:
+        seen[run.name] = count = seen.get(run.name, 0) + 1
+        told.append(run if count == 1 else Run(**{**vars(run), "name": f"{run.name} ({count})"}))
+    return told
+
+
+def summary(run: Run) -> dict[str, str]:
+    """Say in a few words what a run was: data, stage, epochs, switch, accuracies, when it was made."""
+    record = run.record
+    card, epochs = record.card, record.lineage("epoch")
+    results, switch = record.lineage("result"), switch_epoch(record.lineage("decision"))
+    scores = accuracies(record)
+    return {
+        "data": str(card.get("data", {}).get("name", "?")),
+        "seed": str(card.get("seed", "")),
+        "stage": "finished" if results else str(epochs[-1]["stage"]) if epochs else "not begun",
+        "epochs": f"{epochs[-1]['epoch']}" if epochs else "0",
+        "switch": "none" if switch is None else f"epoch {switch:g}",
+        "accuracy": ", ".join(f"{name} {value:.3f}" for name, value in scores.items()) or "none yet",
+        "measured on": "test" if results else "validation, latest epoch" if scores else "",
+        "created": str(card.get("created", "")).replace("T", " ")[:16],
+    }
+
+
+def accuracies(record: RunRecord) -> dict[str, float]:
+    """Return the test accuracy by output, or while there is none the latest validation accuracy."""
+    for kind, key in (("result", "test_accuracy."), ("epoch", "validation_accuracy.")):
+        rows = record.lineage(kind)
+        if rows:
+            return {k[len(key) :]: v for k, v in rows[-1].items() if k.startswith(key) and v is not None}
+    return {}
+
+
+def outputs(runs: list[Run]) -> list[str]:
+    """Return whose accuracy or loss can be drawn: the answer first, then every modality, the average, and joint."""
+    names = [name for run in runs for name in run.record.card.get("modalities", ())]
+    return [ANSWER, *dict.fromkeys(names), "ens", "joint"]
+
+
+def style(index: int) -> tuple[str, str]:
+    """Return the color and the dash of the run that was chosen at this place."""
+    return COLORS[index % len(COLORS)], DASHES[(index + index // len(COLORS)) % len(DASHES)]
+
+
+def curves(runs: list[Run], quantity: str, output: str) -> list[Trace]:
+    """Return one curve a run: a quantity of `CURVES`, of one output."""
+    start = CURVES[quantity][0]
+    keys = [f"{start}.joint", f"{start}.ens"] if output == ANSWER else [f"{start}.{output}"]
+    return [_curve(run, i, "epoch", keys) for i, run in enumerate(runs)]
+
+
+def atoms(runs: list[Run], atom: str) -> list[Trace]:
+    """Return one curve a run: an atom in bits at each probe, with its interval where the run has it."""
+    return [_curve(run, i, "probe", [atom], interval=True) for i, run in enumerate(runs)]
+
+
+def _curve(run: Run, place: int, kind: str, keys: list[str], interval: bool = False) -> Trace:
+    """Return the first of `keys` that each row has, against the epoch."""
+    rows = run.record.lineage(kind)
+    value = np.array([_first(row, keys) for row in rows], dtype=float)
+    epoch = np.array([row["epoch"] for row in rows], dtype=float)
+    known = np.isfinite(value)
+    bounds = {}
+    if interval and known.any():
+        low, high = (np.array([_first(row, [f"{keys[0]}_{end}"]) for row in rows])[known] for end in ("low", "high"))
+        bounds = {"low": low, "high": high} if np.isfinite(low + high).all() else {}
+    color, dash = style(place)
+    # the key is the place: another run at this place replaces the curve
+    return Trace(
+        key=f"{place}", label=run.name, color=color, dash=dash, epoch=epoch[known], value=value[known], **bounds
+    )
+
+
+def _first(row: dict, keys: list[str]) -> float:
+    return next((float(row[key]) for key in keys if row.get(key) is not None), float("nan"))
+
+
+def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
+    """Return a table of what the runs reached: a run a row, an output a column, the latest atoms behind."""
+    scores = [accuracies(run.record) for run in runs]
+    names = list(dict.fromkeys(name for one in scores for name in one))
+    head = ["run", "measured on", *(f"accuracy {name}" for name in names), *(f"{SHORT_NAMES[a]}, bits" for a in ATOMS)]
+    rows = []
+    for run, score in zip(runs, scores, strict=True):
+        probe = (run.record.lineage("probe") or [{}])[-1]
+        cells = [f"{score[name]:.3f}" if name in score else "" for name in names]
+        cells += [f"{probe[a]:.3f}" if probe.get(a) is not None else "" for a in ATOMS]
+        rows.append([run.name, summary(run)["measured on"], *cells])
+    return head, rows
+
+
+def differences(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
+    """Return a table of the entries of the run cards that are not the same in all runs."""
+    frames = [diff(runs[0].record, other.record) for other in runs[1:]]
+    entries = sorted({entry for frame in frames for entry in frame.index})
+    rows = []
+    for entry in entries:
+        first = next(frame.loc[entry, "a"] for frame in frames if entry in frame.index)
+        others = [frame.loc[entry, "b"] if entry in frame.index else first for frame in frames]
+        rows.append([entry, *(str(value) for value in (first, *others))])
+    return ["entry", *(run.name for run in runs)], rows
+
+
+def decisions(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Return a table of a run's decisions, those to wait left out."""
+    rows = [row for row in run.record.lineage("decision") if row["action"] != "hold"]
+    cells = [
+        [f"{row['epoch']:g}", f"{row['action']} {row.get('modality') or ''}".strip(), row.get("source", "")]
+        + [row.get("reason", "")]
+        for row in rows
+    ]
+    return ["epoch", "decision", "by", "reason"], cells
