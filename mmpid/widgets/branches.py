@@ -155,8 +155,6 @@ class RunsPanel:
         self.widget = widgets.VBox([head, row([self.choice, self.name, self._visible]), self._table])
         self.widget.add_class("mmpid-runs")
         self.widget.layout.display = "none"
-        self._own_thread: int | None = None
-        self._naming = runs.main.name  # what the board itself put into the field is no wish of the user
 
     def show(self) -> None:
         """Bring the panel to the present runs."""
@@ -165,12 +163,9 @@ class RunsPanel:
             return
         names = tuple(run.name for run in runs.all)
         if names != tuple(self.choice.options):
-            self._own_thread = threading.get_ident()  # new options choose their first, which nobody has asked for
             self.choice.options = names
             self.choice.value = runs.chosen.name
-            self._own_thread = None
-        if self._naming != runs.chosen.name:
-            self._naming = self.name.value = runs.chosen.name
+        self.name.value = runs.chosen.name
         self._show_boxes()
         self._table.value = text.runs_table([summary(run, run is runs.chosen) for run in runs.all])
         self.widget.layout.display = ""
@@ -197,18 +192,14 @@ class RunsPanel:
         return box
 
     def _chosen(self, change) -> None:
-        if threading.get_ident() != self._own_thread and change["new"] not in (None, self._runs.chosen.name):
-            self._runs.choose(change["new"])
-            self._on_choice()
+        self._runs.choose(change["new"])
+        self._on_choice()
 
     def _named(self, change) -> None:
-        if change["new"] == self._naming:
-            return
         try:
             self._runs.rename(self._runs.chosen, change["new"])
         finally:
-            self._naming = ""  # so that the next update writes the name in force into the field
-            self._runs.announce()
+            self._runs.announce()  # shows the name in force
 
 
 def summary(run: Run, chosen: bool = False) -> dict:

@@ -1,5 +1,6 @@
 """The board's buttons: each posts a command to the session and returns; none of them trains, draws or waits."""
 
+import threading
 from collections.abc import Callable
 from functools import wraps
 
@@ -45,7 +46,7 @@ class Controls:
         self._runs = runs
         self._on_branch, self._on_error, self._on_refusal = on_branch, on_error, on_refusal
         self._asked: dict[str, bool] = {}
-        self._shown_auto = True
+        self.shower: int | None = None  # the thread that brings the board up to date
         self.transport = [
             self._button("Play", "play", "Train until you press Pause, or to the end", Session.play),
             self._button("Pause", "pause", "Stop after the batch that is running", Session.pause),
@@ -94,7 +95,7 @@ class Controls:
             self._show_modality(button, name, now, open_)
         self._show_auto(now, open_)
         self._show_starts(now, open_)
-        self.rates.show(now.rates, open_ and now.state != "finished")
+        self.rates.show(now.rates, now.stage, open_ and now.state != "finished")
         self.progress.value = min(now.done / now.total, 1.0) if now.total else 0.0
         self.progress.bar_style = {"failed": "danger", "finished": "success"}.get(now.state, "info")
 
@@ -138,7 +139,7 @@ class Controls:
         if self._asked.get("auto") == now.auto:
             del self._asked["auto"]
         if "auto" not in self._asked:  # a click that is still on its way must not be undone by the old state
-            self._shown_auto = self.auto.value = now.auto
+            self.auto.value = now.auto
         self.auto.description = "Auto: the controller decides" if self.auto.value else "Manual: you decide"
         self.auto.tooltip = "Who pauses modalities and starts joint training: the controller, or you"
         self.auto.disabled = now.stage == "joint" or not open_
@@ -189,16 +190,16 @@ class Controls:
         return find
 
     def _ask_auto(self, change) -> None:
-        wanted = change["new"]
-        if "auto" in self._asked or wanted != self._shown_auto:  # else it is the board itself that shows a state
-            self._asked["auto"] = wanted
-            self._session.post(lambda trainer: setattr(trainer, "auto", wanted), "change who decides")
+        self._asked["auto"] = wanted = change["new"]
+        self._session.post(lambda trainer: setattr(trainer, "auto", wanted), "change who decides")
 
     def guarded(self, callback: Callable) -> Callable:
-        """Return the callback with its exceptions shown in the board."""
+        """Return the callback with its exceptions shown in the board; it hears the user only, not the board itself."""
 
         @wraps(callback)
         def call(*arguments):
+            if threading.get_ident() == self.shower:
+                return
             try:
                 callback(*arguments)
                 self._on_error(None)

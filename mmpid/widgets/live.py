@@ -1,5 +1,6 @@
 """The live board: a session, a publisher, and the widgets that show them."""
 
+import threading
 import time
 import traceback
 import weakref
@@ -89,12 +90,19 @@ class LiveBoard:
 
     def show(self) -> None:
         """Bring every widget to the present state of the chosen run; equal values send nothing."""
+        self.controls.shower = threading.get_ident()
+        try:
+            self._show()
+        finally:
+            self.controls.shower = None
+
+    def _show(self) -> None:
         run = self.runs.chosen
         record = run.record
         rows = record.rows[:]  # before the path: rows that come in between belong to it
         path = record.lineage()
         decisions = [row for row in path if row["kind"] == "decision"]
-        now = self.state(run, decisions, tuple(row["epoch"] for row in path if row["kind"] == "probe"))
+        now = self.state(run, path, decisions)
         self.controls.show(now)
         self.keep.show()
         self._status.value = text.status(now)
@@ -128,7 +136,7 @@ class LiveBoard:
     def _postpone(self, part: str, seconds: float) -> None:
         self._due_at[part] = time.monotonic() + seconds
 
-    def state(self, run: Run, decisions: list[dict], probes: tuple[int, ...]) -> text.State:
+    def state(self, run: Run, path: list[dict], decisions: list[dict]) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
         trainer, card = run.trainer, run.record.card
         done, total = trainer.progress
@@ -144,11 +152,11 @@ class LiveBoard:
             done=done,
             total=total,
             batches=run.session.batches,
-            probes=probes,
+            probes=tuple(row["epoch"] for row in path if row["kind"] == "probe"),
             waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
             notice=run.session.notice,
             run=run.name if len(self.runs.all) > 1 else "",
-            rates=rates_in_force(trainer),
+            rates=rates_in_force(path, trainer.stage),
             result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
         )
 

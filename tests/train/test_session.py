@@ -245,3 +245,40 @@ def test_batches_are_counted_as_they_were_trained(make_trainer):
     session.close()
     assert session.state == "closed" and trainer.finished
     assert session.batches == trainer.updates == trainer.record.rows[-1]["step"] == 6 * 6
+
+
+def test_sessions_take_turns_and_none_starves():
+    inside, most, goal = [], [], threading.Event()
+
+    class Watched(FakeTrainer):
+        def step(self, *, batches=None, epochs=None):
+            inside.append(self)
+            most.append(len(inside))
+            super().step(batches=1)
+            inside.remove(self)
+            if all(one.total_batches > 50 for one in everyone):
+                goal.set()
+
+    everyone = [Watched(epochs=100_000, seconds=0.0005, busy=True) for _ in range(3)]
+    for session in [Session(trainer) for trainer in everyone]:
+        session.play()
+    assert goal.wait(20)
+    assert max(most) == 1
+
+
+def test_a_run_has_the_same_numbers_beside_another_as_alone(make_trainer):
+    alone = make_trainer(epochs=3, seed=1)
+    alone.fit(progress=False)
+    beside = [Session(make_trainer(epochs=3, seed=seed)) for seed in (1, 2)]
+    for session in beside:
+        session.play()
+    assert all(session.wait(60) for session in beside)
+    assert beside[0].trainer.record == alone.record
+
+
+def test_changes_are_told_to_a_listener():
+    heard = threading.Event()
+    session = Session(FakeTrainer(), on_change=heard.set)
+    assert not heard.is_set()
+    session.step(batches=1)
+    assert heard.wait(5)

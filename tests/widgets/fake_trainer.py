@@ -39,10 +39,6 @@ class FakeTrainer:
     def progress(self):
         return self.done, self.epochs
 
-    @property
-    def learning_rates(self):
-        return self.rates if self.stage == "unimodal" else self.rates | {"joint": 0.01}
-
     def set_learning_rate(self, lr, modality=None):
         reason = f"by hand: {self.rates[modality]:g} -> {lr:g}"
         self.rates[modality] = lr
@@ -104,7 +100,8 @@ class FakeTrainer:
                 f"validation_loss.{name}": 0.5 + 1.8 * math.exp(-self.epoch / 8),
             }
         for name in self.modalities:
-            row |= {f"active.{name}": name in self.active, f"lr.{name}": self.rates[name]}
+            row |= {f"active.{name}": name in self.active}
+        row |= {f"lr.{name}": rate for name, rate in self.rates.items()}
         return row
 
     def probe(self):
@@ -175,5 +172,6 @@ class FakeTrainer:
         if target is not None and target != self.epoch:
             self.rewind(target, source)
         self.stage, self.active = "joint", self.modalities
+        self.rates = dict.fromkeys((*self.modalities, "joint"), 0.01)
         reason = "Synergy has fallen by more than its interval since its peak."
         self._decide("switch", reason, source)

@@ -120,7 +120,13 @@ def test_a_learning_rate_is_shown_and_changed_by_hand(live):
     board._board.controls.start.value = "from now"
     press(board, "Start joint training")
     settle(board)
-    assert fields["joint"].layout.display == "" and fields["joint"].value == "0.01"
+    assert [field.value for field in fields.values()] == ["", "", ""]  # not recorded before the stage's first epoch
+    assert fields["joint"].layout.display == ""
+    fields["joint"].value = "0.5"
+    settle(board)
+    press(board, "Step epoch")
+    settle(board)
+    assert [field.value for field in fields.values()] == ["0.01", "0.01", "0.5"]
 
 
 @pytest.mark.parametrize("words", ["fast", "-1", "0", "nan", "inf", ""])
