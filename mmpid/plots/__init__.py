@@ -16,23 +16,31 @@ except ImportError as problem:
 from mmpid.plots.accuracy_curves import accuracy_curves
 from mmpid.plots.atoms_bar import atoms_bar
 from mmpid.plots.class_strength import class_strength
+from mmpid.plots.ecs_bars import ecs_bars
 from mmpid.plots.ecs_curves import ecs_curves
 from mmpid.plots.information_diagram import information_diagram
+from mmpid.plots.learning_curves import learning_curves
 from mmpid.plots.loss_curves import loss_curves
 from mmpid.plots.overview import overview
 from mmpid.plots.paired_gain import paired_gain
 from mmpid.plots.pid_curves import pid_curves
 from mmpid.plots.pid_trajectory import pid_trajectory
+from mmpid.plots.stacked_atoms import stacked_atoms
+from mmpid.plots.switch_curve import switch_curve
 
 __all__ = [
     "accuracy_curves",
     "atoms_bar",
     "class_strength",
+    "ecs_bars",
     "ecs_curves",
     "information_diagram",
+    "learning_curves",
     "loss_curves",
     "overview",
     "paired_gain",
     "pid_curves",
     "pid_trajectory",
+    "stacked_atoms",
+    "switch_curve",
 ]

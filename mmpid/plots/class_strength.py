@@ -43,8 +43,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
         style.empty(ax, EMPTY)
         return ax
     image = ax.imshow(table, aspect="auto", cmap="viridis", vmin=min(0.0, float(table.min())))
-    bar = ax.figure.colorbar(image, ax=ax)
-    bar.set_label(f"{proxy} (own unit)", fontsize=9, color=style.INK)
+    style.colorbar(image, ax, f"{proxy} (own unit)")
     classes = record.card.get("class_names") or [str(c) for c in range(table.shape[1])]
     ax.set_xticks(range(table.shape[1]), classes[: table.shape[1]])
     ax.set_yticks(range(len(names)), names)

@@ -8,8 +8,8 @@ from mmpid.plots.traces import null_band, pid_traces, switch_epoch
 EMPTY = "R, U1, U2 and S appear here\nafter the first probe"
 
 
-def pid_curves(record, ax: Axes | None = None, *, title: str = "What the two encoders know about the label") -> Axes:
-    """Draw redundancy, the two unique informations and synergy against the epoch.
+def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoders know about the label") -> Axes:
+    """Draw redundancy, the unique information of each modality and synergy against the epoch.
 
     The bands are 95 % bootstrap intervals. The hatched band is where synergy lies when the labels are shuffled:
     synergy inside it is not distinguishable from none.
@@ -26,7 +26,8 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the two enc
     Returns
     -------
     matplotlib.axes.Axes
-        x: epoch; y: information in bits.
+        x: epoch; y: information in bits. For three or more modalities a unique information is against all the others,
+        and R and S are means over these one-vs-rest decompositions.
 
     Notes
     -----

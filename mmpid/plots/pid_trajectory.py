@@ -2,12 +2,16 @@
 
 from matplotlib.axes import Axes
 
+from mmpid._validate import choice
+from mmpid.errors import ConfigError
 from mmpid.plots import style
 from mmpid.plots.pid_curves import EMPTY
-from mmpid.plots.traces import atom_labels, nice_limit, pid_traces
+from mmpid.plots.traces import Trace, nice_limit, pid_traces
 
 
-def pid_trajectory(record, ax: Axes | None = None, *, title: str = "Path of the two encoders") -> Axes:
+def pid_trajectory(
+    record, ax: Axes | None = None, *, pair: tuple[str, str] | None = None, title: str = "Path of two encoders"
+) -> Axes:
     """Draw U1 against U2, one point a probe, colored by redundancy.
 
     On the diagonal neither modality knows more that is its own. A competition that one modality wins runs along its
@@ -19,18 +23,27 @@ def pid_trajectory(record, ax: Axes | None = None, *, title: str = "Path of the 
         A `mmpid.RunRecord`.
     ax
         Axes to draw on; new ones by default.
+    pair
+        Names of the two modalities on the axes; the first two by default.
     title
         Heading of the panel.
 
     Returns
     -------
     matplotlib.axes.Axes
-        x: U1 in bits; y: U2 in bits; color: redundancy in bits.
+        x: U1 in bits; y: U2 in bits; color: redundancy in bits (for three or more modalities its mean, and each
+        unique information is against all the others).
+
+    Raises
+    ------
+    ConfigError
+        If `pair` does not name two modalities of the record.
     """
+    names = list(record.card["modalities"])
+    redundancy, *unique, _ = pid_traces(record.lineage("probe"), names)
+    unique1, unique2 = _chosen(names, unique, pair)
     ax = style.axes_or_new(ax, size=(5.6, 4.6))
-    labels = atom_labels(record.card["modalities"])
-    redundancy, unique1, unique2, _ = pid_traces(record.lineage("probe"), record.card["modalities"])
-    style.dress(ax, title=title, xlabel=f"{labels['unique1']}, bits", ylabel=f"{labels['unique2']}, bits", grid="both")
+    style.dress(ax, title=title, xlabel=f"{unique1.label}, bits", ylabel=f"{unique2.label}, bits", grid="both")
     if not len(unique1.epoch):
         style.empty(ax, EMPTY)
         return ax
@@ -38,11 +51,18 @@ def pid_trajectory(record, ax: Axes | None = None, *, title: str = "Path of the 
     ax.plot([0, limit], [0, limit], color=style.FAINT, linewidth=1, linestyle=":", zorder=1)
     ax.plot(unique1.value, unique2.value, color=style.FAINT, linewidth=1.2, zorder=2)
     points = ax.scatter(unique1.value, unique2.value, c=redundancy.value, cmap="viridis", s=46, zorder=3)
-    bar = ax.figure.colorbar(points, ax=ax)
-    bar.set_label("redundant (R), bits", fontsize=10, color=style.INK)
+    style.colorbar(points, ax, "redundant (R), bits")
     for i in dict.fromkeys((0, len(unique1.epoch) - 1)):
         place = {"xy": (unique1.value[i], unique2.value[i]), "xytext": (6, 5), "textcoords": "offset points"}
         ax.annotate(f"epoch {unique1.epoch[i]:g}", fontsize=8.5, color=style.INK, **place)
     low = min(0.0, float(unique1.value.min()), float(unique2.value.min()))
     ax.set(xlim=(low, limit), ylim=(low, limit), aspect="equal")
     return ax
+
+
+def _chosen(names: list[str], unique: list[Trace], pair) -> list[Trace]:
+    """Return the traces of the two modalities on the axes."""
+    pair = tuple(names[:2]) if pair is None else tuple(pair)
+    if len(set(pair)) != 2:
+        raise ConfigError(f"`pair` must name two modalities of {', '.join(names)}; it was {pair!r}.")
+    return [unique[names.index(choice(name, "pair", names))] for name in pair]

@@ -15,8 +15,14 @@ from matplotlib.figure import Figure
 
 from mmpid.plots.traces import Band, Trace
 
-INK, FAINT, GRID = "#262626", "#8c8c8c", "#dddddd"
+INK, FAINT, GRID, PAPER = "#262626", "#8c8c8c", "#dddddd", "white"
 LINE_STYLES = {"solid": "-", "dashed": (0, (5, 2)), "dotted": (0, (1.2, 1.4)), "dashdot": (0, (6, 2, 1.2, 2))}
+SECOND_STYLES = {  # of a dash that comes a second time in a panel, so that eight curves differ without their colors
+    "solid": (0, (16, 1.6)),
+    "dashed": (0, (9, 4)),
+    "dotted": (0, (1.2, 3.6)),
+    "dashdot": (0, (6, 2, 1.2, 2, 1.2, 2)),
+}
 
 
 class Picture(Figure):
@@ -45,7 +51,12 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes
 
 
 def dress(ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: str = "y") -> Axes:
-    """Give axes the common look: quiet spines, a light grid behind the data, labels with units."""
+    """Give axes the common look: quiet spines, a light grid behind the data, labels with units, white paper.
+
+    The paper is white also where a dark style is set, since colors and ink are chosen for it.
+    """
+    ax.set_facecolor(PAPER)
+    ax.figure.set_facecolor(PAPER)
     ax.set_title(title, loc="left", fontsize=11, fontweight="bold", color=INK)
     ax.set_xlabel(xlabel, fontsize=10, color=INK)
     ax.set_ylabel(ylabel, fontsize=10, color=INK)
@@ -60,15 +71,23 @@ def dress(ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid
 
 def draw_traces(ax: Axes, traces: Iterable[Trace]) -> None:
     """Draw each trace as a line, with its interval as a band where it has one, and with points while they are few."""
-    traces = list(traces)
+    traces = [trace for trace in traces if len(trace.epoch)]
     marker = "o" if max((len(trace.epoch) for trace in traces), default=0) <= 16 else None
-    for trace in traces:
-        if not len(trace.epoch):
-            continue
+    for trace, linestyle in zip(traces, line_styles(traces), strict=True):
         if trace.low is not None:
             ax.fill_between(trace.epoch, trace.low, trace.high, color=trace.color, alpha=0.16, linewidth=0)
-        style = {"color": trace.color, "linestyle": LINE_STYLES[trace.dash], "label": trace.label}
+        style = {"color": trace.color, "linestyle": linestyle, "label": trace.label}
         ax.plot(trace.epoch, trace.value, linewidth=2, marker=marker, markersize=3.5, **style)
+
+
+def line_styles(traces: Iterable[Trace]) -> list:
+    """Return matplotlib's line style of each trace of a panel; a dash's second user gets a variant of it."""
+    seen: set[str] = set()
+    styles = []
+    for trace in traces:
+        styles.append((SECOND_STYLES if trace.dash in seen else LINE_STYLES)[trace.dash])
+        seen.add(trace.dash)
+    return styles
 
 
 def draw_band(ax: Axes, band: Band | None) -> None:
@@ -92,11 +111,19 @@ def legend_above(ax: Axes, columns: int = 2) -> None:
     handles, labels = ax.get_legend_handles_labels()
     if handles:
         place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0.1, "ncols": columns}
-        legend = ax.legend(handles, labels, frameon=False, fontsize=8.5, handlelength=2.7, columnspacing=1.0, **place)
+        place |= {"handlelength": 2.7, "columnspacing": 1.0, "labelcolor": INK}
+        legend = ax.legend(handles, labels, frameon=False, fontsize=8.5, **place)
         legend.set_in_layout(False)  # it has its room from the title's pad, and must not narrow the axes
         ax.set_title(
             ax.get_title(loc="left"), loc="left", fontsize=11, fontweight="bold", color=INK, pad=_room(labels, columns)
         )
+
+
+def colorbar(image, ax: Axes, label: str) -> None:
+    """Put a color scale beside the axes, with its unit."""
+    bar = ax.figure.colorbar(image, ax=ax)
+    bar.set_label(label, fontsize=10, color=INK)
+    bar.ax.tick_params(colors=INK, labelsize=9)
 
 
 def empty(ax: Axes, text: str) -> None:

@@ -22,6 +22,7 @@ BLUE, ORANGE, GREEN, VERMILION, PINK, GRAY, SKY = (
     "#949494",
     "#56b4e9",
 )
+BROWN, OLIVE = "#8c613c", "#999933"
 DASHES = ("dashed", "dotted", "dashdot", "solid")
 ATOM_STYLE = {
     "redundancy": (PINK, "solid"),
@@ -29,7 +30,7 @@ ATOM_STYLE = {
     "unique2": (ORANGE, "dotted"),
     "synergy": (GREEN, "dashdot"),
 }
-_MODALITY_COLORS = (BLUE, ORANGE, VERMILION, SKY)
+_MODALITY_COLORS = (BLUE, ORANGE, VERMILION, SKY, BROWN, OLIVE)
 _OUTPUT_STYLE = {"ens": (GRAY, "dashdot", "average (ens)"), "joint": (GREEN, "solid", "joint")}
 
 
@@ -68,26 +69,41 @@ class Band:
     high: np.ndarray
 
 
+def atoms_for(modalities: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the keys of the atoms in a probe row: R, one unique information for each modality, S.
+
+    For three or more modalities R and S are means of the one-vs-rest decompositions.
+
+    Examples
+    --------
+    >>> atoms_for(["audio", "image", "text"])
+    ('redundancy', 'unique1', 'unique2', 'unique3', 'synergy')
+    """
+    return ("redundancy", *(f"unique{i}" for i in range(1, 1 + len(_names(modalities)))), "synergy")
+
+
 def atom_labels(modalities: Sequence[str] | None) -> dict[str, str]:
-    """Return readable names of the four atoms, such as "unique to audio (U1)"."""
-    first, second = (modalities if modalities is not None and len(modalities) == 2 else ("source 1", "source 2"))[:2]
-    return {
-        "redundancy": "redundant (R)",
-        "unique1": f"unique to {first} (U1)",
-        "unique2": f"unique to {second} (U2)",
-        "synergy": "synergistic (S)",
-    }
+    """Return readable names of the atoms, such as "unique to audio (U1)"."""
+    names = _names(modalities)
+    unique = {f"unique{i}": f"unique to {name} (U{i})" for i, name in enumerate(names, start=1)}
+    mean = ", mean" if len(names) > 2 else ""
+    return {"redundancy": f"redundant (R{mean})", **unique, "synergy": f"synergistic (S{mean})"}
+
+
+def atom_style(atom: str) -> tuple[str, str]:
+    """Return the color and the dash of an atom; a unique information looks like its modality."""
+    return modality_style(int(atom.removeprefix("unique")) - 1) if atom.startswith("unique") else ATOM_STYLE[atom]
 
 
 def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]:
-    """Return the four atoms in bits, with their 95 % intervals where the probes have them.
+    """Return the atoms in bits, in the order of `atoms_for`, with their 95 % intervals where the probes have them.
 
     The label says so where the latest probe's sample does not identify an atom.
     """
-    labels = atom_labels(modalities)
+    atoms, labels = atoms_for(modalities), atom_labels(modalities)
     if probes:
-        labels |= {a: f"{labels[a]}, not identified" for a in ATOMS if not probes[-1].get(f"{a}_identified", True)}
-    return [_trace(probes, atom, labels[atom], *ATOM_STYLE[atom], interval=atom) for atom in ATOMS]
+        labels |= {a: f"{labels[a]}, not identified" for a in atoms if not probes[-1].get(f"{a}_identified", True)}
+    return [_trace(probes, atom, labels[atom], *atom_style(atom), interval=atom) for atom in atoms]
 
 
 def null_band(probes: Sequence[dict], atom: str = "synergy") -> Band | None:
@@ -157,7 +173,7 @@ def strength_by_class(probe: dict, modalities: Sequence[str], proxy: str) -> np.
 
 
 def modality_style(index: int) -> tuple[str, str]:
-    """Return the color and the dash of a modality, by its place."""
+    """Return the color and the dash of a modality, by its place; from the fifth on a dash comes a second time."""
     return _MODALITY_COLORS[index % len(_MODALITY_COLORS)], DASHES[index % len(DASHES)]
 
 
@@ -191,6 +207,11 @@ def nice_ticks(low: float, high: float, most: int = 6, whole: bool = False) -> l
     step = next((step for step in steps if (high - low) / step <= most * (1 + 1e-9)), steps[-1])
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(i * step, 10) for i in range(first, last + 1)]
+
+
+def _names(modalities: Sequence[str] | None) -> Sequence[str]:
+    """Return the modalities' names, or stand-ins for two sources without names."""
+    return modalities if modalities is not None and len(modalities) >= 2 else ("source 1", "source 2")
 
 
 def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: str, outputs=("ens", "joint")):

@@ -11,10 +11,13 @@ import torch
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
 from mmpid import plots
 from mmpid.errors import ConfigError, InputError, ShapeError
+from mmpid.train import RunRecord
+from mmpid.train.sweep import SwitchSweep
 from tests.widgets.fake_trainer import FakeTrainer
 
 ATOMS = {"redundancy": 1.2, "unique1": 0.3, "unique2": 0.1, "synergy": 0.4}
@@ -25,6 +28,9 @@ CURVES = (
     plots.loss_curves,
     plots.pid_trajectory,
     plots.class_strength,
+    plots.stacked_atoms,
+    plots.ecs_bars,
+    plots.learning_curves,
 )
 
 
@@ -55,6 +61,23 @@ def estimate():
         null=dict.fromkeys(ATOMS, (-0.03, 0.08)),
         identified={**dict.fromkeys(ATOMS, True), "synergy": False},
     )
+
+
+MANY = ("audio", "image", "text", "depth", "touch", "smell")
+
+
+def many_record(n):
+    """A record of `n` modalities, as the trainer writes it for three or more."""
+    record, names = RunRecord({"modalities": list(MANY[:n]), "class_names": ["cat", "dog"]}), MANY[:n]
+    for epoch in (0, 1, 2):
+        at = {"segment": 0, "stage": "unimodal", "epoch": epoch, "step": epoch}
+        atoms = {"redundancy": 0.5, "synergy": 0.1} | {f"unique{i + 1}": 0.1 * i for i in range(n)}
+        bounds = {f"{k}_{side}": v + d for k, v in atoms.items() for side, d in (("low", -0.1), ("high", 0.1))}
+        ecs = {f"ecs.margin.{m}": 1.0 + i for i, m in enumerate(names)}
+        ecs |= {f"ecs.margin.{m}.{c}": 1.0 + i for i, m in enumerate(names) for c in (0, 1)}
+        record.append("probe", **at, **atoms, **bounds, **ecs)
+        record.append("epoch", **at, **{f"{q}.{m}": 0.5 for q in ("validation_accuracy", "loss") for m in names})
+    return record
 
 
 def line(ax, label):
@@ -180,3 +203,120 @@ def test_paired_gain_is_hollow_within_noise(ax):
 def test_paired_gain_names_what_is_missing(columns, ax):
     with pytest.raises(InputError, match="it lacked low, high|it had no rows"):
         plots.paired_gain(pd.DataFrame({name: [] for name in columns}), ax)
+
+
+# --- stacked atoms, bars by class, learning curves, switch points -----------------------------------------------
+
+
+def test_stacked_areas_rest_on_each_other_and_carry_whiskers(record, ax):
+    plots.stacked_atoms(record, ax)
+    areas = [c for c in ax.collections if c.get_label() and not c.get_label().startswith("_")]
+    assert [a.get_label() for a in areas][1:3] == ["unique to audio (U1)", "unique to image (U2)"]
+    last = record.lineage("probe")[-1]
+    tops = [max(y for x, y in a.get_paths()[0].vertices if x == last["epoch"]) for a in areas]
+    sums = [sum(last[name] for name in list(ATOMS)[: i + 1]) for i in range(4)]
+    assert tops == pytest.approx(sums)
+    assert len(ax.collections) == 8  # four areas, four sets of whiskers
+
+
+def test_a_negative_estimate_takes_no_room_and_an_unidentified_one_is_hatched(ax):
+    record = RunRecord({"modalities": ["audio", "image"]})
+    for epoch in (0, 1):
+        row = {**ATOMS, "unique2": -0.2, "synergy_identified": False}
+        record.append("probe", segment=0, stage="unimodal", epoch=epoch, step=0, **row)
+    plots.stacked_atoms(record, ax)
+    tops = [area.get_paths()[0].vertices[:, 1].max() for area in ax.collections]
+    assert tops == pytest.approx([1.2, 1.5, 1.5, 1.9])
+    assert [bool(area.get_hatch()) for area in ax.collections] == [False, False, False, True]
+
+
+def test_bars_by_class_have_the_height_of_the_latest_probe(record, ax):
+    plots.ecs_bars(record, ax)
+    last = record.lineage("probe")[-1]
+    assert len(ax.patches) == 20
+    assert ax.patches[19].get_height() == last["ecs.margin.image.9"]
+    assert len({patch.get_hatch() for patch in ax.patches}) == 2
+    with pytest.raises(ConfigError, match="Did you mean 'confidence'"):
+        plots.ecs_bars(record, ax, proxy="confidense")
+
+
+def test_learning_curves_name_both_stages_and_draw_training_thin(record, ax):
+    plots.learning_curves(record, ax)
+    assert {"stage 1: each alone", "stage 2: together"} <= {text.get_text() for text in ax.texts}
+    widths = [artist.get_linewidth() for artist in ax.lines]
+    assert widths.count(2) == 4 and widths.count(0.9) == 4
+    assert "thin: training" in ax.get_ylabel()
+    with pytest.raises(ConfigError, match="'accuracy', 'loss'"):
+        plots.learning_curves(record, quantity="f1")
+
+
+def test_learning_curves_can_show_losses(record, ax):
+    plots.learning_curves(record, ax, quantity="loss")
+    assert ax.get_ylabel().startswith("cross-entropy (nats")
+
+
+def make_sweep(seeds=(0, 1, 2), epochs=(0, 5, 10)):
+    rows = [{"seed": s, "epoch": e, "test_accuracy": 0.7 + 0.01 * e + 0.05 * s} for s in seeds for e in epochs]
+    choices = [{"seed": s, "rule": rule, "epoch": e} for s in seeds for rule, e in (("A", 0), ("B", 10))]
+    return SwitchSweep(tuple(rows), tuple(choices))
+
+
+def test_the_switch_curve_has_the_mean_and_marks_what_each_rule_chose(ax):
+    plots.switch_curve(make_sweep(), ax)
+    curve, first, second = ax.lines
+    assert curve.get_ydata().tolist() == pytest.approx([0.75, 0.80, 0.85])
+    assert [(p.get_label(), float(p.get_xdata()[0])) for p in (first, second)] == [("A", 0.0), ("B", 10.0)]
+    assert [float(p.get_ydata()[0]) for p in (first, second)] == pytest.approx([0.75, 0.85])
+    assert len({p.get_marker() for p in (first, second)}) == 2
+
+
+def test_the_band_of_the_switch_curve_does_not_count_how_hard_a_seed_is(ax):
+    plots.switch_curve(make_sweep(), ax)
+    band = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.min() == pytest.approx(0.75) and band.max() == pytest.approx(0.85)  # seeds differ by a constant only
+
+
+def test_one_seed_has_no_band_and_no_sweep_says_what_will_come(ax):
+    plots.switch_curve(make_sweep(seeds=(0,)), ax)
+    assert not ax.collections
+    blank = Figure().subplots()
+    plots.switch_curve(SwitchSweep((), ()), blank)
+    assert "appears here" in blank.texts[0].get_text()
+
+
+# --- three to six modalities, dark styles -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n", [3, 4, 5, 6])
+@pytest.mark.parametrize("draw", [plots.pid_curves, plots.accuracy_curves, plots.ecs_curves])
+def test_up_to_six_modalities_differ_in_color_and_in_dash(draw, n, ax):
+    draw(many_record(n), ax)
+    curves = [artist for artist in ax.lines if not artist.get_label().startswith("_")]
+    assert len(curves) == (n + 2 if draw is plots.pid_curves else n)
+    assert len({artist.get_color() for artist in curves}) == len(curves)
+    assert len({str(artist._unscaled_dash_pattern) for artist in curves}) == len(curves)
+
+
+@pytest.mark.parametrize("n", [3, 6])
+@pytest.mark.parametrize("draw", CURVES)
+def test_every_picture_takes_three_to_six_modalities(draw, n, ax):
+    assert draw(many_record(n), ax) is ax
+
+
+def test_the_trajectory_takes_any_pair(ax):
+    plots.pid_trajectory(many_record(3), ax, pair=("text", "audio"))
+    assert ax.get_xlabel() == "unique to text (U3), bits"
+    for pair, said in ((("text", "text"), "two modalities of audio"), (("text", "nose"), "it was 'nose'")):
+        with pytest.raises(ConfigError, match=said):
+            plots.pid_trajectory(many_record(3), ax, pair=pair)
+
+
+@pytest.mark.parametrize("draw", CURVES)
+def test_a_dark_style_leaves_dark_ink_on_white_paper(draw, record):
+    with plt.style.context("dark_background"):
+        ax = draw(record)
+        legend = ax.get_legend()
+        assert ax.get_facecolor() == ax.figure.get_facecolor() == (1, 1, 1, 1)
+        words = [ax.xaxis.label, *ax.get_xticklabels(), *(legend.get_texts() if legend else [])]
+        written = [text for text in words if text.get_text()]
+        assert written and not any(same_color(text.get_color(), "white") for text in written)

@@ -59,6 +59,25 @@ def test_no_two_curves_of_a_panel_look_the_same(record):
         assert len({t.color for t in panel}) == len({t.dash for t in panel}) == len(panel)
 
 
+def test_each_modality_has_an_atom_of_its_own_with_its_name():
+    names = ("audio", "image", "text")
+    probes = [{"epoch": 0, "redundancy": 1.0, "unique1": 0.1, "unique2": 0.2, "unique3": 0.3, "synergy": 0.4}]
+    found = traces.pid_traces(probes, names)
+    assert [(t.label, t.value.tolist()) for t in found] == [
+        ("redundant (R, mean)", [1.0]),
+        ("unique to audio (U1)", [0.1]),
+        ("unique to image (U2)", [0.2]),
+        ("unique to text (U3)", [0.3]),
+        ("synergistic (S, mean)", [0.4]),
+    ]
+    assert [t.color for t in found[1:4]] == [traces.modality_style(i)[0] for i in range(3)]
+
+
+def test_six_modalities_have_six_colors_apart_from_those_of_the_other_curves():
+    colors = [traces.modality_style(i)[0] for i in range(6)]
+    assert len({*colors, traces.PINK, traces.GREEN, traces.GRAY}) == 9
+
+
 def test_a_modality_has_one_color_in_every_panel(record):
     epochs, probes = record.lineage("epoch"), record.lineage("probe")
     atoms = traces.pid_traces(probes, MODALITIES)

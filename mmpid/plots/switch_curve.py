@@ -1,0 +1,84 @@
+"""When should joint training have started: what a sweep of the switch point found."""
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from mmpid.plots import style
+from mmpid.plots.traces import BLUE, GREEN, ORANGE, PINK, VERMILION
+from mmpid.train.compare import paired_interval
+
+EMPTY = "The accuracy after each switch point\nappears here once a sweep has run"
+_MARKS = ((VERMILION, "D"), (ORANGE, "s"), (GREEN, "^"), (PINK, "v"))
+
+
+def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy by the start of joint training") -> Axes:
+    """Draw the final accuracy against the epoch at which joint training started, and what each rule chose.
+
+    The band is the 95 % interval over seeds (Student t) of the accuracy *after each seed's own mean was taken out*: it
+    shows how surely the epochs differ from each other, which seeds that are easier or harder throughout would hide. A
+    rule stands at the mean epoch that it chose and at the mean accuracy that it got there.
+
+    Parameters
+    ----------
+    sweep
+        What `mmpid.sweep_switch` returns.
+    ax
+        Axes to draw on; new ones by default.
+    title
+        Heading of the panel.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+        x: epoch of the switch; y: test accuracy, 0 to 1.
+
+    Notes
+    -----
+    The highest point was found with hindsight on the test split: no rule can be expected to reach it.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mmpid.train.sweep import SwitchSweep
+    >>> rows = [dict(seed=s, epoch=e, test_accuracy=0.8 + 0.01 * e + 0.02 * s) for s in (0, 1) for e in (0, 5)]
+    >>> ax = switch_curve(SwitchSweep(tuple(rows), ()), Figure().subplots())
+    >>> [round(y, 3) for y in ax.lines[0].get_ydata().tolist()]
+    [0.81, 0.86]
+    """
+    ax = style.axes_or_new(ax)
+    style.dress(ax, title=title, xlabel="epoch at which joint training starts", ylabel="test accuracy")
+    if not sweep.rows:
+        style.empty(ax, EMPTY)
+        return ax
+    epochs, seeds, table = _table(sweep.rows)
+    low, high = _band(table)
+    if np.isfinite(low).all():
+        ax.fill_between(epochs, low, high, color=BLUE, alpha=0.18, linewidth=0)
+    label = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
+    ax.plot(epochs, table.mean(0), color=BLUE, linewidth=2, marker="o", markersize=4, label=label)
+    _draw_rules(ax, sweep.choices, epochs, seeds, table)
+    style.legend_above(ax, columns=2)
+    return ax
+
+
+def _table(rows) -> tuple[list[int], list[int], np.ndarray]:
+    """Return epochs, seeds, and accuracies of shape (seeds, epochs)."""
+    epochs, seeds = (sorted({row[key] for row in rows}) for key in ("epoch", "seed"))
+    score = {(row["seed"], row["epoch"]): row["test_accuracy"] for row in rows}
+    return epochs, seeds, np.array([[score[seed, epoch] for epoch in epochs] for seed in seeds])
+
+
+def _band(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the interval over seeds at each epoch, each seed's own level taken out."""
+    level = table - table.mean(1, keepdims=True) + table.mean()
+    bounds = np.array([paired_interval(column)[1:] for column in level.T])
+    return bounds[:, 0], bounds[:, 1]
+
+
+def _draw_rules(ax: Axes, choices, epochs: list[int], seeds: list[int], table: np.ndarray) -> None:
+    for i, rule in enumerate(dict.fromkeys(choice["rule"] for choice in choices)):
+        chosen = {choice["seed"]: choice["epoch"] for choice in choices if choice["rule"] == rule}
+        scores = [table[seeds.index(seed), epochs.index(epoch)] for seed, epoch in chosen.items()]
+        color, marker = _MARKS[i % len(_MARKS)]
+        look = {"color": color, "marker": marker, "markersize": 9, "markeredgecolor": style.PAPER, "linestyle": "none"}
+        ax.plot(np.mean(list(chosen.values())), np.mean(scores), label=rule, zorder=4, **look)
