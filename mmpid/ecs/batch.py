@@ -29,41 +29,36 @@ class GradientBatch:
 
     @cached_property
     def member(self) -> Tensor:
-        """Indicator (n, K) of the class of each sample."""
+        """Indicator (K, n) of the class of each sample."""
         return one_hot(self.target, self.n_classes, self.dtype)
 
     @cached_property
-    def weights(self) -> Tensor:
-        """Weights (n, K) that turn a sum over samples into a mean over each class; NaN for absent classes."""
-        return self.member / self.member.sum(0)
+    def count(self) -> Tensor:
+        """Samples (K, 1) of each class."""
+        return self.member.sum(1, keepdim=True)
 
     @cached_property
-    def absent(self) -> Tensor:
-        """Classes (K,) without samples."""
-        return self.member.sum(0) == 0
+    def weights(self) -> Tensor:
+        """Weights (K, n) that turn a sum over samples into a mean over each class; NaN for absent classes."""
+        return self.member / self.count
 
     def class_logits(self, unimodal: Tensor) -> Tensor:
-        """Class means (M, K) of the true class's logit, from unimodal logits (M, n, K)."""
-        return (unimodal * self.weights).sum(1)
+        """Class means (M, K) of the true class's logit, from unimodal logits (M, K, n)."""
+        return (unimodal * self.weights).sum(2)
 
     def round_robin(self, at_most: int) -> Tensor:
         """Rows that take the classes in turn, so that a small batch holds as many of each as it can."""
-        turn = (self.member.cumsum(0) * self.member).sum(1)
+        turn = (self.member.cumsum(1) * self.member).sum(0)
         return turn.argsort(stable=True)[:at_most]
 
 
 def one_hot(codes: Tensor, n_codes: int, dtype: torch.dtype) -> Tensor:
-    """Return indicators (..., n_codes) of codes (...), in `dtype`."""
-    return torch.zeros(*codes.shape, n_codes, dtype=dtype, device=codes.device).scatter_(-1, codes.unsqueeze(-1), 1)
-
-
-def softmax(logits: Tensor) -> Tensor:
-    """Softmax over the last axis, written out: for few classes torch's own takes four times as long on a CPU."""
-    weights = (logits - logits.amax(-1, keepdim=True)).exp_()
-    return weights.div_(weights.sum(-1, keepdim=True))
+    """Return indicators (..., n_codes, N) of codes (..., N), in `dtype`."""
+    shape = (*codes.shape[:-1], n_codes, codes.shape[-1])
+    return torch.zeros(shape, dtype=dtype, device=codes.device).scatter_(-2, codes.unsqueeze(-2), 1)
 
 
 def log_sum_exp(logits: Tensor) -> Tensor:
-    """Logarithm of the sum of exponentials over the last axis, written out for the same reason."""
-    largest = logits.amax(-1, keepdim=True)
-    return (logits - largest).exp_().sum(-1).log_().add_(largest.squeeze(-1))
+    """Logarithm of the sum of exponentials over the last axis but one, where a CPU takes several samples at once."""
+    largest = logits.amax(-2, keepdim=True)
+    return (logits - largest).exp_().sum(-2).log_().add_(largest.squeeze(-2))

@@ -2,16 +2,17 @@
 
 The gradient of sample i in the weights of a dense layer is the outer product of its slope b_i at the output of the
 layer and of the input a_i. Moving the weights along the gradients of samples with slopes b therefore changes the
-outputs of the layer on the same batch by -(a a' + 1) b, the 1 for the bias: the first layer, whose inputs never
+outputs of the layer on the same batch by -b (a' a + 1), the 1 for the bias: the first layer, whose inputs never
 change, is known by that n x n matrix alone. Encoders narrower than others are filled up with units that stay at zero.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
 
-from mmpid.ecs.batch import GradientBatch, softmax
+from mmpid.ecs.batch import GradientBatch
 from mmpid.models import LateFusion
 
 _SKIPPED = (nn.Flatten, nn.Identity, nn.Dropout)
@@ -80,71 +81,74 @@ def _flat(encoder: nn.Module) -> list[nn.Module] | None:
 class DenseBench:
     """A dense model on one batch. Layers are numbered from the inputs on; the unimodal heads are the last one.
 
-    `first` (M, n, h) are the outputs of layer 0 before its activation; `weights[i]` (M, out, in) and `biases[i]`
-    (M, 1, out) belong to layer i + 1; `inner[i]` (M, n, n) are inner products of the inputs of layer i of the encoder.
+    Features come before samples. `first` (M, h, n) are the outputs of layer 0 before its activation; `weights[i]`
+    (M, out, in) and `biases[i]` (M, out, 1) belong to layer i + 1; `inner[i]` (M, n, n) are inner products of the
+    inputs of layer i of the encoder.
     """
 
+    @torch.inference_mode()
     def __init__(self, model: LateFusion, batch: GradientBatch, stacks: list[list[nn.Module]]):
         self.batch = batch
-        dense = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
         self.activations = _activations(stacks[0])
+        dense = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
         heads = [[model.heads[name]] for name in batch.modalities]
         later = list(zip(*(own[1:] + head for own, head in zip(dense, heads, strict=True)), strict=True))
         self.weights = [_stacked([layer.weight for layer in layers]) for layers in later]
         self.biases = [_bias(layers) for layers in later]
-        self.joint = _joint_weights(model, batch.modalities, self.weights[-1].shape[2])
         sources = [batch.inputs[name].flatten(1) for name in batch.modalities]
-        self.has_bias = [float(layer.bias is not None) for layer in dense[0]]
-        pairs = list(zip(sources, (own[0] for own in dense), strict=True))
-        self.first = _stacked([nn.functional.linear(x, layer.weight, layer.bias) for x, layer in pairs])
+        self.first = _stacked([own[0].weight @ x.T for own, x in zip(dense, sources, strict=True)])
+        bias = _bias([own[0] for own in dense])
+        self.first = self.first if bias is None else self.first.add_(bias)
         self.outputs = self._forward(self.first, self.weights, self.biases)
         self.slopes_of = self._activation_slopes(self.outputs)
-        self.inner = [torch.stack([x @ x.T for x in sources]), *(a @ a.mT for a in self.outputs[:-2])]
-        for gram, bias in zip(self.inner, self.has_bias, strict=True):
-            gram.add_(bias)
-        self._slopes = self._joint_slopes()
+        self.has_bias = [float(layer.bias is not None) for layer in dense[0]]
+        self.inner = [torch.stack([x @ x.T for x in sources]), *(a.mT @ a for a in self.outputs[:-2])]
+        for gram, one in zip(self.inner, self.has_bias, strict=True):
+            gram.add_(one)
+        self.joint = _joint_weights(model, batch.modalities, self.weights[-1].shape[2])
 
     # ---- what the proxies ask for ----------------------------------------------------------------------------
 
     def gradient_norms(self, weights: Tensor) -> Tensor:
-        """Norms (M, C) of the gradients of losses (n,) @ weights (n, C) of the joint head in each encoder."""
-        gram = sum((b @ b.mT) * inner for b, inner in zip(self._slopes, self.inner, strict=True))
-        return (weights * (gram @ weights)).sum(1).clamp_min(0).sqrt()
+        """Norms (M, C) of the gradients of weights (C, n) @ losses (n,) of the joint head in each encoder."""
+        gram = sum((b.mT @ b).mul_(inner) for b, inner in zip(self._joint_slopes, self.inner, strict=True))
+        return (weights @ gram).mul_(weights).sum(2).clamp_min_(0).sqrt_()
 
     def velocity(self) -> Tensor:
         """Change (M, K) of the class-mean unimodal logits per unit of step size of joint descent."""
         moved = None
-        for i, (b, inner) in enumerate(zip(self._slopes, self.inner, strict=True)):
-            own = inner @ b
-            moved = own if moved is None else torch.baddbmm(own, moved, self.weights[i - 1].mT)
-            moved = moved * self.slopes_of[i]
-        return self.batch.class_logits(moved @ self.weights[-1].mT) / -len(self.batch.target)
+        for i, (b, inner) in enumerate(zip(self._joint_slopes, self.inner, strict=True)):
+            moved = b @ inner if moved is None else (self.weights[i - 1] @ moved).baddbmm_(b, inner)
+            moved.mul_(self.slopes_of[i])
+        return self.batch.class_logits(self.weights[-1] @ moved) / -len(self.batch.target)
 
     def look_ahead(self, steps: int, rate: float) -> Tensor:
         """Class-mean unimodal logits (M, K) after `steps` steps of unimodal descent."""
-        first, outputs = self.first.clone(), self.outputs
+        first, outputs, slopes_of = self.first.clone(), self.outputs, self.slopes_of
         weights, biases = [w.clone() for w in self.weights], [b if b is None else b.clone() for b in self.biases]
         rate = -rate / len(self.batch.target)
         for _ in range(steps):
-            top = softmax(outputs[-1]).sub_(self.batch.member)
-            slopes = [*self._backward(top @ weights[-1], weights, self._activation_slopes(outputs)), top]
-            first.baddbmm_(self.inner[0], slopes[0], alpha=rate)
-            for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
-                weight.baddbmm_(slopes[i + 1].mT, outputs[i], alpha=rate)
+            top = outputs[-1].softmax(1).sub_(self.batch.member)
+            slopes = [*self._backward(weights[-1].mT @ top, weights, slopes_of), top]
+            first.baddbmm_(slopes[0], self.inner[0], alpha=rate)
+            for source, slope, weight, bias in zip(outputs, slopes[1:], weights, biases, strict=False):
+                weight.baddbmm_(slope, source.mT, alpha=rate)
                 if bias is not None:
-                    bias.add_(slopes[i + 1].sum(1, keepdim=True), alpha=rate)
+                    bias.add_(slope.sum(2, keepdim=True), alpha=rate)
             outputs = self._forward(first, weights, biases)
+            slopes_of = self._activation_slopes(outputs)
         return self.batch.class_logits(outputs[-1])
 
     def kernels(self, rows: Tensor) -> Tensor:
         """Gram matrices (M, K, r, r) of the gradients of each unimodal logit in its encoder and head, on `rows`."""
-        outputs = [a.index_select(1, rows) for a in self.outputs[:-1]]
+        outputs = [a.index_select(2, rows) for a in self.outputs[:-1]]
         inner = [self.inner[0].index_select(1, rows).index_select(2, rows)]
-        inner += [a @ a.mT + bias for a, bias in zip(outputs, [*self.has_bias[1:], 1.0], strict=True)]
-        slope_of = [s.index_select(1, rows).unsqueeze(1) for s in self.slopes_of]
+        inner += [(a.mT @ a).add_(one) for a, one in zip(outputs, [*self.has_bias[1:], 1.0], strict=True)]
+        slopes_of = [s.index_select(2, rows).unsqueeze(1) for s in self.slopes_of]
         weights = [w.unsqueeze(1) for w in self.weights]
-        slopes = self._backward(self.weights[-1].unsqueeze(2), weights, slope_of)
-        return inner[-1].unsqueeze(1) + sum((b @ b.mT) * a.unsqueeze(1) for b, a in zip(slopes, inner, strict=False))
+        slopes = self._backward(self.weights[-1].unsqueeze(3), weights, slopes_of)
+        own = (((b.mT @ b).mul_(a.unsqueeze(1))) for b, a in zip(slopes, inner, strict=False))
+        return sum(own, start=inner[-1].unsqueeze(1))
 
     # ---- forward and backward --------------------------------------------------------------------------------
 
@@ -153,7 +157,7 @@ class DenseBench:
         outputs = [self.activations[0][0](first)]
         for (activate, _), weight, bias in zip([*self.activations[1:], _NO_ACTIVATION], weights, biases, strict=True):
             source = outputs[-1]
-            outputs.append(activate(source @ weight.mT if bias is None else torch.baddbmm(bias, source, weight.mT)))
+            outputs.append(activate(weight @ source if bias is None else torch.baddbmm(bias, weight, source)))
         return outputs
 
     def _activation_slopes(self, outputs: list[Tensor]) -> list[Tensor]:
@@ -163,15 +167,16 @@ class DenseBench:
         """Slopes at the outputs of the encoder's layers, before activation, from those at the embeddings."""
         slopes = [slope * slopes_of[-1]]
         for weight, slope_of in zip(weights[-2::-1], slopes_of[-2::-1], strict=True):
-            slopes.append((slopes[-1] @ weight).mul_(slope_of))
+            slopes.append((weight.mT @ slopes[-1]).mul_(slope_of))
         return slopes[::-1]
 
+    @cached_property
     def _joint_slopes(self) -> list[Tensor]:
         """Slopes of each sample's loss of the joint head."""
         weight, bias = self.joint
-        logits = (self.outputs[-2] @ weight.mT).sum(0) + bias
-        residual = softmax(logits).sub_(self.batch.member)
-        return self._backward(residual @ weight, self.weights, self.slopes_of)
+        logits = (weight @ self.outputs[-2]).sum(0).add_(bias.unsqueeze(1))
+        residual = logits.softmax(0).sub_(self.batch.member)
+        return self._backward(weight.mT @ residual, self.weights, self.slopes_of)
 
 
 def _activations(stack: list[nn.Module]) -> list[tuple[Callable, Callable]]:
@@ -197,8 +202,8 @@ def _stacked(tensors: list[Tensor]) -> Tensor:
 
 
 def _bias(layers: Sequence[nn.Linear]) -> Tensor | None:
-    """Biases (M, 1, out) of one layer of every modality."""
-    return None if layers[0].bias is None else _stacked([layer.bias for layer in layers]).unsqueeze(1)
+    """Biases (M, out, 1) of one layer of every modality."""
+    return None if layers[0].bias is None else _stacked([layer.bias for layer in layers]).unsqueeze(2)
 
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:

@@ -35,9 +35,9 @@ class ProxySettings:
         Seed of the k-means start and of the halves of `linear_probe`.
     """
 
-    look_ahead_steps: int = 5
-    learning_rate: float = 0.1
-    max_samples: int = 128
+    look_ahead_steps: int = 3
+    learning_rate: float = 0.2
+    max_samples: int = 64
     n_ntk_samples: int = 32
     n_clusters: int | None = None
     ridge: float = 1e-2
@@ -142,13 +142,23 @@ class ProxyEvidence:
 
     @cached_property
     def scores(self) -> Tensor:
-        """Unimodal logits, shape (M, N, K)."""
-        return torch.stack(list(self.unimodal_logits.values()))
+        """Unimodal logits, shape (M, K, N)."""
+        return torch.stack([logits.T for logits in self.unimodal_logits.values()])
+
+    @cached_property
+    def _index(self) -> Tensor:
+        """Index (M, 1, N) of the true class of each sample."""
+        return self.target.expand(len(self.scores), 1, -1)
 
     @cached_property
     def own(self) -> Tensor:
         """Unimodal logit of the true class of each sample, shape (M, N)."""
-        return self.scores.gather(-1, self.target.expand(self.scores.shape[:-1]).unsqueeze(-1)).squeeze(-1)
+        return self.scores.gather(1, self._index).squeeze(1)
+
+    @cached_property
+    def rival(self) -> Tensor:
+        """Largest unimodal logit of another class of each sample, shape (M, N)."""
+        return self.scores.scatter(1, self._index, -torch.inf).amax(1)
 
     @cached_property
     def log_likelihood(self) -> Tensor:
@@ -156,22 +166,23 @@ class ProxyEvidence:
         return self.own - log_sum_exp(self.scores)
 
     @cached_property
-    def _member(self) -> Tensor:
+    def member(self) -> Tensor:
+        """Indicator (K, N) of the class of each sample."""
         return one_hot(self.target, self.n_classes, self.scores.dtype)
 
     @cached_property
-    def class_share(self) -> Tensor:
-        """Share (K,) of each class among the samples."""
-        return self._member.mean(0)
+    def count(self) -> Tensor:
+        """Samples (K,) of each class."""
+        return self.member.sum(1)
 
     @cached_property
-    def class_weights(self) -> Tensor:
+    def _class_weights(self) -> Tensor:
         """Weights (N, K) that turn a sum over samples into a mean over each class; NaN for absent classes."""
-        return self._member / self._member.sum(0)
+        return self.member.T / self.count
 
     def class_mean(self, values: Tensor) -> Tensor:
         """Mean over the samples of each class: (..., N) to (..., K)."""
-        return values @ self.class_weights
+        return values @ self._class_weights
 
 
 def frozen_copy(model: nn.Module) -> nn.Module:

@@ -23,10 +23,7 @@ def make_bench(evidence: ProxyEvidence, settings: ProxySettings) -> "DenseBench 
     dtype = next((p.dtype for p in evidence.model.parameters()), torch.get_default_dtype())
     batch = GradientBatch.of(evidence, settings.max_samples, dtype)
     layers = dense_layers(evidence.model, batch.modalities)
-    if layers is None:
-        return ModelBench(evidence.model, batch)
-    with torch.no_grad():
-        return DenseBench(evidence.model, batch, layers)
+    return ModelBench(evidence.model, batch) if layers is None else DenseBench(evidence.model, batch, layers)
 
 
 def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:
@@ -37,11 +34,11 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     where no gradient flows at all.
     """
     batch = bench.batch
-    mean = batch.weights.new_full((len(batch.target), 1), 1 / len(batch.target))
-    norms = bench.gradient_norms(torch.cat([batch.weights.nan_to_num(nan=0.0), mean], 1))
+    weights = nn.functional.pad(batch.member / batch.count.clamp(min=1), (0, 0, 0, 1), value=1 / len(batch.target))
+    norms = bench.gradient_norms(weights)
     total = norms.sum(0)
     share = torch.where(total > 0, norms / total, 1 / len(norms))
-    return torch.where(batch.absent, torch.nan, share[:, :-1]), share[:, -1]
+    return torch.where(batch.count.squeeze(1) > 0, share[:, :-1], torch.nan), share[:, -1]
 
 
 def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:
@@ -71,12 +68,11 @@ def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> 
     class and sample for others.
     """
     rows = bench.batch.round_robin(settings.n_ntk_samples)
-    indicator = bench.batch.member[rows]
+    indicator = bench.batch.member.index_select(1, rows)
     grams = bench.kernels(rows)
-    fit = (indicator.T * (grams @ indicator.T.unsqueeze(-1)).squeeze(-1)).sum(-1)
-    count = indicator.sum(0)
-    alignment = fit / (grams.square().sum((2, 3)).sqrt() * count)
-    return torch.where(count > 0, alignment, torch.nan), None
+    fit = ((grams @ indicator.unsqueeze(2)).squeeze(3) * indicator).sum(2)
+    # 0 / 0 for classes without samples
+    return fit / (grams.square().sum((2, 3)).sqrt() * indicator.sum(1)), None
 
 
 class ModelBench:
@@ -94,12 +90,12 @@ class ModelBench:
 
     @torch.enable_grad()
     def gradient_norms(self, weights: Tensor) -> Tensor:
-        """Norms (M, C) of the gradients of joint losses (n,) @ weights (n, C) in each encoder."""
+        """Norms (M, C) of the gradients of weights (C, n) @ joint losses (n,) in each encoder."""
         with Taps(self.model, self.batch.modalities, heads=False) as taps:
             logits = self.model(self.batch.inputs).logits
         losses = nn.functional.cross_entropy(logits, self.batch.target, reduction="none")
         names = self.batch.modalities
-        return torch.stack([class_gradient_norms(taps, name, losses, weights) for name in names]).detach()
+        return torch.stack([class_gradient_norms(taps, name, losses, weights.T) for name in names]).detach()
 
     @torch.enable_grad()
     def look_ahead(self, steps: int, rate: float) -> Tensor:
@@ -136,7 +132,7 @@ class ModelBench:
     @torch.no_grad()
     def _class_logits(self) -> Tensor:
         unimodal = self.model(self.batch.inputs).unimodal
-        return self.batch.class_logits(torch.stack([unimodal[name] for name in self.batch.modalities]))
+        return self.batch.class_logits(torch.stack([unimodal[name].T for name in self.batch.modalities]))
 
     @torch.no_grad()
     def _move(self, gradients: tuple[Tensor | None, ...], rate: float) -> None:

@@ -123,7 +123,7 @@ def measure(
     for name in asked:
         _need(name, evidence)
     bench = gradients.make_bench(evidence, settings) if any(_PROXIES[n].needs == "model" for n in asked) else None
-    with torch.no_grad():
+    with torch.inference_mode(not isinstance(bench, gradients.ModelBench)):  # autograd would not work in it
         strengths = [
             _PROXIES[name].compute(bench if _PROXIES[name].needs == "model" else evidence, settings) for name in asked
         ]
@@ -137,12 +137,13 @@ def _results(
     if not asked:
         return []
     table = torch.cat([by_class for by_class, _ in strengths]).unflatten(0, (len(asked), -1))
+    table = table.to("cpu", copy=True)  # one transfer; made outside inference mode, so that it is an ordinary tensor
     means = table.nanmean(-1)
     for row, (_, by_modality) in zip(means, strengths, strict=True):
         if by_modality is not None:
             row.copy_(by_modality)
     results = []
-    for name, by_class, by_modality in zip(asked, table.cpu(), means.tolist(), strict=True):
+    for name, by_class, by_modality in zip(asked, table, means.tolist(), strict=True):
         results.append(
             ProxyResult(
                 name=name,
