@@ -12,7 +12,7 @@ PUBLIC = {
         errors estimate_pid estimate_pid_multi joints linear_probe pause_all publish replay sessions
         soft_pid sweep_switch theory""",
     "mmpid.datasets": "MultimodalData Split available load",
-    "mmpid.models": "ConvNet LateFusion MLP Output linear_probe",
+    "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
     "mmpid.train": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau RunRecord Session
         SwitchRule TrainConfig Trainer pause_all replay sessions""",

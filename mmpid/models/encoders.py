@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmpid import _validate
 from mmpid.errors import ShapeError
+from mmpid.models.resnet import ResNet18
 
 
 class MLP(nn.Sequential):
@@ -62,12 +63,14 @@ class ConvNet(nn.Sequential):
         )
 
 
-KINDS = ("mlp", "cnn", "cnn1d")
+KINDS = ("mlp", "cnn", "cnn1d", "resnet18")
 
 
 def make_encoder(shape: tuple[int, ...], kind: str = "mlp") -> nn.Module:
-    """Return a built-in encoder for samples of `shape`: "mlp", "cnn" (images) or "cnn1d" (signals, channels first)."""
+    """Return a built-in encoder for samples of `shape`: "mlp", "cnn" or "resnet18" (images), "cnn1d" (signals)."""
     _validate.choice(kind, "encoder", KINDS)
+    if kind == "resnet18":
+        return ResNet18(shape)
     return MLP(shape) if kind == "mlp" else ConvNet(shape, signal=kind == "cnn1d")
 
 

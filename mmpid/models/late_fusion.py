@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from mmpid import _validate
 from mmpid.errors import ConfigError, InputError
 from mmpid.models.encoders import KINDS, embedding_dim, make_encoder
-
-FUSIONS = ("concat", "sum")
+from mmpid.models.fusion import make_fusion
+from mmpid.models.scorers import score_embeddings
 
 
 @dataclass(frozen=True)
@@ -25,8 +25,12 @@ class Output:
 class LateFusion(nn.Module):
     """A late-fusion classifier in which every modality also has a scorer of its own.
 
-    Joint logits are ``f = W [z_1; ...; z_M] + b`` (`fusion="concat"`) or ``f = sum_m (W_m z_m + b_m)``
-    (`fusion="sum"`), with embeddings ``z_m = encoder_m(x_m)``; unimodal logits are ``f_m = V_m z_m + c_m``.
+    Embeddings are ``z_m = encoder_m(x_m)``, unimodal logits ``f_m = V_m z_m + c_m``, and joint logits
+
+    * `fusion="concat"`: ``f = W [z_1; ...; z_M] + b``;
+    * `fusion="sum"`: ``f = sum_m (W_m z_m + b_m)``, as functions of z the same, from another initial scale;
+    * `fusion="film"`, `"gated"`, `"attention"`: ``f = W [z_1; ...; z_M] + b + V h(z_1, ..., z_M) + c`` with an
+      interaction h, see :mod:`mmpid.models.fusion`.
 
     Parameters
     ----------
@@ -34,15 +38,16 @@ class LateFusion(nn.Module):
         One encoder a modality, from samples (B, ...) to embeddings (B, d). Any `nn.Module` will do.
     n_classes : int
         Number of classes k.
-    fusion : {"concat", "sum"}
-        How embeddings meet. As functions of z both are linear; they differ in their initial scale.
+    fusion : {"concat", "sum", "film", "gated", "attention"}
+        How embeddings meet.
     dims : mapping of str to int, optional
         Embedding sizes d; by default read from an attribute `dim` or `out_features` of the encoder's last layer.
 
     Notes
     -----
-    Two-stage training calls :meth:`start_joint_from_heads` at the hand-over: the joint head starts as the average of
-    the unimodal heads. A random one throws away what stage 1 learned and needs a large learning rate to recover.
+    Two-stage training calls :meth:`start_joint_from_heads` at the hand-over: with every fusion the joint logits then
+    start as the average of the unimodal logits. A random head throws away what stage 1 learned and needs a large
+    learning rate to recover.
 
     Examples
     --------
@@ -63,17 +68,14 @@ class LateFusion(nn.Module):
         super().__init__()
         if not isinstance(encoders, Mapping) or len(encoders) < 2:
             raise ConfigError(f"`encoders` must map two or more modality names to modules; it was {encoders!r}.")
-        self.fusion_name = _validate.choice(fusion, "fusion", FUSIONS)
+        self.fusion_name = fusion
         self.n_classes = _validate.number(n_classes, "n_classes", low=2, integer=True)
         self.dims = {
             name: int(dims[name]) if dims else _declared_dim(module, name) for name, module in encoders.items()
         }
         self.encoders = nn.ModuleDict(encoders)
         self.heads = nn.ModuleDict({name: nn.Linear(d, n_classes) for name, d in self.dims.items()})
-        if fusion == "concat":
-            self.fusion = nn.Linear(sum(self.dims.values()), n_classes)
-        else:
-            self.fusion = nn.ModuleDict({name: nn.Linear(d, n_classes) for name, d in self.dims.items()})
+        self.fusion = make_fusion(fusion, self.dims, self.n_classes)
         self.spec: dict | None = None
 
     @classmethod
@@ -86,9 +88,9 @@ class LateFusion(nn.Module):
         ----------
         data : MultimodalData
             Gives modalities, sample shapes and the number of classes.
-        fusion : {"concat", "sum"}
+        fusion : {"concat", "sum", "film", "gated", "attention"}
             See the class.
-        encoder : {"mlp", "cnn", "cnn1d"} or mapping
+        encoder : {"mlp", "cnn", "cnn1d", "resnet18"} or mapping
             Built-in encoder for all modalities, or one name a modality.
         seed : int
             Seed of the initial weights; the global random state is left as it was.
@@ -131,9 +133,7 @@ class LateFusion(nn.Module):
 
     def fuse(self, embeddings: Mapping[str, Tensor]) -> Tensor:
         """Return the joint logits (B, k) of embeddings."""
-        if self.fusion_name == "concat":
-            return self.fusion(torch.cat([embeddings[name] for name in self.encoders], dim=1))
-        return sum(self.fusion[name](embeddings[name]) for name in self.encoders)
+        return self.fusion(embeddings)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Output:
         """Return joint logits, unimodal logits and embeddings of a batch."""
@@ -141,17 +141,72 @@ class LateFusion(nn.Module):
         unimodal = {name: head(embeddings[name]) for name, head in self.heads.items()}
         return Output(self.fuse(embeddings), unimodal, embeddings)
 
-    @torch.no_grad()
+    def score(
+        self,
+        inputs: Mapping[str, Tensor] | None = None,
+        *,
+        how: str = "head",
+        embeddings: Mapping[str, Tensor] | None = None,
+        means: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """Return logits (B, k) that each modality would give by itself, by one of three definitions.
+
+        * ``how="head"``: the auxiliary head, ``V_m z_m + c_m``.
+        * ``how="split"``: the modality's share of the joint logits, ``W_m z_m + b / M`` ("concat") or ``W_m z_m +
+          b_m`` ("sum"); the shares add up to the joint logits.
+        * ``how="ablation"``: the joint logits with the embeddings of all other modalities replaced by their means,
+          ``f(z_m, mean of the others)``; works with every fusion.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Tensor, optional
+            Samples (B, ...) of every modality. Give these or `embeddings`.
+        how : {"head", "split", "ablation"}
+            See above.
+        embeddings : mapping of str to Tensor, optional
+            Embeddings (B, d) of every modality, as :meth:`embed` returns them.
+        means : mapping of str to Tensor, optional
+            Mean embedding (d,) of each modality over some reference samples, for "ablation"; zero by default.
+
+        Returns
+        -------
+        dict of str to Tensor
+            Logits (B, k) by modality.
+
+        Raises
+        ------
+        ConfigError
+            An unknown definition, or "split" for a fusion that is not a sum over modalities.
+        InputError
+            Neither or both of `inputs` and `embeddings`, a modality that is missing, or means of another size.
+
+        Notes
+        -----
+        How each can mislead. The head is trained on its own loss: it says what can be read from the embedding, not
+        what the joint head reads; with that loss switched off it is random. A share is no calibrated classifier: it
+        was only ever trained in the sum, the bias is divided evenly by convention, and a large share may be canceled
+        by another. Ablation asks the joint head about embeddings it has not seen together: with zeros it may lie far
+        from the data, so give means of the training split; and interactions count for every modality in them.
+
+        References
+        ----------
+        Peng et al. (2022), Balanced multimodal learning via on-the-fly gradient modulation, CVPR, eq. 8 ("split").
+
+        Examples
+        --------
+        >>> import torch
+        >>> model = LateFusion({"a": torch.nn.Linear(4, 3), "b": torch.nn.Linear(6, 3)}, n_classes=2)
+        >>> x = {"a": torch.ones(5, 4), "b": torch.ones(5, 6)}
+        >>> torch.allclose(sum(model.score(x, how="split").values()), model(x).logits, atol=1e-6)
+        True
+        """
+        if (inputs is None) == (embeddings is None):
+            raise InputError("give `inputs` or `embeddings`, one of the two.")
+        return score_embeddings(self, self.embed(inputs) if embeddings is None else embeddings, how, means)
+
     def start_joint_from_heads(self) -> None:
         """Set the joint head to the average of the unimodal heads, so that joint logits start as their ensemble."""
-        share = 1 / len(self.dims)
-        if self.fusion_name == "concat":
-            self.fusion.weight.copy_(torch.cat([head.weight for head in self.heads.values()], dim=1) * share)
-            self.fusion.bias.copy_(sum(head.bias for head in self.heads.values()) * share)
-            return
-        for name, head in self.heads.items():
-            self.fusion[name].weight.copy_(head.weight * share)
-            self.fusion[name].bias.copy_(head.bias * share)
+        self.fusion.start_from_heads(self.heads)
 
     def modality_parameters(self, name: str) -> list[nn.Parameter]:
         """Return the parameters that belong to one modality: its encoder and its unimodal head."""

@@ -6,6 +6,8 @@ import torch
 
 from mmpid.models.late_fusion import LateFusion
 
+CHUNK = 1024  # samples a forward pass
+
 
 def linear_probe(model: LateFusion, data, *, fit_on: str = "train", score_on: str = "test") -> dict[str, float]:
     """Return, for each modality, the accuracy of a linear classifier on the frozen embeddings of its encoder.
@@ -50,17 +52,24 @@ def linear_probe(model: LateFusion, data, *, fit_on: str = "train", score_on: st
 
     device = next(model.parameters()).device
     fit, score = data.split(fit_on), data.split(score_on)
+    known, asked = (_embed(model, split, device) for split in (fit, score))
     accuracy = {}
     for name in model.modalities:
-        encoder = model.encoders[name]
-        mode = encoder.training
-        encoder.eval()
-        with torch.inference_mode():
-            x, z = (encoder(part.inputs[name].to(device)).cpu().double().numpy() for part in (fit, score))
-        encoder.train(mode)
         readout = make_pipeline(StandardScaler(), LogisticRegression(max_iter=300))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the last digits of the readout do not matter
-            readout.fit(x, fit.target.cpu().numpy())
-        accuracy[name] = float(readout.score(z, score.target.cpu().numpy()))
+            readout.fit(known[name], fit.target.cpu().numpy())
+        accuracy[name] = float(readout.score(asked[name], score.target.cpu().numpy()))
     return accuracy
+
+
+def _embed(model: LateFusion, split, device) -> dict:
+    """Return the embeddings of a split as float64 arrays, in evaluation mode; the model is left as it was."""
+    modes = {module: module.training for module in model.modules()}
+    model.eval()
+    order = torch.arange(len(split)).split(CHUNK)
+    with torch.inference_mode():
+        parts = [model.embed(inputs) for inputs, _ in split.batches(order, device=device)]
+    for module, mode in modes.items():
+        module.training = mode
+    return {name: torch.cat([part[name] for part in parts]).cpu().double().numpy() for name in model.modalities}

@@ -4,6 +4,7 @@ import torch
 from mmpid import LateFusion, datasets
 from mmpid.errors import ConfigError, InputError, ShapeError
 from mmpid.models import MLP, ConvNet
+from mmpid.models.fusion import KINDS
 
 
 def batch(n=5):
@@ -16,15 +17,7 @@ def model(fusion="concat"):
     return torch_model.eval()
 
 
-@pytest.mark.parametrize("fusion", ["concat", "sum"])
-def test_joint_logits_start_as_the_average_of_the_unimodal_logits(fusion):
-    net = model(fusion)
-    net.start_joint_from_heads()
-    out = net(batch())
-    assert torch.allclose(out.logits, (out.unimodal["a"] + out.unimodal["b"]) / 2, atol=1e-6)
-
-
-@pytest.mark.parametrize("fusion", ["concat", "sum"])
+@pytest.mark.parametrize("fusion", KINDS)
 def test_parameters_are_partitioned_by_modality_and_fusion(fusion):
     net = model(fusion)
     parts = [*net.modality_parameters("a"), *net.modality_parameters("b"), *net.fusion.parameters()]
