@@ -6,6 +6,7 @@ import bqplot as bq
 import ipywidgets as widgets
 import numpy as np
 
+from mmpid._validate import choice
 from mmpid.plots.information_diagram import information_diagram
 from mmpid.plots.style import Picture
 from mmpid.plots.traces import ATOM_STYLE, SHORT_NAMES
@@ -14,21 +15,37 @@ from mmpid.widgets import text
 from mmpid.widgets.charts import assign
 from mmpid.widgets.look import stylesheet
 from mmpid.widgets.place import resolve_mode
+from mmpid.widgets.residents import Still, settle_in, take_away
+from mmpid.widgets.worker import problem
+
+MOST_CLASSES = 4
+GATES, COMPONENTS = "gates", "a mix of R, U1, U2, S"
 
 
 class PIDExplorer:
-    """Edit the joint of two binary sources and a binary target, and see R, U1, U2 and S at once.
+    """Edit the joint of two binary sources and a small target, and see R, U1, U2 and S at once.
 
-    Choose a gate, mix it with another one, add noise, or type the weights of the eight cells. The bars show the four
-    atoms in bits; a sentence explains each; tables show the pairwise marginals, which alone determine R, U1 and U2,
-    and the optimum q, the joint with these marginals that has no synergy.
+    Start from a gate, mixed with another one, or from a mix of four pure joints, one for each atom; correlate the
+    sources, add noise, or type the weights of the cells. The bars show the four atoms in bits; a sentence explains
+    each; tables show the pairwise marginals, which alone determine R, U1 and U2, and the optimum q, the joint with
+    these marginals that has no synergy.
 
     Parameters
     ----------
     gate
         Name of the first gate, one of `mmpid.widgets.scene.PRESETS`.
     mode
-        "live", "static", or "auto"; static shows a picture.
+        "live", "static", or "auto"; static shows a picture and makes no widget.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such gate.
+
+    Notes
+    -----
+    The atoms of a mixture are not the mixture of the atoms: half RDN and half XOR has less than half a bit of each,
+    because nobody can see which of the two was at work.
 
     Examples
     --------
@@ -42,41 +59,97 @@ class PIDExplorer:
 
     def __init__(self, gate: str = "XOR: only together", mode: str = "auto"):
         self.mode = resolve_mode(mode)
+        self._recipe = sc.Recipe(gate=choice(gate, "gate", tuple(sc.PRESETS)))
+        self.scene = sc.make_scene(self._recipe.joint())
+        self.origin = None
+        self._still = Still(self._bundle)
         self._lock = threading.RLock()  # callbacks may come from two threads
-        names = list(sc.PRESETS)
-        wide = widgets.Layout(width="330px")
-        self.gate = widgets.Dropdown(
-            options=names, value=gate, description="Gate", tooltip="A canonical joint", layout=wide
-        )
-        self.other = widgets.Dropdown(
-            options=names, value=names[3], description="mixed with", tooltip="The joint to mix in", layout=wide
-        )
-        self.mix = _share("share of it", "0: the gate alone; 1: the other one alone")
-        self.noise = _share("noise", "Share of the uniform joint, in which nothing is known")
-        self.cells = [_cell(i) for i in range(8)]
-        self.bars, self.figure = _bars()
-        self._words, self._tables = widgets.HTML(), widgets.HTML()
-        for control in (self.gate, self.other, self.mix, self.noise):
-            control.observe(lambda _: self._from_gates(), "value")
-        for cell in self.cells:
-            cell.observe(lambda _: self._from_cells(), "value")
         self._filling = False
-        self._from_gates()
-        self.root = widgets.VBox([stylesheet(), self._layout(), self._tables])
-        self.root.add_class("mmpid-board")
+        if self.mode == "live":
+            self._build(gate)
+            settle_in(self)
+
+    def __repr__(self) -> str:
+        atoms = ", ".join(f"{SHORT_NAMES[name]} {value:.3f}" for name, value in self.scene.atoms.items())
+        return f"PIDExplorer({self.mode}, {atoms} bits)"
+
+    def _build(self, gate: str) -> None:
+        names = list(sc.PRESETS)
+        self.start = _menu([GATES, COMPONENTS], GATES, "Start from", "Gates, or a mix of the purest joint of each atom")
+        self.gate = _menu(names, gate, "Gate", "A canonical joint")
+        self.other = _menu(names, names[3], "mixed with", "The joint to mix in")
+        self.mix = _share("share of it", "0: the gate alone; 1: the other one alone")
+        self.shares = {
+            name: _share(words, f"Weight of the purest {words} joint in the mix", value=0.25)
+            for name, words in zip(sc.COMPONENTS, ("redundant", "unique 1", "unique 2", "synergistic"), strict=True)
+        }
+        self.correlation = _share(
+            "correlation", "Let the sources agree (above 0) or disagree (below) more often", low=-1
+        )
+        self.noise = _share("noise", "Share of the uniform joint, in which nothing is known")
+        self.cells = [_cell(i) for i in range(4 * MOST_CLASSES)]
+        self.bars, self.figure = _bars()
+        words = ["x1 x2", *(f"y = {y}" for y in range(MOST_CLASSES))]
+        self._heads = [widgets.HTML(f'<span class="mmpid-detail">{w}</span>', layout=_place(w)) for w in words]
+        self._words, self._tables, self._failure = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        sliders = (self.mix, *self.shares.values(), self.correlation, self.noise)
+        for control in (self.start, self.gate, self.other, *sliders):
+            control.observe(lambda _: self._guarded(self._from_recipe), "value")
+        for cell in self.cells:
+            cell.observe(lambda _: self._guarded(self._from_cells), "value")
+        self._from_recipe()
+        self.root = widgets.VBox([stylesheet(), self._failure, self._layout(), self._tables])
+        for name in ("mmpid-board", "mmpid-explorer"):
+            self.root.add_class(name)
+
+    @property
+    def recipe(self) -> sc.Recipe:
+        """What the controls ask for; cells that were edited by hand are not in it."""
+        if self.mode == "static":
+            return self._recipe
+        shares = tuple(one.value for one in self.shares.values()) if self.start.value == COMPONENTS else None
+        tuned = {"correlation": self.correlation.value, "noise": self.noise.value}
+        return sc.Recipe(gate=self.gate.value, other=self.other.value, mix=self.mix.value, shares=shares, **tuned)
 
     @property
     def weights(self) -> list[float]:
-        """The eight cells in the order of x1, x2, y; y runs fastest."""
-        return [cell.value for cell in self.cells]
+        """The visible cells in the order of x1, x2, y; y runs fastest."""
+        return [cell.value for i, cell in enumerate(self.cells) if i % MOST_CLASSES < self.scene.joint.shape[2]]
 
-    def _from_gates(self) -> None:
+    def picture(self) -> Picture:
+        """Return the present joint's atoms as the diagram of two circles."""
+        figure = Picture(figsize=(6, 4.2), layout="constrained")
+        information_diagram(self.scene.result, figure.subplots(), title=self._title)
+        return figure
+
+    def close(self) -> None:
+        """End the thread that keeps the picture current, and take the widgets away; the picture stays."""
+        self._still.close()
+        if self.mode == "live":
+            take_away(self.root)
+
+    @property
+    def _title(self) -> str:
+        """What the joint is, for the picture."""
+        recipe = self.recipe
+        wanted = recipe.joint()
+        if wanted.shape != self.scene.joint.shape or (wanted - self.scene.joint).abs().max() > 1e-3:
+            return "Cells edited by hand"
+        if recipe.shares is not None:
+            return "A mix of the four components"
+        return recipe.gate if recipe == sc.Recipe(gate=recipe.gate, other=recipe.other) else f"{recipe.gate}, changed"
+
+    def _from_recipe(self) -> None:
         with self._lock:
-            joint = sc.make_joint(self.gate.value, self.other.value, self.mix.value, self.noise.value)
+            joint = self.recipe.joint()
             self._filling = True
-            for cell, value in zip(self.cells, joint.flatten().tolist(), strict=True):
-                cell.value = round(value, 4)
+            for i, cell in enumerate(self.cells):
+                row, y = divmod(i, MOST_CLASSES)
+                seen = y < joint.shape[2]
+                cell.value = round(float(joint.flatten(0, 1)[row, y]), 4) if seen else 0.0
+                cell.layout.display = self._heads[y + 1].layout.display = None if seen else "none"
             self._filling = False
+            self._choose_sliders()
             self._show(sc.make_scene(joint))
 
     def _from_cells(self) -> None:
@@ -84,21 +157,33 @@ class PIDExplorer:
             if not self._filling:
                 self._show(sc.make_scene(self.weights))
 
+    def _choose_sliders(self) -> None:
+        mixing = self.start.value == COMPONENTS
+        for control in (self.gate, self.other, self.mix):
+            control.layout.display = "none" if mixing else None
+        for control in self.shares.values():
+            control.layout.display = None if mixing else "none"
+
     def _show(self, scene: sc.Scene) -> None:
         self.scene = scene
-        values = np.array(list(scene.atoms.values()))
-        assign(self.bars, y=values)
+        assign(self.bars, y=np.array(list(scene.atoms.values())))
         self._words.value = sc.sentences(scene)
         self._tables.value = sc.tables(scene)
+        self._still.refresh()
+
+    def _guarded(self, callback) -> None:
+        """Call, and show an exception: a notebook would hide it."""
+        try:
+            callback()
+            self._failure.value = ""
+        except Exception as error:
+            self._filling = False
+            self._failure.value = problem(error)
 
     def _layout(self) -> widgets.Box:
-        grid = widgets.GridBox(
-            [widgets.HTML(f'<span class="mmpid-detail">{word}</span>') for word in ("x1 x2", "y = 0", "y = 1")]
-            + [one for i in range(4) for one in (widgets.HTML(f"{i // 2} {i % 2}"), *self.cells[2 * i : 2 * i + 2])],
-            layout=widgets.Layout(grid_template_columns="50px 90px 90px", align_items="center"),
-        )
-        left = [widgets.HTML(text.title("Two sources and a target", "all binary")), self.gate, self.other, self.mix]
-        left += [self.noise, widgets.HTML(text.title("Weights of the cells", "edit them; they are normalized")), grid]
+        left = [widgets.HTML(text.title("Two sources and a target", "binary sources, two to four classes")), self.start]
+        left += [self.gate, self.other, self.mix, *self.shares.values(), self.correlation, self.noise]
+        left += [widgets.HTML(text.title("Weights of the cells", "edit them; they are normalized")), self._grid()]
         right = [widgets.HTML(text.title("What the sources know about the target")), self.figure, self._words]
         panels = [widgets.VBox(left), widgets.VBox(right)]
         for panel in panels:
@@ -107,30 +192,50 @@ class PIDExplorer:
         box.add_class("mmpid-charts")
         return box
 
-    def picture(self) -> Picture:
-        """Return the present joint's atoms as the diagram of two circles."""
-        figure = Picture(figsize=(6, 4.2), layout="constrained")
-        information_diagram(self.scene.result, figure.subplots(), title=self.gate.value)
-        return figure
+    def _grid(self) -> widgets.VBox:
+        rows = [widgets.HBox(self._heads)]
+        for i in range(4):
+            name = widgets.HTML(f"{i // 2} {i % 2}", layout=_place("x1 x2"))
+            rows.append(widgets.HBox([name, *self.cells[MOST_CLASSES * i : MOST_CLASSES * (i + 1)]]))
+        return widgets.VBox(rows)
+
+    def _bundle(self) -> dict:
+        return {"image/png": self.picture().png(), "text/plain": f"PID explorer: {self._title}. {self!r}"}
 
     def _ipython_display_(self) -> None:
         from IPython.display import display
 
         if self.mode == "live":
             display(self.root)
-        display({"image/png": self.picture().png(), "text/plain": f"PID explorer: {self.gate.value}"}, raw=True)
+        self._still.display()
 
 
-def _share(words: str, tooltip: str) -> widgets.FloatSlider:
+def _menu(options, value: str, words: str, tooltip: str) -> widgets.Dropdown:
+    return widgets.Dropdown(options=options, value=value, description=words, tooltip=tooltip, layout=_wide())
+
+
+def _share(words: str, tooltip: str, *, low: float = 0.0, value: float = 0.0) -> widgets.FloatSlider:
     return widgets.FloatSlider(
-        min=0, max=1, step=0.01, description=words, tooltip=tooltip, layout=widgets.Layout(width="330px")
+        value=value, min=low, max=1, step=0.01, description=words, tooltip=tooltip, layout=_wide()
     )
 
 
+def _wide() -> widgets.Layout:
+    return widgets.Layout(width="330px")
+
+
+def _place(words: str) -> widgets.Layout:
+    return widgets.Layout(width="44px" if words == "x1 x2" else "84px", margin="2px")
+
+
 def _cell(i: int) -> widgets.BoundedFloatText:
-    place = f"x1 = {i // 4}, x2 = {i // 2 % 2}, y = {i % 2}"
+    row, y = divmod(i, MOST_CLASSES)
     return widgets.BoundedFloatText(
-        min=0, max=1e6, step=0.05, tooltip=f"Weight of the cell {place}", layout=widgets.Layout(width="84px")
+        min=0,
+        max=1e6,
+        step=0.05,
+        tooltip=f"Weight of the cell x1 = {row // 2}, x2 = {row % 2}, y = {y}",
+        layout=_place("cell"),
     )
 
 

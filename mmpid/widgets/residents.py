@@ -66,8 +66,8 @@ def take_away(root: widgets.Widget) -> None:
     found, open_ = {}, [root]
     while open_:
         one = open_.pop()
-        if one.model_id and one.model_id not in found:
-            found[one.model_id] = one
+        if one.comm is not None and id(one) not in found:  # a closed widget has no comm any more
+            found[id(one)] = one
             for value in (getattr(one, name) for name in one.keys):
                 values = value.values() if isinstance(value, dict) else value
                 parts = values if isinstance(value, list | tuple | dict) else [value]

@@ -22,7 +22,8 @@ _STILL_RULES = """<style>
 .mmpid-runs { width: 100%; } .mmpid-runs th, .mmpid-runs td { text-align: left !important; }
 .mmpid-reason { font-style: italic; }
 .mmpid-runs-box { max-height: 330px; overflow: auto; }
-.mmpid-comparison table td { text-align: left; }
+.mmpid-comparison caption { white-space: nowrap; }
+.mmpid-comparison td, .mmpid-comparison th { text-align: left !important; }
 </style>"""
 
 
@@ -266,7 +267,7 @@ def _picture(chosen: list[rn.Run], quantity: str, output: str, atom: str) -> Pic
     figure = Picture(figsize=(12, 4.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     panels = (
-        (left, rn.curves(chosen, quantity, output), f"How well they do: {output}", rn.CURVES[quantity][1]),
+        (left, rn.curves(chosen, quantity, output), f"How well they do ({output})", rn.CURVES[quantity][1]),
         (right, rn.atoms(chosen, atom), "What their encoders know", f"{SHORT_NAMES[atom]} (bits)"),
     )
     for ax, traces, title, unit in panels:

@@ -19,7 +19,7 @@ def status(found: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> str
     else:
         words = f"{_count(good, 'run')} in {where}, {len(chosen)} chosen."
         words += " Choose a second one to compare." if len(chosen) == 1 else ""
-    words += f" {_count(damaged, 'entry', 'entries')} could not be read: see the last rows." if damaged else ""
+    words += f" {_count(damaged, 'entry', 'entries')} no run or damaged: see the last rows." if damaged else ""
     return f'<div class="mmpid-status" role="status" aria-live="polite">{escape(words)}</div>'
 
 

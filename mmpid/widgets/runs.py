@@ -20,7 +20,7 @@ CURVES = {
     "training loss": ("loss", "training loss (cross-entropy, nats)"),
     "validation loss": ("validation_loss", "validation loss (cross-entropy, nats)"),
 }
-ANSWER = "the answer: average, then joint"
+ANSWER = "average, then joint"
 # one look a run, the same in every chart: eight colors for the color-blind, and a dash that changes with each
 COLORS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161", "#949494")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
@@ -222,8 +222,13 @@ def differences(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
     for entry in entries:
         first = next(frame.loc[entry, "a"] for frame in frames if entry in frame.index)
         others = [frame.loc[entry, "b"] if entry in frame.index else first for frame in frames]
-        rows.append([entry, *(str(value) for value in (first, *others))])
+        rows.append([entry, *(_plain(value) for value in (first, *others))])
     return ["entry", *(run.name for run in runs)], rows
+
+
+def _plain(value) -> str:
+    """Return a value of a card as it was written; a table's column of numbers turns 1 into 1.0."""
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
 
 
 def decisions(run: Run) -> tuple[list[str], list[list[str]]]:
