@@ -103,10 +103,12 @@ def update(
             trained = [losses[name] for name in active]
             total = joint + aux * fold(add, trained) if aux and trained else joint
             losses["joint"] = joint
-    optimizer.zero_grad(set_to_none=True)
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    for parameter in parameters:
+        parameter.grad = None
     total.backward()
     if reduce is not None:
-        reduce([parameter for group in optimizer.param_groups for parameter in group["params"]])
+        reduce(parameters)
     optimizer.step()
     return _table_row(losses, loss_names(model.modalities, stage))
 

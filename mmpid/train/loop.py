@@ -4,6 +4,7 @@ import copy
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
+from math import isfinite
 
 import numpy as np
 import torch
@@ -101,11 +102,11 @@ class Loop(RunState):
         table = (self._parallel.mean(losses) if self._parallel else losses).tolist()
         used = [i for i, name in enumerate(names) if at.stage == "joint" or name in at.active]
         for offset, values in enumerate(table):
-            bad = [names[i] for i in used if not np.isfinite(values[i])]
-            if bad:
-                self._fail_on_loss(bad[0], start + offset + 1)
-        means = {f"loss.{names[i]}": float(np.mean([values[i] for values in table])) for i in used}
-        self._append("batch", batch=at.batch, **means)
+            for i in used:
+                if not isfinite(values[i]):
+                    self._fail_on_loss(names[i], start + offset + 1)
+        means = np.array(list(zip(*table, strict=True))).mean(1).tolist()
+        self._append("batch", batch=at.batch, **{f"loss.{names[i]}": means[i] for i in used})
 
     def _fail_on_loss(self, name: str, batch: int) -> None:
         """Return to the last good state and raise."""

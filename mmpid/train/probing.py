@@ -64,16 +64,13 @@ class Prober:
         config = self.config
         table = seen.embeddings if config.observable == "kmeans" else seen.logits
         sources = {name: table[name] for name in self.modalities}
-        settings = {"n_clusters": config.n_clusters, "correction": config.correction, "n_boot": config.n_boot}
-        settings |= {"n_null": config.n_null, "n_classes": self.n_classes, "method": config.pid_method}
-        settings["seed"] = self.seed
+        settings = {
+            name: getattr(config, name) for name in ("n_clusters", "n_components", "correction", "n_boot", "n_null")
+        } | {"n_classes": self.n_classes, "method": config.pid_method, "seed": self.seed}
         if len(sources) > 2:
-            discretizer = self.codebooks or config.observable
-            return estimate_many(sources, seen.target, discretizer=discretizer, **settings)
+            return estimate_many(sources, seen.target, discretizer=self.codebooks or config.observable, **settings)
         discretizer = tuple(self.codebooks.values()) or config.observable
-        return estimate_pid(
-            *sources.values(), seen.target, discretizer=discretizer, warn=False, **settings
-        ).to_row()  # fmt: skip
+        return estimate_pid(*sources.values(), seen.target, discretizer=discretizer, warn=False, **settings).to_row()
 
     def _proxies(self, model: LateFusion, seen: Evaluation) -> dict:
         """Return ecs.<proxy>.<modality> and ecs.<proxy>.<modality>.<class>."""
