@@ -16,38 +16,14 @@ from mmpid.train.stacked_run import StackedRun, Stage
 
 SCHEDULES = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
 # Settings that a stacked run obeys, and those that only say what is probed or logged beside the training.
-OBEYED = [
-    "epochs",
-    "unimodal_epochs",
-    "batch_size",
-    "optimizer",
-    "lr",
-    "momentum",
-    "weight_decay",
-    "joint_lr_scale",
-    "lr_step",
-    "lr_gamma",
-    "aux_weight",
-    "fusion_init",
-    "selection",
-]
-BESIDE = [
-    "rewind",
-    "probe_every",
-    "probe_split",
-    "probe_samples",
-    "observable",
-    "n_clusters",
-    "n_components",
-    "correction",
-    "n_boot",
-    "n_null",
-    "pid_method",
-    "ecs",
-    "stage2",
-    "log_every",
-    "threads",
-]
+OBEYED = (
+    "epochs", "unimodal_epochs", "batch_size", "optimizer", "lr", "momentum", "weight_decay", "joint_lr_scale",
+    "lr_step", "lr_gamma", "aux_weight", "fusion_init", "selection",
+)  # fmt: skip
+BESIDE = (
+    "rewind", "probe_every", "probe_split", "probe_samples", "observable", "n_clusters", "n_components", "correction",
+    "n_boot", "n_null", "pid_method", "ecs", "stage2", "log_every", "threads",
+)  # fmt: skip
 
 
 def train_seeds(
