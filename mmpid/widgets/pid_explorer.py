@@ -25,7 +25,7 @@ GATES, COMPONENTS = "gates", "a mix of R, U1, U2, S"
 class PIDExplorer:
     """Edit the joint of two binary sources and a small target, and see R, U1, U2 and S at once.
 
-    Start from a gate, mixed with another one, or from a mix of four pure joints, one for each atom; correlate the
+    Start from a gate, mixed with another one, or from a mix of four joints with one bit of one atom each; correlate the
     sources, add noise, or type the weights of the cells. The bars show the four atoms in bits; a sentence explains
     each; tables show the pairwise marginals, which alone determine R, U1 and U2, and the optimum q, the joint with
     these marginals that has no synergy.
@@ -44,8 +44,8 @@ class PIDExplorer:
 
     Notes
     -----
-    The atoms of a mixture are not the mixture of the atoms: half RDN and half XOR has less than half a bit of each,
-    because nobody can see which of the two was at work.
+    The atoms of a mixture are not the mixture of the atoms: half of one joint and half of another has less than half
+    of each atom, because nobody can see which of the two was at work.
 
     Examples
     --------
@@ -75,12 +75,17 @@ class PIDExplorer:
 
     def _build(self, gate: str) -> None:
         names = list(sc.PRESETS)
-        self.start = _menu([GATES, COMPONENTS], GATES, "Start from", "Gates, or a mix of the purest joint of each atom")
+        self.start = _menu(
+            [GATES, COMPONENTS],
+            GATES,
+            "Start from",
+            "Gates, or a mix of four joints that have one bit of one atom each",
+        )
         self.gate = _menu(names, gate, "Gate", "A canonical joint")
         self.other = _menu(names, names[3], "mixed with", "The joint to mix in")
         self.mix = _share("share of it", "0: the gate alone; 1: the other one alone")
         self.shares = {
-            name: _share(words, f"Weight of the purest {words} joint in the mix", value=0.25)
+            name: _share(words, f"Weight of the joint with one {words} bit and nothing else", value=0.25)
             for name, words in zip(sc.COMPONENTS, ("redundant", "unique 1", "unique 2", "synergistic"), strict=True)
         }
         self.correlation = _share(
@@ -196,8 +201,9 @@ class PIDExplorer:
         rows = [widgets.HBox(self._heads)]
         for i in range(4):
             name = widgets.HTML(f"{i // 2} {i % 2}", layout=_place("x1 x2"))
-            rows.append(widgets.HBox([name, *self.cells[MOST_CLASSES * i : MOST_CLASSES * (i + 1)]]))
-        return widgets.VBox(rows)
+            cells = self.cells[MOST_CLASSES * i : MOST_CLASSES * (i + 1)]
+            rows.append(widgets.HBox([name, *cells], layout=widgets.Layout(align_items="center")))
+        return widgets.VBox(rows, layout=widgets.Layout(margin="0 0 8px 0"))
 
     def _bundle(self) -> dict:
         return {"image/png": self.picture().png(), "text/plain": f"PID explorer: {self._title}. {self!r}"}

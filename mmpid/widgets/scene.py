@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -26,12 +27,13 @@ PRESETS: dict[str, Callable[[], Tensor]] = {
     "SUM: y = x1 + x2": joints.sum_,
     "independent: nobody knows": lambda: torch.full((2, 2, 2), 0.125, dtype=torch.float64),
 }
-# the purest joint of each atom; a mix of them is what the four sliders make
-COMPONENTS: dict[str, Callable[[], Tensor]] = {
-    "redundancy": joints.rdn,
-    "unique1": joints.unq1,
-    "unique2": _unq2,
-    "synergy": joints.xor,
+# One bit of each atom alone, with a target of two bits, so that each source can know a bit of its own. Over a target of
+# a single bit a mix never has U1 and U2 at once: one source would always be a noisy copy of the other.
+COMPONENTS: dict[str, Callable[[int, int, int, int], bool]] = {
+    "redundancy": lambda x1, x2, y1, y2: x1 == x2 == y1,
+    "unique1": lambda x1, x2, y1, y2: x1 == y1,
+    "unique2": lambda x1, x2, y1, y2: x2 == y2,
+    "synergy": lambda x1, x2, y1, y2: x1 ^ x2 == y1,
 }
 _SAYS = {
     "redundancy": "{0:.2f} bit of the target can be read from either source: losing one source loses nothing of it.",
@@ -80,8 +82,15 @@ def mixture(shares) -> Tensor:
     """Return the mixture of the four `COMPONENTS` with weights `shares`; all zero is the uniform joint."""
     total = float(sum(shares))
     if total <= 0:
-        return PRESETS["independent: nobody knows"]()
-    return sum(share / total * make() for share, make in zip(shares, COMPONENTS.values(), strict=True))
+        return torch.full((2, 2, 4), 1 / 16, dtype=torch.float64)
+    return sum(share / total * component(name) for share, name in zip(shares, COMPONENTS, strict=True))
+
+
+def component(name: str) -> Tensor:
+    """Return the joint with one bit of this atom and nothing else, shape (2, 2, 4); the target is y = 2 y1 + y2."""
+    holds = COMPONENTS[name]
+    states = [(x1, x2, y1, y2) for x1, x2, y1, y2 in product((0, 1), repeat=4) if holds(x1, x2, y1, y2)]
+    return _with_classes(joints.from_outcomes((x1, x2, 2 * y1 + y2) for x1, x2, y1, y2 in states), 4)
 
 
 def correlated(joint: Tensor, correlation: float) -> Tensor:

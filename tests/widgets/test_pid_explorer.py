@@ -69,6 +69,7 @@ def test_a_single_component_is_a_single_atom(explorer, atom):
 def test_a_mixture_knows_no_more_than_the_mean_of_its_parts(explorer):
     explorer.start.value = "a mix of R, U1, U2, S"
     assert 0 < sum(explorer.scene.atoms.values()) < 1
+    assert all(value > 0.01 for value in explorer.scene.atoms.values())  # and has all four
 
 
 def test_no_component_at_all_is_not_an_error(explorer):
