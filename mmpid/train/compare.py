@@ -23,14 +23,23 @@ METHODS = {
     "frozen": "unimodal stage of fixed length, then only the joint head is trained",
     "fixed": "unimodal stage of fixed length, then joint training, no controller",
     "two-stage": "the controller decides",
+    "random": "as fixed, at an epoch drawn at random for each seed",
+    "mi": "as two-stage, pausing by all that a modality knows, I(Y; X_m), instead of what only it knows",
 }
-CONTROLS = tuple(name for name in METHODS if name != "two-stage")
+CONTROLS = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
+USUAL = (*CONTROLS, "two-stage")
 TWO_STAGE = {"stage2": "off"}  # probes of stage 2 would only watch
 _NEVER = 10**9  # a uniqueness ratio that nothing exceeds, epochs that never come
 
 
 def baselines(
-    data: MultimodalData, *, seed: int = 0, methods: Iterable[str] = CONTROLS, device: str = "auto", **settings
+    data: MultimodalData,
+    *,
+    seed: int = 0,
+    methods: str | Iterable[str] = CONTROLS,
+    model: Callable[[MultimodalData, int], LateFusion] | None = None,
+    device: str = "auto",
+    **settings,
 ):
     """Train the controls on one data set and return their test accuracies.
 
@@ -40,8 +49,11 @@ def baselines(
         Every method gets the same splits, the same initial weights and the same order of samples.
     seed : int
         Seed of weights and order.
-    methods : iterable of str
-        Some of "unimodal", "joint", "joint+aux", "frozen", "fixed", "two-stage".
+    methods : iterable of str, or "all"
+        Some of "unimodal", "joint", "joint+aux", "frozen", "fixed", "two-stage", "random" and "mi".
+    model : callable, optional
+        Function from data and seed to a fresh model; by default ``LateFusion.from_data(data, seed=seed)``. A method
+        that is trained with the same seed must get the same weights.
     device : str
         See :class:`Trainer`.
     **settings
@@ -68,8 +80,8 @@ def baselines(
     import pandas as pd
 
     rows = []
-    for method in methods:
-        rows += run_method(method, data, seed=seed, device=device, **settings)
+    for method in _listed(methods):
+        rows += run_method(method, data, seed=seed, model=model, device=device, **settings)
     return pd.DataFrame(rows).set_index("method")
 
 
@@ -79,6 +91,7 @@ def run_method(
     *,
     seed: int,
     controller: BalanceController | None = None,
+    model: Callable[[MultimodalData, int], LateFusion] | None = None,
     device: str = "auto",
     **settings,
 ) -> list[dict]:
@@ -87,30 +100,43 @@ def run_method(
     With a `controller` it is a two-stage run of that controller, whatever the method is called.
     """
     if controller is None:
-        controller, own = _recipe(_validate.choice(method, "method", METHODS), TrainConfig.make(**settings))
+        method = _validate.choice(method, "method", METHODS)
+        controller, own = _recipe(method, TrainConfig.make(**settings), seed)
     else:
         own = TWO_STAGE
-    model = LateFusion.from_data(data, seed=seed)
-    trainer = Trainer(model, data, controller=controller, seed=seed, device=device, **{**settings, **own})
+    net = LateFusion.from_data(data, seed=seed) if model is None else model(data, seed)
+    trainer = Trainer(net, data, controller=controller, seed=seed, device=device, **{**settings, **own})
     result = trainer.fit(progress=False).lineage("result")[-1]
     if method != "unimodal":
         return [_row(method, result, "joint")]
     return [_row(name, result, name) for name in (*data.modalities, "ens")]
 
 
-def _recipe(method: str, config: TrainConfig) -> tuple[BalanceController, dict]:
+def _listed(methods: str | Iterable[str]) -> tuple[str, ...]:
+    """Return the names of methods; "all" names every one, any other string itself."""
+    if isinstance(methods, str):
+        return tuple(METHODS) if methods == "all" else (methods,)
+    return tuple(methods)
+
+
+def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceController, dict]:
     """Return the controller and the settings by which a method differs from the two-stage run."""
     quiet = {"n_boot": 0, "n_null": 0, "correction": "none", "ecs": ()}
     if method == "two-stage":
         return BalanceController(), TWO_STAGE
+    if method == "mi":
+        return BalanceController(measure="information"), TWO_STAGE
     if method == "unimodal":
         manual = BalanceController(rule=Manual(), uniqueness_ratio=_NEVER)
         return manual, {**quiet, "unimodal_epochs": _NEVER, "probe_every": _NEVER}
     if method in ("joint", "joint+aux"):
         aux = {} if method == "joint+aux" else {"aux_weight": 0.0}
         return BalanceController(), {**quiet, **aux, "unimodal_epochs": 0, "stage2": "off"}
-    fixed = BalanceController(rule=FixedEpoch(epoch=config.unimodal_epochs), uniqueness_ratio=_NEVER)
-    own = {**quiet, "probe_every": config.unimodal_epochs, "stage2": "off", "rewind": False}
+    epoch = config.unimodal_epochs
+    if method == "random":
+        epoch = int(np.random.default_rng((seed, epoch)).integers(1, epoch + 1))
+    fixed = BalanceController(rule=FixedEpoch(epoch=epoch), uniqueness_ratio=_NEVER)
+    own = {**quiet, "probe_every": epoch, "stage2": "off", "rewind": False}
     if method == "frozen":
         own |= {"freeze_encoders": True, "joint_lr_scale": 1.0}
     return fixed, own
@@ -125,9 +151,10 @@ def compare(
     data: str | Callable[[int], MultimodalData],
     *,
     seeds: Iterable[int] = range(5),
-    methods: Iterable[str] = tuple(METHODS),
+    methods: str | Iterable[str] = USUAL,
     controllers: Mapping[str, BalanceController] | None = None,
     data_options: Mapping | None = None,
+    model: Callable[[MultimodalData, int], LateFusion] | None = None,
     device: str = "auto",
     progress: bool = True,
     **settings,
@@ -140,12 +167,14 @@ def compare(
         A built-in name, or a function from a seed to :class:`MultimodalData`: each seed has its own splits.
     seeds : iterable of int
         Seeds of data, weights and order; two or more for an interval.
-    methods : iterable of str
-        See :func:`baselines`.
+    methods : iterable of str, or "all"
+        See :func:`baselines`; "random" and "mi" only where they are asked for.
     controllers : mapping of str to BalanceController, optional
         Further two-stage runs, by name: rules and thresholds of your own.
     data_options : mapping, optional
         Options of :func:`mmpid.datasets.load`, for example `{"image_noise": 0}`.
+    model : callable, optional
+        See :func:`baselines`: encoders of your own, for data of your own.
     device, progress
         See :class:`Trainer` and :meth:`Trainer.fit`.
     **settings
@@ -159,7 +188,7 @@ def compare(
     ['seed', 'method', 'test_accuracy', 'selected_epoch']
     """
     seeds = list(seeds)
-    runs = {**dict.fromkeys(methods), **(controllers or {})}
+    runs = {**dict.fromkeys(_listed(methods)), **(controllers or {})}
     if not seeds:
         raise ConfigError("`seeds` must hold at least one seed, better five or more; it was empty.")
     rows = []
@@ -168,7 +197,9 @@ def compare(
             drawn = load(data, seed=seed, **(data_options or {})) if isinstance(data, str) else data(seed)
             for method, controller in runs.items():
                 bar.set_description(f"seed {seed}, {method}")
-                own = run_method(method, drawn, seed=seed, controller=controller, device=device, **settings)
+                own = run_method(
+                    method, drawn, seed=seed, controller=controller, model=model, device=device, **settings
+                )
                 rows += [{"seed": seed, **row} for row in own]
                 bar.update()
     return Comparison(tuple(rows))

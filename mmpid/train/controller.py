@@ -11,6 +11,8 @@ from mmpid.errors import ConfigError
 from mmpid.train.decision import Decision, noise_of_difference
 from mmpid.train.rules import RULES, PeakSynergy, RedundancyPlateau, SwitchRule
 
+MEASURES = {"uniqueness": "unique information", "information": "information"}  # what is compared, and its name
+
 
 @dataclass(frozen=True, kw_only=True)
 class BalanceController:
@@ -37,6 +39,8 @@ class BalanceController:
         Probes that a modality stays as it is after a change.
     max_pause : int
         Probes after which a paused modality resumes whatever the ratio.
+    measure : {"uniqueness", "information"}
+        What is compared: U_m, or all that m knows, ``I(Y; X_m) = R_m + U_m``, which sees no overlap (a control).
 
     Notes
     -----
@@ -63,6 +67,7 @@ class BalanceController:
     warmup: int = 2
     dwell: int = 2
     max_pause: int = 2
+    measure: str = "uniqueness"
 
     def __post_init__(self):
         if not isinstance(self.rule, SwitchRule):
@@ -75,6 +80,7 @@ class BalanceController:
         _validate.number(self.warmup, "warmup", low=0, integer=True)
         _validate.number(self.dwell, "dwell", low=0, integer=True)
         _validate.number(self.max_pause, "max_pause", low=1, integer=True)
+        _validate.choice(self.measure, "measure", MEASURES)
 
     def decide(self, record) -> list[Decision]:
         """Return the decisions after the latest probe: pauses and resumes first, then the rule's."""
@@ -105,51 +111,61 @@ class BalanceController:
         """Compare each modality with the one that has the least unique information."""
         if len(probes) <= self.warmup:
             return []
-        names, now = record.card["modalities"], probes[-1]
-        unique = {name: f"unique{i}" for i, name in enumerate(names, start=1)}
-        weakest = min(names, key=lambda name: now[unique[name]])
+        now = probes[-1]
+        standing = self._standing(record.card["modalities"], now)
         decisions = []
-        for name in names:
+        for name, lead in standing.items():
             change = _last_change(record, name)
             waited = sum(probe["epoch"] > change["epoch"] for probe in probes) if change else len(probes)
             if waited < self.dwell:
                 continue
             if now.get(f"active.{name}", True):
-                answer = self._should_pause(now, name, weakest, unique)
+                answer = self._should_pause(lead)
             elif change and change["source"] == "user":  # what the user paused stays paused
                 continue
             else:
-                answer = self._should_resume(now, name, weakest, unique, waited)
+                answer = self._should_resume(lead, name, waited)
             if answer:
                 action, rule, why = answer
                 decisions.append(Decision(action=action, reason=why, epoch=now["epoch"], modality=name, rule=rule))
         return decisions
 
-    def _should_pause(self, now: dict, name: str, weakest: str, unique: dict) -> tuple[str, str, str] | None:
+    def _should_pause(self, lead: "_Lead") -> tuple[str, str, str] | None:
         """Say why an active modality runs too far ahead, or None."""
-        ratio, lead, noise, text = self._standing(now, name, weakest, unique)
-        if name != weakest and lead > noise and ratio > self.uniqueness_ratio:
-            return "pause", "uniqueness_ratio", f"{text}: ratio {ratio:.1f} is above {self.uniqueness_ratio:g}"
+        if lead.bits > lead.noise and lead.ratio > self.uniqueness_ratio:
+            why = f"{lead.text}: ratio {lead.ratio:.1f} is above {self.uniqueness_ratio:g}"
+            return "pause", "uniqueness_ratio", why
         return None
 
-    def _should_resume(self, now: dict, name: str, weakest: str, unique: dict, waited: int):
+    def _should_resume(self, lead: "_Lead", name: str, waited: int) -> tuple[str, str, str] | None:
         """Say why a paused modality has waited long enough, or None."""
-        ratio, lead, noise, text = self._standing(now, name, weakest, unique)
         bar = self.hysteresis * self.uniqueness_ratio
-        if ratio < bar:
-            return "resume", "uniqueness_ratio", f"{text}: ratio {ratio:.1f} is below {bar:.1f}"
-        if lead <= noise:
-            return "resume", "uniqueness_ratio", f"{text}: the lead is within its noise of {noise:.2f} bit"
+        if lead.ratio < bar:
+            return "resume", "uniqueness_ratio", f"{lead.text}: ratio {lead.ratio:.1f} is below {bar:.1f}"
+        if lead.bits <= lead.noise:
+            return "resume", "uniqueness_ratio", f"{lead.text}: the lead is within its noise of {lead.noise:.2f} bit"
         if waited >= self.max_pause:
-            return "resume", "max_pause", f"{text}, but {name} has been paused for {waited} probes, the most allowed"
+            why = f"{lead.text}, but {name} has been paused for {waited} probes, the most allowed"
+            return "resume", "max_pause", why
         return None
 
-    def _standing(self, now: dict, name: str, weakest: str, unique: dict) -> tuple[float, float, float, str]:
-        """Return ratio, lead and its noise (bits) of a modality over the weakest, and the numbers in words."""
-        own, least = now[unique[name]], now[unique[weakest]]
-        noise = noise_of_difference(now, unique[name], now, unique[weakest])
-        text = f"{name} has {own:.2f} bit of unique information, {weakest} {least:.2f}"
-        return own / max(least, self.floor), own - least, noise, text
+    def _standing(self, names: list[str], now: dict) -> dict[str, "_Lead"]:
+        """Return the lead of each modality over the one that has the least."""
+        unique = {name: f"unique{i}" for i, name in enumerate(names, start=1)}
+        values = {name: now[key] for name, key in unique.items()}
+        if self.measure == "information":
+            values = {name: x + now.get(f"redundancy.{name}", now["redundancy"]) for name, x in values.items()}
+        least = min(values, key=values.__getitem__)
+        what = MEASURES[self.measure]
+        return {
+            name: _Lead(
+                ratio=own / max(values[least], self.floor),
+                bits=own - values[least],
+                noise=noise_of_difference(now, unique[name], now, unique[least]),
+                text=f"{name} has {own:.2f} bit of {what}, {least} {values[least]:.2f}",
+            )
+            for name, own in values.items()
+        }
 
     def to_dict(self) -> dict:
         """Return the settings as plain JSON values."""
@@ -161,6 +177,7 @@ class BalanceController:
             "warmup": self.warmup,
             "dwell": self.dwell,
             "max_pause": self.max_pause,
+            "measure": self.measure,
         }
 
     @classmethod
@@ -169,6 +186,16 @@ class BalanceController:
         rule = dict(values["rule"])
         kind = RULES[_validate.choice(rule.pop("name"), "rule", RULES)]
         return cls(**{**values, "rule": kind(**rule)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Lead:
+    """How far a modality is ahead of the weakest: as a ratio, in bits, with the noise of these, and in words."""
+
+    ratio: float
+    bits: float
+    noise: float
+    text: str
 
 
 def _last_change(record, modality: str) -> dict | None:

@@ -4,7 +4,7 @@ from scipy.stats import ttest_1samp
 
 import mmpid
 from mmpid.errors import ConfigError
-from mmpid.train.compare import METHODS, Comparison, paired_interval, run_method
+from mmpid.train.compare import METHODS, Comparison, _recipe, paired_interval, run_method
 
 SMALL = {"epochs": 6, "unimodal_epochs": 3, "n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
 
@@ -68,3 +68,44 @@ def test_a_controller_of_ones_own_is_compared_under_its_name(small_data):
     )
     accuracy = result.to_frame().set_index("method")["test_accuracy"]
     assert accuracy["late"] == accuracy["fixed"], "the same rule under another name"
+
+
+def test_all_methods_can_be_asked_for_and_models_and_data_may_be_ones_own(small_data):
+    built = []
+
+    def build(data, seed):
+        built.append((data.name, seed))
+        return mmpid.LateFusion.from_data(data, fusion="sum", seed=seed)
+
+    result = mmpid.compare(
+        lambda seed: small_data, seeds=[4], methods="all", model=build, progress=False, **SMALL, ecs=()
+    )
+    names = result.to_frame()["method"].tolist()
+    assert names == ["a", "b", "ens", "joint", "joint+aux", "frozen", "fixed", "two-stage", "random", "mi"]
+    assert built == [("small", 4)] * len(METHODS)
+    frame = mmpid.baselines(small_data, seed=4, methods="fixed", model=build, **SMALL)
+    assert frame["test_accuracy"].tolist() == [row["test_accuracy"] for row in result.rows if row["method"] == "fixed"]
+
+
+def test_the_random_switch_is_seeded_and_spread_over_stage_one():
+    config = mmpid.train.TrainConfig(unimodal_epochs=6)
+    epochs = [_recipe("random", config, seed)[0].rule.epoch for seed in range(60)]
+    assert epochs == [_recipe("random", config, seed)[0].rule.epoch for seed in range(60)]
+    assert set(epochs) == {1, 2, 3, 4, 5, 6}
+
+
+def test_the_mi_controller_sees_shared_knowledge_where_the_other_sees_none():
+    """Both know 1 bit together; a knows .4 bit more: a ratio of 1.4 by information, and of 8 by uniqueness."""
+    record = mmpid.RunRecord({"modalities": ["a", "b"], "settings": {"unimodal_epochs": 9}})
+    atoms = {"redundancy": 1.0, "unique1": 0.4, "unique2": 0.0, "synergy": 0.0}
+    for epoch in range(4):
+        record.append("probe", segment=0, stage="unimodal", epoch=epoch, step=epoch, **atoms)
+    by_uniqueness, by_information = (mmpid.BalanceController(measure=m) for m in ("uniqueness", "information"))
+    assert [d.action for d in by_uniqueness.decide(record)] == ["pause", "hold"]
+    assert [d.action for d in by_information.decide(record)] == ["hold"]
+    record.rows[-1] |= {"redundancy": 0.1}
+    pause, _ = by_information.decide(record)
+    assert (pause.modality, pause.reason) == ("a", "a has 0.50 bit of information, b 0.10: ratio 5.0 is above 3")
+    record.card["modalities"] = ["a", "b", "c"]
+    record.rows[-1] |= {"unique3": 0.3, "redundancy.a": 0.1, "redundancy.b": 0.1, "redundancy.c": 0.5}
+    assert [d.modality for d in by_information.decide(record)] == ["a", "c", ""]
