@@ -35,7 +35,8 @@ def atoms_bar(result, ax: Axes | None = None, *, modalities: Sequence[str] | Non
     labels = atom_labels(modalities)
     for place, atom in enumerate(atoms_of(result)):
         _draw(ax, place, atom)
-    ax.set_xticks(range(4), [labels[atom.name].replace(" (", "\n(") for atom in atoms_of(result)])
+    names = [labels[atom.name].replace("unique to ", "unique to\n").replace(" (", "\n(") for atom in atoms_of(result)]
+    ax.set_xticks(range(4), names)
     ax.axhline(0, color=style.FAINT, linewidth=0.8)
     ax.margins(y=0.12)
     return style.dress(ax, title=title, ylabel="information (bits)")
@@ -55,6 +56,6 @@ def _draw(ax: Axes, place: int, atom: Atom) -> None:
         ax.vlines(place, low, high, color=style.INK, linewidth=1.4, zorder=3)
         ax.hlines([low, high], place - 0.07, place + 0.07, color=style.INK, linewidth=1.4, zorder=3)
         top = max(high, top)
-    text = f"{atom.value:.2f}" + ("" if atom.identified else "\nnot identified")
+    text = f"{round(atom.value, 2) + 0.0:.2f}" + ("" if atom.identified else "\nnot identified")
     place_text = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center", "va": "bottom"}
     ax.annotate(text, (place, max(top, 0)), fontsize=9, color=style.INK, **place_text)

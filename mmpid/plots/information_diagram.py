@@ -43,7 +43,7 @@ def information_diagram(
     _regions(ax, share)
     labels = atom_labels(modalities)
     for name, (x, y) in _PLACES.items():
-        text = f"{labels[name].replace(' (', chr(10) + '(')}\n{atoms[name].value:.2f} bits"
+        text = f"{labels[name].replace(' (', chr(10) + '(')}\n{round(atoms[name].value, 2) + 0.0:.2f} bits"
         ax.text(x, y, text, ha="center", va="center", fontsize=9, color=style.INK, linespacing=1.35)
     style.dress(ax, title=title, grid="")
     ax.set(xlim=(-2.35, 2.35), ylim=(-1.65, 1.65), aspect="equal")

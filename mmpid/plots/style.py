@@ -12,6 +12,7 @@ import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from mmpid.plots.traces import Band, Trace
 
@@ -64,6 +65,8 @@ def dress(ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid
     ax.spines[["left", "bottom"]].set_color(FAINT)
     ax.tick_params(colors=INK, labelsize=9, width=0.8)
     ax.set_axisbelow(True)
+    if xlabel.startswith("epoch"):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if grid:
         ax.grid(axis=grid, color=GRID, linewidth=0.8)
     return ax

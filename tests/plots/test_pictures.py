@@ -166,7 +166,7 @@ def test_bars_have_the_height_of_the_atoms_and_unidentified_ones_are_pale(estima
     solid = [patch for patch in ax.patches if patch.get_width() < 0.7]
     assert [patch.get_height() for patch in solid] == pytest.approx(list(ATOMS.values()))
     assert [patch.get_alpha() for patch in solid] == [1, 1, 1, 0.35]
-    assert "unique to audio\n(U1)" in [label.get_text() for label in ax.get_xticklabels()]
+    assert "unique to\naudio\n(U1)" in [label.get_text() for label in ax.get_xticklabels()]
 
 
 def test_exact_results_have_bars_without_intervals(estimate, ax):
@@ -179,6 +179,19 @@ def test_the_diagram_writes_each_atom(estimate, ax):
     words = " ".join(text.get_text() for text in ax.texts)
     for value in ("1.20", "0.30", "0.10", "0.40"):
         assert f"{value} bits" in words
+
+
+def test_a_zero_has_no_sign(estimate):
+    estimate.pid.redundancy = torch.tensor(-1e-9)
+    for draw in (plots.atoms_bar, plots.information_diagram):
+        blank = Figure().subplots()
+        draw(estimate.pid, blank)
+        assert not any("-0.00" in text.get_text() for text in blank.texts)
+
+
+def test_epochs_are_whole_numbers(ax):
+    plots.pid_curves(many_record(3), ax)
+    assert all(tick == int(tick) for tick in ax.get_xticks())
 
 
 @pytest.mark.parametrize("draw", [plots.atoms_bar, plots.information_diagram])
