@@ -11,7 +11,7 @@ PUBLIC = {
         RedundancyPlateau RunRecord Trainer baselines compare datasets decompose diagnose diff ecs
         errors estimate_pid estimate_pid_multi joints linear_probe pause_all publish replay sessions
         soft_pid sweep_switch theory""",
-    "mmpid.datasets": "MultimodalData Split available load",
+    "mmpid.datasets": "Inspection MultimodalData Split available inspect_folder load",
     "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
     "mmpid.train": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau RunRecord Session

@@ -1,7 +1,8 @@
-"""Data sets: what comes with the package, and the door for your own arrays."""
+"""Data sets: what comes with the package, and the doors for your own arrays, datasets, loaders and folders."""
 
 from mmpid.datasets.builtin import available, load
+from mmpid.datasets.inspection import Inspection, inspect_folder
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.split import Split
 
-__all__ = ["MultimodalData", "Split", "available", "load"]
+__all__ = ["Inspection", "MultimodalData", "Split", "available", "inspect_folder", "load"]
