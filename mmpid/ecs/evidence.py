@@ -4,6 +4,7 @@ import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import isfinite
 
 import torch
 from torch import Tensor, nn
@@ -204,7 +205,9 @@ def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
                 f"it was {tuple(tensor.shape)}. Flatten it, or take the labels of the same samples."
             )
         narrow = not tensor.is_floating_point() or tensor.dtype.itemsize < 4
-        checked[key] = finite(tensor.float() if narrow else tensor, f"{name}[{key!r}]")
+        checked[key] = tensor.float() if narrow else tensor
+        if not isfinite(float(checked[key].sum())):  # a finite sum has finite terms; only others need a closer look
+            finite(checked[key], f"{name}[{key!r}]")
     return checked
 
 
@@ -215,11 +218,12 @@ def _n_classes(evidence: ProxyEvidence) -> int:
             f"`unimodal_logits` must have the same number of classes for every modality; they had {sorted(widths)}. "
             "Give every scorer one output per class."
         )
-    largest = int(evidence.target.max()) + 1
+    smallest, largest = (int(end) for end in evidence.target.aminmax())
+    largest += 1
     n_classes = evidence.n_classes or (widths.pop() if widths else largest)
-    if int(evidence.target.min()) < 0 or largest > n_classes:
+    if smallest < 0 or largest > n_classes:
         raise InputError(
-            f"`target` must hold class indices 0..{n_classes - 1}; it ran from {int(evidence.target.min())} "
+            f"`target` must hold class indices 0..{n_classes - 1}; it ran from {smallest} "
             f"to {largest - 1}. Map the labels to 0..K-1 first."
         )
     return int(n_classes)

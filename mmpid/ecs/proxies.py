@@ -136,19 +136,21 @@ def _results(
     """Bring all numbers over in one piece; by modality a mean over classes where the proxy gives nothing else."""
     if not asked:
         return []
-    table = torch.cat([by_class for by_class, _ in strengths]).unflatten(0, (len(asked), -1))
-    table = table.to("cpu", copy=True)  # one transfer; made outside inference mode, so that it is an ordinary tensor
-    means = table.nanmean(-1)
-    for row, (_, by_modality) in zip(means, strengths, strict=True):
-        if by_modality is not None:
-            row.copy_(by_modality)
+    # one transfer; made outside inference mode, so that the numbers by class are ordinary tensors
+    table = torch.cat([by_class for by_class, _ in strengths]).to("cpu", copy=True)
+    rows = iter(table.unbind(0))
+    means = iter(table.nanmean(1).tolist())
+    modalities = evidence.modalities
     results = []
-    for name, by_class, by_modality in zip(asked, table, means.tolist(), strict=True):
+    for name, (_, by_modality) in zip(asked, strengths, strict=True):
+        by_class = {modality: next(rows) for modality in modalities}
+        own = [next(means) for _ in modalities]
+        own = own if by_modality is None else by_modality.tolist()
         results.append(
             ProxyResult(
                 name=name,
-                by_modality=dict(zip(evidence.modalities, by_modality, strict=True)),
-                by_class=dict(zip(evidence.modalities, by_class, strict=True)),
+                by_modality=dict(zip(modalities, own, strict=True)),
+                by_class=by_class,
                 unit=_PROXIES[name].unit,
                 cost=_PROXIES[name].passes(settings),
             )

@@ -1,14 +1,11 @@
 """Proxies that read codes or a linear probe out of the stored logits and embeddings."""
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from mmpid.ecs.batch import one_hot
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 from mmpid.ecs.logits import Strength, code_information
-
-_CANDIDATES = 256  # points at most that k-means++ draws from
 
 
 def cluster_mi(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
@@ -88,26 +85,22 @@ def _nearest(points: Tensor, centers: Tensor) -> Tensor:
 
 
 def _spread_start(points: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
-    """Centers (M, C, d) drawn as k-means++ does, among at most `_CANDIDATES` random points.
+    """Centers (M, C, d): drawn in rounds from four random points for each cluster.
 
-    The draws follow each other, so they are made on the CPU, from all distances at once.
+    A round draws as many points as there are already, with chances that grow with the squared distance to those: the
+    scalable variant of k-means++ (Bahmani et al. 2012), with one draw in each of as many equal parts of the distribution.
     """
-    n = points.shape[1]
-    order = torch.randperm(n, generator=generator)[: max(_CANDIDATES, n_clusters)].to(points.device)
+    order = torch.randperm(points.shape[1], generator=generator)[: 4 * n_clusters].to(points.device)
     candidates = points.index_select(1, order)
-    size = candidates.square().sum(-1)
-    inner = torch.baddbmm(size.unsqueeze(1), candidates, candidates.mT, alpha=-2)
-    distances = inner.add_(size.unsqueeze(2)).clamp_min_(0).double().cpu().numpy()
-    draws = torch.rand(len(points), n_clusters, generator=generator, dtype=torch.float64).tolist()
-    chosen = torch.tensor([_spread(own, draw) for own, draw in zip(distances, draws, strict=True)]).to(points.device)
-    return candidates.gather(1, chosen.unsqueeze(-1).expand(-1, -1, points.shape[2]))
-
-
-def _spread(distances: np.ndarray, draws: list[float]) -> list[int]:
-    """Rows of (n, n) squared distances, each drawn with chances that grow with the distance to those before."""
-    chosen, nearest = [0], distances[0]
-    for draw in draws[1:]:
-        mass = nearest.cumsum()
-        chosen.append(min(int(mass.searchsorted(draw * mass[-1], side="right")), len(mass) - 1))
-        nearest = np.minimum(nearest, distances[chosen[-1]])
-    return chosen
+    size = candidates.square().sum(2, keepdim=True)
+    distances = torch.baddbmm(size, candidates, candidates.mT, alpha=-2).add_(size.mT).clamp_min_(0)
+    draws = (torch.rand(n_clusters, generator=generator) + torch.arange(n_clusters)).to(points)
+    chosen, nearest = torch.zeros(len(points), 1, dtype=torch.int64, device=points.device), distances[:, 0]
+    while chosen.shape[1] < n_clusters:
+        step = min(chosen.shape[1], n_clusters - chosen.shape[1])
+        mass = nearest.cumsum(1)
+        drawn = torch.searchsorted(mass, draws[:step] / step * mass[:, -1:], right=True).clamp_(max=len(order) - 1)
+        chosen = torch.cat([chosen, drawn], 1)
+        rows = distances.gather(1, drawn.unsqueeze(2).expand(-1, -1, len(order)))
+        nearest = torch.minimum(nearest, rows.amin(1))
+    return candidates.gather(1, chosen.unsqueeze(2).expand(-1, -1, points.shape[2]))

@@ -1,0 +1,105 @@
+"""What the proxies of competitive strength cost: processor time of a probe over that of a training epoch.
+
+The default trainer trains the default model (dense encoders) on av-digits, stage 1, on one thread. Epochs and probes
+take turns, so that a busy machine disturbs both alike; look at the ratios.
+"""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import torch
+
+from mmpid import datasets
+from mmpid._tables import text_table
+from mmpid.ecs import DEFAULT_PROXIES, ProxyEvidence, available, measure
+from mmpid.models import LateFusion
+from mmpid.train import Trainer
+from mmpid.train.engine import evaluate
+
+AIM = 0.15
+
+
+def run(quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print) -> list[dict]:
+    """Time a training epoch and the proxies in turns; show a table and return the records behind it.
+
+    Parameters
+    ----------
+    quick : bool
+        20 rounds instead of 100.
+    json_path : path, optional
+        Where to write the records, with the versions, as JSON.
+    show : callable
+        Takes each piece of text.
+
+    Returns
+    -------
+    list of dict
+        One record a case: `case`, `seconds` of CPU time (median of the rounds), `share`, the median over rounds of the
+        ratio to the epoch of the same round, and `every`, the epochs between probes at which it costs 15 % or less.
+
+    Examples
+    --------
+    >>> from mmpid.bench import proxies
+    >>> records = proxies.run(quick=True, show=lambda text: None)  # doctest: +SKIP
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        records = _records(_cases(), rounds=20 if quick else 100)
+    finally:
+        torch.set_num_threads(threads)
+    rows = [[r["case"], f"{r['seconds'] * 1e3:.2f}", f"{r['share']:.1%}", str(r["every"])] for r in records]
+    header = ["av-digits, one thread", "CPU ms", "share of an epoch", f"epochs between probes for {AIM:.0%}"]
+    show(text_table(header, rows))
+    if json_path is not None:
+        report = {"versions": {"python": platform.python_version(), "torch": torch.__version__}, "records": records}
+        Path(json_path).write_text(json.dumps(report, indent=1) + "\n")
+    return records
+
+
+def _cases() -> dict[str, Callable[[], object]]:
+    """Return what is timed; the epoch comes first."""
+    data = datasets.load("av-digits", seed=0)
+    endless = {"epochs": 10**6, "unimodal_epochs": 10**6, "probe_every": 10**6}
+    trainer = Trainer(LateFusion.from_data(data, seed=0), data, seed=0, device="cpu", threads=1, **endless)
+    trainer.step(1)
+    split = data.split("probe")
+    seen = evaluate(trainer.model, split)
+    common = {
+        "target": seen.target,
+        "unimodal_logits": {name: seen.logits[name] for name in data.modalities},
+        "embeddings": seen.embeddings,
+        "model": trainer.model,
+        "inputs": split.inputs,
+        "n_classes": data.n_classes,
+    }
+    table = available()
+    free = [name for name in table if table[name].needs != "model"]
+    groups = {"the recorded ones (default)": DEFAULT_PROXIES, f"all without the model ({len(free)})": free}
+    groups |= {f"all {len(table)}": list(table)} | {name: [name] for name in table}
+    return {"epoch": lambda: trainer.step(1)} | {name: _probe(names, common) for name, names in groups.items()}
+
+
+def _probe(names, common: Mapping) -> Callable[[], object]:
+    return lambda: measure(names, ProxyEvidence(**common))
+
+
+def _records(cases: dict[str, Callable[[], object]], rounds: int) -> list[dict]:
+    """Time all cases in turns, after three rounds to warm up."""
+    times = {name: [] for name in cases}
+    for _ in range(rounds + 3):
+        for name, case in cases.items():
+            start = time.process_time()
+            case()
+            times[name].append(time.process_time() - start)
+    epochs = times["epoch"][3:]
+    records = []
+    for name, seconds in times.items():
+        share = statistics.median(s / epoch for s, epoch in zip(seconds[3:], epochs, strict=True))
+        every = max(1, -int(-share // AIM))
+        records.append({"case": name, "seconds": statistics.median(seconds[3:]), "share": share, "every": every})
+    return records
