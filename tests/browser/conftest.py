@@ -73,26 +73,59 @@ def lab(tmp_path_factory, browser):
             os.killpg(server.pid, signal.SIGKILL)
 
 
-@pytest.fixture
-def open_notebook(lab, browser, request):
-    """Return a function that writes a notebook of the given cells, opens it in Lab and waits for its kernel."""
-    contexts = []
+@pytest.fixture(scope="session")
+def shared(browser, lab):
+    """The page and kernel that tests pass on to one another, once the first has opened them."""
+    keep = {}
+    yield keep
+    _close(keep)
 
-    def open_(*cells: str, width: int = 1400, height: int = 1100, run: bool = True, **page_settings) -> Page:
-        name = write_notebook(lab.folder, request.node.name, cells)
-        context = browser.new_context(viewport={"width": width, "height": height}, **page_settings)
-        contexts.append(context)
-        page = Page(lab, context.new_page(), name)
-        page.open()
+
+@pytest.fixture
+def open_notebook(lab, browser, request, shared):
+    """Return a function that shows a notebook of the given cells in Lab, with an idle kernel.
+
+    The first call of a test reuses one page and one kernel, which are emptied in between; opening Lab, starting a
+    kernel and importing torch is what takes the time. A further call opens new ones. A test that failed leaves
+    nothing to the next.
+    """
+    own, calls = [], []
+
+    def open_(*cells: str, width: int = 1400, height: int = 1100, run: bool = True) -> Page:
+        if calls:
+            page = _new_page(lab, browser, write_notebook(lab.folder, request.node.name, cells))
+            own.append({"page": page})
+        else:
+            if "page" not in shared:
+                shared["page"] = _new_page(lab, browser, write_notebook(lab.folder, "shared", [""]))
+            page = shared["page"]
+            page.reuse(cells)
+        calls.append(page)
+        page.tab.set_viewport_size({"width": width, "height": height})
         if run:
             page.run_all()
         return page
 
+    failed = request.session.testsfailed
     yield open_
-    for context in contexts:
-        for page in context.pages:
-            page.evaluate("async () => { await window.jupyterapp?.serviceManager.sessions.shutdownAll(); }")
-        context.close()
+    for one in own:
+        _close(one)
+    if request.session.testsfailed > failed:
+        _close(shared)
+
+
+def _new_page(lab: Lab, browser, name: str) -> Page:
+    page = Page(lab, browser.new_context(viewport={"width": 1400, "height": 1100}).new_page(), name)
+    page.open()
+    return page
+
+
+def _close(holder: dict) -> None:
+    """End a page's kernel and close it."""
+    page = holder.pop("page", None)
+    if page is not None:
+        page.shut_down()
+        page.tab.context.close()
 
 
 def _write_settings(folder: Path) -> None:
@@ -131,6 +164,7 @@ def _command(lab: Lab, port: int) -> list[str]:
         f"--IdentityProvider.token={lab.token}",
         f"--ServerApp.root_dir={lab.folder}",
         "--LabApp.expose_app_in_browser=True",
+        "--JupyterNotebookApp.expose_app_in_browser=True",
         "--LabApp.news_url=None",
         "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
         "--LabApp.extension_manager=readonly",

@@ -21,6 +21,22 @@ _COUNT_CHANGES = """async ([selector, milliseconds]) => {
     watch.observe(element, {childList: true, subtree: true, characterData: true});
     await new Promise(done => setTimeout(done, milliseconds)); watch.disconnect(); return seen.size; }"""
 
+_REPLACE_CELLS = """(sources) => { const notebook = window.jupyterapp.shell.currentWidget.content;
+    const model = notebook.model.sharedModel, old = model.cells.length;
+    model.insertCells(0, sources.map(source => ({cell_type: 'code', source, metadata: {}, outputs: []})));
+    model.deleteCellRange(sources.length, sources.length + old); notebook.activeCellIndex = 0; }"""
+# a kernel as good as new for a board: no threads, no widgets, no names; what was imported stays imported
+_CLEAN = """
+from mmpid.train.session import sessions
+from mmpid.widgets.live import _boards
+for board in list(_boards): board.close()
+for session in sessions(): session.close()
+import ipywidgets; ipywidgets.Widget.close_all()
+get_ipython().run_line_magic("reset", "-sf")
+import os, gc; gc.collect(); print("clean")
+"""
+_SET_THEME = """async (theme) => { if (document.body.dataset.jpThemeName !== theme)
+    await window.jupyterapp.commands.execute('apputils:change-theme', {theme}); }"""
 _ADD_CELL = """(code) => { const notebook = window.jupyterapp.shell.currentWidget.content;
     notebook.model.sharedModel.insertCell(notebook.model.cells.length, {cell_type: 'code', source: code});
     notebook.activeCellIndex = notebook.model.cells.length - 1; }"""
@@ -47,18 +63,27 @@ def write_notebook(folder: Path, name: str, cells) -> str:
 
 
 class Page:
-    """One notebook in one browser tab."""
+    """One notebook in one browser tab, in JupyterLab ("lab/tree") or in Notebook 7 ("notebooks")."""
 
-    def __init__(self, lab: Lab, tab, name: str):
-        self.lab, self.tab, self.name = lab, tab, name
+    def __init__(self, lab: Lab, tab, name: str, place: str = "lab/tree"):
+        self.lab, self.tab, self.name, self.place = lab, tab, name, place
         self.problems: list[str] = []
         tab.on("console", lambda m: self.problems.append(m.text) if m.type == "error" else None)
         tab.on("pageerror", lambda e: self.problems.append(str(e)))
 
     def open(self) -> None:
-        self.tab.goto(f"{self.lab.address}/lab/tree/{self.name}?reset&token={self.lab.token}")
+        self.tab.goto(f"{self.lab.address}/{self.place}/{self.name}?reset&token={self.lab.token}")
         self.tab.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.model", timeout=90_000)
         self.tab.wait_for_function(_READY, timeout=90_000)
+
+    def reuse(self, cells) -> None:
+        """Make this page and its kernel as good as new, with other cells."""
+        self.tab.evaluate(_REPLACE_CELLS, [""])
+        said = self.execute(_CLEAN)
+        assert said.strip().endswith("clean"), said
+        self.theme("JupyterLab Light")
+        self.tab.evaluate(_REPLACE_CELLS, list(cells))
+        self.problems.clear()
 
     def command(self, name: str) -> None:
         self.tab.evaluate("async (name) => { await window.jupyterapp.commands.execute(name); }", name)
@@ -84,9 +109,13 @@ class Page:
         self.tab.reload()
         self.open()
 
+    def shut_down(self) -> None:
+        """End this notebook's kernel."""
+        self.tab.evaluate("async () => { await window.jupyterapp?.shell.currentWidget?.sessionContext?.shutdown(); }")
+
     def shut_down_and_reload(self) -> None:
-        """Open the saved notebook again with no kernel."""
-        self.tab.evaluate("async () => { await window.jupyterapp.serviceManager.sessions.shutdownAll(); }")
+        """Open the saved notebook again, with a kernel that knows nothing."""
+        self.shut_down()
         self.reload()
 
     def contrast(self, selector: str) -> float:
@@ -97,7 +126,7 @@ class Page:
 
     def save(self) -> nbformat.NotebookNode:
         self.command("docmanager:save")
-        time.sleep(0.5)
+        self.tab.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
         return nbformat.read(self.lab.folder / self.name, as_version=4)
 
     def execute(self, code: str) -> str:
@@ -131,15 +160,25 @@ class Page:
             ) from problem
         return time.perf_counter() - started
 
+    def wait_until(self, condition, seconds: float = 20):
+        """Wait until a condition of this process comes true, and return its value; the page goes on meanwhile."""
+        deadline = time.monotonic() + seconds
+        while not (found := condition()):
+            assert time.monotonic() < deadline, "the condition did not come true"
+            self.tab.wait_for_timeout(50)
+        return found
+
+    def wait_for_kernel(self, expression: str, seconds: float = 20) -> None:
+        """Wait until an expression is true in the kernel."""
+        self.wait_until(lambda: self.execute(f"print(bool({expression}))").strip() == "True", seconds)
+
     def updates_per_second(self, seconds: float = 3.0) -> float:
         return self.tab.evaluate(_COUNT_CHANGES, [".mmpid-progress-line", 1000 * seconds]) / seconds
 
     def theme(self, name: str) -> None:
         """Choose "JupyterLab Light" or "JupyterLab Dark"."""
-        self.tab.evaluate(
-            "async (theme) => { await window.jupyterapp.commands.execute('apputils:change-theme', {theme}); }", name
-        )
-        time.sleep(1.0)
+        self.tab.evaluate(_SET_THEME, name)
+        self.tab.wait_for_function("(theme) => document.body.dataset.jpThemeName === theme", arg=name)
 
     def screenshot(self, name: str, folder: Path, element: str | None = None) -> Path:
         """Write a picture of the tab, or of one element, to `MMPID_SCREENSHOTS` or to the given folder."""

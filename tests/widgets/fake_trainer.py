@@ -29,6 +29,7 @@ class FakeTrainer:
         self.modalities = self.active = tuple(modalities)
         self.controller = BalanceController()
         self.rates = dict.fromkeys(modalities, 0.02)
+        self.level = 1.0  # of all values, so that the curves of a branch are not those of its parent
         self.stage, self.epoch, self.auto, self.finished = "unimodal", 0, True, False
         self.epochs, self.batches, self.seconds, self.probe_every = epochs, batches, seconds, probe_every
         self.fail_at, self.error, self.busy = fail_at, error, busy
@@ -93,7 +94,7 @@ class FakeTrainer:
         names |= {"joint": 0.9} if self.stage == "joint" else {}
         row = {"seconds": 0.1}
         for name, top in names.items():
-            grown = 1 - math.exp(-self.epoch / 8)
+            grown = self.level * (1 - math.exp(-self.epoch / 8))
             row |= {f"validation_accuracy.{name}": top * grown, f"train_accuracy.{name}": min(1, 1.1 * top * grown)}
             row |= {
                 f"loss.{name}": 2.3 * math.exp(-self.epoch / 8),
@@ -105,7 +106,7 @@ class FakeTrainer:
         return row
 
     def probe(self):
-        grown = 1 - math.exp(-self.epoch / 8)
+        grown = self.level * (1 - math.exp(-self.epoch / 8))
         values = {"redundancy": 1.7 * grown, "unique1": 1.0 * grown * (1.2 - grown), "unique2": 0.5 * grown}
         values |= {f"unique{i + 1}": 0.3 * grown for i in range(2, len(self.modalities))}
         values["synergy"] = 0.5 * math.exp(-(((self.epoch - 15) / 10) ** 2)) + 0.05
@@ -154,7 +155,7 @@ class FakeTrainer:
                             modalities=self.modalities, name=name)  # fmt: skip
         child.record.card |= {"branched_at": at, "parent": self.record.card["name"]}
         child.record.rows += [dict(row) for row in self.record.lineage() if row["epoch"] <= at]
-        child.epoch = child.done = at
+        child.epoch, child.done, child.level = at, at, 0.8 * self.level
         return child
 
     def _decide(self, action, reason, source, modality="", rule="PeakSynergy", **more):
