@@ -1,6 +1,7 @@
 """The state of a run as plain tensors and plain JSON, in memory or on disk; nothing is ever pickled."""
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from mmpid.errors import CheckpointError
 from mmpid.train.record import write_atomically
 
 FORMAT = 1
+FILE_NAME = re.compile(r"s(\d+)-e(\d+)\.safetensors")
 DEFAULT_BUDGET = 1 << 30  # bytes of checkpoints that are kept: 1 GiB
 
 
@@ -136,12 +138,13 @@ class CheckpointStore:
 
     @classmethod
     def open(cls, folder: Path, budget: int = DEFAULT_BUDGET) -> "CheckpointStore":
-        """Find the checkpoints of a folder; whether they can be read shows when they are read."""
+        """Find the checkpoints of a folder, whatever else is in it; whether they can be read shows when they are."""
         store = cls(folder, budget)
         for path in sorted(folder.glob("s*-e*.safetensors")):
-            segment, epoch = path.stem[1:].split("-e")
-            store._states[int(segment), int(epoch)] = path
-            store._sizes[int(segment), int(epoch)] = path.stat().st_size
+            name = FILE_NAME.fullmatch(path.name)
+            if name:
+                key = int(name[1]), int(name[2])
+                store._states[key], store._sizes[key] = path, path.stat().st_size
         return store
 
     def latest(self, n_rows: int | None = None) -> State:

@@ -72,12 +72,14 @@ class Steering(Loop):
         self._note("rewind", reason, source, parent=parent, from_row=state.meta["n_rows"])
 
     def _recover(self, reason: str) -> int | None:
-        """Return to the latest checkpoint of the present path after a broken loss; return its epoch."""
-        epochs = [epoch for epoch, _ in self._path_checkpoints()]
-        if not epochs:
-            return None
-        self._rewind(max(epochs), reason, "trainer")
-        return max(epochs)
+        """Return to the latest readable checkpoint of the present path after a broken loss; return its epoch."""
+        for epoch in sorted({epoch for epoch, _ in self._path_checkpoints()}, reverse=True):
+            try:
+                self._rewind(epoch, reason, "trainer")
+            except CheckpointError:
+                continue
+            return epoch
+        return None
 
     # ---- checkpoints -----------------------------------------------------------------------------------------
 

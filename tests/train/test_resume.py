@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from mmpid import LateFusion, RunRecord, Trainer
+from mmpid import BalanceController, LateFusion, Manual, RunRecord, Trainer
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.train.checkpoint import CheckpointStore, State, read_state, write_state
 from tests.train.helpers import weights
@@ -100,6 +100,81 @@ def test_a_checkpoint_cut_short_is_refused_and_an_older_one_still_loads(make_tra
     with pytest.raises(CheckpointError, match="cut short"):
         read_state(now)
     assert Trainer.load(tmp_path / "run", small_data, device="cpu").epoch == 2
+
+
+@pytest.mark.parametrize("spoil", [lambda content: content[:-100], lambda content: content[:4], lambda content: b"x"])
+def test_when_the_newest_states_are_spoiled_an_older_one_loads_and_goes_on(make_trainer, small_data, tmp_path, spoil):
+    whole = make_trainer()
+    whole.fit(progress=False)
+    trainer = make_trainer(out_dir=tmp_path / "run")
+    trainer.step(epochs=3)
+    for path in (tmp_path / "run" / "now.safetensors", *sorted(trainer.checkpoints.folder.iterdir())[-2:]):
+        path.write_bytes(spoil(path.read_bytes()))
+    resumed = Trainer.load(tmp_path / "run", small_data, device="cpu")
+    assert resumed.epoch == 1
+    resumed.fit(progress=False)
+    assert resumed.record.content()[1:] == whole.record.content()[1:]
+    assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_files_of_others_in_the_folder_are_passed_over(make_trainer, small_data, tmp_path):
+    from safetensors.torch import save_file
+
+    trainer = make_trainer(out_dir=tmp_path / "run")
+    trainer.step(epochs=2)
+    folder = trainer.checkpoints.folder
+    for name in ("notes.txt", "s1-eleven.safetensors", "s-e.safetensors", "s000-e000009.safetensors.bak"):
+        (folder / name).write_text("not ours")
+    save_file({"w": torch.zeros(3)}, folder / "s000-e000099.safetensors", metadata={"format": "pt"})
+    (tmp_path / "run" / "now.safetensors").unlink()
+    resumed = Trainer.load(tmp_path / "run", small_data, device="cpu")
+    assert resumed.epoch == 2
+    with pytest.raises(CheckpointError, match="s000-e000099.safetensors is not a whole checkpoint of mmpid"):
+        resumed.checkpoints.get((0, 99))
+    resumed.rewind(to=1)
+    assert resumed.epoch == 1 and (folder / "notes.txt").exists()
+
+
+def test_a_newer_state_is_named_and_an_older_one_loads(make_trainer, small_data, tmp_path, monkeypatch):
+    import mmpid.train.checkpoint as checkpoint
+
+    trainer = make_trainer(out_dir=tmp_path / "run")
+    trainer.step(epochs=2)
+    now = tmp_path / "run" / "now.safetensors"
+    monkeypatch.setattr(checkpoint, "FORMAT", 99)
+    write_state(trainer._state(), now)
+    monkeypatch.undo()
+    assert Trainer.load(tmp_path / "run", small_data, device="cpu").epoch == 2
+    for path in trainer.checkpoints.folder.iterdir():
+        path.unlink()
+    now.replace(trainer.checkpoints.folder / "s000-e000002.safetensors")
+    with pytest.raises(CheckpointError, match="no checkpoint in .* can be read.*format 99.*Update mmpid"):
+        Trainer.load(tmp_path / "run", small_data, device="cpu")
+
+
+def test_at_most_the_work_since_the_last_epochs_end_is_lost(make_trainer, small_data, tmp_path):
+    trainer = make_trainer(out_dir=tmp_path / "run", batch_size=40)
+    for batch in range(1, 20):
+        trainer.step(batches=1)
+        kept = RunRecord.load(tmp_path / "run")
+        epochs = [row["epoch"] for row in kept.rows if row["kind"] == "epoch"]
+        assert len(epochs) == batch // 6, "six batches an epoch"
+        assert len([row for row in kept.rows if row["kind"] == "probe"]) == (len(epochs) + 1 if epochs else 0)
+
+
+def test_a_run_keeps_its_first_best_and_latest_checkpoints_within_the_budget(make_trainer, tmp_path):
+    controller = BalanceController(rule=Manual(), uniqueness_ratio=1e9)
+    trainer = make_trainer(out_dir=tmp_path / "run", epochs=12, unimodal_epochs=12, controller=controller)
+    trainer.step(batches=1)
+    trainer.checkpoints.budget = 3 * max(path.stat().st_size for path in trainer.checkpoints.folder.iterdir())
+    trainer.step(epochs=11)
+    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    epochs = [epoch for _, epoch in trainer.checkpoints]
+    assert {0, best, trainer.epoch} <= set(epochs) and len(epochs) <= 4
+    on_disk = sorted(int(path.stem.split("-e")[1]) for path in trainer.checkpoints.folder.iterdir())
+    assert on_disk == sorted(epochs)
+    trainer.switch_to_joint(rewind=True)
+    assert trainer.epoch == best
 
 
 @pytest.mark.parametrize(

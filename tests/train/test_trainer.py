@@ -192,6 +192,33 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_state(make_trai
     assert trainer.epoch == 3
 
 
+@pytest.mark.parametrize("stage", ["unimodal", "joint"])
+def test_a_broken_loss_is_named_by_its_batch_even_if_it_is_read_later(make_trainer, stage):
+    trainer = make_trainer(controller=by_hand(), unimodal_epochs=9, batch_size=24, log_every=10)
+    trainer.step(epochs=1)
+    if stage == "joint":
+        trainer.switch_to_joint(rewind=False)
+    trainer.step(epochs=1)
+    good = weights(trainer)
+    trainer.step(batches=3)
+    trainer.set_learning_rate(1e30)
+    with pytest.raises(TrainingError, match="not finite at batch 5 of epoch 3.*state of epoch 2 has been restored"):
+        trainer.step(epochs=1)
+    assert torch.equal(weights(trainer), good) and trainer.stage == stage
+    trainer.step(epochs=1)
+    assert trainer.epoch == 3, "the rate of the checkpoint is in force again"
+
+
+def test_a_broken_loss_passes_over_a_checkpoint_that_cannot_be_read(make_trainer, tmp_path):
+    trainer = make_trainer(controller=by_hand(), unimodal_epochs=9, out_dir=tmp_path / "run")
+    trainer.step(epochs=2)
+    (trainer.checkpoints.folder / "s000-e000002.safetensors").write_bytes(b"cut")
+    trainer.set_learning_rate(1e30)
+    with pytest.raises(TrainingError, match="state of epoch 1 has been restored"):
+        trainer.step(epochs=1)
+    assert trainer.epoch == 1
+
+
 def test_the_paper_preset_runs_its_own_recipe(make_trainer):
     trainer = make_trainer(preset="paper", epochs=12, unimodal_epochs=10, probe_every=2, n_clusters=6)
     trainer.fit(progress=False)
