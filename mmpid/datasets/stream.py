@@ -162,8 +162,10 @@ def _check_shapes(found: dict, expected: dict, where: str) -> None:
 
 
 def _check_finite(x: Tensor, name: str, rows: Sequence[int]) -> None:
-    if x.is_floating_point() and not bool(torch.isfinite(x).all()):
-        bad = (~torch.isfinite(x.flatten(1))).any(1).nonzero().flatten().tolist()
+    if not x.is_floating_point() or bool(torch.isfinite(x.sum())):  # a sum is finite only if all its terms are
+        return
+    bad = (~torch.isfinite(x.flatten(1))).any(1).nonzero().flatten().tolist()
+    if bad:  # else the sum overflowed
         raise InputError(
             f"modality {name!r} must be finite; sample {rows[bad[0]]} holds NaN or infinity "
             f"({len(bad)} of {len(rows)} samples in its batch). Leave it out (torch.utils.data.Subset), or impute it."
@@ -213,7 +215,7 @@ def _random_numbers_of(rows: Sequence[int]) -> Iterator[None]:
     seed = int.from_bytes(hashlib.blake2b(repr(list(rows)).encode(), digest_size=4).digest())
     state = random.getstate(), np.random.get_state()  # noqa: NPY002 (a transform may use the global generator)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reset the accelerator's generator, too
         np.random.seed(seed)  # noqa: NPY002
         random.seed(seed)
         try:

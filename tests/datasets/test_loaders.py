@@ -171,6 +171,13 @@ def test_a_new_modality_is_named():
         MultimodalData.from_loaders(DataLoader(samples))
 
 
+def test_large_but_finite_values_pass():
+    samples = Samples()
+    samples.sound[:] = 3e38 + samples.sound
+    data = MultimodalData.from_loaders(DataLoader(samples), in_memory=False)
+    assert torch.isfinite(everything(data.split("test"))[0]["sound"]).all()
+
+
 def test_items_that_change_after_opening_are_noticed():
     samples = Samples()
     split = MultimodalData.from_loaders(DataLoader(samples), in_memory=False).split("train")
