@@ -1,0 +1,17 @@
+"""What docs/data.md shows must run, in its order, as written."""
+
+import re
+from pathlib import Path
+
+PAGE = Path(__file__).parents[2] / "docs" / "data.md"
+
+
+def test_every_snippet_of_the_page_runs(capsys):
+    blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(), flags=re.DOTALL)
+    assert len(blocks) >= 7
+    names: dict = {}
+    for block in blocks:
+        exec(compile(block, PAGE.name, "exec"), names)
+    shown = capsys.readouterr().out
+    assert "True ()" in shown and "cg-mnist" in shown
+    assert names["data"].n_classes == 4 and set(names["alone"]) == {"audio", "image"}
