@@ -2,15 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import groupby
+from math import log
 
 from mmpid._tables import html_table, text_table
 from mmpid.errors import InputError
-from mmpid.train.decision import half_width
+from mmpid.train.decision import half_width, noise_of_difference, unique_values
 from mmpid.train.record import RunRecord
 
 RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
 CERTIFIED = 1e-6  # bit
 OVERFIT = 0.1  # nats that the validation loss may rise above its lowest value
+ANSWERED = 2  # probes within which an imbalance should be answered
 
 
 @dataclass(frozen=True)
@@ -65,9 +68,10 @@ def diagnose(run) -> Findings:
     -------
     Findings
         Those of the following that were seen, each with its evidence: stage 1 ended while redundancy was still
-        rising; synergy is not identified by the probe sample; a decomposition is not certified; an encoder memorizes
-        the training samples; the weaker modality has no unique information, so two stages cannot help much; a
-        modality spent most of stage 1 paused.
+        rising; synergy is not identified by the probe sample; a decomposition is not certified; the controller lags
+        behind: a lead above its ratio and beyond the noise went on for more than two probes, or a modality stayed
+        paused that had long become the weakest; an encoder memorizes the training samples; no more than one modality
+        has unique information, so two stages cannot help much; a modality spent most of stage 1 paused.
 
     Raises
     ------
@@ -135,18 +139,61 @@ def _not_certified(record: RunRecord) -> Finding | None:
     )
 
 
+def _controller_lags(record: RunRecord) -> Finding | None:
+    settings = record.card.get("controller", {})
+    ratio, floor = settings.get("uniqueness_ratio", 3.0), settings.get("floor", 0.05)
+    balanced = record.card.get("settings", {}).get("stage2") == "balance"
+    probes = record.lineage("probe", stage=None if balanced else "unimodal")[settings.get("warmup", 2) :]
+    for i, name in enumerate(record.card.get("modalities", ())):
+        ahead = _longest([p.get(f"active.{name}", True) and _runs_ahead(p, i, ratio, floor) for p in probes])
+        if ahead > ANSWERED:
+            return _lag(f"{name} ran ahead by more than {ratio:g} times for {ahead} probes in a row and was not paused")
+        behind = _longest([not p.get(f"active.{name}", True) and _falls_behind(p, i) for p in probes])
+        if behind > ANSWERED:
+            return _lag(f"{name} was kept paused for {behind} probes in which it was already the weakest")
+    return None
+
+
+def _lag(evidence: str) -> Finding:
+    return Finding("the controller lags behind", evidence, "probe more often (probe_every), or lower dwell and warmup")
+
+
+def _runs_ahead(probe: dict, i: int, ratio: float, floor: float) -> bool:
+    """Whether modality i has more unique information than the weakest by more than the ratio and the noise."""
+    values = unique_values(probe)
+    weakest = min(range(len(values)), key=values.__getitem__)
+    noise = noise_of_difference(probe, f"unique{i + 1}", probe, f"unique{weakest + 1}")
+    return values[i] - values[weakest] > noise and values[i] / max(values[weakest], floor) > ratio
+
+
+def _falls_behind(probe: dict, i: int) -> bool:
+    """Whether modality i has the least unique information, by more than the noise against the next one."""
+    values = unique_values(probe)
+    following = min((j for j in range(len(values)) if j != i), key=values.__getitem__)
+    noise = noise_of_difference(probe, f"unique{i + 1}", probe, f"unique{following + 1}")
+    return values[following] - values[i] > max(noise, 0.05)
+
+
+def _longest(flags: list[bool]) -> int:
+    """Return the length of the longest run of true flags."""
+    return max((len(list(run)) for flag, run in groupby(flags) if flag), default=0)
+
+
 def _memorizing(record: RunRecord) -> Finding | None:
     epochs = record.lineage("epoch")
     for name in (*record.card.get("modalities", ()), "joint"):
-        losses = [(e["epoch"], e[f"validation_loss.{name}"]) for e in epochs if f"validation_loss.{name}" in e]
-        if not losses:
+        rows = [row for row in epochs if f"validation_loss.{name}" in row]
+        if not rows:
             continue
-        (best_epoch, best), (_, last) = min(losses, key=lambda x: x[1]), losses[-1]
-        if last - best > OVERFIT:
+        best, last = min(rows, key=lambda row: row[f"validation_loss.{name}"]), rows[-1]
+        held_out, lowest = last[f"validation_loss.{name}"], best[f"validation_loss.{name}"]
+        if held_out - lowest > OVERFIT:
+            gap = (held_out - last.get(f"loss.{name}", held_out)) / log(2)
+            apart = f"; training and held-out information part ways by {gap:.2f} bit" if gap > 0 else ""
             return Finding(
                 "training samples are memorized",
-                f"the validation loss of {name} is {last:.2f} nats, {last - best:.2f} above its lowest "
-                f"at epoch {best_epoch}",
+                f"the validation loss of {name} is {held_out:.2f} nats, {held_out - lowest:.2f} above its lowest "
+                f"at epoch {best['epoch']}{apart}",
                 "fewer epochs, more weight_decay, or more data; never probe on the training split",
             )
     return None
@@ -155,17 +202,17 @@ def _memorizing(record: RunRecord) -> Finding | None:
 def _nothing_to_save(record: RunRecord) -> Finding | None:
     probes = record.lineage("probe", stage="unimodal")
     names = record.card.get("modalities", ())
-    if len(probes) < 2 or len(names) != 2:
+    if len(probes) < 2 or len(names) < 2:
         return None
-    last = probes[-1]
-    weaker = min((1, 2), key=lambda i: last[f"unique{i}"])
-    own, high = last[f"unique{weaker}"], last.get(f"unique{weaker}_null_high", 0.0)
-    if own > max(high, 0.05):
+    last, idle = probes[-1], []
+    for i, name in enumerate(names, start=1):
+        if last[f"unique{i}"] <= max(last.get(f"unique{i}_null_high", 0.0), 0.05):
+            idle.append(f"{name} had {last[f'unique{i}']:.2f} bit")
+    if len(idle) < len(names) - 1:
         return None
     return Finding(
         "two stages cannot help much",
-        f"{names[weaker - 1]} had {own:.2f} bit of unique information at the end of stage 1, "
-        "within what shuffled labels give",
+        f"{' and '.join(idle)} of unique information at the end of stage 1, within what shuffled labels give",
         "expect joint training and its controls to be equal; see docs/two-stage.md",
     )
 
@@ -187,6 +234,7 @@ CHECKS: tuple[Callable[[RunRecord], Finding | None], ...] = (
     _short_stage_one,
     _not_identified,
     _not_certified,
+    _controller_lags,
     _memorizing,
     _nothing_to_save,
     _mostly_paused,

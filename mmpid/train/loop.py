@@ -124,6 +124,8 @@ class Loop(RunState):
         at = self._at
         losses = (self._parallel.mean(self._losses) if self._parallel else self._losses).nanmean(0).tolist()
         self._feed = None
+        if self._parallel:
+            self._parallel.synchronize(self.model)  # what each process normalized by its own part
         at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
         seen = self._evaluate(self.model, "validation")
         fields = {f"loss.{name}": x for name, x in zip(self._columns, losses, strict=True) if x == x}

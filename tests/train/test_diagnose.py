@@ -4,16 +4,22 @@ import mmpid
 from mmpid import RunRecord
 from mmpid.errors import InputError
 
+UNIQUE = (0.4, 0.3, 0.35)
 
-def healthy() -> RunRecord:
-    record = RunRecord({"modalities": ["audio", "image"]})
+
+def healthy(names=("audio", "image")) -> RunRecord:
+    record = RunRecord({"modalities": list(names)})
     for epoch in range(6):
-        atoms = {"redundancy": 1.0, "unique1": 0.4, "unique2": 0.3, "synergy": 0.1, "gap": 1e-8}
+        atoms = {"redundancy": 1.0, "synergy": 0.1, "gap": 1e-8}
+        atoms |= {f"unique{i + 1}": UNIQUE[i] for i in range(len(names))}
         place = {"segment": 0, "stage": "unimodal", "epoch": epoch, "step": epoch}
-        losses = {"validation_loss.audio": 1.0 - 0.1 * epoch, "validation_loss.image": 1.0 - 0.1 * epoch}
-        flags = {"active.audio": True, "active.image": True}
+        losses = {f"validation_loss.{name}": 1.0 - 0.1 * epoch for name in names}
+        losses |= {f"loss.{name}": 0.9 - 0.1 * epoch for name in names}
+        flags = {f"active.{name}": True for name in names}
         record.append("epoch", **place, **losses, **flags)
-        record.append("probe", **place, **atoms, synergy_identified=True, n_samples=9000, unique2_null_high=0.05)
+        record.append(
+            "probe", **place, **atoms, **flags, synergy_identified=True, n_samples=9000, unique2_null_high=0.05
+        )
     record.append("decision", segment=0, stage="joint", epoch=5, step=5, action="switch", modality="")
     return record
 
@@ -40,7 +46,8 @@ def memorized(record):
 
 
 def nothing_unique(record):
-    rows(record, "probe")[-1]["unique2"] = 0.01
+    last = rows(record, "probe")[-1]
+    last |= {f"unique{i + 1}": 0.01 for i in range(1, len(record.card["modalities"]))}
 
 
 def paused(record):
@@ -48,28 +55,122 @@ def paused(record):
         row["active.audio"] = False
 
 
-def test_a_healthy_run_has_no_findings():
-    assert mmpid.diagnose(healthy()) == ()
-    assert "nothing stands out" in repr(mmpid.diagnose(healthy()))
+def unanswered(record, n=3):
+    for row in rows(record, "probe")[-n:]:
+        row |= {"unique1": 1.3}
 
 
+def paused_too_long(record, n=3):
+    for row in rows(record, "probe")[-n:]:
+        row |= {"active.audio": False, "unique1": 0.1}
+
+
+TWO, THREE = ("audio", "image"), ("audio", "image", "text")
+
+
+@pytest.mark.parametrize("names", [TWO, THREE])
+def test_a_healthy_run_has_no_findings(names):
+    assert mmpid.diagnose(healthy(names)) == ()
+    assert "nothing stands out" in repr(mmpid.diagnose(healthy(names)))
+
+
+@pytest.mark.parametrize("names", [TWO, THREE])
 @pytest.mark.parametrize(
     ("spoil", "name", "evidence"),
     [
         (still_rising, "stage 1 was short", "rose by 0.60 bit over the last 3 probes"),
         (too_few, "synergy is not identified", "in 1 of 6 probes 240 samples"),
         (uncertified, "a decomposition is not certified", "2.0e-02 bit"),
+        (unanswered, "the controller lags behind", "audio ran ahead by more than 3 times for 3 probes in a row"),
+        (paused_too_long, "the controller lags behind", "audio was kept paused for 3 probes"),
         (memorized, "training samples are memorized", "of image is 2.00 nats, 1.40 above its lowest at epoch 4"),
+        (memorized, "training samples are memorized", "held-out information part ways by 2.31 bit"),
         (nothing_unique, "two stages cannot help much", "image had 0.01 bit"),
         (paused, "a modality was mostly paused", "audio did not train in 5 of 6 epochs"),
     ],
 )
-def test_each_signature_is_found_alone_and_with_its_evidence(spoil, name, evidence):
-    record = healthy()
+def test_each_signature_is_found_alone_and_with_its_evidence(spoil, name, evidence, names):
+    record = healthy(names)
     spoil(record)
     (finding,) = mmpid.diagnose(record)
     assert finding.name == name and evidence in finding.evidence and finding.advice
     assert mmpid.diagnose(record).to_frame()["name"].tolist() == [name]
+
+
+def noisy_rise(record):
+    still_rising(record)
+    for row in rows(record, "probe"):
+        row |= {"redundancy_low": row["redundancy"] - 0.7, "redundancy_high": row["redundancy"] + 0.7}
+
+
+def identified_again(record):
+    too_few(record)
+    rows(record, "probe")[-1]["synergy_identified"] = True
+
+
+def certified_well_enough(record):
+    rows(record, "probe")[2]["gap"] = 9e-7
+
+
+def answered_within_two_probes(record):
+    unanswered(record, n=2)
+    paused_too_long(record, n=2)
+
+
+def ahead_within_noise(record):
+    unanswered(record)
+    for row in rows(record, "probe"):
+        row |= {"unique1_low": 0.0, "unique1_high": 2.6}
+
+
+def ahead_with_nobody_to_be_paused(record):
+    unanswered(record)
+    record.card["controller"] = {"uniqueness_ratio": 1e9}
+
+
+def ahead_in_a_stage_that_is_only_watched(record):
+    unanswered(record)
+    for row in rows(record, "probe")[-3:]:
+        row["stage"] = "joint"
+
+
+def validation_wobbles(record):
+    rows(record, "epoch")[-1]["validation_loss.image"] = 0.65
+
+
+def training_is_far_better_but_both_improve(record):
+    rows(record, "epoch")[-1]["loss.image"] = 0.0
+
+
+def little_but_real(record):
+    rows(record, "probe")[-1]["unique2"] = 0.06
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        noisy_rise,
+        identified_again,
+        certified_well_enough,
+        answered_within_two_probes,
+        ahead_within_noise,
+        ahead_with_nobody_to_be_paused,
+        ahead_in_a_stage_that_is_only_watched,
+        validation_wobbles,
+        training_is_far_better_but_both_improve,
+        little_but_real,
+    ],
+)
+def test_what_only_looks_like_a_signature_is_no_finding(spoil):
+    record = healthy()
+    spoil(record)
+    assert mmpid.diagnose(record) == ()
+
+
+def test_of_three_two_with_unique_information_are_enough():
+    record = healthy(THREE)
+    rows(record, "probe")[-1]["unique3"] = 0.0
+    assert mmpid.diagnose(record) == ()
 
 
 def test_a_trainer_is_diagnosed_through_its_record_and_nothing_is_changed(make_trainer):
@@ -81,18 +182,3 @@ def test_a_trainer_is_diagnosed_through_its_record_and_nothing_is_changed(make_t
     assert mmpid.diagnose(RunRecord()) == ()
     with pytest.raises(InputError, match="must be a Trainer or a RunRecord"):
         mmpid.diagnose({"rows": []})
-
-
-def test_an_imbalance_in_stage_two_is_answered_within_two_probes(make_trainer):
-    """The controller goes on in stage 2 when it may: noise in one modality makes the other one run ahead."""
-    settings = {"epochs": 24, "unimodal_epochs": 23, "stage2": "balance", "joint_lr_scale": 1.0, "aux_weight": 1.0}
-    trainer = make_trainer(controller=mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=6), warmup=9), **settings)
-    trainer.step(epochs=9)
-    assert trainer.stage == "joint"
-    before = [row for row in trainer.record.rows if row.get("action") == "pause"]
-    inputs = trainer._prober.split.inputs
-    inputs["b"].copy_(inputs["b"].flip(0))  # what b shows no longer belongs to the label
-    trainer.step(epochs=2)
-    paused = [row for row in trainer.record.rows if row.get("action") == "pause"]
-    assert not before and [(row["modality"], row["stage"]) for row in paused] == [("a", "joint")]
-    assert "ratio" in paused[0]["reason"]

@@ -217,6 +217,9 @@ class Halves:
     def mean(self, losses):
         return losses
 
+    def synchronize(self, model):
+        self.synchronized = model
+
 
 def test_the_hooks_of_several_processes_are_called_once_a_batch(make_trainer):
     trainer = make_trainer(batch_size=40)
@@ -225,6 +228,8 @@ def test_the_hooks_of_several_processes_are_called_once_a_batch(make_trainer):
     trainer.model.encoders["a"].forward = lambda x: sizes.append(len(x)) or forward(x)
     trainer.step(batches=5)
     assert sizes[-5:] == [20] * 5 and trainer._parallel.reduced == 5
+    trainer.step(epochs=1)
+    assert trainer._parallel.synchronized is trainer.model
 
 
 def test_only_the_main_process_writes(make_trainer, small_data, tmp_path, monkeypatch):
