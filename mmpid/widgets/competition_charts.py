@@ -46,7 +46,10 @@ class WinnerChart:
         """Bring the chart to a world."""
         classes, ecs = np.arange(len(world.ecs)), world.ecs
         top = nice_limit(ecs.max() / _ROOM)
-        assign(self._scales["x"], domain=classes.tolist())
+        if self._scales["x"].domain != classes.tolist():
+            for mark in self.signs.values():  # a class that the axis does not have would have no place
+                assign(mark, x=np.zeros(0), y=np.zeros(0))
+            self._scales["x"].domain = classes.tolist()
         assign(self._scales["y"], max=top)
         ticks = np.array(nice_ticks(0, top))
         assign(self._axes[1], tick_values=ticks[ticks <= _ROOM * top], tick_format="~g")

@@ -19,9 +19,9 @@ FIRST_CHOICE = 2  # the newest runs are chosen at first
 _STILL_RULES = """<style>
 .jp-OutputArea-child:has(.mmpid-board) ~ .jp-OutputArea-child:has(.mmpid-still) { display: none; }
 .mmpid-choices { max-height: 130px; overflow-y: auto !important; }
-.mmpid-runs { width: 100%; } .mmpid-runs th, .mmpid-runs td { text-align: left !important; }
+.mmpid-found { width: 100%; } .mmpid-found th, .mmpid-found td { text-align: left !important; }
 .mmpid-reason { font-style: italic; }
-.mmpid-runs-box { max-height: 330px; overflow: auto; }
+.mmpid-found-box { max-height: 330px; overflow: auto; }
 .mmpid-comparison caption { white-space: nowrap; }
 .mmpid-comparison td, .mmpid-comparison th { text-align: left !important; }
 </style>"""
@@ -153,7 +153,7 @@ class LiveBrowser:
         self._charts = widgets.Box([self.curves.widget, self.atoms.widget])
         self._charts.add_class("mmpid-charts")
         self._status, self._failure, self._table, self._comparison = (widgets.HTML() for _ in range(4))
-        self._table.add_class("mmpid-runs-box")
+        self._table.add_class("mmpid-found-box")
         self._comparison.add_class("mmpid-comparison")
         self.root = widgets.VBox([stylesheet(), *self._layout()])
         for name in ("mmpid-board", "mmpid-browser"):

@@ -40,7 +40,7 @@ def overview(found: Sequence[rn.Run], chosen: Sequence[rn.Run]) -> str:
     places = {run.name: i for i, run in enumerate(chosen)}
     head = "".join(f'<th scope="col">{word}</th>' for word in ("", "run", *_COLUMNS))
     body = "".join(_row(run, places.get(run.name)) for run in sorted(found, key=lambda run: run.record is None))
-    return f'<table class="mmpid-table mmpid-runs"><tr>{head}</tr>{body}</table>'
+    return f'<table class="mmpid-table mmpid-found"><tr>{head}</tr>{body}</table>'
 
 
 def _row(run: rn.Run, place: int | None) -> str:
