@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from mmpid.ecs.batch import GradientBatch
 from mmpid.models import LateFusion
+from mmpid.models.fusion import Concat, Sum
 
 _SKIPPED = (nn.Flatten, nn.Identity, nn.Dropout)
 #: Activations with f(0) = 0, and their slopes as functions of their outputs.
@@ -48,15 +49,14 @@ def _signature(layer: nn.Module) -> tuple:
 
 def _is_linear_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
     """Whether forward is known to be linear heads, and one linear joint head, on the embeddings."""
-    if not isinstance(model, LateFusion) or model.fusion_name not in ("concat", "sum"):
+    if not isinstance(model, LateFusion) or type(model.fusion) not in (Concat, Sum):
         return False
     own = type(model)
     known = all(getattr(own, name) is getattr(LateFusion, name) for name in ("forward", "embed", "fuse"))
-    joint = model.fusion.values() if isinstance(model.fusion, nn.ModuleDict) else [model.fusion]
     return (
         known
         and set(modalities) == set(model.encoders) == set(model.heads)
-        and all(type(head) is nn.Linear and head.bias is not None for head in (*model.heads.values(), *joint))
+        and all(type(head) is nn.Linear and head.bias is not None for head in model.heads.values())
         and len({(p.dtype, p.device) for p in model.parameters()}) == 1
         and not any(_has_hooks(module) for module in model.modules())
     )
@@ -208,9 +208,9 @@ def _bias(layers: Sequence[nn.Linear]) -> Tensor | None:
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:
     """Weights (M, K, d) and bias (K,) of the joint head."""
-    if isinstance(model.fusion, nn.ModuleDict):
+    if isinstance(model.fusion, Sum):
         heads = [model.fusion[name] for name in modalities]
         return _stacked([head.weight for head in heads]), sum(head.bias for head in heads)
-    sizes = [model.dims[name] for name in model.encoders]
-    parts = dict(zip(model.encoders, model.fusion.weight.split(sizes, 1), strict=True))
-    return _stacked([parts[name] for name in modalities]), model.fusion.bias
+    sizes = model.fusion.dims
+    parts = dict(zip(sizes, model.fusion.weight.split(list(sizes.values()), 1), strict=True))
+    return _stacked([parts[name] for name in modalities]), model.fusion.bias.detach()

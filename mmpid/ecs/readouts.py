@@ -87,8 +87,8 @@ def _nearest(points: Tensor, centers: Tensor) -> Tensor:
 def _spread_start(points: Tensor, n_clusters: int, generator: torch.Generator) -> Tensor:
     """Centers (M, C, d): drawn in rounds from four random points for each cluster.
 
-    A round draws as many points as there are already, with chances that grow with the squared distance to those: the
-    scalable variant of k-means++ (Bahmani et al. 2012), with one draw in each of as many equal parts of the distribution.
+    A round draws as many points as there are already, with chances that grow with the squared distance to those, one
+    in each of as many equal parts of the distribution: a scalable variant of k-means++ (after Bahmani et al. 2012).
     """
     order = torch.randperm(points.shape[1], generator=generator)[: 4 * n_clusters].to(points.device)
     candidates = points.index_select(1, order)
