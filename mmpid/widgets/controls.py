@@ -85,8 +85,8 @@ class Controls:
             ]
         )
 
-    def show(self, now: State) -> None:
-        """Bring labels and availability to the state of the run."""
+    def show(self, now: State, starts: bool = True) -> None:
+        """Bring labels and availability to the state of the run; `starts=False` leaves the list of probes for later."""
         open_ = now.state != "closed"
         for button in self.transport:
             button.disabled = not open_ or now.state == "finished"
@@ -94,7 +94,8 @@ class Controls:
         for name, button in self.modalities.items():
             self._show_modality(button, name, now, open_)
         self._show_auto(now, open_)
-        self._show_starts(now, open_)
+        if starts:
+            self._show_starts(now, open_)
         self.rates.show(now.rates, now.stage, open_ and now.state != "finished")
         self.progress.value = min(now.done / now.total, 1.0) if now.total else 0.0
         self.progress.bar_style = {"failed": "danger", "finished": "success"}.get(now.state, "info")

@@ -1,7 +1,6 @@
 """The live board: a session, a publisher, and the widgets that show them."""
 
 import threading
-import time
 import traceback
 import weakref
 from functools import partial
@@ -16,14 +15,15 @@ from mmpid.widgets.branches import Run, Runs, RunsPanel
 from mmpid.widgets.controls import Controls
 from mmpid.widgets.keep import Keep
 from mmpid.widgets.look import row, stylesheet
-from mmpid.widgets.panels import Panels
+from mmpid.widgets.panels import PARTS, Panels
 from mmpid.widgets.publisher import Publisher
 from mmpid.widgets.rates import rates_in_force
 from mmpid.widgets.snapshot import Snapshot
 from mmpid.widgets.what_if import WhatIf
 
-CHART_SECONDS = 0.6  # curves follow while training, the words beside them more often
-DOT_SECONDS = 3.0  # bands and the points under the mouse cost as much as all the rest
+# While training, each update brings one chart up to date, in turn: many small updates leave more time for training
+# than few large ones. Bands and the points under the mouse cost as much as the curves, and come once in so many turns.
+DOT_TURNS = 5 * len(PARTS)
 _boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 
 
@@ -41,7 +41,8 @@ class LiveBoard:
         self.session = self.runs.session
         self.snapshot = Snapshot(trainer.record)
         self._problems: dict[str, Failure] = {}
-        self._due_at: dict[str, float] = {}
+        self._turn = 0  # which chart is next
+        self._all_at_once = True
         self._status, self._progress, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
         self._note, self._refused = widgets.HTML(), widgets.HTML()
         self._build(tuple(trainer.record.card["modalities"]))
@@ -103,38 +104,35 @@ class LiveBoard:
         path = record.lineage()
         decisions = [row for row in path if row["kind"] == "decision"]
         now = self.state(run, path, decisions)
-        self.controls.show(now)
+        closed, parts, dots = self.runs.state == "closed", *self._whose_turn()
+        self.controls.show(now, starts="pid" in parts)
         self.keep.show()
         self._status.value = text.status(now)
         self._progress.value = text.progress(now)
         self._failure.value = self._worst(run)
         self.panels.pid.choose(self.controls.chosen)
-        busy = self.runs.state
-        if self._due("charts", busy):
-            dots = self._due("dots", busy)
-            self.panels.show(path, rows, others=self.runs.others, dots=dots)
+        self.panels.show(path, rows, parts=parts, others=self.runs.others, dots=dots)
+        if "pid" in parts:
             self.panels.show_more(record)
             self.runs_panel.show()
             self.what_if.show(record)
-            self._postpone("charts", CHART_SECONDS)  # only now: what could not be drawn is tried again at once
-            if dots:
-                self._postpone("dots", DOT_SECONDS)
         self._decisions.value = text.decisions(worth_showing(decisions))
-        if busy == "closed":
+        self._turn += 1  # only now: what could not be drawn is tried again at once
+        if closed:
             self.runs.close_branches()
+
+    def _whose_turn(self) -> tuple[tuple[str, ...], bool]:
+        """Return the charts to bring up to date, and whether with their bands: all unless something plays."""
+        if self.runs.state != "playing" or self._all_at_once:
+            self._all_at_once = False
+            return PARTS, True
+        return (PARTS[self._turn % len(PARTS)],), self._turn % DOT_TURNS < len(PARTS)
 
     def _worst(self, run: Run) -> str:
         """Return what went wrong in training or, if nothing did, in the board itself."""
         if run.session.failure is not None:
             return text.failure(run.session.failure)
         return text.failure(next(iter(self._problems.values()), None), of_training=False)
-
-    def _due(self, part: str, state: str) -> bool:
-        """Whether a costly part is to be shown: now and then while training, always otherwise."""
-        return state != "playing" or time.monotonic() >= self._due_at.get(part, 0.0)
-
-    def _postpone(self, part: str, seconds: float) -> None:
-        self._due_at[part] = time.monotonic() + seconds
 
     def state(self, run: Run, path: list[dict], decisions: list[dict]) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
@@ -184,7 +182,7 @@ class LiveBoard:
     def _other_run(self) -> None:
         """Draw at once: another run is in front, or one was shown or hidden."""
         self.controls.forget()
-        self._due_at.clear()
+        self._all_at_once = True
         self.runs.announce()
 
     def _say(self, html: str) -> None:

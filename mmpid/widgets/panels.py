@@ -11,6 +11,8 @@ from mmpid.widgets import text
 from mmpid.widgets.branches import Run
 from mmpid.widgets.charts import CurveChart, Overlay
 
+PARTS = ("pid", "accuracy", "ecs", "loss")
+
 
 class Panels:
     """What the encoders know, how strong they are, how well they do, and their losses.
@@ -76,8 +78,16 @@ class Panels:
         for folded in (self.tables, self.more):
             folded.observe(lambda _: refresh(), "selected_index")
 
-    def show(self, path: list[dict], rows: list[dict], *, others: Sequence[Run] = (), dots: bool = True) -> None:
-        """Bring charts and tables to the rows on the present path; what has not changed is not even computed.
+    def show(
+        self,
+        path: list[dict],
+        rows: list[dict],
+        *,
+        parts: Sequence[str] = PARTS,
+        others: Sequence[Run] = (),
+        dots: bool = True,
+    ) -> None:
+        """Bring some charts and the tables to the rows on the present path; what has not changed is not even computed.
 
         Of `rows`, all rows of the record, the future that the latest rewind discarded is drawn thin, and so are the
         runs `others`. `dots=False` leaves bands and the points that answer to the mouse for a later call: they are
@@ -98,16 +108,19 @@ class Panels:
             found = [Overlay(id(r), r.name, r.dash, traces_of(_of_kind(paths[id(r)], kind))) for r in others]
             return {"ghosts": traces_of(_of_kind(left, kind)), "others": found}
 
-        if self._is_news("probes", probes, *context):
+        if "pid" in parts and self._is_news("pid", probes, *context):
             self.pid.show(self._atoms(probes), band=tr.null_band(probes), **over("probe", self._atoms), **common)
-        if self._is_news("ecs", probes, *context, self.proxy.value):
+        if "ecs" in parts and self._is_news("ecs", probes, *context, self.proxy.value):
             strength = self._strength(probes)
             unit = f"{self.proxy.value} (own unit)" if self.proxy.value else ""
             self.ecs.show(strength, unit=unit, **over("probe", self._strength), **common)
-        if self._is_news("epochs", epochs, *context):
-            for panel, traces in ((self.accuracy, self._accuracy), (self.loss, self._loss)):
+        for part, panel, traces in (
+            ("accuracy", self.accuracy, self._accuracy),
+            ("loss", self.loss, self._loss),
+        ):
+            if part in parts and self._is_news(part, epochs, *context):
                 panel.show(traces(epochs), **over("epoch", traces), **common)
-        if dots and self.tables.selected_index is not None:
+        if dots and "pid" in parts and self.tables.selected_index is not None:
             self._show_tables(epochs, probes)
 
     def _atoms(self, probes: list[dict]) -> list[tr.Trace]:
