@@ -68,7 +68,7 @@ class StackedLateFusion:
             chains, relus = zip(*(dense_chain(model.encoders[name], name) for model in models), strict=True)
             self.parts[f"encoders.{name}"] = Dense(chains, relus[0], device)
             self.parts[f"heads.{name}"] = Dense([[model.heads[name]] for model in models], [False], device)
-        if not all(isinstance(model.fusion, nn.Linear) for model in models):
+        if not all(model.fusion_name == "concat" for model in models):
             raise ConfigError(
                 f"only fusion='concat' can be stacked over seeds; it was {models[0].fusion_name!r}. "
                 f"Train these models with Trainer or compare(), one seed after another."
