@@ -9,6 +9,7 @@ from mmpid._tables import html_table, text_table
 from mmpid.errors import InputError
 from mmpid.train.decision import half_width, noise_of_difference, unique_values
 from mmpid.train.record import RunRecord
+from mmpid.train.replay import stage_one
 
 RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
 CERTIFIED = 1e-6  # bit
@@ -100,7 +101,7 @@ def diagnose(run) -> Findings:
 
 
 def _short_stage_one(record: RunRecord) -> Finding | None:
-    probes = record.lineage("probe", stage="unimodal")
+    probes = [row for row in stage_one(record) if row["kind"] == "probe"]  # to its end, wherever it was rewound to
     if record.rows[-1:] and record.rows[-1]["stage"] != "joint" or len(probes) <= RISING_PROBES:
         return None
     last, before = probes[-1], probes[-1 - RISING_PROBES]

@@ -38,7 +38,7 @@ def replay(record: RunRecord, rule) -> list[Decision]:
     """
     if not isinstance(rule, SwitchRule | BalanceController):
         raise ConfigError(f"`rule` must be a SwitchRule or a BalanceController; it was {rule!r}.")
-    path = RunRecord(record.card, [{**row, "segment": 0} for row in _stage1(record)])
+    path = RunRecord(record.card, [{**row, "segment": 0} for row in stage_one(record)])
     decisions: list[Decision] = []
     for n, row in enumerate(path.rows, start=1):
         if row["kind"] != "probe":
@@ -50,7 +50,7 @@ def replay(record: RunRecord, rule) -> list[Decision]:
     return decisions
 
 
-def _stage1(record: RunRecord) -> list[dict]:
+def stage_one(record: RunRecord) -> list[dict]:
     """Return probes and decisions of the path through stage 1, to its last probe, however the run went on."""
     ends = [i for i, row in enumerate(record.rows) if row["kind"] == "probe" and row["stage"] == "unimodal"]
     path = record.prefix(ends[-1] + 1 if ends else 0).lineage(stage="unimodal")

@@ -103,6 +103,16 @@ def noisy_rise(record):
         row |= {"redundancy_low": row["redundancy"] - 0.7, "redundancy_high": row["redundancy"] + 0.7}
 
 
+def a_plateau_from_which_it_went_back(record):
+    """Joint training starts from the best probe, after which stage 1 had gone on without a gain."""
+    still_rising(record)
+    switch = record.rows.pop()
+    for epoch in (6, 7, 8):
+        record.rows.append(rows(record, "probe")[-1] | {"epoch": epoch, "redundancy": 0.99})
+    record.append("decision", segment=1, stage="unimodal", epoch=5, step=8, action="rewind", parent=0, from_row=12)
+    record.rows.append(switch | {"segment": 1})
+
+
 def identified_again(record):
     too_few(record)
     rows(record, "probe")[-1]["synergy_identified"] = True
@@ -150,6 +160,7 @@ def little_but_real(record):
     "spoil",
     [
         noisy_rise,
+        a_plateau_from_which_it_went_back,
         identified_again,
         certified_well_enough,
         answered_within_two_probes,
