@@ -31,6 +31,8 @@ CHROMIUM_ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--disable-dev-shm-usage",
+    "--js-flags=--expose-gc",  # what the page holds is weighed without what it has already dropped
+    "--enable-precise-memory-info",
 ]
 # no pop-up may cover a button, no autosave may race with a test's own save
 SETTINGS = {

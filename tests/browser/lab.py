@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 
+PATIENCE = 60  # seconds: waiting ends with the condition; on a busy machine that may be late, and is no failure
 _READY = """() => { const s = window.jupyterapp?.shell.currentWidget?.sessionContext;
     return s && s.isReady && s.session && s.session.kernel && s.session.kernel.status === 'idle'; }"""
 _EXECUTE = """async (code) => { const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
@@ -68,6 +69,7 @@ class Page:
     def __init__(self, lab: Lab, tab, name: str, place: str = "lab/tree"):
         self.lab, self.tab, self.name, self.place = lab, tab, name, place
         self.problems: list[str] = []
+        tab.set_default_timeout(1000 * PATIENCE)
         tab.on("console", lambda m: self.problems.append(m.text) if m.type == "error" else None)
         tab.on("pageerror", lambda e: self.problems.append(str(e)))
 
@@ -148,7 +150,7 @@ class Page:
     def progress(self):
         return self.tab.locator(".mmpid-progress").last
 
-    def wait_for(self, state: str, seconds: float = 20) -> float:
+    def wait_for(self, state: str, seconds: float = PATIENCE) -> float:
         """Wait until the board shows a state; return the seconds it took."""
         started = time.perf_counter()
         try:
@@ -160,7 +162,7 @@ class Page:
             ) from problem
         return time.perf_counter() - started
 
-    def wait_until(self, condition, seconds: float = 20):
+    def wait_until(self, condition, seconds: float = PATIENCE):
         """Wait until a condition of this process comes true, and return its value; the page goes on meanwhile."""
         deadline = time.monotonic() + seconds
         while not (found := condition()):
@@ -168,7 +170,7 @@ class Page:
             self.tab.wait_for_timeout(50)
         return found
 
-    def wait_for_kernel(self, expression: str, seconds: float = 20) -> None:
+    def wait_for_kernel(self, expression: str, seconds: float = PATIENCE) -> None:
         """Wait until an expression is true in the kernel."""
         self.wait_until(lambda: self.execute(f"print(bool({expression}))").strip() == "True", seconds)
 

@@ -55,7 +55,7 @@ def test_hover_shows_the_value_of_a_probe(open_notebook, tmp_path):
     dot.scroll_into_view_if_needed()
     dot.hover(force=True)
     shown = page.tab.get_by_text(re.compile(r"redundant \(R\): 0\.\d+ \[.*\] at epoch 5")).filter(visible=True)
-    shown.wait_for(timeout=5000)
+    shown.wait_for()
     page.screenshot("hover", tmp_path)
 
 
@@ -150,7 +150,7 @@ def test_a_reloaded_tab_shows_the_running_board_again(open_notebook):
     page.wait_for("playing")
     page.save()
     page.reload()
-    page.wait_for("playing", 60)
+    page.wait_for("playing")
     before = page.progress.inner_text()
     page.tab.wait_for_function("old => document.querySelector('.mmpid-progress').innerText !== old", arg=before)
     page.click("Pause")
@@ -173,7 +173,7 @@ def test_restart_and_run_all_while_playing(open_notebook):
     page.click("Play")
     page.wait_for("playing")
     page.restart_and_run_all()
-    page.wait_for("idle", 60)
+    page.wait_for("idle")
     assert page.execute(THREADS).strip() == "1"
     page.click("Step batch")
     page.wait_for("paused")

@@ -1,20 +1,30 @@
-"""A real training behind the board: the same numbers as headless, and what the board costs."""
+"""A real training behind the board: the same numbers as headless, how quick the board is, and what it costs.
+
+The slow tests are the benchmark. They refuse to judge on a busy machine:
+
+    pytest -m "browser and slow" -s tests/browser/test_real_run.py
+"""
 
 import json
 import sys
-import time
 
 import pytest
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
+
+def linux_account(test):
+    """Mark a part of the benchmark; it reads Linux's account of a thread or of memory."""
+    return pytest.mark.slow(pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's accounts")(test))
+
+
 SETUP = """
 import mmpid, time
 from mmpid.widgets import Dashboard
 
-def make():
+def make(epochs=60):
     data = mmpid.datasets.load("av-digits", seed=0)
-    return mmpid.Trainer(mmpid.LateFusion.from_data(data), data, seed=0, device="cpu", epochs=60)
+    return mmpid.Trainer(mmpid.LateFusion.from_data(data), data, seed=0, device="cpu", epochs=epochs)
 """
 BOARD = "trainer = make()\nboard = Dashboard(trainer)\nboard"
 HEADLESS = """
@@ -56,14 +66,13 @@ def test_a_run_in_the_board_has_the_numbers_of_a_headless_run(open_notebook, tmp
     page = open_notebook(SETUP + ACCOUNT, BOARD, height=1700)
     page.wait_for("idle", 60)
     page.click("Play")
-    page.wait_for("playing")
-    time.sleep(0.5)
+    page.wait_for_kernel("trainer.epoch > 3")
     page.click("Pause")
-    assert page.wait_for("paused", 10) < 2  # a probe may be running
+    page.wait_for("paused")
     page.screenshot("real_paused", tmp_path)
     page.click("Play")
     page.wait_for("finished", 120)
-    time.sleep(1.5)
+    page.tab.locator(".mmpid-chart-accuracy path.line").first.wait_for(state="attached")
     page.screenshot("real_finished", tmp_path)
     page.screenshot("board", tmp_path, ".mmpid-board")
     page.theme("JupyterLab Dark")
@@ -73,8 +82,54 @@ def test_a_run_in_the_board_has_the_numbers_of_a_headless_run(open_notebook, tmp
     assert page.problems == []
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's account of waiting threads")
+def _refuse_a_busy_machine(*headless: dict) -> None:
+    waited = max(1 - run["own"] / run["wall"] for run in headless)
+    if waited > 0.2:
+        pytest.skip(f"the machine is busy: training waited {waited:.0%} of its time for a processor")
+
+
+CLICK = """async ([words, done]) => {
+    const button = [...document.querySelectorAll('.mmpid-board button')].find(b => b.textContent.trim() === words);
+    const board = document.querySelector('.mmpid-board'), start = performance.now();
+    return await new Promise(resolve => {
+        const watch = new MutationObserver(() => { if (board.innerText.match(new RegExp(done))) {
+            watch.disconnect(); resolve(performance.now() - start); } });
+        watch.observe(board, {childList: true, subtree: true, characterData: true});
+        button.click(); }); }"""
+LONGEST = """
+step, longest = trainer.step, [0.0]
+def timed(**amount):
+    start = time.perf_counter()
+    step(**amount)
+    longest[0] = max(longest[0], time.perf_counter() - start)
+trainer.step = timed
+"""
+
+
+@linux_account
+def test_clicks_are_seen_at_once(open_notebook):
+    """Step: 95 of 100 within 250 ms. Pause: within the micro-step that runs (a probe may be in it) and 250 ms."""
+    page = open_notebook(SETUP + ACCOUNT, BOARD.replace("make()", "make(epochs=400)"), height=1500)
+    page.wait_for("idle")
+    page.execute(HEADLESS)
+    headless = json.loads(page.execute(HEADLESS))
+    page.execute(LONGEST)
+    steps = sorted(page.tab.evaluate(CLICK, ["Step batch", rf"\b{done} batch"]) for done in range(1, 61))
+    pauses = []
+    for _ in range(15):
+        page.click("Play")
+        page.wait_for("playing")
+        pauses.append(page.tab.evaluate(CLICK, ["Pause", "Paused"]))
+    longest = 1000 * float(page.execute("print(longest[0])"))
+    slow_step, slow_pause = steps[int(0.95 * len(steps))], max(pauses)
+    print(f"\nStep, click to words: median {steps[30]:.0f} ms, 95 % within {slow_step:.0f} ms; ", end="")
+    print(f"Pause: at most {slow_pause:.0f} ms with a longest micro-step of {longest:.0f} ms")
+    _refuse_a_busy_machine(headless)
+    assert slow_step <= 250
+    assert slow_pause <= 250 + longest
+
+
+@linux_account
 def test_the_board_costs_little(open_notebook):
     page = open_notebook(SETUP + ACCOUNT, BOARD, height=1500)
     page.wait_for("idle", 60)
@@ -85,11 +140,9 @@ def test_the_board_costs_little(open_notebook):
         print(f"{board['own']:.2f} s and {headless['own']:.2f} s without queueing: ", end="")
         print(f"throughput {headless['own'] / board['own']:.3f} of headless; ", end="")
         print(f"{rate:.1f} updates/s seen, {board['updates']} published, {1000 * board['each']:.1f} ms each")
-    waited = max(1 - headless["own"] / headless["wall"] for _, headless, _ in runs)
-    if waited > 0.2:
-        pytest.skip(f"the machine is busy: training waited {waited:.0%} of its time for a processor")
-    assert sorted(headless["own"] / board["own"] for board, headless, _ in runs)[1] >= 0.9
-    assert sorted(rate for *_, rate in runs)[1] >= 4
+    _refuse_a_busy_machine(*(headless for _, headless, _ in runs))
+    assert sorted(headless["own"] / board["own"] for board, headless, _ in runs)[1] >= 0.95
+    assert sorted(rate for *_, rate in runs)[1] >= 6
 
 
 def _with_and_without(page) -> tuple[dict, dict, float]:
@@ -99,7 +152,6 @@ def _with_and_without(page) -> tuple[dict, dict, float]:
     page.wait_for("playing")
     rate = page.updates_per_second(4)
     page.wait_for("finished", 120)
-    time.sleep(1)
     board = json.loads(page.execute(FIGURES))
     headless = json.loads(page.execute(HEADLESS))
     page.run_all()
@@ -112,7 +164,7 @@ import json, os
 session_type = type(get_ipython().kernel.session)
 plain, traffic = session_type.serialize, [0, 0]
 
-def weighed(self, message, ident=None):
+def weighed(self, message, ident=None, plain=plain, traffic=traffic):  # outlives these names
     parts = plain(self, message, ident)
     if message["header"]["msg_type"] == "comm_msg":
         traffic[0] += 1
@@ -126,7 +178,7 @@ pages = int(open("/proc/self/statm").read().split()[1])
 mebibytes = pages * os.sysconf("SC_PAGESIZE") / 2**20
 print(json.dumps({"kernel": mebibytes, "updates": board._board.publisher.count, "traffic": traffic}))
 """
-HEAP = "() => performance.memory.usedJSHeapSize / 2**20"
+HEAP = "() => { window.gc?.(); return performance.memory.usedJSHeapSize / 2**20; }"
 LONG = """
 from fake_trainer import FakeTrainer
 from mmpid.widgets import Dashboard
@@ -137,16 +189,15 @@ board
 """
 
 
-@pytest.mark.slow
-@pytest.mark.skipif(sys.platform != "linux", reason="reads Linux's account of memory")
-def test_a_long_run_grows_neither_the_kernel_nor_the_page(open_notebook):
+@linux_account
+def test_a_thousand_updates_grow_neither_the_kernel_nor_the_page(open_notebook):
     page = open_notebook(LONG)
     page.wait_for("idle", 60)
     page.execute(WEIGH)
     page.click("Play")
-    time.sleep(15)
+    page.wait_for_kernel("board._board.publisher.count > 100")  # what is made once is made
     first, heap = json.loads(page.execute(MEMORY)), page.tab.evaluate(HEAP)
-    time.sleep(60)
+    page.wait_for_kernel(f"board._board.publisher.count > {first['updates'] + 1000}", 500)
     last, heap_after = json.loads(page.execute(MEMORY)), page.tab.evaluate(HEAP)
     updates = last["updates"] - first["updates"]
     messages, bytes_ = (b - a for a, b in zip(first["traffic"], last["traffic"], strict=True))
