@@ -25,7 +25,8 @@ class ProxySettings:
     learning_rate : float, above 0
         Step size of the look-ahead.
     max_samples : int, at least 1
-        Samples at most that the proxies with gradients use; more are thinned evenly.
+        Samples at most that the proxies with gradients use; more are thinned evenly. Fewer are noisier, and raise the
+        look-ahead, which descends on the samples that it is judged on; see docs/ecs.md for standard errors.
     n_ntk_samples : int, at least 2
         Samples at most for the tangent kernel, whose cost grows with samples times classes.
     n_clusters : int, at least 2, optional
