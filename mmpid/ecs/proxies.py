@@ -55,7 +55,8 @@ def available() -> ProxyTable:
     -------
     ProxyTable
         Iterating gives the names; `table["mi"]` gives one row; a notebook shows a table. The cost is in forward
-        passes over the probe batch, a backward pass counting as two, at the default `ProxySettings`.
+        passes over the gradient batch, a backward pass counting as two, at the default `ProxySettings`, for one proxy
+        by itself: where gradients have a closed form, those measured together share their first passes.
 
     Examples
     --------
