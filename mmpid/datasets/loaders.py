@@ -113,7 +113,7 @@ def _source_of(loader, name: str) -> Source:
         )
     return Source(
         dataset=loader.dataset, collate=loader.collate_fn or default_collate, num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory, context=loader.multiprocessing_context,
+        pin_memory=loader.pin_memory, worker_init=loader.worker_init_fn, context=loader.multiprocessing_context,
     )  # fmt: skip
 
 

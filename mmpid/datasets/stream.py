@@ -26,6 +26,7 @@ class Source:
     collate: Callable = default_collate
     num_workers: int = 0
     pin_memory: bool = True
+    worker_init: Callable | None = None
     context: object = None
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
@@ -45,6 +46,7 @@ class Source:
             collate_fn=_unchanged,
             num_workers=min(self.num_workers, len(order)),
             pin_memory=pin,
+            worker_init_fn=self.worker_init,
             multiprocessing_context=self.context if self.num_workers and order else None,
             generator=torch.Generator(),  # the loader must not draw its workers' seeds from the global one
         )
@@ -94,7 +96,7 @@ def read_batch(source: Source, rows: Sequence[int]) -> tuple[dict[str, Tensor], 
         try:
             batch = source.collate(items)
         except Exception as problem:
-            raise InputError(_blame(items, rows, source.shapes, problem)) from problem
+            raise InputError(_blame(source, items, rows, problem)) from problem
     inputs, labels = _pair(batch, f"the batch of samples {_shown(rows)}")
     inputs = {name: _tensor(x, name, rows) for name, x in inputs.items()}
     _check_shapes({name: tuple(x.shape[1:]) for name, x in inputs.items()}, source.shapes, f"samples {_shown(rows)}")
@@ -186,10 +188,11 @@ def _labels(labels, rows: Sequence[int]) -> Tensor:
     return tensor.to(torch.int64)
 
 
-def _blame(items: list, rows: Sequence[int], shapes: dict, problem: Exception) -> str:
-    """Say which sample could not be put into a batch, and why."""
+def _blame(source: Source, items: list, rows: Sequence[int], problem: Exception) -> str:
+    """Say which sample could not be put into a batch, and why; what a collate of one's own accepts is its business."""
+    shapes = source.shapes
     try:
-        for row, item in zip(rows, items, strict=True):
+        for row, item in zip(rows, items, strict=True) if source.collate is default_collate else ():
             inputs, _ = _pair(item, f"sample {row}")
             for name, x in inputs.items():
                 if not isinstance(x, (Tensor, np.ndarray, int, float)):

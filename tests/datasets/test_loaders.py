@@ -171,6 +171,23 @@ def test_a_new_modality_is_named():
         MultimodalData.from_loaders(DataLoader(samples))
 
 
+def padded(items):
+    """Pad sounds of any length to 8; fail where a label is 3."""
+    if any(label == 3 for _, label in items):
+        raise RuntimeError("no threes")
+    sound = torch.stack([torch.nn.functional.pad(x["sound"], (0, 8 - len(x["sound"]))) for x, _ in items])
+    return {"sound": sound, "image": torch.stack([x["image"] for x, _ in items])}, [label for _, label in items]
+
+
+def test_a_collate_function_of_ones_own_may_pad_and_is_named_when_it_fails():
+    shorter = {i: with_sound(torch.ones(1 + i % 8)) for i in range(200)}
+    few = Subset(Samples(spoil=shorter), [i for i in range(200) if i % 4 != 3])
+    data = MultimodalData.from_loaders(DataLoader(few, collate_fn=padded, worker_init_fn=len), in_memory=False)
+    assert data.shapes["sound"] == (8,) and data.n_classes == 3
+    with pytest.raises(InputError, match="`collate_fn` failed on the samples 0, 1, 2.*RuntimeError: no threes"):
+        MultimodalData.from_loaders(DataLoader(Samples(spoil=shorter), collate_fn=padded))
+
+
 def test_large_but_finite_values_pass():
     samples = Samples()
     samples.sound[:] = 3e38 + samples.sound
@@ -278,3 +295,13 @@ def test_datasets_without_labels_ask_for_a_target():
     samples = Samples()
     with pytest.raises(InputError, match="no dataset gives labels.*`target`"):
         MultimodalData.from_datasets({"sound": list(samples.sound), "image": list(samples.image)})
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("build", [lambda: DataLoader(Samples()), lambda: loaders(train=200, test=40)])
+def test_what_is_said_about_the_data_is_kept(build, in_memory):
+    data = MultimodalData.from_loaders(
+        build(), in_memory=in_memory, name="mine", class_names=list("abcd"), licence="mine", options={"cut": 3}, seed=2
+    )
+    assert (data.name, data.class_names, data.licence) == ("mine", tuple("abcd"), "mine")
+    assert data.options["cut"] == 3 and data.options["seed"] == 2
