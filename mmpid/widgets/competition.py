@@ -15,7 +15,11 @@ SWEEP_CLASSES = (4, 8, 16, 32)
 SWEEP_SEEDS = 4
 REFERENCE_CLASSES = 16  # a constant rate is the rate at this number of classes
 N_TEST = 1000  # per stratum: an error of a stratum is known to about 0.01
-PATTERNS = ("both sufficient", "2 insufficient", "1 insufficient", "both insufficient")
+
+
+def lacking(names: tuple[str, str]) -> list[str]:
+    """Return what may be insufficient in a sample, in the order of `World.strata`."""
+    return ["neither", names[1], names[0], "both"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +114,7 @@ class World:
 
     @property
     def strata(self) -> np.ndarray:
-        """Error given which modalities are insufficient, shape (4,), in the order of `PATTERNS`."""
+        """Error given which modalities are insufficient, shape (4,), in the order of `lacking`."""
         return self.sim.strata.double().flatten().numpy()
 
     @property

@@ -9,7 +9,7 @@ import numpy as np
 from mmpid.plots.traces import GRAY, GREEN, VERMILION, modality_style, nice_limit, nice_ticks
 from mmpid.widgets import text
 from mmpid.widgets.charts import assign
-from mmpid.widgets.competition import PATTERNS, SWEEP_CLASSES, Sweep, World, discovered
+from mmpid.widgets.competition import SWEEP_CLASSES, Sweep, World, discovered, lacking
 from mmpid.widgets.xy_chart import Series, XYChart, new_figure, panel
 
 COLORS = [modality_style(i)[0] for i in range(2)]
@@ -67,12 +67,12 @@ class StrataChart:
     """The test error by which modality is insufficient, and how much of the whole error comes from there."""
 
     def __init__(self, names: tuple[str, str]):
-        self._labels = [p.replace("1", names[0]).replace("2", names[1]) for p in PATTERNS]
         self._scales = {"x": bq.OrdinalScale(), "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-        tip = bq.Tooltip(fields=["x", "y"], labels=["samples with", "error"], formats=["", ".3f"])
-        self.bars = bq.Bars(x=self._labels, y=np.zeros(4), colors=["#0173b2"], scales=self._scales, tooltip=tip)
+        tip = bq.Tooltip(fields=["x", "y"], labels=["insufficient", "error"], formats=["", ".3f"])
+        self.bars = bq.Bars(x=lacking(names), y=np.zeros(4), colors=["#0173b2"], scales=self._scales, tooltip=tip)
         self.bars.padding = 0.5
-        across = bq.Axis(scale=self._scales["x"], grid_lines="none")
+        across = bq.Axis(scale=self._scales["x"], label="insufficient in the sample", grid_lines="none")
+        across.label_offset = "2.6em"
         up = bq.Axis(scale=self._scales["y"], side="left", label="test error (fraction wrong)", label_offset="3.8em")
         up.tick_values, up.tick_format = np.linspace(0, 1, 6), ".1f"
         self.figure = new_figure([self.bars], [across, up])

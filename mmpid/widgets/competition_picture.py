@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mmpid.plots.style import FAINT, INK, LINE_STYLES, Picture, dress, empty, legend_above
-from mmpid.widgets.competition import PATTERNS, SWEEP_CLASSES, Sweep, World
+from mmpid.widgets.competition import SWEEP_CLASSES, Sweep, World, lacking
 from mmpid.widgets.competition_charts import COLORS, SCHEDULE_STYLE, SIGNS, course_series, sweep_series
 from mmpid.widgets.competition_text import seen
 from mmpid.widgets.xy_chart import Series
@@ -59,12 +59,11 @@ def _course(ax: Axes, world: World, names: tuple[str, str]) -> None:
 
 
 def _strata(ax: Axes, world: World, names: tuple[str, str]) -> None:
-    labels = [p.replace("1", names[0]).replace("2", names[1]).replace(" ", "\n", 1) for p in PATTERNS]
-    shares = [f"{label}\n({100 * w:.3g} %)" for label, w in zip(labels, world.strata_weights, strict=True)]
+    shares = [f"{lacks}\n({100 * w:.3g} %)" for lacks, w in zip(lacking(names), world.strata_weights, strict=True)]
     ax.bar(shares, world.strata, 0.5, color="#0173b2")
     ax.set_ylim(0, 1.05)
     title = "Test error by what a sample lacks"
-    dress(ax, title=title, xlabel="kind of sample (share of all)", ylabel="test error (fraction wrong)")
+    dress(ax, title=title, xlabel="insufficient in the sample (share of samples)", ylabel="test error (fraction wrong)")
 
 
 def _sweep(ax: Axes, sweep: Sweep | None) -> None:

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from mmpid.widgets.competition import PATTERNS, Sweep, World
+from mmpid.widgets.competition import Sweep, World, lacking
 
 
 def seen(world: World, names: tuple[str, str]) -> str:
@@ -72,11 +72,11 @@ def _step(value: float) -> str:
 
 def _strata(world: World, names: tuple[str, str]) -> str:
     rows = [
-        [pattern.replace("1", names[0]).replace("2", names[1]), f"{w:.4g}", f"{e:.3f}", f"{w * e:.3g}"]
-        for pattern, w, e in zip(PATTERNS, world.strata_weights, world.strata, strict=True)
+        [lacks, f"{w:.4g}", f"{e:.3f}", f"{w * e:.3g}"]
+        for lacks, w, e in zip(lacking(names), world.strata_weights, world.strata, strict=True)
     ]
     rows.append(["all", "1", "", f"{world.error:.3g}"])
-    return table("Test error", ["samples", "share", "error", "contributes"], rows)
+    return table("Test error", ["insufficient", "share of samples", "error", "contributes"], rows)
 
 
 def _sweep(sweep: Sweep) -> str:

@@ -233,9 +233,7 @@ class LiveBrowser:
         boxes = self.choices
         self.chosen = [run for run in self.found if run.name in boxes and boxes[run.name].value]
         quantity, output, atom = self.view
-        last = nice_limit(
-            1.02 * max((r["epoch"] for run in self.chosen for r in run.record.lineage("epoch")), default=10)
-        )
+        last = nice_limit(max((r["epoch"] for run in self.chosen for r in run.record.lineage("epoch")), default=10))
         self.curves.show(rn.curves(self.chosen, quantity, output), unit=rn.CURVES[quantity][1], last=max(last, 1))
         self.atoms.show(rn.atoms(self.chosen, atom), unit=f"{SHORT_NAMES[atom]} (bits)", last=max(last, 1))
         self._status.value = words.status(self.found, self.chosen, _where(self._source))
