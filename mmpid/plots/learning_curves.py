@@ -9,6 +9,7 @@ from mmpid.plots.traces import GREEN, accuracy_traces, loss_traces, switch_epoch
 EMPTY = "Learning curves appear here\nafter the first epoch"
 
 _GAP = 0.04  # of the axes, between the frame and the names of the stages
+_ROOM = 0.25  # of the epochs, that a stage must have for its name
 
 
 def learning_curves(
@@ -65,12 +66,15 @@ def learning_curves(
 
 
 def _name_stages(ax: Axes, first: float, last: float, switch: float | None) -> None:
-    """Shade stage 2 and write the name of each stage at the foot of the panel."""
-    words = {"transform": ax.get_xaxis_transform(), "va": "bottom", "fontsize": 8.5, "color": style.INK}
+    """Shade stage 2 and write the name of each stage, where there is room, at the foot of the panel."""
     end = last if switch is None else switch
-    if end > first:
-        ax.text((first + end) / 2, _GAP, "stage 1: each alone", ha="center", **words)
+    spans = [(first, end, "stage 1: each alone")]
     if switch is not None:
-        ax.axvspan(switch, max(last, switch + 1), color=GREEN, alpha=0.08, linewidth=0, zorder=0)
+        last = max(last, switch + 1)
+        spans.append((switch, last, "stage 2: together"))
+        ax.axvspan(switch, last, color=GREEN, alpha=0.08, linewidth=0, zorder=0)
         ax.axvline(switch, color=style.INK, linewidth=1.2, linestyle=(0, (3, 3)), zorder=1)
-        ax.text((switch + max(last, switch + 1)) / 2, _GAP, "stage 2: together", ha="center", **words)
+    place = {"transform": ax.get_xaxis_transform(), "va": "bottom", "ha": "center"}
+    for left, right, words in spans:
+        if right - left > _ROOM * (last - first):
+            ax.text((left + right) / 2, _GAP, words, fontsize=8.5, color=style.INK, **place)

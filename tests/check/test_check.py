@@ -48,6 +48,8 @@ def references(root, name, **values):
         (-94.0, {"value": -100.0, "rtol": 0.05}, False),
         (0.03, {"value": 0.04, "interval": [0.01, 0.07]}, True),
         (0.08, {"value": 0.04, "interval": [0.01, 0.07]}, False),
+        (0.06, {"value": 0.04, "half_width": 0.026}, True),
+        (0.07, {"value": 0.04, "half_width": 0.026}, False),
     ],
 )
 def test_each_tolerance_is_applied(value, reference, ok):
@@ -74,6 +76,19 @@ def test_updating_keeps_tolerances_that_were_set_by_hand(tmp_path):
     assert (now["commit"], now["versions"]) == ("c1", {"torch": "1"})
 
 
+def test_an_interval_over_seeds_moves_with_its_mean_and_says_what_it_is(tmp_path):
+    store_references(tmp_path, "n", "full", {"gain": 0.04}, {}, "c0")
+    path = tmp_path / "n.json"
+    stored = json.loads(path.read_text())
+    stored["full"]["values"]["gain"] = {"value": 0.04, "half_width": 0.02}
+    path.write_text(json.dumps(stored))
+    store_references(tmp_path, "n", "full", {"gain": 0.05}, {}, "c1")
+    entry = json.loads(path.read_text())["full"]["values"]["gain"]
+    assert entry == {"value": 0.05, "half_width": 0.02}
+    verdict = judge("n", {"gain": 0.065}, {"gain": entry})[0]
+    assert verdict.ok and verdict.tolerance == "its 95 % interval, ± 0.02"
+
+
 def test_a_reference_without_tolerance_is_refused():
     with pytest.raises(InputError, match="n: x must have a tolerance"):
         judge("n", {"x": 1.0}, {"x": {"value": 1.0}})
@@ -91,7 +106,9 @@ def test_a_value_that_moved_fails_the_check_and_is_named(tmp_path, capsys):
     assert main(["check", "--smoke", "--root", str(tmp_path), "--out", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().out
     assert "MISS one: gain is 0.25, the reference 0.27" in said
-    assert "MISS" in (tmp_path / "out" / "report.html").read_text()
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "MISS" in report
+    assert 'href="one.ipynb"' in report and 'href="one.json"' in report
 
 
 @pytest.mark.notebook
@@ -100,13 +117,36 @@ def test_one_broken_notebook_does_not_stop_the_others(tmp_path):
     write_notebook(tmp_path / "notebooks" / "dies.ipynb", "import os\nos._exit(3)")
     write_notebook(tmp_path / "notebooks" / "fine.ipynb", "2 + 2")
     write_notebook(tmp_path / "tutorials" / "bare.ipynb", "2 + 2", parameters=None)
+    (tmp_path / "tutorials" / "text.ipynb").write_text("no notebook")
     lines = []
     assert not check(root=tmp_path, smoke=True, out=tmp_path / "out", say=lines.append)
     said = "\n".join(lines)
     assert "FAILED broken: mmpid: broken.ipynb, cell 2: ZeroDivisionError: division by zero" in said
     assert "FAILED dies: mmpid: dies.ipynb" in said
     assert "FAILED bare: bare.ipynb has no cell tagged `parameters`" in said
+    assert "FAILED text: text.ipynb is not a notebook" in said
     assert "FAILED fine" not in said
+    report = (tmp_path / "out" / "report.html").read_text()
+    assert "ZeroDivisionError" in report and 'href="fine.ipynb"' in report
+
+
+@pytest.mark.notebook
+def test_what_is_wrong_with_references_is_one_line_each_and_the_rest_is_judged(tmp_path):
+    for name in ("bad", "gone", "new", "fine"):
+        cell = "1" if name == "gone" else PUBLISH.format(name=name, values={"x": 1.0})
+        write_notebook(tmp_path / "notebooks" / f"{name}.ipynb", cell)
+        if name != "new":
+            references(tmp_path, name, x=1.0)
+    (tmp_path / "notebooks" / "references" / "bad.json").write_text("{")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "gone.json").write_text('{"x": 1.0}')  # of an earlier check, and stale
+    lines = []
+    assert not check(root=tmp_path, smoke=True, out=tmp_path / "out", say=lines.append)
+    said = "\n".join(lines)
+    assert "FAILED bad: " in said and "bad.json is not a reference file" in said
+    assert "MISS gone: x is None, the reference 1.0 (not published)" in said
+    assert "MISS new: x is 1.0, the reference None (no reference)" in said
+    assert "MISS fine" not in said and "FAILED fine" not in said
 
 
 @pytest.mark.notebook
@@ -125,6 +165,15 @@ def test_a_mistyped_parameter_is_an_error(tmp_path, capsys):
         run_notebook(path, tmp_path / "out.ipynb", {"smok": True})
     assert main(["run", str(path), "-p", "smok", "True", "-o", str(tmp_path / "o.ipynb")]) == 2
     assert capsys.readouterr().err.startswith("mmpid: n.ipynb has the parameters")
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "plain text"])
+def test_a_file_that_is_no_notebook_is_one_line(tmp_path, text):
+    path = tmp_path / "n.ipynb"
+    path.write_text(text)
+    with pytest.raises(InputError, match="n.ipynb is not a notebook: ") as caught:
+        inspect_parameters(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_parameters_are_read_without_running(tmp_path):
