@@ -154,7 +154,7 @@ class LiveBoard:
             waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
             notice=run.session.notice,
             run=run.name if len(self.runs.all) > 1 else "",
-            rates=rates_in_force(path, trainer.stage),
+            rates=rates_in_force(path, trainer.stage, card),
             result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
         )
 

@@ -38,6 +38,8 @@ _RULES = """
 .mmpid-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: inherit; }
 .mmpid-table th, .mmpid-table td { padding: 1px 10px; text-align: right;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); }
+.mmpid-runs .mmpid-table th:first-child { text-align: left; white-space: nowrap; padding-left: 0; }
+.mmpid-runs .mmpid-table svg { vertical-align: middle; margin-right: 6px; }
 .mmpid-tables-row { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 4px 28px; }
 .mmpid-says { margin: 0; padding-left: 18px; }
 .mmpid-rate input { width: 74px !important; }

@@ -4,6 +4,7 @@ import os
 import sys
 
 from mmpid._validate import choice
+from mmpid.errors import ConfigError
 
 MODES = ("auto", "live", "static")
 
@@ -13,9 +14,16 @@ def resolve_mode(mode: str = "auto") -> str:
 
     "auto" is live only where a front end is known to show widgets: JupyterLab and Notebook (they name the session),
     VS Code, Colab and Voila. It is static without a kernel, under papermill and nbconvert, and wherever
-    `MMPID_HEADLESS=1` is set.
+    `MMPID_HEADLESS=1` is set. "live" is refused in JupyterLite, whose Python has no threads.
     """
     choice(mode, "mode", MODES)
+    if sys.platform == "emscripten":  # the browser's own Python
+        if mode == "live":
+            raise ConfigError(
+                "`mode` must be 'static' in JupyterLite: Python in the browser has no threads (and no PyTorch), so "
+                "nothing could train behind a live board. Use JupyterLab, Notebook 7 or Voila with a real kernel."
+            )
+        return "static"
     if mode != "auto":
         return mode
     if os.environ.get("MMPID_HEADLESS", "0").lower() not in ("", "0", "false"):

@@ -63,15 +63,21 @@ class LearningRates:
         self._post(lambda trainer: trainer.set_learning_rate(rate, name), f"set the learning rate of {name}")
 
 
-def rates_in_force(path: Sequence[dict], stage: str) -> dict[str, float]:
-    """Return the rates of the latest epoch of a stage, and what was set by hand since; nothing before its first."""
+def rates_in_force(path: Sequence[dict], stage: str, card: Mapping) -> dict[str, float]:
+    """Return the rates of the latest epoch of a stage, and what was set by hand since.
+
+    Stage 1 starts with the rate of the settings; what stage 2 starts with is known after its first epoch.
+    """
+    start = card.get("settings", {}).get("lr") if stage == "unimodal" else None
+    rates = {} if start is None else dict.fromkeys(card["modalities"], start)
     by_hand: dict[str, float] = {}
     for entry in reversed(path):
         if entry["stage"] != stage:
             break
         if entry["kind"] == "epoch":
             rates = {key[3:]: value for key, value in entry.items() if key.startswith("lr.")}
-            return rates | {name: by_hand.get(name, by_hand.get("", rate)) for name, rate in rates.items()}
+            break
         if entry.get("action") == "learning_rate" and "" not in by_hand:  # "" is all of them, whatever was before
             by_hand.setdefault(entry["modality"], float(entry["reason"].rpartition("->")[2]))
-    return by_hand
+    everyone = by_hand.pop("", None)
+    return (rates if everyone is None else dict.fromkeys(rates, everyone)) | by_hand

@@ -11,11 +11,14 @@ import nbformat
 PATIENCE = 60  # seconds: waiting ends with the condition; on a busy machine that may be late, and is no failure
 _READY = """() => { const s = window.jupyterapp?.shell.currentWidget?.sessionContext;
     return s && s.isReady && s.session && s.session.kernel && s.session.kernel.status === 'idle'; }"""
+# a kernel drops what was asked of it just after an error or an interrupt in a cell: ask again
 _EXECUTE = """async (code) => { const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
-    const future = kernel.requestExecute({code}); let text = '';
-    future.onIOPub = m => { if (m.header.msg_type === 'stream') text += m.content.text;
-                            if (m.header.msg_type === 'error') text += m.content.traceback.join('\\n'); };
-    await future.done; return text; }"""
+    for (;;) {
+        const future = kernel.requestExecute({code, stop_on_error: false}); let text = '';
+        future.onIOPub = m => { if (m.header.msg_type === 'stream') text += m.content.text;
+                                if (m.header.msg_type === 'error') text += m.content.traceback.join('\\n'); };
+        const reply = await future.done;
+        if (reply.content.status !== 'aborted') return text; } }"""
 _COUNT_CHANGES = """async ([selector, milliseconds]) => {
     const seen = new Set(), element = document.querySelector(selector);
     const watch = new MutationObserver(() => seen.add(element.textContent));

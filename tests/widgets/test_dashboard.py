@@ -412,3 +412,10 @@ def test_auto_is_live_only_where_somebody_can_look(environment, kernel, mode, mo
 def test_an_unknown_mode_is_refused():
     with pytest.raises(ConfigError, match="`mode` must be one of 'auto', 'live', 'static'"):
         Dashboard(FakeTrainer(), mode="lively")
+
+
+def test_jupyterlite_is_refused_in_words(monkeypatch):
+    monkeypatch.setattr("sys.platform", "emscripten")
+    assert resolve_mode("auto") == "static"
+    with pytest.raises(ConfigError, match="Python in the browser has no threads"):
+        resolve_mode("live")

@@ -93,3 +93,18 @@ def test_the_legend_shows_each_dash():
         [Trace(key="a", label="a", color="#123456", dash="dotted", epoch=np.zeros(0), value=np.zeros(0))]
     )
     assert 'stroke="#123456"' in said and 'stroke-dasharray="1.5 3"' in said
+
+
+def test_runs_are_compared_in_words_and_their_names_are_escaped():
+    run = {"name": "<b>early", "dash": "dotted", "chosen": False, "state": "paused", "branched_at": 5, "parent": "main"}
+    run |= {"switch": 7.0, "epoch": 9, "judged_on": "validation, epoch 9", "decisions": 3, "by_user": 1}
+    said = text.runs_table([run | {"scores": {"joint": 0.5, "audio": 0.25, "ens": 0.4}}])
+    assert '<th scope="col">audio</th><th scope="col">ens</th><th scope="col">joint</th>' in said
+    assert "&lt;b&gt;early" in said and "<td>main, epoch 5</td>" in said and "<td>3 (1)</td>" in said
+    assert "<td>0.250</td><td>0.400</td><td>0.500</td><td>validation, epoch 9</td>" in said
+
+
+def test_a_problem_of_the_board_is_not_called_one_of_the_training():
+    problem = Failure(error=ValueError("no"), text="")
+    assert "Training stopped" in text.failure(problem)
+    assert "Something went wrong in the board: ValueError: no" in text.failure(problem, of_training=False)
