@@ -17,16 +17,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from torch.nn import functional
 
 from mmpid._tables import text_table
+from mmpid.bench.bare import BareLoop
 from mmpid.datasets import MultimodalData, load
 from mmpid.models import LateFusion
-from mmpid.train import TrainConfig, Trainer
+from mmpid.train import Trainer
 from mmpid.train.card import versions
 from mmpid.train.checkpoint import write_state
 from mmpid.train.compare import run_method
-from mmpid.train.loop import mix
 from mmpid.train.stack import train_seeds
 
 FOREVER = 10**6  # epochs that no benchmark reaches
@@ -123,54 +122,6 @@ def _trainer(data: MultimodalData, encoder: str, stage: str, device: str = "cpu"
     unimodal = FOREVER if stage == "unimodal" else 0
     model = LateFusion.from_data(data, encoder=encoder, seed=0)
     return Trainer(model, data, device=device, unimodal_epochs=unimodal, **QUIET)
-
-
-class BareLoop:
-    """The training that the trainer does, as a loop by hand."""
-
-    def __init__(self, model: LateFusion, data: MultimodalData, stage: str):
-        config = TrainConfig()
-        self.model, self.data, self.joint, self.epoch = model, data, stage == "joint", 0
-        self.batch_size, self.aux = config.batch_size, config.aux_weight
-        self.optimizer = torch.optim.SGD(
-            model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-        )
-        self.train_split, self.validation = data.split("train"), data.split("validation")
-
-    def train(self, epochs: int) -> float:
-        """Train some epochs; return the last validation accuracy."""
-        for _ in range(epochs):
-            for index in self._order().split(self.batch_size):
-                inputs = {name: x[index] for name, x in self.train_split.inputs.items()}
-                self.update(inputs, self.train_split.target[index])
-            self.epoch += 1
-            accuracy = self._validate()
-        return accuracy
-
-    def update(self, inputs: dict[str, torch.Tensor], target: torch.Tensor) -> None:
-        """Take one optimizer step."""
-        if self.joint:
-            output = self.model(inputs)
-            parts = [functional.cross_entropy(z, target) for z in output.unimodal.values()]
-            loss = functional.cross_entropy(output.logits, target) + self.aux * sum(parts)
-        else:
-            model = self.model
-            logits = [model.heads[name](model.encoders[name](inputs[name])) for name in model.modalities]
-            loss = sum(functional.cross_entropy(z, target) for z in logits)
-        self.optimizer.zero_grad()
-        loss.backward()
-        self.optimizer.step()
-
-    def _order(self) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(mix(0, 2, self.epoch))
-        return torch.randperm(len(self.train_split), generator=generator)
-
-    def _validate(self) -> float:
-        self.model.eval()
-        with torch.inference_mode():
-            logits = self.model(self.validation.inputs).logits
-        self.model.train()
-        return float((logits.argmax(1) == self.validation.target).float().mean())
 
 
 # ---- probe and checkpoint --------------------------------------------------------------------------------------------

@@ -4,9 +4,7 @@ One warm process forks a child for every life of a run, so 200 kills take minute
 shared memory what they are doing; the parent sends SIGKILL and reads there what the signal has hit.
 """
 
-import functools
 import json
-import mmap
 import os
 import random
 import shutil
@@ -26,20 +24,14 @@ import torch
 
 from mmpid import _validate
 from mmpid._tables import text_table
+from mmpid.bench.marks import EPOCHS, MOMENTS, PHASE, WRITE_NS, WRITES, Marks
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, MMPIDError
 from mmpid.models import LateFusion
 from mmpid.train import BalanceController, PeakSynergy, RunRecord, Trainer
-from mmpid.train import checkpoint as checkpoint_module
-from mmpid.train import record as record_module
 from mmpid.train.checkpoint import read_state
 from mmpid.train.folder import RECORD, RunFolder
-from mmpid.train.loop import Loop
-from mmpid.train.probing import Prober
 
-MOMENTS = ("starting or loading", "within an epoch", "between epochs", "probing", "writing")
-STARTING, EPOCH, BETWEEN, PROBING, WRITING = range(len(MOMENTS))
-PHASE, WRITES, WRITE_NS, EPOCHS = range(4)  # what the slots of the shared memory mean
 EPOCH_BUDGET = 8
 PATIENCE = 120.0  # seconds after which a child is taken for stuck
 
@@ -172,53 +164,6 @@ def _live(data: MultimodalData, folder: Path) -> None:
     trainer.fit(progress=False)
 
 
-# ---- marks that survive the child ------------------------------------------------------------------------------------
-
-
-class _Marks:
-    """A few integers that a child writes and its parent reads, also after the child is dead."""
-
-    def __init__(self):
-        self.slots = memoryview(mmap.mmap(-1, 64)).cast("q")
-
-    def clear(self) -> None:
-        for slot in range(4):
-            self.slots[slot] = 0
-
-    def watch(self) -> None:
-        """Make the run mark what it is doing; called in a child, so nobody else sees the changes."""
-        Loop._train_batch = self._marking(Loop._train_batch, EPOCH, after=EPOCH)
-        Trainer._end_epoch = self._marking(Trainer._end_epoch, BETWEEN, after=EPOCH)
-        Prober.measure = self._marking(Prober.measure, PROBING)
-        for module in (checkpoint_module, record_module):
-            module.write_atomically = self._marking(module.write_atomically, WRITING)
-        RunFolder.keep = self._keeping(self._marking(RunFolder.keep, WRITING))
-
-    def _marking(self, function, phase: int, after: int | None = None):
-        @functools.wraps(function)
-        def marked(*arguments, **keywords):
-            before, start = self.slots[PHASE], time.perf_counter_ns()
-            self.slots[PHASE] = phase
-            self.slots[WRITES] += phase == WRITING
-            try:
-                return function(*arguments, **keywords)
-            finally:
-                self.slots[PHASE] = before if after is None else after
-                self.slots[WRITE_NS] += (time.perf_counter_ns() - start) * (phase == WRITING)
-
-        return marked
-
-    def _keeping(self, keep):
-        """Count the epochs whose end is on disk."""
-
-        @functools.wraps(keep)
-        def counted(folder, record, state):
-            keep(folder, record, state)
-            self.slots[EPOCHS] = sum(row["kind"] == "epoch" for row in record.rows)
-
-        return counted
-
-
 # ---- the test --------------------------------------------------------------------------------------------------------
 
 
@@ -226,7 +171,7 @@ class _Test:
     """Kills runs in a folder until enough kills are done, and collects what went wrong."""
 
     def __init__(self, folder: Path, seed: int):
-        self.folder, self.marks, self.random = folder, _Marks(), random.Random(seed)
+        self.folder, self.marks, self.random = folder, Marks(), random.Random(seed)
         self.data = _small_data()
         self.kills: Counter[str] = Counter()
         self.failures: list[str] = []

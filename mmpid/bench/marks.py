@@ -1,0 +1,61 @@
+"""What a run is doing, in memory that outlives it: marks that a child writes and its parent reads."""
+
+import functools
+import mmap
+import time
+
+from mmpid.train import Trainer
+from mmpid.train import checkpoint as checkpoint_module
+from mmpid.train import record as record_module
+from mmpid.train.folder import RunFolder
+from mmpid.train.loop import Loop
+from mmpid.train.probing import Prober
+
+MOMENTS = ("starting or loading", "within an epoch", "between epochs", "probing", "writing")
+STARTING, EPOCH, BETWEEN, PROBING, WRITING = range(len(MOMENTS))
+PHASE, WRITES, WRITE_NS, EPOCHS = range(4)  # what the slots of the shared memory mean
+
+
+class Marks:
+    """A few integers that a child writes and its parent reads, also after the child is dead."""
+
+    def __init__(self):
+        self.slots = memoryview(mmap.mmap(-1, 64)).cast("q")
+
+    def clear(self) -> None:
+        """Start a new life."""
+        for slot in range(4):
+            self.slots[slot] = 0
+
+    def watch(self) -> None:
+        """Make the run mark what it is doing; called in a child, so nobody else sees the changes."""
+        Loop._train_batch = self._marking(Loop._train_batch, EPOCH, after=EPOCH)
+        Trainer._end_epoch = self._marking(Trainer._end_epoch, BETWEEN, after=EPOCH)
+        Prober.measure = self._marking(Prober.measure, PROBING)
+        for module in (checkpoint_module, record_module):
+            module.write_atomically = self._marking(module.write_atomically, WRITING)
+        RunFolder.keep = self._keeping(self._marking(RunFolder.keep, WRITING))
+
+    def _marking(self, function, phase: int, after: int | None = None):
+        @functools.wraps(function)
+        def marked(*arguments, **keywords):
+            before, start = self.slots[PHASE], time.perf_counter_ns()
+            self.slots[PHASE] = phase
+            self.slots[WRITES] += phase == WRITING
+            try:
+                return function(*arguments, **keywords)
+            finally:
+                self.slots[PHASE] = before if after is None else after
+                self.slots[WRITE_NS] += (time.perf_counter_ns() - start) * (phase == WRITING)
+
+        return marked
+
+    def _keeping(self, keep):
+        """Count the epochs whose end is on disk."""
+
+        @functools.wraps(keep)
+        def counted(folder, record, state):
+            keep(folder, record, state)
+            self.slots[EPOCHS] = sum(row["kind"] == "epoch" for row in record.rows)
+
+        return counted
