@@ -152,9 +152,9 @@ class Sweep:
         return self.done == self.total > 0
 
     def slope(self, schedule: str) -> Interval | None:
-        """Slope of log mean error on log K with its interval over seeds; None before the end, or with a zero error."""
+        """Slope of log mean error on log K with its interval over seeds; None before the end or with a zero error."""
         errors = self.errors.get(schedule, {})
-        if not self.complete or any(value <= 0 for values in errors.values() for value in values):
+        if not self.complete or len(errors) < 2 or any(value <= 0 for values in errors.values() for value in values):
             return None
         return slope({k: torch.tensor(values) for k, values in errors.items()}, n_boot=500)
 

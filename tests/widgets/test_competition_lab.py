@@ -103,6 +103,11 @@ def test_a_zero_error_has_no_logarithm_and_is_not_given_a_slope():
     assert all((one.y > 0).all() for one in sweep_series(sweep))
 
 
+def test_one_number_of_classes_has_no_slope():
+    *_, sweep = make_sweep(Knobs().for_sweep, (4,), 2)
+    assert sweep.complete and sweep.slope("joint") is None
+
+
 def test_knobs_that_the_sweep_does_not_depend_on_do_not_restart_it():
     assert Knobs(n_classes=8, seed=5, schedule="two-stage").for_sweep == Knobs().for_sweep
     assert Knobs(init_scale=0.02).for_sweep != Knobs().for_sweep

@@ -1,0 +1,202 @@
+"""The competition lab, the run browser and the explorer in a real JupyterLab."""
+
+import time
+
+import pytest
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+LAB = "from mmpid.widgets import CompetitionLab\nlab = CompetitionLab(n_classes=8)\nlab"
+RUNS = """
+from pathlib import Path
+from fake_trainer import FakeTrainer
+
+folder = Path("runs of the browser test")
+
+def write(name, epochs, **card):
+    trainer = FakeTrainer(epochs=epochs)
+    trainer.record.card |= card
+    trainer.fit()
+    trainer.record.save(folder / name / "record.jsonl")
+
+for i, name in enumerate(("plain", "longer", "other seed")):
+    write(name, 20 + 10 * i, seed=i // 2, created=f"2026-11-21T1{i}:00:00")
+"""
+BROWSER = "from mmpid.widgets import RunBrowser\nbrowser = RunBrowser(folder)\nbrowser"
+EXPLORER = "from mmpid.widgets import PIDExplorer\nexplorer = PIDExplorer('AND')\nexplorer"
+WIDGETS = {"lab": (LAB,), "browser": (RUNS, BROWSER), "explorer": (EXPLORER,)}
+THREADS = "import threading; print(sum(t.name.startswith('mmpid-') for t in threading.enumerate()))"
+COST = """
+from time import perf_counter, thread_time
+from mmpid.widgets.competition import Knobs, make_world
+wall, own = perf_counter(), thread_time()
+make_world(Knobs())
+print(f"a world of the default size: {perf_counter() - wall:.2f} s, {thread_time() - own:.2f} s of processor time")
+"""
+TALL = {"width": 1400, "height": 1700}
+# words of a chart that reach out of its panel, and panels that reach out of the widget, would be cut off
+_CLIPPED = """(selector) => { const box = document.querySelector(selector).getBoundingClientRect(), cut = [];
+    for (const panel of document.querySelectorAll(selector + ' .mmpid-chart')) {
+        const edge = panel.getBoundingClientRect();
+        if (edge.right > box.right + 2) cut.push(panel.className);
+        for (const text of panel.querySelectorAll('svg.bqplot text')) {
+            const place = text.getBoundingClientRect();
+            if (place.width && (place.left < edge.left - 1 || place.right > edge.right + 1)) cut.push(text.textContent);
+        } }
+    return cut; }"""
+
+
+def words(page, start=""):
+    """The words of the widget's live region that begin so, once they are there."""
+    found = page.tab.locator(".mmpid-status", has_text=start).first
+    found.wait_for(timeout=60_000)
+    return found.inner_text()
+
+
+def press(page, handle, key, times=1):
+    page.tab.locator(handle).first.focus()
+    for _ in range(times):
+        page.tab.keyboard.press(key)
+
+
+def test_a_knob_of_the_lab_answers_and_the_sweep_fills(open_notebook, tmp_path):
+    page = open_notebook(LAB, **TALL)
+    words(page, "Of 8 classes")
+    assert page.tab.locator(".mmpid-chart-winners rect.bar").count() >= 16
+    assert page.tab.locator(".mmpid-chart-course path.line").count() >= 4
+    page.tab.get_by_text("Error against K: complete").wait_for(timeout=120_000)
+    seconds = []
+    for key, classes in (("ArrowRight", 12), ("ArrowRight", 16), ("ArrowLeft", 12), ("ArrowRight", 16)):
+        started = time.perf_counter()
+        press(page, ".mmpid-lab .noUi-handle", key)
+        words(page, f"Of {classes} classes")
+        seconds.append(time.perf_counter() - started)
+    print(f"\na knob to words: {[round(s, 2) for s in seconds]} s; {page.execute(COST).strip()}", end=" ")
+    assert max(seconds) < 5
+    page.tab.get_by_text("The charts' data as tables").click()
+    page.tab.locator(".mmpid-lab td", has_text="modality 1").first.wait_for()
+    assert page.tab.locator(".mmpid-chart-sweep .dot").count() >= 16
+    page.screenshot("competition_lab", tmp_path)
+    assert page.problems == []
+
+
+def test_the_schedule_turns_losers_into_shared_classes(open_notebook):
+    page = open_notebook(LAB, **TALL)
+    before = words(page, "Of 8 classes")
+    page.tab.get_by_label("Schedule", exact=True).select_option(label="two-stage: each alone, then joint")
+    after = words(page, "both learn 8")
+    assert before != after
+    page.click("Back to the start")
+    page.tab.wait_for_function(
+        "(old) => document.querySelector('.mmpid-lab .mmpid-status').innerText === old", arg=before, timeout=30_000
+    )
+    assert page.problems == []
+
+
+def test_an_error_in_the_lab_is_seen_in_the_lab(open_notebook):
+    page = open_notebook(LAB, **TALL)
+    words(page, "Of 8 classes")
+    page.execute("from mmpid.widgets import competition\nkept = competition.simulate\ncompetition.simulate = None")
+    page.click("Another world")
+    page.tab.locator(".mmpid-lab [role=alert]").wait_for()
+    page.execute("competition.simulate = kept")
+    page.click("Another world")
+    page.tab.locator(".mmpid-lab [role=alert]").wait_for(state="detached")
+
+
+def test_runs_are_chosen_compared_and_refreshed(open_notebook, tmp_path):
+    page = open_notebook(RUNS, BROWSER, **TALL)
+    assert "3 runs in" in words(page, "2 chosen")
+    page.tab.get_by_label("plain", exact=True).check()
+    words(page, "3 chosen")
+    assert page.tab.locator(".mmpid-chart-runs path.line").count() >= 3
+    page.tab.get_by_label("Curve", exact=True).select_option("training loss")
+    page.tab.locator(".mmpid-chart-runs .axislabel", has_text="nats").wait_for()
+    page.execute(
+        "write('late', 10, seed=5)\n(folder / 'damaged').mkdir()\n(folder / 'damaged' / 'record.jsonl').write_text('?')"
+    )
+    page.click("Refresh")
+    assert "1 entry no run or damaged" in words(page, "4 runs in")
+    page.tab.locator(".mmpid-reason", has_text="not a run record").wait_for()
+    page.screenshot("run_browser", tmp_path)
+    page.execute("import shutil; shutil.rmtree(folder)")
+    page.click("Refresh")
+    words(page, "A run appears here once")
+    assert page.problems == []
+
+
+def test_components_and_correlation_of_the_explorer(open_notebook, tmp_path):
+    page = open_notebook(EXPLORER, **TALL)
+    says = page.tab.locator(".mmpid-says")
+    says.get_by_text("S, synergistic: 0.50 bit").wait_for()
+    page.tab.get_by_label("Start from", exact=True).select_option("a mix of R, U1, U2, S")
+    page.tab.get_by_text("y = 3").first.wait_for()
+    before = says.inner_text()
+    page.tab.locator(".mmpid-explorer .noUi-handle >> visible=true").first.focus()
+    for _ in range(10):
+        page.tab.keyboard.press("ArrowRight")
+    page.tab.wait_for_function("(old) => document.querySelector('.mmpid-says').innerText !== old", arg=before)
+    page.screenshot("explorer_mix", tmp_path)
+    assert page.problems == []
+
+
+def test_running_the_cells_again_leaves_no_second_thread(open_notebook):
+    page = open_notebook(LAB, RUNS, BROWSER, EXPLORER, **TALL, run=False)
+    page.execute("import mmpid.widgets.worker as w\nfor one in list(w._workers): one.close()")  # of tests before this
+    page.run_all()
+    page.tab.locator(".mmpid-explorer").wait_for(timeout=60_000)
+    words(page, "Of 8 classes")
+    before = int(page.execute("old = lab, browser, explorer\n" + THREADS))
+    page.run_all()
+    renewed = "print(old[0] is not lab, old[1] is not browser, old[2] is not explorer)"
+    started = time.monotonic()
+    while page.execute(renewed).split() != ["True"] * 3:
+        assert time.monotonic() - started < 60
+        time.sleep(0.3)
+    assert int(page.execute(THREADS)) <= before
+    page.execute("lab.close(); browser.close(); explorer.close()")
+    started = time.monotonic()
+    while int(page.execute(THREADS)):  # a world of the sweep that is being simulated is still finished
+        assert time.monotonic() - started < 30
+        time.sleep(0.3)
+    assert page.problems == []
+
+
+def test_a_second_view_follows_the_first(open_notebook):
+    page = open_notebook(LAB, "from IPython.display import display\ndisplay(lab._live.root)", **TALL)
+    page.tab.locator(".mmpid-lab").nth(1).wait_for(timeout=60_000)
+    press(page, ".mmpid-lab .noUi-handle", "ArrowRight")
+    page.tab.wait_for_function(
+        """() => { const all = [...document.querySelectorAll('.mmpid-lab .mmpid-status')];
+        return all.length === 2 && all.every(one => one.innerText.startsWith('Of 12 classes')); }""",
+        timeout=30_000,
+    )
+    assert page.problems == []
+
+
+def test_a_saved_notebook_without_a_kernel_shows_the_pictures(open_notebook):
+    page = open_notebook(RUNS, BROWSER, EXPLORER, **TALL)
+    page.tab.locator(".mmpid-explorer").wait_for(timeout=60_000)
+    page.execute("1")
+    notebook = page.save()
+    kinds = [set(output.get("data", {})) for cell in notebook.cells for output in cell.outputs]
+    assert sum("image/png" in one for one in kinds) == 2 and sum("text/html" in one for one in kinds) == 1
+    page.shut_down_and_reload()
+    page.tab.locator(".jp-OutputArea-output img").nth(1).wait_for(timeout=30_000)
+    assert page.tab.locator(".mmpid-still .mmpid-table").first.is_visible()
+
+
+@pytest.mark.parametrize("name", WIDGETS)
+def test_both_themes_at_both_widths(open_notebook, tmp_path, name):
+    for width in (1000, 1800):
+        page = open_notebook(*WIDGETS[name], width=width, height=1500)
+        root = f".mmpid-{name}"
+        page.tab.locator(root).wait_for(timeout=60_000)
+        page.tab.locator(f"{root} .bqplot .axislabel:not(:empty)").first.wait_for(timeout=30_000)
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            page.theme(theme)
+            assert page.contrast(f"{root} .bqplot text") > 4.5
+            assert page.tab.evaluate(_CLIPPED, root) == []
+            page.screenshot(f"{name}_{theme.split()[1].lower()}_{width}", tmp_path)
+        page.theme("JupyterLab Light")
+        assert page.problems == []
