@@ -130,8 +130,7 @@ class Page:
         return (light + 0.05) / (dark + 0.05)
 
     def save(self) -> nbformat.NotebookNode:
-        self.command("docmanager:save")
-        self.tab.wait_for_function("() => !window.jupyterapp.shell.currentWidget.context.model.dirty")
+        self.tab.evaluate("async () => { await window.jupyterapp.shell.currentWidget.context.save(); }")
         return nbformat.read(self.lab.folder / self.name, as_version=4)
 
     def execute(self, code: str) -> str:
