@@ -4,7 +4,7 @@ It reads the record and returns decisions; the trainer obeys. Nothing is remembe
 record always gives the same decisions, and a recorded run can be asked what other settings would have done.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from mmpid import _validate
 from mmpid.errors import ConfigError
@@ -183,6 +183,9 @@ class BalanceController:
     @classmethod
     def from_dict(cls, values: dict) -> "BalanceController":
         """Return a controller from :meth:`to_dict`; a rule of your own must be passed as an object instead."""
+        unknown = sorted(set(values) - {f.name for f in fields(cls)})
+        if unknown:
+            raise ConfigError(f"the saved controller has fields unknown to this version: {unknown}. Update mmpid.")
         rule = dict(values["rule"])
         kind = RULES[_validate.choice(rule.pop("name"), "rule", RULES)]
         return cls(**{**values, "rule": kind(**rule)})

@@ -213,7 +213,7 @@ def _nothing_to_save(record: RunRecord) -> Finding | None:
         return None
     return Finding(
         "two stages cannot help much",
-        f"{' and '.join(idle)} of unique information at the end of stage 1, within what shuffled labels give",
+        f"{', '.join(idle)} of unique information at the end of stage 1, within what shuffled labels give",
         "expect joint training and its controls to be equal; see docs/two-stage.md",
     )
 

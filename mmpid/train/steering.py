@@ -1,8 +1,9 @@
-"""Steering: probes become checkpoints, the controller's decisions are carried out, and the past can be taken up."""
+"""Steering: what the user or the controller decides is carried out and written down, and the past can be taken up."""
 
 from dataclasses import replace
 
-from mmpid.errors import CheckpointError
+from mmpid import _validate
+from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.train.checkpoint import CheckpointStore, State
 from mmpid.train.controller import BalanceController
 from mmpid.train.decision import Decision
@@ -11,12 +12,96 @@ from mmpid.train.loop import Loop
 
 
 class Steering(Loop):
-    """A loop that keeps a checkpoint at every probe and obeys a controller; all undoable."""
+    """A loop that keeps a checkpoint at every probe and obeys its user and a controller; all undoable."""
 
     controller: BalanceController
     checkpoints: CheckpointStore
     folder: RunFolder | None
     auto: bool
+
+    # ---- by hand -----------------------------------------------------------------------------------------------
+
+    def probe(self) -> dict:
+        """Decompose the present embeddings now, append the row to the record and return it.
+
+        Between two epochs it also keeps a checkpoint, as every probe there does.
+        """
+        with self._own_threads_and_random_numbers():
+            row = self._measure()
+        if not self._at.batch:
+            self._keep_checkpoint()
+        return row
+
+    def pause(self, modality: str) -> None:
+        """Stop training one modality's encoder until :meth:`resume`; at least one other must stay active."""
+        self._check_modality(modality)
+        if self.active == (modality,):
+            raise ConfigError(f"{modality!r} is the only active modality; resume another one before pausing it.")
+        if modality in self.active:
+            self._obey(Decision(action="pause", reason="by hand", epoch=self.epoch, modality=modality), "user")
+
+    def resume(self, modality: str) -> None:
+        """Train a paused modality's encoder again."""
+        self._check_modality(modality)
+        if modality not in self.active:
+            self._obey(Decision(action="resume", reason="by hand", epoch=self.epoch, modality=modality), "user")
+
+    def set_learning_rate(self, lr: float, modality: str | None = None) -> None:
+        """Train with another learning rate from the next batch on.
+
+        Parameters
+        ----------
+        lr : float
+            The rate itself, not a factor.
+        modality : str, optional
+            A modality, or "joint" for the joint head in stage 2; by default all of them.
+
+        Notes
+        -----
+        The rate belongs to the state: a rewind and a resumed run restore what was in force then, and a schedule goes
+        on from it. Stage 2 starts with the rates of the settings.
+        """
+        lr = _validate.number(lr, "lr", low=0, open_low=True)
+        groups = {group["name"]: group for group in self._optimizer.param_groups}
+        if modality == "joint" and "joint" not in groups:
+            raise ConfigError('there is no joint head to train in stage 1; set the rate of "joint" after the switch.')
+        if modality is not None:
+            groups = {modality: groups[_validate.choice(modality, "modality", groups, InputError)]}
+        before = " / ".join(dict.fromkeys(f"{group['lr']:g}" for group in groups.values()))
+        for group in groups.values():
+            group["lr"] = lr
+        self._note("learning_rate", f"by hand: {before} -> {lr:g}", "user", modality=modality or "")
+
+    def switch_to_joint(self, rewind: bool | int = True) -> None:
+        """Start stage 2.
+
+        Parameters
+        ----------
+        rewind : bool or int
+            True starts from the probe that the controller's rule names best (for :class:`PeakSynergy` the peak),
+            False from the present state, a number from the probe at that epoch.
+        """
+        if self.stage == "joint":
+            raise ConfigError("joint training has already started; `rewind(to=epoch)` or `branch(at=epoch)` go back.")
+        if rewind is True:
+            best = self.controller.rule.best(self.record)
+            if best is None:
+                raise ConfigError("there is no probe to rewind to yet; train an epoch first, or use rewind=False.")
+            rewind = best["epoch"]
+        target = None if rewind is False else _validate.number(rewind, "rewind", low=0, integer=True)
+        if target is not None:
+            self._find_checkpoint(target)
+        self._obey(Decision(action="switch", reason="by hand", epoch=self.epoch, rewind_to=target), "user")
+
+    def rewind(self, to: int) -> None:
+        """Go back to the probe at epoch `to`; what came after stays in the record as a discarded future.
+
+        The epochs spent there stay spent: the budget counts them.
+        """
+        self._rewind(_validate.number(to, "to", low=0, integer=True), "by hand", "user")
+
+    def _check_modality(self, modality: str) -> None:
+        _validate.choice(modality, "modality", self.modalities, InputError)
 
     # ---- deciding --------------------------------------------------------------------------------------------
 

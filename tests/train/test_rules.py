@@ -143,6 +143,14 @@ def test_the_settings_survive_json():
     assert BalanceController.from_dict(controller.to_dict()) == controller
 
 
+def test_a_controller_saved_by_an_older_version_loads_and_one_of_a_newer_version_is_refused():
+    saved = BalanceController().to_dict()
+    saved.pop("measure")
+    assert BalanceController.from_dict(saved) == BalanceController()
+    with pytest.raises(ConfigError, match=r"fields unknown to this version: \['mood'\]. Update"):
+        BalanceController.from_dict({**saved, "mood": 1})
+
+
 def test_replay_stops_at_the_switch():
     made = record(synergy=[0, 0, 0.3, 0.5, 0.3, 0.1, 0.9])
     assert [d.action for d in replay(made, PeakSynergy(drop=0.8))] == ["hold"] * 4 + ["switch"]
@@ -179,6 +187,7 @@ def test_a_rule_of_ones_own_is_asked(make_trainer):
         (lambda: RedundancyPlateau(patience=0), "`patience`.*at least 1"),
         (lambda: BalanceController(rule="peak"), "`rule` must be a SwitchRule.*'peak'"),
         (lambda: BalanceController(uniqueness_ratio=0.5), "`uniqueness_ratio`.*at least 1"),
+        (lambda: BalanceController(measure="mi"), "`measure` must be one of 'uniqueness', 'information'"),
         (lambda: replay(RunRecord(CARD), "peak"), "must be a SwitchRule or a BalanceController"),
     ],
 )
