@@ -40,7 +40,7 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     style.draw_band(ax, null_band(probes))
     style.draw_switch(ax, switch_epoch(record.lineage("decision")))
     style.dress(ax, title=title, xlabel="epoch", ylabel="information (bits)")
-    style.legend_above(ax, columns=3)
+    style.legend_above(ax, columns=2)
     if not probes:
         style.empty(ax, EMPTY)
     return ax

@@ -60,7 +60,7 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     style.draw_switch(ax, switch_epoch(record.lineage("decision")))
     style.dress(ax, title=title, xlabel="epoch", ylabel="information (bits)")
     ax.set_ylim(bottom=0)
-    style.legend_above(ax, columns=3 if len(names) > 2 else 2)
+    style.legend_above(ax, columns=2)
     if not complete:
         style.empty(ax, EMPTY)
     return ax

@@ -333,3 +333,16 @@ def test_a_dark_style_leaves_dark_ink_on_white_paper(draw, record):
         words = [ax.xaxis.label, *ax.get_xticklabels(), *(legend.get_texts() if legend else [])]
         written = [text for text in words if text.get_text()]
         assert written and not any(same_color(text.get_color(), "white") for text in written)
+
+
+def test_no_legend_of_the_overview_reaches_into_the_next_panel():
+    trainer = FakeTrainer(epochs=40)
+    trainer.fit()
+    for row in trainer.record.rows:
+        if row["kind"] == "probe":
+            row["synergy_identified"] = False  # the longest label
+    figure = plots.overview(trainer.record)
+    figure.draw_without_rendering()
+    left, right = figure.axes[0], figure.axes[1]
+    title = right._left_title.get_window_extent()
+    assert left.get_legend().get_window_extent().x1 < min(title.x0, right.get_window_extent().x0)
