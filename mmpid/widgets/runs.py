@@ -80,8 +80,8 @@ def _in_folder(folder: Path) -> Iterator[Run]:
     if not folder.exists():
         yield Run(name=folder.name or str(folder), place=str(folder), problem="the folder does not exist")
         return
-    with_runs, strangers, n_files = set(), [], 0
-    for path, below, files in os.walk(folder):
+    with_runs, strangers, shut, n_files = set(), [], [], 0
+    for path, below, files in os.walk(folder, onerror=shut.append):
         here = Path(path)
         depth = len(here.relative_to(folder).parts)
         below[:] = sorted(d for d in below if d not in _SKIPPED and not d.startswith(".")) if depth < DEEPEST else []
@@ -95,6 +95,9 @@ def _in_folder(folder: Path) -> Iterator[Run]:
         for name in records:
             own = here if name == RECORD else here / Path(name).stem
             yield _read(here / name, str(own.relative_to(folder)) if own != folder else folder.resolve().name)
+    for problem in shut:
+        place = Path(problem.filename)
+        yield Run(name=place.name, place=str(place), problem=f"cannot be opened: {problem.strerror}")
     for stranger in strangers:
         if stranger not in with_runs:
             yield Run(name=stranger.name, place=str(stranger), problem=f"not a run: it holds no {RECORD}")

@@ -1,6 +1,7 @@
 """The run browser: what lies in a folder, side by side; what cannot be read hurts nothing."""
 
 import json
+import os
 import threading
 import types
 
@@ -90,6 +91,26 @@ def test_foreign_folders_are_named_and_hidden_ones_passed_over(folder):
     (folder / ".cache" / "record.jsonl").write_text("x")
     found = runs.find(folder)
     assert [run.problem for run in found if run.record is None] == ["not a run: it holds no record.jsonl"]
+
+
+def test_a_folder_that_may_not_be_opened_is_named(folder, monkeypatch):
+    (folder / "secret").mkdir()
+    scandir = os.scandir
+
+    def guarded(path):
+        if str(path).endswith("secret"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = runs.find(folder)
+    assert [run.problem for run in found if run.name == "secret"] == ["cannot be opened: Permission denied"]
+    assert names(found) == ["kept", "one", "sweep/two"]
+
+
+def test_the_present_folder_is_the_default(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert names(RunBrowser(mode="static").runs) == ["kept", "one", "sweep/two"]
 
 
 def test_a_folder_that_is_not_there_and_an_empty_one_say_what_would_appear(tmp_path):
