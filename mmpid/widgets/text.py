@@ -125,7 +125,7 @@ def decisions(rows: Sequence[dict]) -> str:
 
 
 def _decision(row: dict) -> str:
-    what = " ".join(part for part in (row["action"], row.get("modality", "")) if part)
+    what = " ".join(part for part in (row["action"].replace("_", " "), row.get("modality", "")) if part)
     by = " · ".join(part for part in (row.get("source", ""), row.get("rule", "")) if part)
     quiet = ' class="mmpid-quiet"' if row["action"] == "hold" else ""
     head = f'<span class="mmpid-when">epoch {row["epoch"]:g}</span> <b>{escape(what)}</b>'

@@ -4,11 +4,13 @@ import gc
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import pytest
 import torch
 
 from mmpid.errors import ConfigError, TrainingError
+from mmpid.train import engine
 from mmpid.train.session import Session, pause_all, sessions
 from tests.widgets.fake_trainer import FakeTrainer
 
@@ -282,3 +284,22 @@ def test_changes_are_told_to_a_listener():
     assert not heard.is_set()
     session.step(batches=1)
     assert heard.wait(5)
+
+
+def test_a_run_that_ran_out_of_memory_goes_on_with_a_smaller_batch(make_trainer, monkeypatch):
+    plain, trainer = engine.update, make_trainer(batch_size=64)
+
+    def update(model, optimizer, inputs, *rest, **more):
+        if len(next(iter(inputs.values()))) > 32:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return plain(model, optimizer, inputs, *rest, **more)
+
+    monkeypatch.setattr(engine, "update", update)
+    session = Session(trainer)
+    session.play()
+    with pytest.raises(TrainingError, match="Make the batch smaller"):
+        session.wait(timeout=60)
+    trainer.config = replace(trainer.config, batch_size=32)
+    session.post(lambda trainer: trainer.rewind(0), "rewind")  # an epoch that has begun keeps its batches
+    session.play()
+    assert session.wait(timeout=60) and session.state == "finished" and session.failure is None
