@@ -1,6 +1,7 @@
-"""The command line: `mmpid lab`, `run`, `check`, `bench`. One line on stderr when something is wrong."""
+"""The command line: `mmpid lab`, `run`, `check`, `bench`, `data`. One line on stderr when something is wrong."""
 
 import argparse
+import importlib
 import os
 import shutil
 import sys
@@ -9,10 +10,18 @@ from pathlib import Path
 from mmpid import __version__
 from mmpid.check.notebook import NotebookError, existing_notebook, parse_value, run_notebook
 from mmpid.check.suite import check, find_root
+from mmpid.datasets import inspect_folder
 from mmpid.errors import InputError, MissingDependencyError, MMPIDError
 
 QUICKSTART = "01_quickstart.ipynb"
 OK, FAILED, WRONG_USE = 0, 1, 2
+BENCHES = {
+    "pid": "the solver against its peers",
+    "estimate": "a probe, and how steady its trace is",
+    "engine": "the trainer against a bare loop, stacked seeds",
+    "proxies": "the proxies of strength against an epoch",
+    "kill": "resume after being killed at random moments",
+}
 # Training in a background thread gives memory back to the system and takes it again at every step, which costs it about
 # five percent; with these thresholds (bytes) glibc keeps it. Other C libraries ignore them.
 KERNEL_ENVIRONMENT = {"MALLOC_TRIM_THRESHOLD_": "268435456", "MALLOC_MMAP_THRESHOLD_": "268435456"}
@@ -51,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("notebook", type=Path, metavar="NOTEBOOK")
     run.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="a parameter")
     run.add_argument("-o", "--output", type=Path, help="executed copy (default: runs/NOTEBOOK)")
+    run.add_argument("--solutions", action="store_true", help="put a lesson's solutions into its exercises")
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     run.set_defaults(command=_run)
 
@@ -65,11 +75,17 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--update", action="store_true", help="store the new values as references")
     checks.set_defaults(command=_check)
 
-    bench = commands.add_parser("bench", help="measure against other solvers")
-    bench.add_argument("what", choices=["pid"])
-    bench.add_argument("--quick", action="store_true", help="small shapes only")
+    bench = commands.add_parser("bench", help="measure solver, estimates, engine, proxies, or survival of kills")
+    bench.add_argument("what", choices=BENCHES, help="; ".join(f"{name}: {words}" for name, words in BENCHES.items()))
+    bench.add_argument("--quick", action="store_true", help="a small size, seconds instead of minutes")
     bench.add_argument("--json", type=Path, help="also write the figures here")
     bench.set_defaults(command=_bench)
+
+    data = commands.add_parser("data", help="look at data on disk")
+    verbs = data.add_subparsers(required=True, metavar="VERB")
+    inspect = verbs.add_parser("inspect", help="recognize a data set's layout, count its files, say what is missing")
+    inspect.add_argument("folder", type=Path, metavar="FOLDER")
+    inspect.set_defaults(command=_inspect)
     return parser
 
 
@@ -113,7 +129,8 @@ def _run(arguments) -> int:
     if output.resolve() == path.resolve():
         raise InputError("`-o` must be another file than the notebook, which stays as it is. Leave it out for runs/.")
     parameters = {name: parse_value(value) for name, value in arguments.p}
-    print(run_notebook(path, output.resolve(), parameters, quiet=arguments.quiet))
+    done = run_notebook(path, output.resolve(), parameters, quiet=arguments.quiet, solutions=arguments.solutions)
+    print(done)
     return OK
 
 
@@ -129,7 +146,11 @@ def _check(arguments) -> int:
 
 
 def _bench(arguments) -> int:
-    from mmpid.bench import pid
-
-    pid.run(quick=arguments.quick, json_path=arguments.json)
+    importlib.import_module(f"mmpid.bench.{arguments.what}").run(quick=arguments.quick, json_path=arguments.json)
     return OK
+
+
+def _inspect(arguments) -> int:
+    found = inspect_folder(arguments.folder)
+    print(found)
+    return OK if found.ok else FAILED

@@ -1,7 +1,10 @@
 """How long a probe takes, and how steady its trace is with and without a warm start."""
 
+import json
 import statistics
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import torch
 
@@ -19,39 +22,47 @@ CASES = {
 }
 
 
-def run(n_samples: int = 1280, repeats: int = 5, n_probes: int = 20, device: str = "cpu") -> str:
-    """Time probes and measure the spread of traces; return both as one text.
+def run(quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print) -> list[dict]:
+    """Time probes and measure the spread of traces, on the CPU and on CUDA where there is one; show the tables.
 
     Parameters
     ----------
-    n_samples : int
-        Samples in a probe; embeddings have 64 dimensions and there are 6 classes.
-    repeats : int
-        Timed runs of each case after one to warm up; the median is shown.
-    n_probes : int
-        Consecutive probes of a frozen model behind the standard deviations.
-    device : str
-        Where the embeddings are, "cpu" or "cuda".
+    quick : bool
+        300 samples and one round instead of 1,280 samples and five.
+    json_path : path, optional
+        Where to write the records as JSON.
+    show : callable
+        Takes each piece of text.
 
     Returns
     -------
-    str
-        Two tables.
+    list of dict
+        One record a timed case (seconds, CPU seconds) and one a codebook (standard deviation of each atom, bits).
     """
-    times = [
-        [name, f"{wall:.3f}", f"{cpu:.3f}"] for name, (wall, cpu) in probe_times(n_samples, repeats, device).items()
-    ]
+    n_samples, repeats, n_probes = (300, 1, 3) if quick else (1280, 5, 20)
+    records = []
+    for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
+        times = probe_times(n_samples, repeats, device)
+        show(f"A probe of {n_samples} samples on {device}, {torch.get_num_threads()} threads")
+        rows = [[name, f"{wall:.3f}", f"{cpu:.3f}"] for name, (wall, cpu) in times.items()]
+        show(text_table(["case", "seconds", "CPU seconds"], rows))
+        records += [
+            {"case": name, "device": device, "n_samples": n_samples, "seconds": wall, "cpu_seconds": cpu}
+            for name, (wall, cpu) in times.items()
+        ]
     spread = trace_spread(n_samples, n_probes)
+    show(f"Standard deviation over {n_probes} probes of a frozen model, bits")
+    show(_spread_table(spread))
+    records += [{"codebook": name, **dict(zip(ATOMS, values, strict=True))} for name, values in spread.items()]
+    if json_path is not None:
+        Path(json_path).write_text(json.dumps(records, indent=1) + "\n")
+    return records
+
+
+def _spread_table(spread: dict[str, list[float]]) -> str:
     ratio = [f"{warm / cold:.2f}" for cold, warm in zip(spread["found anew"], spread["warm start"], strict=True)]
     rows = [[name, *(f"{value:.4f}" for value in values)] for name, values in spread.items()]
-    return "\n\n".join(
-        [
-            f"A probe of {n_samples} samples on {device}, {torch.get_num_threads()} threads",
-            text_table(["case", "seconds", "CPU seconds"], times),
-            f"Standard deviation over {n_probes} probes of a frozen model, bits",
-            text_table(["codebook", *ATOMS], [*rows, ["ratio", *ratio]]),
-        ]
-    )
+    return text_table(["codebook", *ATOMS], [*rows, ["ratio", *ratio]])
 
 
 def probe_times(n_samples: int, repeats: int, device: str = "cpu") -> dict[str, tuple[float, float]]:

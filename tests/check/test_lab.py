@@ -1,10 +1,12 @@
+import importlib
+import inspect
 import os
 import sys
 
 import pytest
 
 from mmpid import publish
-from mmpid.cli import copy_notebooks, main
+from mmpid.cli import BENCHES, copy_notebooks, main
 from mmpid.errors import InputError
 
 
@@ -47,3 +49,17 @@ def test_wrong_usage_exits_with_two(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["chekc"])
     assert stopped.value.code == 2
+
+
+def test_data_inspect_says_what_is_missing_and_exits_with_one(tmp_path, capsys):
+    assert main(["data", "inspect", str(tmp_path / "nowhere")]) == 2
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "clip1.wav").touch()
+    assert main(["data", "inspect", str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("what", BENCHES)
+def test_every_bench_offers_the_same_call(what):
+    parameters = inspect.signature(importlib.import_module(f"mmpid.bench.{what}").run).parameters
+    assert {"quick", "json_path", "show"} <= set(parameters)
