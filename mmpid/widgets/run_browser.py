@@ -8,6 +8,7 @@ from mmpid.plots.style import Picture, draw_traces, dress, empty, legend_above
 from mmpid.plots.traces import ATOMS, SHORT_NAMES, nice_limit
 from mmpid.widgets import run_text as words
 from mmpid.widgets import runs as rn
+from mmpid.widgets import text
 from mmpid.widgets.charts import CurveChart
 from mmpid.widgets.look import stylesheet
 from mmpid.widgets.place import resolve_mode
@@ -155,6 +156,10 @@ class LiveBrowser:
         self._status, self._failure, self._table, self._comparison = (widgets.HTML() for _ in range(4))
         self._table.add_class("mmpid-found-box")
         self._comparison.add_class("mmpid-comparison")
+        self._data = widgets.HTML()
+        self._data.add_class("mmpid-tables")
+        self._folded = widgets.Accordion([self._data], titles=("The charts' data as tables",), selected_index=None)
+        self._folded.observe(lambda _: self._ask(), "selected_index")
         self.root = widgets.VBox([stylesheet(), *self._layout()])
         for name in ("mmpid-board", "mmpid-browser"):
             self.root.add_class(name)
@@ -174,6 +179,7 @@ class LiveBrowser:
             menus,
             self._charts,
             self._comparison,
+            self._folded,
         ]
 
     @property
@@ -234,8 +240,13 @@ class LiveBrowser:
         self.chosen = [run for run in self.found if run.name in boxes and boxes[run.name].value]
         quantity, output, atom = self.view
         last = nice_limit(max((r["epoch"] for run in self.chosen for r in run.record.lineage("epoch")), default=10))
-        self.curves.show(rn.curves(self.chosen, quantity, output), unit=rn.CURVES[quantity][1], last=max(last, 1))
-        self.atoms.show(rn.atoms(self.chosen, atom), unit=f"{SHORT_NAMES[atom]} (bits)", last=max(last, 1))
+        curves, atoms = rn.curves(self.chosen, quantity, output), rn.atoms(self.chosen, atom)
+        self.curves.show(curves, unit=rn.CURVES[quantity][1], last=max(last, 1))
+        self.atoms.show(atoms, unit=f"{SHORT_NAMES[atom]} (bits)", last=max(last, 1))
+        if self._folded.selected_index is not None:
+            captions = f"{rn.CURVES[quantity][1]}, {output}", f"{SHORT_NAMES[atom]}, bits [95 % interval]"
+            tables = (text.table(t, words_) for t, words_ in zip((curves, atoms), captions, strict=True))
+            self._data.value = "".join(tables)
         self._status.value = words.status(self.found, self.chosen, _where(self._source))
         self._table.value = words.overview(self.found, self.chosen)
         self._comparison.value = words.comparison(self.chosen)

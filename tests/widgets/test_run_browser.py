@@ -153,6 +153,9 @@ def test_the_curves_are_the_records_numbers(browser):
     assert live.curves._curves["0"].line.y.tolist() == pytest.approx([row["loss.audio"] for row in rows])
     probes = chosen[0].record.lineage("probe")
     assert live.atoms._curves["0"].line.y.tolist() == pytest.approx([row["redundancy"] for row in probes])
+    live._folded.selected_index = 0
+    assert browser.wait(10)
+    assert f"{rows[-1]['loss.audio']:.3f}" in live._data.value and "nats" in live._data.value
     assert "nats" in live.curves._y_axis.label and "bits" in live.atoms._y_axis.label
 
 
