@@ -76,7 +76,8 @@ class Runs:
         """Give a trainer its thread and a name of its own; the given one if it is free."""
         name = self._free(name.strip() or f"branch {len(self.all)}")
         session = Session(trainer, session_name, origin=self._origin, on_change=self.announce)
-        trainer.record.card["name"] = name
+        if self.all:  # the record of the main run is that of a headless run, its card too
+            trainer.record.card["name"] = name
         run = Run(name, trainer, session, DASHES[(len(self.all) - 1) % len(DASHES)])
         self.all.append(run)
         self.announce()

@@ -32,6 +32,7 @@ def thin(panel):
 def test_a_branch_has_the_name_given_before_and_takes_no_room_before(live, board):
     assert [run.name for run in board._board.runs.all] == ["main", "early"]
     assert board.branches[0].record.card["name"] == "early"
+    assert board.record.card["name"] == ""  # a board leaves the record of its run as it is
     assert "“early” now stands at epoch 10" in board._board._note.value
     assert board._board.runs_panel.widget.layout.display == ""
     assert live()._board.runs_panel.widget.layout.display == "none"

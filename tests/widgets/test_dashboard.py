@@ -115,7 +115,7 @@ def test_a_learning_rate_is_shown_and_changed_by_hand(live):
     settle(board)
     assert board.trainer.rates == {"audio": 0.02, "image": 0.005}
     assert fields["image"].value == "0.005"
-    assert "learning_rate image" in board._board._decisions.value
+    assert "learning rate image" in board._board._decisions.value
     board.trainer.auto = False
     board._board.controls.start.value = "from now"
     press(board, "Start joint training")
