@@ -228,7 +228,8 @@ def _show_axis(axis: bq.Axis, low: float, high: float, whole: bool = False) -> N
         return
     ticks = np.array(nice_ticks(low, high, whole=whole))
     assign(axis.scale, min=low, max=high)
-    assign(axis, tick_values=ticks, tick_format="d" if whole else f".{_digits(ticks)}f")
+    assign(axis, tick_format="d" if whole else f".{_digits(ticks)}f")  # first: new ticks are written in the old format
+    assign(axis, tick_values=ticks)
 
 
 def _digits(ticks: np.ndarray) -> int:
