@@ -162,9 +162,9 @@ def test_a_probe_of_six_costs_about_as_much_as_ten_of_two():
         trainer.probe()
         times = []
         for _ in range(3):
-            start = time.perf_counter()
+            start = time.process_time()
             trainer.probe()
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         return min(times)
 
     assert seconds(make_data(6, n=1600)) < 12 * seconds(make_data(2, n=1600))
