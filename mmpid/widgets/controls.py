@@ -54,6 +54,7 @@ class Controls:
             self._button("Step epoch", "forward", "Train to the end of the epoch", lambda s: s.step(epochs=1)),
             self._button("To next probe", "fast-forward", "Train until the next decomposition", Session.to_next_probe),
             self._button("Probe now", "search", "Decompose what the encoders know at this moment", _probe),
+            self._button("Stop", "stop", "End the training thread; run the cell again to go on from here", _stop),
         ]
         self.modalities = {name: self._modality_button(name) for name in modalities}
         self.auto = widgets.ToggleButton(value=True, icon="magic", layout=widgets.Layout(width="auto"))
@@ -215,3 +216,7 @@ class Controls:
 
 def _probe(session: Session) -> None:
     session.post(lambda trainer: trainer.probe(), "probe")
+
+
+def _stop(session: Session) -> None:
+    session.close(timeout=0)  # a callback must not wait for the step that is running

@@ -27,6 +27,23 @@ def test_buttons_step_play_and_pause(live):
     assert 'data-state="paused"' in status(board)
 
 
+def test_stop_ends_the_thread_and_a_new_board_goes_on_from_there(live):
+    board = live(epochs=10_000, seconds=0.001)
+    press(board, "Play")
+    until(lambda: board.trainer.total_batches > 20)
+    press(board, "Stop")
+    until(lambda: 'data-state="closed"' in status(board))
+    assert not board.session.alive and button(board, "Play").disabled
+    with pytest.raises(TrainingNotFinished, match="This board is closed: run its cell again"):
+        board.wait()
+    batches = board.trainer.total_batches
+    again = Dashboard(board.trainer, mode="live")
+    press(again, "Step batch")
+    settle(again)
+    assert board.trainer.total_batches == batches + 1
+    again.close()
+
+
 def test_modalities_are_paused_and_resumed_by_name(live):
     board = live()
     press(board, "Pause audio")
