@@ -12,7 +12,7 @@ MOST_PER_SECOND = 7.0
 class Publisher:
     """Call `show()` after changes of a session, at most seven times a second; the latest state wins.
 
-    The last state (paused, finished, failed, closed) is always shown. When nothing has changed for
+    The last state (paused, finished, failed, closed) is always shown, and the end of a play or a step at once. When nothing has changed for
     `settle_seconds`, `settled()` is called once, in a thread of its own: the place for work too slow for every update.
     An exception in either goes to `on_error`, and None when all is well again.
     """
@@ -71,11 +71,14 @@ class Publisher:
         return True
 
     def _publish(self, version: int) -> None:
-        started, worked = time.monotonic(), time.thread_time()
+        started, worked, playing = time.monotonic(), time.thread_time(), self.session.state == "playing"
         self._guarded(self._show)
         self.count, self.shown = self.count + 1, version
         self.seconds += time.thread_time() - worked
-        self._stopped.wait(max(0.0, 1 / MOST_PER_SECOND - (time.monotonic() - started)))
+        while (left := started + 1 / MOST_PER_SECOND - time.monotonic()) > 0 and not self._stopped.is_set():
+            if playing and self.session.state != "playing":
+                return  # a step or a pause is over: what came of a click is shown at once
+            version = self.session.wait_for_change(version, left)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:
