@@ -12,8 +12,9 @@ MOST_PER_SECOND = 7.0
 class Publisher:
     """Call `show()` after changes of a session, at most seven times a second; the latest state wins.
 
-    The last state (paused, finished, failed, closed) is always shown, and the end of a play or a step at once. When nothing has changed for
-    `settle_seconds`, `settled()` is called once, in a thread of its own: the place for work too slow for every update.
+    The last state (paused, finished, failed, closed) is always shown, and the end of a play or a step at once. When
+    nothing has changed for `settle_seconds`, `settled()` is called once, in a thread of its own: the place for work
+    too slow for every update.
     An exception in either goes to `on_error`, and None when all is well again.
     """
 
