@@ -25,6 +25,9 @@ from mmpid.train import (
     pause_all,
     replay,
     sessions,
+    to_mlflow,
+    to_tensorboard,
+    train_seeds,
 )
 from mmpid.train.compare import baselines, compare
 from mmpid.train.diagnose import diagnose
@@ -62,6 +65,9 @@ __all__ = [
     "soft_pid",
     "sweep_switch",
     "theory",
+    "to_mlflow",
+    "to_tensorboard",
+    "train_seeds",
 ]
 
 _ON_FIRST_USE = ("plots", "widgets")

@@ -146,8 +146,9 @@ def _check(arguments) -> int:
 
 
 def _bench(arguments) -> int:
-    importlib.import_module(f"mmpid.bench.{arguments.what}").run(quick=arguments.quick, json_path=arguments.json)
-    return OK
+    bench = importlib.import_module(f"mmpid.bench.{arguments.what}")
+    found = bench.run(quick=arguments.quick, json_path=arguments.json)
+    return OK if getattr(found, "passed", True) else FAILED
 
 
 def _inspect(arguments) -> int:

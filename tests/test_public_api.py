@@ -10,12 +10,12 @@ PUBLIC = {
     "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
         RedundancyPlateau RunRecord Trainer baselines compare datasets decompose diagnose diff ecs
         errors estimate_pid estimate_pid_multi joints linear_probe pause_all publish replay sessions
-        soft_pid sweep_switch theory""",
+        soft_pid sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": "Inspection MultimodalData Split available inspect_folder load",
     "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
     "mmpid.train": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau RunRecord Session
-        SwitchRule TrainConfig Trainer pause_all replay sessions""",
+        SwitchRule TrainConfig Trainer pause_all replay sessions to_mlflow to_tensorboard train_seeds""",
 }
 
 

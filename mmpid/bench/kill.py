@@ -32,7 +32,7 @@ from mmpid.train import BalanceController, PeakSynergy, RunRecord, Trainer
 from mmpid.train.checkpoint import read_state
 from mmpid.train.folder import RECORD, RunFolder
 
-EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.0, "prediction"
+EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.2, "kmeans"
 PATIENCE = 120.0  # seconds after which a child is taken for stuck
 
 
@@ -68,7 +68,7 @@ def run(
 ) -> KillReport:
     """Kill a small two-stage run with SIGKILL, go on from its folder each time, and compare it in the end.
 
-    The run has encoders of its own, pauses, a switch that rewinds, and joint epochs with probes. Half of the kills come
+    The run has encoders of its own with dropout, k-means probes, pauses, a switch that rewinds, and joint epochs with probes. Half of the kills come
     at a moment drawn uniformly over the run, half within a few milliseconds of a file being written. A run that
     survives to its end is compared with one that nobody killed: the record (wall-clock times excepted) and every
     state, bit for bit. After every kill the record on disk must be a prefix of the uninterrupted one that holds all
@@ -139,7 +139,7 @@ def _small_data() -> MultimodalData:
 
 
 def _small_model() -> LateFusion:
-    """Return a model whose encoders are not built in, so that loading needs it."""
+    """Return a model whose encoders are not built in, so that loading needs it, and whose training draws numbers."""
 
     def encoder():
         return torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Dropout(DROPOUT))

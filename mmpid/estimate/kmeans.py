@@ -169,7 +169,7 @@ def _principal_axes(rows: Tensor, n_components: int) -> tuple[Tensor, Tensor, fl
     n, d = rows.shape
     if d <= n:
         values, vectors = torch.linalg.eigh(centered.T @ centered)
-        axes = vectors.flip(-1)[:, : min(n_components, d)]
+        axes = vectors.flip(-1)[:, : min(n_components, d)].contiguous()  # the layout in which a checkpoint restores it
     else:
         values, vectors = torch.linalg.eigh(centered @ centered.T)
         axes = normalize(centered.T @ vectors.flip(-1)[:, : min(n_components, n)], dim=0)

@@ -1,6 +1,6 @@
 """Settings of a run: one frozen object, checked when it is made, saved with the record."""
 
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields
 
 from mmpid import _validate
 from mmpid.errors import ConfigError
@@ -11,6 +11,7 @@ STAGE2 = ("monitor", "balance", "off")
 PID_METHODS = ("exact", "fastpid")
 OPTIMIZERS = ("sgd", "adamw")
 PRESETS = ("default", "paper")
+UNIMODAL_SHARE = 0.8  # of the budget, for stage 1 at the most
 CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("float32", "bfloat16")
 
@@ -24,8 +25,9 @@ class TrainConfig:
     epochs : int
         Budget of the whole run, in epochs; epochs of a future that a rewind discarded count, so that every method
         that is compared spends the same.
-    unimodal_epochs : int
-        Stage 1 ends here at the latest; 0 trains jointly from scratch, `epochs` never starts stage 2.
+    unimodal_epochs : int, optional
+        Stage 1 ends here at the latest; 0 trains jointly from scratch, `epochs` never starts stage 2. By default four
+        fifths of `epochs`.
     batch_size, optimizer, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD.
     joint_lr_scale : float
@@ -71,7 +73,7 @@ class TrainConfig:
     """
 
     epochs: int = 30
-    unimodal_epochs: int = 15
+    unimodal_epochs: int | None = None
     batch_size: int = 64
     optimizer: str = "sgd"
     lr: float = 0.02
@@ -103,8 +105,11 @@ class TrainConfig:
     threads: int = 0
 
     def __post_init__(self):
-        """Refuse settings that cannot work, naming the field."""
-        whole = {"epochs": 1, "unimodal_epochs": 0, "batch_size": 1, "lr_step": 0, "probe_every": 1}
+        """Refuse settings that cannot work, naming the field; settle what depends on another one."""
+        _validate.number(self.epochs, "epochs", low=1, integer=True)
+        if self.unimodal_epochs is None:
+            object.__setattr__(self, "unimodal_epochs", max(1, round(UNIMODAL_SHARE * self.epochs)))
+        whole = {"unimodal_epochs": 0, "batch_size": 1, "lr_step": 0, "probe_every": 1}
         whole |= {"probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0}
         for name, low in whole.items():
             _validate.number(getattr(self, name), name, low=low, integer=True)
@@ -135,8 +140,8 @@ class TrainConfig:
         known = [f.name for f in fields(cls)]
         for name in overrides:
             _validate.choice(name, "setting", known)
-        base = cls(**PAPER) if _validate.choice(preset, "preset", PRESETS) == "paper" else cls()
-        return replace(base, **overrides)
+        base = PAPER if _validate.choice(preset, "preset", PRESETS) == "paper" else {}
+        return cls(**{**base, **overrides})
 
     def to_dict(self) -> dict:
         """Return the settings as plain JSON values."""

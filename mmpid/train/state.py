@@ -53,6 +53,7 @@ class RunState(ABC):
         self._prober = Prober(self.data, config, seed, device)
         self._selector = Selector(config.selection)
         self._rng = torch.Generator().manual_seed(mix(seed, 1)).get_state()
+        self._rng_is_live = False  # whether the global state is this run's own at the moment
         self._at = Position("unimodal" if config.unimodal_epochs else "joint", tuple(data.modalities))
         self._losses = torch.empty(0)
         self._enter_stage()
@@ -124,12 +125,13 @@ class RunState(ABC):
         devices = [self.device] if self.device.type == "cuda" else []
         with torch.random.fork_rng(devices=devices):
             torch.set_rng_state(self._rng)
+            self._rng_is_live = True
             if devices:
                 torch.cuda.manual_seed(mix(self.seed, 3, self._at.step))
             try:
                 yield
             finally:
-                self._rng = torch.get_rng_state()
+                self._rng, self._rng_is_live = torch.get_rng_state(), False
 
     # ---- state -----------------------------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class RunState(ABC):
             **optimizer,
             **pack("selected", self._selector.tensors()),
             **pack("codebook", self._prober.state_tensors()),
-            "rng": self._rng.clone(),
+            "rng": torch.get_rng_state() if self._rng_is_live else self._rng.clone(),
         }
         if self._at.batch:
             tensors |= pack("epoch", {"losses": self._losses})
@@ -163,6 +165,8 @@ class RunState(ABC):
         self._selector.load(state.meta["selected"], state.section("selected"), self.device)
         self._prober.load_state_tensors(state.section("codebook"))
         self._rng = state.tensors["rng"].clone()
+        if self._rng_is_live:
+            torch.set_rng_state(self._rng)
         if self._at.batch:
             self._lay_out_epoch()
             self._losses = state.section("epoch")["losses"].to(self.device, copy=True)

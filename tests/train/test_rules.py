@@ -57,7 +57,24 @@ def test_redundancy_plateau_switches_when_the_gain_is_noise():
     assert RedundancyPlateau(patience=3).decide(rising).action == "hold"
     flat = record(redundancy=[0, 0.2, 0.5, 0.8, 1.1, 1.3, 1.31, 1.32, 1.31])
     decision = RedundancyPlateau(patience=3).decide(flat)
-    assert (decision.action, decision.rewind_to) == ("switch", 7)
+    assert (decision.action, decision.rewind_to) == ("switch", 8)
+
+
+def test_joint_training_starts_from_the_latest_probe_that_is_as_good_as_the_best():
+    """Equal within the noise: the one trained longest. A fall beyond the noise: back to before it."""
+    assert Manual().best(record(redundancy=[0, 1.3, 1.32, 1.31]))["epoch"] == 3
+    assert Manual().best(record(redundancy=[0, 1.3, 1.32, 1.31], width=0.0))["epoch"] == 2
+    fallen = record(redundancy=[0, 0.5, 1.0, 1.3, 1.32, 1.31, 1.3, 1.1])
+    assert RedundancyPlateau(patience=3).decide(fallen).rewind_to == 6
+
+
+def test_redundancy_plateau_waits_until_its_share_of_the_budget_is_spent():
+    card = {**CARD, "settings": {"epochs": 12, "unimodal_epochs": 99}}
+    flat = record(redundancy=[1.0] * 9, card=card)  # the latest probe is at epoch 8 of 12
+    waiting = RedundancyPlateau(patience=3, min_share=0.75).decide(flat)
+    assert waiting.action == "hold" and "only 8 of 12 epochs are spent, 75% are wanted" in waiting.reason
+    assert RedundancyPlateau(patience=3, min_share=0.6).decide(flat).action == "switch"
+    assert RedundancyPlateau(patience=3).decide(record(redundancy=[1.0] * 10, card=card)).action == "switch"
 
 
 def test_redundancy_plateau_can_ask_for_balance():
@@ -127,7 +144,7 @@ def test_nothing_changes_within_the_dwell():
 
 def test_stage_one_ends_when_its_epochs_are_used_up():
     card = {**CARD, "settings": {"unimodal_epochs": 4}}
-    decision = BalanceController(rule=Manual()).decide(record(synergy=[0.1, 0.2, 0.5, 0.2, 0.1], card=card))[-1]
+    decision = BalanceController(rule=Manual()).decide(record(redundancy=[0.1, 0.2, 0.5, 0.2, 0.1], card=card))[-1]
     assert decision.action == "switch" and "used its 4 epochs" in decision.reason and decision.rewind_to == 2
 
 

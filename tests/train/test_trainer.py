@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, Trainer
+from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, PeakSynergy, Trainer
 from mmpid.errors import ConfigError, InputError, TrainingError
 from mmpid.models import MLP
 from mmpid.train.engine import evaluate
@@ -114,6 +114,7 @@ def test_switching_with_rewind_starts_from_the_rules_best_probe(make_trainer):
     trainer = make_trainer(controller=by_hand(), unimodal_epochs=9)
     trainer.step(epochs=4)
     best = max(trainer.record.lineage("probe"), key=lambda row: row["synergy"])["epoch"]
+    trainer.controller = BalanceController(rule=PeakSynergy(warmup=0))
     trainer.switch_to_joint(rewind=True)
     assert trainer.epoch == best
     assert trainer.record.rows[-1]["action"] == "switch"
