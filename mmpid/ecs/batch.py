@@ -1,6 +1,6 @@
 """The small batch that gradients are measured on, and the reductions that all proxies share."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import torch
@@ -20,7 +20,7 @@ class GradientBatch:
         """Thin the inputs of a `ProxyEvidence`; sums over classes are made in `dtype`."""
         inputs, target = evidence.inputs, evidence.inputs_target
         if len(target) > max_samples:
-            rows = (torch.arange(max_samples) * len(target) // max_samples).to(target.device)
+            rows = torch.arange(0, max_samples * len(target), len(target), device=target.device) // max_samples
             inputs = {name: inputs[name].index_select(0, rows) for name in inputs}
             target = target.index_select(0, rows)
         batch = cls(inputs, target, evidence.modalities, evidence.n_classes)
@@ -62,3 +62,14 @@ def log_sum_exp(logits: Tensor) -> Tensor:
     """Logarithm of the sum of exponentials over the last axis but one, where a CPU takes several samples at once."""
     largest = logits.amax(-2, keepdim=True)
     return (logits - largest).exp_().sum(-2).log_().add_(largest.squeeze(-2))
+
+
+def stacked(tensors: Sequence[Tensor]) -> Tensor:
+    """Stack, filled up with zeros to the largest of each size."""
+    if len({t.shape for t in tensors}) == 1:
+        return torch.stack(tuple(tensors))
+    shape = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
+    full = tensors[0].new_zeros(len(tensors), *shape)
+    for place, tensor in zip(full, tensors, strict=True):
+        place[tuple(slice(size) for size in tensor.shape)] = tensor
+    return full

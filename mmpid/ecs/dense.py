@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor, nn
 
-from mmpid.ecs.batch import GradientBatch
+from mmpid.ecs.batch import GradientBatch, stacked
 from mmpid.models import LateFusion
 from mmpid.models.fusion import Concat, Sum
 
@@ -44,7 +44,8 @@ def dense_layers(model: nn.Module, modalities: Sequence[str]) -> list[list[nn.Mo
 
 def _signature(layer: nn.Module) -> tuple:
     """Whether a layer is dense, its kind, and whether it has a bias."""
-    return type(layer) is nn.Linear, type(layer), getattr(layer, "bias", None) is not None
+    dense = type(layer) is nn.Linear
+    return dense, type(layer), dense and layer.bias is not None
 
 
 def _is_linear_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
@@ -57,13 +58,18 @@ def _is_linear_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
         known
         and set(modalities) == set(model.encoders) == set(model.heads)
         and all(type(head) is nn.Linear and head.bias is not None for head in model.heads.values())
-        and len({(p.dtype, p.device) for p in model.parameters()}) == 1
-        and not any(_has_hooks(module) for module in model.modules())
+        and _is_uniform_without_hooks(model)
     )
 
 
-def _has_hooks(module: nn.Module) -> bool:
-    return bool(module._forward_hooks or module._forward_pre_hooks or module._backward_hooks)
+def _is_uniform_without_hooks(model: nn.Module) -> bool:
+    """Whether all parameters have one dtype and device and no module has hooks; seen in one walk, which is not free."""
+    kinds = set()
+    for module in model.modules():
+        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+            return False
+        kinds.update((p.dtype, p.device) for p in module._parameters.values() if p is not None)
+    return len(kinds) == 1
 
 
 def _flat(encoder: nn.Module) -> list[nn.Module] | None:
@@ -93,10 +99,10 @@ class DenseBench:
         dense = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
         heads = [[model.heads[name]] for name in batch.modalities]
         later = list(zip(*(own[1:] + head for own, head in zip(dense, heads, strict=True)), strict=True))
-        self.weights = [_stacked([layer.weight for layer in layers]) for layers in later]
+        self.weights = [stacked([layer.weight for layer in layers]) for layers in later]
         self.biases = [_bias(layers) for layers in later]
         sources = [batch.inputs[name].flatten(1) for name in batch.modalities]
-        self.first = _stacked([own[0].weight @ x.T for own, x in zip(dense, sources, strict=True)])
+        self.first = stacked([own[0].weight @ x.T for own, x in zip(dense, sources, strict=True)])
         bias = _bias([own[0] for own in dense])
         self.first = self.first if bias is None else self.first.add_(bias)
         self.outputs = self._forward(self.first, self.weights, self.biases)
@@ -124,19 +130,17 @@ class DenseBench:
 
     def look_ahead(self, steps: int, rate: float) -> Tensor:
         """Class-mean unimodal logits (M, K) after `steps` steps of unimodal descent."""
-        first, outputs, slopes_of = self.first.clone(), self.outputs, self.slopes_of
-        weights, biases = [w.clone() for w in self.weights], [b if b is None else b.clone() for b in self.biases]
-        rate = -rate / len(self.batch.target)
-        for _ in range(steps):
+        first, outputs, weights, biases = self.first, self.outputs, self.weights, self.biases
+        slopes_of, rate = self.slopes_of, -rate / len(self.batch.target)
+        for step in range(steps):
+            slopes_of = self._activation_slopes(outputs) if step else slopes_of
             top = outputs[-1].softmax(1).sub_(self.batch.member)
             slopes = [*self._backward(weights[-1].mT @ top, weights, slopes_of), top]
-            first.baddbmm_(slopes[0], self.inner[0], alpha=rate)
-            for source, slope, weight, bias in zip(outputs, slopes[1:], weights, biases, strict=False):
-                weight.baddbmm_(slope, source.mT, alpha=rate)
-                if bias is not None:
-                    bias.add_(slope.sum(2, keepdim=True), alpha=rate)
+            first = torch.baddbmm(first, slopes[0], self.inner[0], alpha=rate)
+            moves = list(zip(weights, biases, outputs, slopes[1:], strict=False))
+            weights = [torch.baddbmm(w, slope, source.mT, alpha=rate) for w, _, source, slope in moves]
+            biases = [b if b is None else b.add(slope.sum(2, keepdim=True), alpha=rate) for _, b, _, slope in moves]
             outputs = self._forward(first, weights, biases)
-            slopes_of = self._activation_slopes(outputs)
         return self.batch.class_logits(outputs[-1])
 
     def kernels(self, rows: Tensor) -> Tensor:
@@ -144,11 +148,14 @@ class DenseBench:
         outputs = [a.index_select(2, rows) for a in self.outputs[:-1]]
         inner = [self.inner[0].index_select(1, rows).index_select(2, rows)]
         inner += [(a.mT @ a).add_(one) for a, one in zip(outputs, [*self.has_bias[1:], 1.0], strict=True)]
-        slopes_of = [s.index_select(2, rows).unsqueeze(1) for s in self.slopes_of]
-        weights = [w.unsqueeze(1) for w in self.weights]
-        slopes = self._backward(self.weights[-1].unsqueeze(3), weights, slopes_of)
-        own = (((b.mT @ b).mul_(a.unsqueeze(1))) for b, a in zip(slopes, inner, strict=False))
-        return sum(own, start=inner[-1].unsqueeze(1))
+        # slopes (M, d, K, r): the classes beside the samples, so that one product takes all of them
+        slopes_of = [s.index_select(2, rows).unsqueeze(2) for s in self.slopes_of]
+        slopes = self._backward(self.weights[-1].mT.unsqueeze(3), self.weights, slopes_of)
+        grams = inner[-1].unsqueeze(1)
+        for slope, own in zip(slopes, inner, strict=False):
+            by_class = slope.transpose(1, 2).contiguous()
+            grams = grams + (by_class.mT @ by_class).mul_(own.unsqueeze(1))
+        return grams
 
     # ---- forward and backward --------------------------------------------------------------------------------
 
@@ -164,10 +171,11 @@ class DenseBench:
         return [slope(output) for (_, slope), output in zip(self.activations, outputs, strict=False)]
 
     def _backward(self, slope: Tensor, weights: list[Tensor], slopes_of: list[Tensor]) -> list[Tensor]:
-        """Slopes at the outputs of the encoder's layers, before activation, from those at the embeddings."""
+        """Slopes (M, h, ...) at the outputs of the encoder's layers, before activation, from those at the top."""
         slopes = [slope * slopes_of[-1]]
         for weight, slope_of in zip(weights[-2::-1], slopes_of[-2::-1], strict=True):
-            slopes.append((weight.mT @ slopes[-1]).mul_(slope_of))
+            below = weight.mT @ slopes[-1].flatten(2)
+            slopes.append(below.view(*weight.shape[::2], *slopes[-1].shape[2:]).mul_(slope_of))
         return slopes[::-1]
 
     @cached_property
@@ -190,27 +198,16 @@ def _activations(stack: list[nn.Module]) -> list[tuple[Callable, Callable]]:
     return found
 
 
-def _stacked(tensors: list[Tensor]) -> Tensor:
-    """Stack, filled up with zeros to the largest of each size."""
-    shape = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
-    if all(list(t.shape) == shape for t in tensors):
-        return torch.stack(tensors)
-    full = tensors[0].new_zeros(len(tensors), *shape)
-    for place, tensor in zip(full, tensors, strict=True):
-        place[tuple(slice(size) for size in tensor.shape)] = tensor
-    return full
-
-
 def _bias(layers: Sequence[nn.Linear]) -> Tensor | None:
     """Biases (M, out, 1) of one layer of every modality."""
-    return None if layers[0].bias is None else _stacked([layer.bias for layer in layers]).unsqueeze(2)
+    return None if layers[0].bias is None else stacked([layer.bias for layer in layers]).unsqueeze(2)
 
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:
     """Weights (M, K, d) and bias (K,) of the joint head."""
     if isinstance(model.fusion, Sum):
         heads = [model.fusion[name] for name in modalities]
-        return _stacked([head.weight for head in heads]), sum(head.bias for head in heads)
+        return stacked([head.weight for head in heads]), sum(head.bias for head in heads)
     sizes = model.fusion.dims
     parts = dict(zip(sizes, model.fusion.weight.split(list(sizes.values()), 1), strict=True))
-    return _stacked([parts[name] for name in modalities]), model.fusion.bias.detach()
+    return stacked([parts[name] for name in modalities]), model.fusion.bias.detach()

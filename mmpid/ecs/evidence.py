@@ -148,19 +148,14 @@ class ProxyEvidence:
         return torch.stack([logits.T for logits in self.unimodal_logits.values()])
 
     @cached_property
-    def _index(self) -> Tensor:
-        """Index (M, 1, N) of the true class of each sample."""
-        return self.target.expand(len(self.scores), 1, -1)
-
-    @cached_property
     def own(self) -> Tensor:
         """Unimodal logit of the true class of each sample, shape (M, N)."""
-        return self.scores.gather(1, self._index).squeeze(1)
+        return (self.scores * self.member).sum(1)
 
     @cached_property
     def rival(self) -> Tensor:
         """Largest unimodal logit of another class of each sample, shape (M, N)."""
-        return self.scores.scatter(1, self._index, -torch.inf).amax(1)
+        return self.scores.masked_fill(self.member > 0, -torch.inf).amax(1)
 
     @cached_property
     def log_likelihood(self) -> Tensor:
@@ -170,7 +165,8 @@ class ProxyEvidence:
     @cached_property
     def member(self) -> Tensor:
         """Indicator (K, N) of the class of each sample."""
-        return one_hot(self.target, self.n_classes, self.scores.dtype)
+        dtype = next(iter((self.unimodal_logits or self.embeddings).values())).dtype
+        return one_hot(self.target, self.n_classes, dtype)
 
     @cached_property
     def count(self) -> Tensor:

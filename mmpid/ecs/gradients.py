@@ -34,11 +34,10 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     where no gradient flows at all.
     """
     batch = bench.batch
-    weights = nn.functional.pad(batch.member / batch.count.clamp(min=1), (0, 0, 0, 1), value=1 / len(batch.target))
-    norms = bench.gradient_norms(weights)
+    norms = bench.gradient_norms(nn.functional.pad(batch.weights, (0, 0, 0, 1), value=1 / len(batch.target)))
     total = norms.sum(0)
-    share = torch.where(total > 0, norms / total, 1 / len(norms))
-    return torch.where(batch.count.squeeze(1) > 0, share[:, :-1], torch.nan), share[:, -1]
+    share = torch.where(total == 0, 1 / len(norms), norms / total)  # NaN for absent classes
+    return share[:, :-1], share[:, -1]
 
 
 def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:
@@ -69,10 +68,10 @@ def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> 
     """
     rows = bench.batch.round_robin(settings.n_ntk_samples)
     indicator = bench.batch.member.index_select(1, rows)
-    grams = bench.kernels(rows)
-    fit = ((grams @ indicator.unsqueeze(2)).squeeze(3) * indicator).sum(2)
-    # 0 / 0 for classes without samples
-    return fit / (grams.square().sum((2, 3)).sqrt() * indicator.sum(1)), None
+    both = indicator.unsqueeze(2) * indicator.unsqueeze(1)
+    grams = bench.kernels(rows).flatten(2)
+    fit = (grams * both.flatten(1)).sum(2)
+    return fit / (grams.norm(dim=2) * indicator.sum(1)), None  # 0 / 0 for classes without samples
 
 
 class ModelBench:

@@ -4,11 +4,11 @@ Every function returns strengths by class, (M, K), and by modality, (M,) or None
 """
 
 from functools import lru_cache
-from itertools import product
+from itertools import combinations
 from math import factorial, log
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from mmpid.ecs.batch import log_sum_exp, one_hot
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
@@ -59,30 +59,35 @@ def shapley(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     v of no modality is -log2 K. Two modalities: 1/2 [v(r) - v()] + 1/2 [v(12) - v(other)]. The cost is that of 2^M
     softmaxes of the stored logits; the values add up to v(all) + log2 K.
     """
-    subsets, weights = (t.to(evidence.scores) for t in _coalitions(len(evidence.modalities)))
-    value = subsets @ evidence.own
-    flat = evidence.scores.flatten(1)
-    size = max(1, _CHUNK // flat.shape[1])
-    for part, own in zip(subsets.split(size), value.split(size), strict=True):
-        own.sub_(log_sum_exp((part @ flat).view(len(part), *evidence.scores.shape[1:])))
-    gains = weights @ evidence.class_mean(value)
+    scores, own = evidence.scores, evidence.own
+    larger, weights = _coalitions(len(scores), scores.dtype, scores.device)
+    flat = scores.flatten(1)
+    parts = larger.split(max(1, _CHUNK // flat.shape[1]))
+    fused = [part @ own - log_sum_exp((part @ flat).view(len(part), *scores.shape[1:])) for part in parts]
+    value = evidence.class_mean(torch.cat([evidence.log_likelihood, *fused]))
+    gains = weights @ nn.functional.pad(value, (0, 0, 0, 1), value=-log(evidence.n_classes))
     return gains / log(2), None
 
 
 @lru_cache
-def _coalitions(n_modalities: int) -> tuple[Tensor, Tensor]:
-    """Members (2^M, M) of every set of modalities, and the weight (M, 2^M) of its value in each Shapley value."""
-    subsets = torch.tensor(list(product([0.0, 1.0], repeat=n_modalities)), dtype=torch.float64)
-    weights = torch.empty(n_modalities, len(subsets), dtype=torch.float64)
+def _coalitions(n_modalities: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Members (2^M - M - 1, M) of every set of two or more modalities, and the weights (M, 2^M) in each Shapley value.
+
+    The weights are those of the single modalities, of the sets of two or more, and of none.
+    """
+    sets = [members for size in range(1, n_modalities + 1) for members in combinations(range(n_modalities), size)]
+    weights = torch.empty(n_modalities, len(sets) + 1, dtype=torch.float64)
     total = factorial(n_modalities)
-    for column, members in enumerate(subsets.tolist()):
-        size = int(sum(members))
-        for row, inside in enumerate(members):
+    for column, members in enumerate([*sets, ()]):
+        for row in range(n_modalities):
             # the set with r, against the set without it, in the orders in which r comes right after the others
-            others = size - 1 if inside else size
-            sign = 1 if inside else -1
+            sign, others = (1, len(members) - 1) if row in members else (-1, len(members))
             weights[row, column] = sign * factorial(others) * factorial(n_modalities - others - 1) / total
-    return subsets, weights
+    larger = sets[n_modalities:]
+    inside = torch.zeros(len(larger), n_modalities)
+    for row, members in enumerate(larger):
+        inside[row, list(members)] = 1
+    return inside.to(device, dtype), weights.to(device, dtype)
 
 
 def prediction_mi(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
@@ -95,12 +100,12 @@ def prediction_mi(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
 
 def code_information(evidence: ProxyEvidence, codes: Tensor, n_codes: int) -> Strength:
     """Specific information by class and I(Y; C) in bits for codes (M, N)."""
-    cells = evidence.member @ one_hot(codes, n_codes, evidence.scores.dtype).mT  # counts (M, K, C)
-    count, n = evidence.count, len(evidence.target)
-    given = cells / count.clamp(min=1).unsqueeze(1)
-    ratio = given / cells.sum(1, keepdim=True).clamp_(min=1).mul_(1 / n)
-    specific = torch.special.xlogy(given, ratio).sum(2).div_(log(2))
-    return torch.where(count > 0, specific, torch.nan), specific @ (count / n)
+    member = one_hot(codes, n_codes, evidence.scores.dtype)
+    given = evidence.class_mean(member)  # p(c|j) as (M, C, K), NaN for absent classes
+    n = len(evidence.target)
+    overall = member.sum(2, keepdim=True).clamp_(min=1).mul_(1 / n)
+    specific = torch.special.xlogy(given, given / overall).sum(1).div_(log(2))
+    return specific, (specific * (evidence.count / n)).nansum(1)
 
 
 def _against_others(strength: Tensor) -> Tensor:

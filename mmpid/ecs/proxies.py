@@ -18,6 +18,7 @@ from mmpid.errors import InputError
 
 #: The proxies that a trainer records unless told otherwise: they cost no forward pass.
 DEFAULT_PROXIES = ("class_logit", "mi")
+_DEFAULTS = ProxySettings()
 
 
 @dataclass(frozen=True)
@@ -63,10 +64,9 @@ def available() -> ProxyTable:
     >>> [name for name in available() if available()[name].needs == "model"]
     ['gradient_share', 'look_ahead', 'logit_velocity', 'ntk_alignment']
     """
-    settings = ProxySettings()
     return ProxyTable(
         tuple(
-            ProxyInfo(name=name, formula=p.formula, unit=p.unit, needs=p.needs, cost=p.passes(settings))
+            ProxyInfo(name=name, formula=p.formula, unit=p.unit, needs=p.needs, cost=p.passes(_DEFAULTS))
             for name, p in _PROXIES.items()
         )
     )
@@ -116,7 +116,7 @@ def measure(
     >>> round(result.by_modality["image"], 2), round(result.by_modality["audio"], 2)
     (1.0, 0.0)
     """
-    settings = settings or ProxySettings()
+    settings = settings or _DEFAULTS
     asked = (names,) if isinstance(names, str) and names != "all" else names
     if asked == "all":
         asked = [name for name, proxy in _PROXIES.items() if not _lacks(proxy, evidence)]
@@ -138,7 +138,7 @@ def _results(
     if not asked:
         return []
     # one transfer; made outside inference mode, so that the numbers by class are ordinary tensors
-    table = torch.cat([by_class for by_class, _ in strengths]).to("cpu", copy=True)
+    table = torch.cat([by_class for by_class, _ in strengths]).cpu()
     rows = iter(table.unbind(0))
     means = iter(table.nanmean(1).tolist())
     modalities = evidence.modalities

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from mmpid.ecs.batch import one_hot
+from mmpid.ecs.batch import stacked
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 from mmpid.ecs.logits import Strength, code_information
 
@@ -30,36 +30,38 @@ def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     generator = torch.Generator().manual_seed(settings.seed)
     order = torch.randperm(len(evidence.target), generator=generator).to(evidence.target.device)
     order = order if len(order) > 1 else order.repeat(2)
-    odd = len(order) % 2  # a column of zeros, which belongs to no class, makes the halves equally long
-    features = _halves([z.index_select(0, order).T for z in evidence.embeddings.values()], odd)
-    target = evidence.target.index_select(0, order)
-    member = _halves([one_hot(target, evidence.n_classes, features.dtype)], odd)
-    widths = torch.tensor([z.shape[1] for z in evidence.embeddings.values()]).to(features).view(-1, 1, 1)
-    center, weights, prior = _ridge_classifiers(features, member, widths, settings.ridge)
-    scores = weights.mT.flip(1) @ (features - center.flip(1)) + prior.flip(1)
-    correct = member.expand_as(scores).gather(2, scores.max(2, keepdim=True).indices)
-    hits = (member @ correct.mT).sum((1, 3))
-    return hits / member.sum((1, 3)), None
+    embeddings = list(evidence.embeddings.values())
+    features = _halves(stacked(embeddings).index_select(1, order))
+    member = _halves(evidence.member.mT.index_select(0, order)).to(features.dtype)
+    widths = [z.shape[1] for z in embeddings]
+    weights, offset = _ridge_classifiers(features, member, widths, settings.ridge, len(order))
+    guess = (features @ weights.flip(1)).add_(offset.flip(1)).max(3, keepdim=True).indices
+    correct = member.expand(*guess.shape[:3], -1).gather(3, guess)
+    return (member * correct).sum((1, 2)) / member.sum((0, 1)), None
 
 
-def _ridge_classifiers(features: Tensor, member: Tensor, widths: Tensor, ridge: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Means (M, 2, d, 1), weights (M, 2, d, K) and class shares (1, 2, K, 1) of each half of features (M, 2, d, n)."""
-    present = member.sum(2, keepdim=True)
-    size = present.sum(3, keepdim=True)
-    center, prior = features.sum(3, keepdim=True) / size, member.sum(3, keepdim=True) / size
-    features = (features - center).mul_(present)
-    covariance = features @ features.mT / size
-    diagonal = covariance.diagonal(dim1=-2, dim2=-1)
-    diagonal.add_(ridge * diagonal.sum(-1, keepdim=True) / widths + torch.finfo(features.dtype).tiny)
-    return center, torch.linalg.solve_ex(covariance, features @ (member - prior).mT / size)[0], prior
+def _ridge_classifiers(
+    features: Tensor, member: Tensor, widths: list[int], ridge: float, n: int
+) -> tuple[Tensor, Tensor]:
+    """Weights (M, 2, d, K) and offsets (M, 2, 1, K) for each half of features (M, 2, h, d) and members (2, h, K)."""
+    sizes = features.new_tensor([n - n // 2, n // 2]).view(2, 1, 1)
+    center = features.sum(2, keepdim=True) / sizes
+    centered = features - center
+    if n % 2:
+        centered[:, 1, -1] = 0  # the row that was filled up
+    scatter = centered.mT @ centered
+    diagonal = scatter.diagonal(dim1=-2, dim2=-1)
+    variance = diagonal.sum(-1, keepdim=True)
+    variance *= ridge / widths[0] if len(set(widths)) == 1 else ridge / variance.new_tensor(widths).view(-1, 1, 1)
+    diagonal.add_(variance.add_(torch.finfo(features.dtype).tiny))
+    weights = torch.linalg.solve_ex(scatter, centered.mT @ member)[0]
+    return weights, member.sum(1, keepdim=True) / sizes - center @ weights
 
 
-def _halves(tensors: list[Tensor], odd: int) -> Tensor:
-    """Stack (d, n) tensors, filled up with zeros to the largest d and an even n, as (M, 2, d, n / 2)."""
-    width = max(len(t) for t in tensors)
-    if odd or any(len(t) < width for t in tensors):
-        tensors = [nn.functional.pad(t, (0, odd, 0, width - len(t))) for t in tensors]
-    return torch.stack(tensors).unflatten(2, (2, -1)).transpose(1, 2)
+def _halves(rows: Tensor) -> Tensor:
+    """Split (..., N, d) into (..., 2, h, d), the second half filled up with zeros where N is odd."""
+    rows = nn.functional.pad(rows, (0, 0, 0, 1)) if rows.shape[-2] % 2 else rows
+    return rows.unflatten(-2, (2, -1))
 
 
 def kmeans(points: Tensor, n_clusters: int, generator: torch.Generator, n_iter: int = 3) -> Tensor:
@@ -95,12 +97,14 @@ def _spread_start(points: Tensor, n_clusters: int, generator: torch.Generator) -
     size = candidates.square().sum(2, keepdim=True)
     distances = torch.baddbmm(size, candidates, candidates.mT, alpha=-2).add_(size.mT).clamp_min_(0)
     draws = (torch.rand(n_clusters, generator=generator) + torch.arange(n_clusters)).to(points)
-    chosen, nearest = torch.zeros(len(points), 1, dtype=torch.int64, device=points.device), distances[:, 0]
-    while chosen.shape[1] < n_clusters:
-        step = min(chosen.shape[1], n_clusters - chosen.shape[1])
+    first = torch.zeros(len(points), 1, dtype=torch.int64, device=points.device)
+    chosen, n_chosen, nearest = [first], 1, distances[:, 0]
+    while n_chosen < n_clusters:
+        step = min(n_chosen, n_clusters - n_chosen)
         mass = nearest.cumsum(1)
         drawn = torch.searchsorted(mass, draws[:step] / step * mass[:, -1:], right=True).clamp_(max=len(order) - 1)
-        chosen = torch.cat([chosen, drawn], 1)
         rows = distances.gather(1, drawn.unsqueeze(2).expand(-1, -1, len(order)))
         nearest = torch.minimum(nearest, rows.amin(1))
-    return candidates.gather(1, chosen.unsqueeze(2).expand(-1, -1, points.shape[2]))
+        chosen.append(drawn)
+        n_chosen += step
+    return candidates.gather(1, torch.cat(chosen, 1).unsqueeze(2).expand(-1, -1, points.shape[2]))
