@@ -151,11 +151,11 @@ def estimate_pid_multi(
     names = _check_names(sources)
     inputs = check_inputs(dict(sources), target, n_classes, groups, discretizer, notes)
     n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)
-    each, given_rests = _split_mapping(discretizer, names)
+    each, given_rests = split_mapping(discretizer, names)
     made = make_discretizers(each, inputs, n_clusters, n_components, seed)
     assigned = assign_sources(made, inputs, None, seed, notes, names=names)
     rests = {
-        name: _rest(i, made, assigned, inputs, given_rests.get(name), n_components, n_clusters, seed)
+        name: rest_of(i, made, assigned, inputs, given_rests.get(name), n_components, n_clusters, seed)
         for i, name in enumerate(names)
     }
     notes.add("the rest of a modality is summarized by one code; what that loses counts as unique to the modality.")
@@ -194,7 +194,7 @@ def _check_names(sources: Mapping[str, object]) -> tuple[str, ...]:
     return tuple(sources)
 
 
-def _split_mapping(discretizer, names: tuple[str, ...]):
+def split_mapping(discretizer, names: tuple[str, ...]):
     """Discretizers of the modalities in their order, and those given for a modality's rest."""
     if not isinstance(discretizer, Mapping):
         return discretizer, {}
@@ -208,7 +208,7 @@ def _split_mapping(discretizer, names: tuple[str, ...]):
     return tuple(discretizer[name] for name in names), rests
 
 
-def _rest(
+def rest_of(
     index: int,
     made: tuple[Discretizer, ...],
     assigned: tuple[Assignment, ...],

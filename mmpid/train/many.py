@@ -17,7 +17,7 @@ from mmpid.estimate.estimate import REPLICATE_TOL, estimate_assigned
 from mmpid.estimate.histogram import Assignment, PairedSample
 from mmpid.estimate.inference import MIN_PERMUTATIONS, Replicates, correction_names, label_entropy
 from mmpid.estimate.inputs import Inputs, check_inputs
-from mmpid.estimate.multi import _rest, _split_mapping
+from mmpid.estimate.multi import rest_of, split_mapping
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.observe import assign_sources, make_discretizers, observable_name, resolve_clusters
 from mmpid.estimate.resampling import null_joints, replicate_terms
@@ -37,13 +37,13 @@ def estimate_many(
     notes, names = Notes(), tuple(sources)
     inputs = check_inputs(dict(sources), target, n_classes, None, discretizer, notes)
     n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)
-    each, given_rests = _split_mapping(discretizer, names)
+    each, given_rests = split_mapping(discretizer, names)
     made = make_discretizers(each, inputs, n_clusters, n_components, seed)
     assigned = assign_sources(made, inputs, None, seed, notes, names=names)
     replicates = Replicates(n_boot=n_boot, n_null=n_null, seed=seed, tol=REPLICATE_TOL, method=method)
     against_rest = {}
     for i, name in enumerate(names):
-        rest = _rest(i, made, assigned, inputs, given_rests.get(name), n_components, n_clusters, seed)
+        rest = rest_of(i, made, assigned, inputs, given_rests.get(name), n_components, n_clusters, seed)
         pair = (assigned[i], rest)
         against_rest[name] = estimate_assigned(pair, inputs, correction, replicates, Notes(), observable_name(made))
     pairs, gap = _pairs(dict(zip(names, assigned, strict=True)), inputs, correction, n_null, seed)
