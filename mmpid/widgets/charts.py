@@ -14,7 +14,7 @@ MOST_POINTS = 120  # more than this a chart of 500 pixels cannot show
 MOST_DOTS = 40  # points that answer to the mouse, per curve
 FEW_DOTS = 25  # up to this many points they are visible; beyond, only under the mouse
 _BQPLOT_DASH = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
-_MARGIN = {"top": 8, "bottom": 38, "left": 52, "right": 14}
+_MARGIN = {"top": 8, "bottom": 44, "left": 52, "right": 14}
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class CurveChart:
         self._band = _ribbon(self._scales, "#808080", 0.22)
         across = {"x": self._scales["x"], "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
         self._switch, self._chosen = (_upright(across, dash) for dash in ("dashed", "solid"))
-        self._x_axis = bq.Axis(scale=self._scales["x"], label="epoch", grid_lines="none")
+        self._x_axis = bq.Axis(scale=self._scales["x"], label="epoch", label_offset="2.6em", grid_lines="none")
         self._y_axis = bq.Axis(scale=self._scales["y"], side="left", label=unit, label_offset="3em")
         self.figure = bq.Figure(
             marks=[self._band, self._chosen, self._switch],
