@@ -158,3 +158,30 @@ def test_other_dtypes_agree(dtype):
     evidence = ecs.ProxyEvidence(target=TARGET, unimodal_logits={m: v.to(dtype) for m, v in LOGITS.items()})
     got = ecs.measure("mi", evidence)[0].by_modality["image"]
     assert got == pytest.approx(result_of("mi").by_modality["image"], abs=0.02)
+
+
+def test_one_modality_has_all_of_the_shapley_value():
+    evidence = ecs.ProxyEvidence(target=TARGET, unimodal_logits={"image": LOGITS["image"]})
+    value, information = ecs.measure(["shapley", "mi"], evidence)
+    torch.testing.assert_close(value.by_class["image"], information.by_class["image"])
+
+
+def test_shapley_in_parts_is_the_same(monkeypatch):
+    logits = {**LOGITS, "touch": torch.eye(5)[:, :3]}
+    evidence = ecs.ProxyEvidence(target=TARGET, unimodal_logits=logits)
+    whole = ecs.measure("shapley", evidence)[0].by_class
+    monkeypatch.setattr("mmpid.ecs.logits._CHUNK", 1)
+    parts = ecs.measure("shapley", evidence)[0].by_class
+    for name in logits:
+        torch.testing.assert_close(parts[name], whole[name])
+
+
+def test_one_sample_is_enough_to_measure():
+    evidence = ecs.ProxyEvidence(
+        target=TARGET[:1],
+        unimodal_logits={m: v[:1] for m, v in LOGITS.items()},
+        embeddings={m: v[:1] for m, v in LOGITS.items()},
+    )
+    for result in ecs.measure("all", evidence):
+        assert torch.tensor(result.by_modality["image"]).isfinite(), result.name
+        assert result.by_class["image"][1:].isnan().all(), result.name
