@@ -40,7 +40,7 @@ def sweep_switch(
     recipe : str or callable
         A built-in data set, or a function from a seed to a fresh :class:`Trainer` that probes at every epoch in `at`.
     at : iterable of int
-        Epochs at which joint training starts; 0 trains jointly from scratch with the unimodal losses added.
+        Epochs at which joint training starts; 0 trains jointly from the start, with the unimodal losses added.
     seeds : iterable of int
         Seeds of data, weights and order.
     rules : mapping of str to SwitchRule, optional
@@ -56,6 +56,10 @@ def sweep_switch(
 
     Notes
     -----
+    Every branch trains at the stage-2 rate, ``lr * joint_lr_scale``, also the one at 0: with the default of a fifth, part
+    of what an early start loses is the smaller rate for longer. `joint_lr_scale=1` takes that part away. The epochs that
+    a rewind discards are not charged to the rule.
+
     A rule is scored at the epoch that it would *start* joint training from (its rewind target), moved to the nearest
     epoch in `at`. A rule that would not have switched by the last epoch in `at` is scored there.
 
