@@ -68,11 +68,11 @@ def run(
 ) -> KillReport:
     """Kill a small two-stage run with SIGKILL, go on from its folder each time, and compare it in the end.
 
-    The run has encoders of its own with dropout, k-means probes, pauses, a switch that rewinds, and joint epochs with probes. Half of the kills come
-    at a moment drawn uniformly over the run, half within a few milliseconds of a file being written. A run that
-    survives to its end is compared with one that nobody killed: the record (wall-clock times excepted) and every
-    state, bit for bit. After every kill the record on disk must be a prefix of the uninterrupted one that holds all
-    rows up to the last epoch's end, and every checkpoint must load.
+    The run has encoders of its own with dropout, k-means probes, pauses, a switch that rewinds, and joint epochs with
+    probes. Half of the kills come at a moment drawn uniformly over the run, half within a few milliseconds of a file
+    being written. A run that survives to its end is compared with one that nobody killed: the record (wall-clock times
+    excepted) and every state, bit for bit. After every kill the record on disk must be a prefix of the uninterrupted
+    one that holds all rows up to the last epoch's end, and every checkpoint must load.
 
     Parameters
     ----------

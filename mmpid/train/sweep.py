@@ -56,9 +56,9 @@ def sweep_switch(
 
     Notes
     -----
-    Every branch trains at the stage-2 rate, ``lr * joint_lr_scale``, also the one at 0: with the default of a fifth, part
-    of what an early start loses is the smaller rate for longer. `joint_lr_scale=1` takes that part away. The epochs that
-    a rewind discards are not charged to the rule.
+    Every branch trains at the stage-2 rate, ``lr * joint_lr_scale``, also the one at 0: with the default of a fifth,
+    part of what an early start loses is the smaller rate for longer. `joint_lr_scale=1` takes that part away. The
+    epochs that a rewind discards are not charged to the rule.
 
     A rule is scored at the epoch that it would *start* joint training from (its rewind target), moved to the nearest
     epoch in `at`. A rule that would not have switched by the last epoch in `at` is scored there.
