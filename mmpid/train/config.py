@@ -27,7 +27,7 @@ class TrainConfig:
         that is compared spends the same.
     unimodal_epochs : int, optional
         Stage 1 ends here at the latest; 0 trains jointly from scratch, `epochs` never starts stage 2. By default four
-        fifths of `epochs`.
+        fifths of `epochs`. Below a rule's own `min_share` it decides alone: the rule never gets to speak.
     batch_size, optimizer, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD.
     joint_lr_scale : float
