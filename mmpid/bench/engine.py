@@ -5,14 +5,13 @@ pass an epoch; it records nothing. Both take turns, round by round, so that a bu
 CPU times are CPU seconds of this process on one thread; on a GPU they are wall-clock seconds up to a synchronization.
 """
 
-import contextlib
 import copy
 import importlib.util
 import json
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import torch
 
 from mmpid._tables import text_table
 from mmpid.bench.bare import BareLoop
+from mmpid.bench.threads import one_thread
 from mmpid.datasets import MultimodalData, load
 from mmpid.models import LateFusion
 from mmpid.train import Trainer
@@ -76,7 +76,7 @@ def run(
     >>> records = engine.run(quick=True, show=lambda text: None)  # doctest: +SKIP
     """
     cases = [case for case in CASES if _available(case.data, show)]
-    with _one_thread():
+    with one_thread():
         records = {"overhead": [overhead(case, rounds=3 if quick else 15) for case in cases[: 3 if quick else None]]}
         show(_table(records["overhead"], "engine against a bare loop, CPU", _overhead_line, _OVERHEAD))
         records["pauses"] = [pauses(case, 2 if quick else 7) for case in cases if case.stage == "unimodal"]
@@ -233,16 +233,6 @@ def _wall_seconds(work: Callable, device: str) -> float:
     if device != "cpu":
         torch.cuda.synchronize()
     return time.perf_counter() - start
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _available(name: str, show: Callable[[str], None]) -> bool:

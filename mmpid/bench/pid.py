@@ -11,7 +11,7 @@ import platform
 import statistics
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from torch import Tensor
 from mmpid._tables import text_table
 from mmpid.bench.peers import PEERS, missing
 from mmpid.bench.problems import FAMILIES
+from mmpid.bench.threads import one_thread
 from mmpid.errors import ConvergenceWarning
 from mmpid.pid import decompose
 from mmpid.pid.certificate import objective
@@ -62,7 +63,7 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     for name in PEERS:
         if missing(name):
             show(f"skipped: {name} (not installed: {', '.join(missing(name))})")
-    with _one_thread(), warnings.catch_warnings():
+    with one_thread(), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         singles = []
         for shape, families, rounds, all_peers in QUICK if quick else FULL:
@@ -78,16 +79,6 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
         report = {"versions": _versions(), "single": singles, "batch": batches}
         Path(json_path).write_text(json.dumps(report, indent=1) + "\n")
     return singles + batches
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _timed(function: Callable, *arguments) -> tuple[float, object]:

@@ -15,6 +15,7 @@ import torch
 
 from mmpid import datasets
 from mmpid._tables import text_table
+from mmpid.bench.threads import one_thread
 from mmpid.ecs import DEFAULT_PROXIES, ProxyEvidence, available, measure
 from mmpid.models import LateFusion
 from mmpid.train import Trainer
@@ -46,12 +47,8 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     >>> from mmpid.bench import proxies
     >>> records = proxies.run(quick=True, show=lambda text: None)  # doctest: +SKIP
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    with one_thread():
         records = _records(_cases(), rounds=20 if quick else 100)
-    finally:
-        torch.set_num_threads(threads)
     rows = [[r["case"], f"{r['seconds'] * 1e3:.2f}", f"{r['share']:.1%}", str(r["every"])] for r in records]
     header = ["av-digits, one thread", "CPU ms", "share of an epoch", f"epochs between probes for {AIM:.0%}"]
     show(text_table(header, rows))
