@@ -76,7 +76,8 @@ def solve(p1: Tensor, p2: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
             logits = adam.logits.detach().requires_grad_()
             q = project(logits, p1, p2, settings.sinkhorn_sweeps)
             (grad,) = torch.autograd.grad(negative_conditional_entropy(q).sum(), logits)
-        q = q.detach()
+        sound = q.detach().isfinite().flatten(1).all(1).view(-1, 1, 1, 1)
+        q = torch.where(sound, q.detach(), before)  # single precision overflows at times: such a problem stops here
         answer[active], n_iter[active] = q, step + 1
         adam.descend(grad)
         moving = (q - before).abs().amax((1, 2, 3)) >= settings.stop

@@ -38,6 +38,12 @@ def test_batch_equals_loop():
     assert torch.allclose(together.synergy, alone, atol=1e-5)
 
 
+def test_a_problem_that_overflows_in_single_precision_stops_at_its_last_finite_point():
+    batch = torch.stack([joints.random(4, 4, 3, seed=seed) for seed in range(3)])
+    result, exact = by_paper(batch, lr=100.0), decompose(batch, tol=1e-9)
+    assert bool(((result.synergy - exact.synergy).abs() <= result.gap + 1e-9).all())
+
+
 def test_missed_tolerance_is_said():
     with pytest.warns(ConvergenceWarning, match="1 of 1 problems missed"):
         decompose(joints.random(4, 4, 3), method="fastpid", max_iter=5)
