@@ -15,6 +15,7 @@ import torch
 
 from mmpid._validate import choice, number
 from mmpid.errors import ConfigError, TrainingError
+from mmpid.train.announcer import Announcer
 
 STATES = ("idle", "playing", "paused", "finished", "failed", "closed")
 CALL_SECONDS, MOST_BATCHES = 0.008, 16  # one call of `step` while playing: what a click may have to wait for
@@ -92,7 +93,7 @@ class _Goal:
         return self.remaining <= 0
 
 
-class Session:
+class Session(Announcer):
     """Train in one daemon thread, in micro-steps of one or a few batches, obeying commands between two micro-steps.
 
     Every method returns at once (only `wait` and `close` block), may be called from any thread, and never raises
@@ -146,6 +147,7 @@ class Session:
         origin: tuple[Hashable, int] | None = None,
         on_change: Callable[[], None] | None = None,
     ):
+        super().__init__()
         self.trainer = trainer
         self._on_change = on_change
         self.name = name
@@ -153,8 +155,6 @@ class Session:
         self.failure: Failure | None = None
         self.notice = ""  # what became of the last command that could not be obeyed
         self.batches = 0  # micro-steps trained by this session
-        self.version = 0  # grows with every change that a display should show
-        self._changed = threading.Condition()
         self._commands: deque[tuple[str, Callable]] = deque()
         self._stride = 1
         self._goal: _Goal | None = None
@@ -228,17 +228,9 @@ class Session:
             raise TrainingError(f"Training stopped: {self.failure.summary}.{advice}") from self.failure.error
         return settled
 
-    def wait_for_change(self, version: int, timeout: float | None = None) -> int:
-        """Block until `self.version` differs from `version`, or the timeout; return the present version."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.version != version, timeout)
-            return self.version
-
     def announce(self) -> None:
         """Count one change and wake whoever waits for it."""
-        with self._changed:
-            self.version += 1
-            self._changed.notify_all()
+        super().announce()
         if self._on_change is not None:
             self._on_change()
 
