@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,37 @@ def test_imports_point_down(path):
 
 def test_every_module_has_a_floor():
     assert {module_of(path) for path in FILES} == set(RANK)
+
+
+ROOMS = sorted(path.name for path in (ROOT / "widgets").iterdir() if (path / "__init__.py").exists())
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_of_the_widgets_share_only_the_parts(room):
+    allowed = {room, "parts"}
+    for path in (ROOT / "widgets" / room).glob("*.py"):
+        used = {name.split(".")[2] for name in imported(path) if name.startswith("mmpid.widgets.")}
+        assert used <= allowed, f"{path.name} of {room} must not import {sorted(used - allowed)}"
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__")
+
+
+# a class whose alternative constructors are at home in a module that builds it: imported when they are called
+CALLED_BACK = {"mmpid.datasets.multimodal": {"mmpid.datasets.loaders"}}
+
+
+def test_no_import_leads_back_to_where_it_began():
+    names = {name_of(path) for path in FILES}
+    below = {}
+    for path in FILES:
+        found = {name if name in names else name.rpartition(".")[0] for name in imported(path)}
+        below[name_of(path)] = (found & names) - {name_of(path)} - CALLED_BACK.get(name_of(path), set())
+    try:
+        TopologicalSorter(below).prepare()
+    except CycleError as circle:
+        raise AssertionError(" <- ".join(circle.args[1])) from None
 
 
 CORE = "import sys, mmpid; assert not {hidden} & set(sys.modules), sorted({hidden} & set(sys.modules))"

@@ -17,9 +17,9 @@ except ImportError as problem:
         f'`mmpid.widgets` needs {problem.name}, which is not installed. Try `pip install "mmpid[notebook]"`.'
     ) from problem
 
-from mmpid.widgets.competition_lab import CompetitionLab
-from mmpid.widgets.dashboard import Dashboard, TrainingNotFinished
-from mmpid.widgets.pid_explorer import PIDExplorer
-from mmpid.widgets.run_browser import RunBrowser
+from mmpid.widgets.board import Dashboard, TrainingNotFinished
+from mmpid.widgets.browser import RunBrowser
+from mmpid.widgets.explorer import PIDExplorer
+from mmpid.widgets.lab import CompetitionLab
 
 __all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "RunBrowser", "TrainingNotFinished"]

@@ -28,7 +28,7 @@ WIDGETS = {"lab": (LAB,), "browser": (RUNS, BROWSER), "explorer": (EXPLORER,)}
 THREADS = "import threading; print(sum(t.name.startswith('mmpid-') for t in threading.enumerate()))"
 COST = """
 from time import perf_counter, thread_time
-from mmpid.widgets.competition import Knobs, make_world
+from mmpid.widgets.lab.world import Knobs, make_world
 wall, own = perf_counter(), thread_time()
 make_world(Knobs())
 print(f"a world of the default size: {perf_counter() - wall:.2f} s, {thread_time() - own:.2f} s of processor time")
@@ -96,10 +96,10 @@ def test_the_schedule_turns_losers_into_shared_classes(open_notebook):
 def test_an_error_in_the_lab_is_seen_in_the_lab(open_notebook):
     page = open_notebook(LAB, **TALL)
     words(page, "Of 8 classes")
-    page.execute("from mmpid.widgets import competition\nkept = competition.simulate\ncompetition.simulate = None")
+    page.execute("from mmpid.widgets.lab import world\nkept = world.simulate\nworld.simulate = None")
     page.click("Another world")
     page.tab.locator(".mmpid-lab [role=alert]").wait_for()
-    page.execute("competition.simulate = kept")
+    page.execute("world.simulate = kept")
     page.click("Another world")
     page.tab.locator(".mmpid-lab [role=alert]").wait_for(state="detached")
 
@@ -142,7 +142,8 @@ def test_components_and_correlation_of_the_explorer(open_notebook, tmp_path):
 
 def test_running_the_cells_again_leaves_no_second_thread(open_notebook):
     page = open_notebook(LAB, RUNS, BROWSER, EXPLORER, **TALL, run=False)
-    page.execute("import mmpid.widgets.worker as w\nfor one in list(w._workers): one.close()")  # of tests before this
+    # of tests before this
+    page.execute("from mmpid.widgets.parts.worker import _workers\nfor one in list(_workers): one.close()")
     page.run_all()
     page.tab.locator(".mmpid-explorer").wait_for(timeout=60_000)
     words(page, "Of 8 classes")

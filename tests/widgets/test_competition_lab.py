@@ -10,11 +10,13 @@ from ipywidgets.widgets.widget import _instances as living_widgets
 
 from mmpid.errors import ConfigError
 from mmpid.theory import simulate
-from mmpid.widgets import CompetitionLab, competition_text, residents
-from mmpid.widgets import competition as scene
-from mmpid.widgets.competition import Knobs, make_sweep, make_world
-from mmpid.widgets.competition_charts import course_series, sweep_series
-from mmpid.widgets.worker import Worker
+from mmpid.widgets import CompetitionLab
+from mmpid.widgets.lab import text
+from mmpid.widgets.lab import world as scene
+from mmpid.widgets.lab.charts import course_series, sweep_series
+from mmpid.widgets.lab.world import Knobs, make_sweep, make_world
+from mmpid.widgets.parts import residents
+from mmpid.widgets.parts.worker import Worker
 
 NAMES = ("audio", "image")
 SMALL = {"n_classes": 4, "n_steps": 400}
@@ -54,7 +56,7 @@ def test_who_has_a_class_agrees_with_the_course_of_discovery():
     assert ends == [kept.count(0) + kept.count(2), kept.count(1) + kept.count(2)]
     right, alone = world.hits
     assert right == alone == kept.count(0) + kept.count(1) > 4  # ECS names every winner here
-    said = competition_text.seen(world, NAMES)
+    said = text.seen(world, NAMES)
     assert f"audio alone learns {kept.count(0)}, image alone {kept.count(1)}, both learn {kept.count(2)}" in said
     assert f"named the winner in {right} of {alone}" in said
 
@@ -63,7 +65,7 @@ def test_two_stages_leave_no_loser_and_the_words_say_so():
     joint, shaped = (make_world(Knobs(n_classes=8, n_steps=600, schedule=s)) for s in ("joint", "two-stage"))
     assert shaped.hits == (0, 0) and (shaped.kept == 2).all() and shaped.hand_over > 0
     assert joint.hand_over is None and shaped.error < joint.error / 3
-    assert "nothing for ECS to predict" in competition_text.seen(shaped, NAMES)
+    assert "nothing for ECS to predict" in text.seen(shaped, NAMES)
 
 
 @pytest.mark.parametrize(
@@ -74,12 +76,12 @@ def test_two_stages_leave_no_loser_and_the_words_say_so():
     ],
 )
 def test_the_words_warn_where_the_picture_would_mislead(knobs, words):
-    assert words in competition_text.seen(make_world(knobs), NAMES)
+    assert words in text.seen(make_world(knobs), NAMES)
 
 
 def test_no_insufficient_sample_is_not_an_error():
     world = make_world(Knobs(insufficiency=0.0, **SMALL))
-    assert world.error == 0 and "of μ" not in competition_text.seen(world, NAMES)
+    assert world.error == 0 and "of μ" not in text.seen(world, NAMES)
 
 
 def test_the_rate_falls_with_k_unless_it_is_constant():

@@ -10,7 +10,7 @@ import torch
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.train.rules import FixedEpoch
 from mmpid.widgets import Dashboard, TrainingNotFinished
-from mmpid.widgets.place import resolve_mode
+from mmpid.widgets.parts.place import resolve_mode
 from tests.widgets.fake_trainer import FakeTrainer
 from tests.widgets.hands import button, press, settle, status, until
 
@@ -421,7 +421,7 @@ def test_auto_is_live_only_where_somebody_can_look(environment, kernel, mode, mo
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("mmpid.widgets.place._kernel_shell", lambda: object() if kernel else None)
+    monkeypatch.setattr("mmpid.widgets.parts.place._kernel_shell", lambda: object() if kernel else None)
     assert resolve_mode("auto") == mode
     assert resolve_mode("live") == "live"
 

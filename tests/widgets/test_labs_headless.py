@@ -9,8 +9,8 @@ import pytest
 pytestmark = pytest.mark.notebook
 
 CELLS = (
-    "from mmpid import RunRecord\nfrom mmpid.widgets import CompetitionLab, PIDExplorer, RunBrowser, competition\n"
-    "competition.make_sweep.__defaults__ = ((4,), 1)",
+    "from mmpid import RunRecord\nfrom mmpid.widgets import CompetitionLab, PIDExplorer, RunBrowser\n"
+    "from mmpid.widgets.lab.world import make_sweep\nmake_sweep.__defaults__ = ((4,), 1)",
     "CompetitionLab(n_classes=4)",
     "RunBrowser({'one': RunRecord({'modalities': ['a', 'b'], 'seed': 0})})",
     "PIDExplorer('AND')",

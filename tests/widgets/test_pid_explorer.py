@@ -7,7 +7,8 @@ import pytest
 from ipywidgets.widgets.widget import _instances as living_widgets
 
 from mmpid.errors import ConfigError
-from mmpid.widgets import PIDExplorer, scene
+from mmpid.widgets import PIDExplorer
+from mmpid.widgets.explorer import scene
 
 CLOSED_FORMS = {
     "XOR: only together": (0, 0, 0, 1),

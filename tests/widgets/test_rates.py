@@ -3,7 +3,7 @@
 import pytest
 
 import mmpid
-from mmpid.widgets.rates import rates_in_force
+from mmpid.widgets.board.rates import rates_in_force
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,9 @@ from ipywidgets.widgets.widget import _instances as living_widgets
 
 from mmpid.errors import InputError
 from mmpid.train.record import RunRecord
-from mmpid.widgets import RunBrowser, residents, runs
+from mmpid.widgets import RunBrowser
+from mmpid.widgets.browser import runs
+from mmpid.widgets.parts import residents
 from tests.widgets.fake_trainer import FakeTrainer
 
 

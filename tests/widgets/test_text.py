@@ -7,7 +7,8 @@ import pytest
 
 from mmpid.plots.traces import Trace
 from mmpid.train.session import STATES, Failure
-from mmpid.widgets import text
+from mmpid.widgets.board import text
+from mmpid.widgets.parts import markup
 
 NOW = text.State(
     state="playing",
@@ -55,8 +56,8 @@ def test_nothing_from_outside_is_taken_as_html():
     failure = Failure(error=RuntimeError(hostile), text=hostile, advice=hostile)
     trace = Trace(key="x", label=hostile, color="red", dash="solid", epoch=np.zeros(1), value=np.zeros(1))
     now = changed(active=(hostile,), modalities=(hostile, "image"), device=hostile, notice=hostile, waiting_for=hostile)
-    said = [text.status(now), text.decisions([row]), text.failure(failure), text.legend([trace], hostile)]
-    for html in [*said, text.table([trace], hostile), text.title(hostile, hostile)]:
+    said = [text.status(now), text.decisions([row]), text.failure(failure), markup.legend([trace], hostile)]
+    for html in [*said, markup.curves_table([trace], hostile), markup.title(hostile, hostile)]:
         assert "<img" not in html
 
 
@@ -82,14 +83,14 @@ def test_the_table_has_a_row_an_epoch_and_leaves_holes_open():
     one = Trace(key="a", label="audio", epoch=np.array([1, 2]), value=np.array([0.5, 0.25]), **common)
     low, high = np.array([0.1]), np.array([0.3])
     two = Trace(key="b", label="image", epoch=np.array([2]), value=np.array([0.2]), low=low, high=high, **common)
-    said = text.table([one, two], "Accuracy")
+    said = markup.curves_table([one, two], "Accuracy")
     assert '<tr><th scope="row">1</th><td>0.500</td><td></td></tr>' in said
     assert "<td>0.200 [0.10, 0.30]</td>" in said
-    assert "no data yet" in text.table([], "Accuracy")
+    assert "no data yet" in markup.curves_table([], "Accuracy")
 
 
 def test_the_legend_shows_each_dash():
-    said = text.legend(
+    said = markup.legend(
         [Trace(key="a", label="a", color="#123456", dash="dotted", epoch=np.zeros(0), value=np.zeros(0))]
     )
     assert 'stroke="#123456"' in said and 'stroke-dasharray="1.5 3"' in said

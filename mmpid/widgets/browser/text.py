@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from html import escape
 
-from mmpid.widgets import runs as rn
-from mmpid.widgets.competition_text import table
+from mmpid.widgets.browser import runs as rn
+from mmpid.widgets.parts.markup import sample, table
 
-_SAMPLE = {"solid": "", "dashed": "6 3", "dotted": "1.5 3", "dashdot": "7 3 1.5 3"}
 _COLUMNS = ("data", "seed", "stage", "epochs", "switch", "accuracy", "measured on", "created")
 
 
@@ -44,18 +43,12 @@ def overview(found: Sequence[rn.Run], chosen: Sequence[rn.Run]) -> str:
 
 
 def _row(run: rn.Run, place: int | None) -> str:
-    sample = _sample(*rn.style(place)) if place is not None else ""
+    line = sample(*rn.style(place), label="chosen") if place is not None else ""
     name = f'<th scope="row" title="{escape(run.place)}">{escape(run.name)}</th>'
     if run.record is None:
         return f'<tr><td></td>{name}<td colspan="{len(_COLUMNS)}" class="mmpid-reason">{escape(run.problem)}</td></tr>'
     cells = rn.summary(run)
-    return f"<tr><td>{sample}</td>{name}{''.join(f'<td>{escape(cells[c])}</td>' for c in _COLUMNS)}</tr>"
-
-
-def _sample(color: str, dash: str) -> str:
-    look = f'stroke="{color}" stroke-width="2.5" stroke-dasharray="{_SAMPLE[dash]}"'
-    line = f'<line x1="1" y1="5" x2="29" y2="5" {look}/>'
-    return f'<svg width="30" height="10" role="img" aria-label="chosen">{line}</svg>'
+    return f"<tr><td>{line}</td>{name}{''.join(f'<td>{escape(cells[c])}</td>' for c in _COLUMNS)}</tr>"
 
 
 def comparison(chosen: Sequence[rn.Run]) -> str:

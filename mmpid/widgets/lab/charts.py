@@ -7,10 +7,10 @@ import ipywidgets as widgets
 import numpy as np
 
 from mmpid.plots.traces import GRAY, GREEN, VERMILION, modality_style, nice_limit, nice_ticks
-from mmpid.widgets import text
-from mmpid.widgets.charts import assign
-from mmpid.widgets.competition import SWEEP_CLASSES, Sweep, World, discovered, lacking
-from mmpid.widgets.xy_chart import Series, XYChart, new_figure, panel
+from mmpid.widgets.lab.world import SWEEP_CLASSES, Sweep, World, discovered, lacking
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.assign import assign
+from mmpid.widgets.parts.xy_chart import Series, XYChart, new_figure, panel
 
 COLORS = [modality_style(i)[0] for i in range(2)]
 SCHEDULE_STYLE = {
@@ -39,7 +39,7 @@ class WinnerChart:
             bq.Axis(scale=self._scales["y"], side="left", label="ECS at the start (no unit)", label_offset="3.8em"),
         ]
         self.figure = new_figure([*self.bars, *self.signs.values()], self._axes)
-        title = text.title("Who is strong in each class, and who gets it")
+        title = markup.title("Who is strong in each class, and who gets it")
         self.widget = panel("winners", widgets.HTML(title), widgets.HTML(_key(names)), self.figure)
 
     def show(self, world: World) -> None:
@@ -77,7 +77,7 @@ class StrataChart:
         up.tick_values, up.tick_format = np.linspace(0, 1, 6), ".1f"
         self.figure = new_figure([self.bars], [across, up])
         self._note = widgets.HTML()
-        title = text.title("Test error by what a sample lacks")
+        title = markup.title("Test error by what a sample lacks")
         self.widget = panel("strata", widgets.HTML(title), self._note, self.figure)
 
     def show(self, world: World) -> None:

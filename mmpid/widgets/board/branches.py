@@ -1,6 +1,5 @@
 """The run of a board and its branches: who they are, which one the buttons drive, and how they compare."""
 
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -8,9 +7,11 @@ import ipywidgets as widgets
 
 from mmpid.errors import ConfigError
 from mmpid.plots.traces import switch_epoch
+from mmpid.train.announcer import Announcer
 from mmpid.train.session import Session
-from mmpid.widgets import text
-from mmpid.widgets.look import row
+from mmpid.widgets.board import text
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.look import row
 
 MAIN = "main"
 DASHES = ("dashed", "dotted", "dashdot", "solid")
@@ -32,7 +33,7 @@ class Run:
         return self.trainer.record
 
 
-class Runs:
+class Runs(Announcer):
     """The runs of one board. To a publisher it is one session that changes whenever any of them does.
 
     Parameters
@@ -44,9 +45,8 @@ class Runs:
     """
 
     def __init__(self, trainer, *, name=None, origin=None):
+        super().__init__()
         self._origin = origin
-        self._changed = threading.Condition()
-        self.version = 0
         self.all: list[Run] = []
         self.chosen = self.adopt(trainer, trainer.record.card.get("name") or MAIN, session_name=name)
 
@@ -96,18 +96,6 @@ class Runs:
         self.chosen = next(run for run in self.all if run.name == name)
         self.announce()
 
-    def wait_for_change(self, version: int, timeout: float | None = None) -> int:
-        """Block until something has changed, or the timeout; return the present version."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.version != version, timeout)
-            return self.version
-
-    def announce(self) -> None:
-        """Count one change and wake whoever waits for it."""
-        with self._changed:
-            self.version += 1
-            self._changed.notify_all()
-
     def close(self) -> None:
         """End all threads."""
         for run in self.all:
@@ -152,7 +140,7 @@ class RunsPanel:
         self._visible = row([])
         self._table = widgets.HTML()
         self._table.add_class("mmpid-tables")
-        head = widgets.HTML(text.title("Runs", "bold in the charts: the one that the buttons drive"))
+        head = widgets.HTML(markup.title("Runs", "bold in the charts: the one that the buttons drive"))
         self.widget = widgets.VBox([head, row([self.choice, self.name, self._visible]), self._table])
         self.widget.add_class("mmpid-runs")
         self.widget.layout.display = "none"

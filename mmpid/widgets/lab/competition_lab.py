@@ -6,15 +6,15 @@ from functools import partial
 import ipywidgets as widgets
 
 from mmpid.plots.style import Picture
-from mmpid.widgets import competition_text as words
-from mmpid.widgets.competition import Knobs, Sweep, World, make_sweep, make_world
-from mmpid.widgets.competition_charts import CompetitionCharts
-from mmpid.widgets.competition_controls import LabControls, make_knobs
-from mmpid.widgets.competition_picture import picture
-from mmpid.widgets.look import stylesheet
-from mmpid.widgets.place import resolve_mode
-from mmpid.widgets.residents import Still, settle_in, take_away
-from mmpid.widgets.worker import Worker, problem
+from mmpid.widgets.lab import text
+from mmpid.widgets.lab.charts import CompetitionCharts
+from mmpid.widgets.lab.controls import LabControls, make_knobs
+from mmpid.widgets.lab.picture import picture
+from mmpid.widgets.lab.world import Knobs, Sweep, World, make_sweep, make_world
+from mmpid.widgets.parts.look import stylesheet
+from mmpid.widgets.parts.place import resolve_mode
+from mmpid.widgets.parts.residents import Still, settle_in, take_away
+from mmpid.widgets.parts.worker import Worker, problem
 
 NAMES = ("modality 1", "modality 2")
 
@@ -122,7 +122,7 @@ class CompetitionLab:
             self._live.close()
 
     def _bundle(self) -> dict:
-        plain = f"Competition lab: {words.seen(self.world, self.names)}"
+        plain = f"Competition lab: {text.seen(self.world, self.names)}"
         return {"image/png": self.picture().png(dpi=80), "text/plain": plain}
 
     def _ipython_display_(self) -> None:
@@ -199,7 +199,7 @@ class LiveLab:
 
     def _show_world(self, found: tuple[World, float | None]) -> None:
         self.world, seconds = found
-        self._status.value = words.status(self.world, self._names)
+        self._status.value = text.status(self.world, self._names)
         took = f"world simulated in {seconds:.2f} s" if seconds is not None else ""
         self._took.value = f'<span class="mmpid-detail">{took}</span>'
         self.charts.show_world(self.world)
@@ -208,7 +208,7 @@ class LiveLab:
 
     def _show_sweep(self, sweep: Sweep) -> None:
         self.sweep = sweep
-        self._progress.value = words.progress(sweep)
+        self._progress.value = text.progress(sweep)
         self._bar.value = sweep.done / max(sweep.total, 1)
         self.charts.show_sweep(sweep)
         self._fill_tables()
@@ -217,7 +217,7 @@ class LiveLab:
 
     def _fill_tables(self) -> None:
         if self._folded.selected_index is not None:
-            self._tables.value = words.tables(self.world, self.sweep, self._names)
+            self._tables.value = text.tables(self.world, self.sweep, self._names)
 
     def _trouble(self, where: str, error: Exception | None) -> None:
         """Show an exception; None: all is well there."""

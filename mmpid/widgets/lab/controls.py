@@ -7,7 +7,7 @@ import ipywidgets as widgets
 
 from mmpid._validate import choice
 from mmpid.theory.schedules import SCHEDULES
-from mmpid.widgets.competition import Knobs
+from mmpid.widgets.lab.world import Knobs
 
 CLASSES = (4, 6, 8, 12, 16, 24, 32)
 SCALES = (0.001, 0.002, 0.004, 0.007, 0.01, 0.02, 0.05, 0.1, 0.2)

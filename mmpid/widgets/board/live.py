@@ -10,16 +10,17 @@ import ipywidgets as widgets
 from mmpid.plots.overview import test_scores
 from mmpid.plots.traces import worth_showing
 from mmpid.train.session import Failure
-from mmpid.widgets import text
-from mmpid.widgets.branches import Run, Runs, RunsPanel
-from mmpid.widgets.controls import Controls
-from mmpid.widgets.keep import Keep
-from mmpid.widgets.look import row, stylesheet
-from mmpid.widgets.panels import PARTS, Panels
-from mmpid.widgets.publisher import Publisher
-from mmpid.widgets.rates import rates_in_force
-from mmpid.widgets.snapshot import Snapshot
-from mmpid.widgets.what_if import WhatIf
+from mmpid.widgets.board import text
+from mmpid.widgets.board.branches import Run, Runs, RunsPanel
+from mmpid.widgets.board.controls import Controls
+from mmpid.widgets.board.keep import Keep
+from mmpid.widgets.board.panels import PARTS, Panels
+from mmpid.widgets.board.publisher import Publisher
+from mmpid.widgets.board.rates import rates_in_force
+from mmpid.widgets.board.snapshot import Snapshot
+from mmpid.widgets.board.what_if import WhatIf
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.look import row, stylesheet
 
 # While training, each update brings one chart up to date, in turn: many small updates leave more time for training
 # than few large ones. Bands and the points under the mouse cost as much as the curves, and come once in so many turns.
@@ -71,7 +72,7 @@ class LiveBoard:
 
     def _layout(self) -> list:
         self._progress.add_class("mmpid-progress-line")
-        heading = widgets.HTML(text.title("Decisions", "newest first"))
+        heading = widgets.HTML(markup.title("Decisions", "newest first"))
         return [
             self.controls.widget,
             self.keep.widget,

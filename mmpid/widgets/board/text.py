@@ -1,11 +1,11 @@
 """What the board says in words: plain functions from the state of a run to small pieces of HTML."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from mmpid.plots.traces import Band, Trace
 from mmpid.train.session import Failure
+from mmpid.widgets.parts.markup import sample
 
 _WORDS = {
     "idle": ("○", "Ready"),
@@ -16,7 +16,6 @@ _WORDS = {
     "closed": ("–", "Closed"),
 }
 _STAGES = {"unimodal": "stage 1 of 2: encoders one by one", "joint": "stage 2 of 2: joint training"}
-_DASHES = {"solid": "", "dashed": "6 3", "dotted": "1.5 3", "dashdot": "7 3 1.5 3"}
 _MOST_DECISIONS = 50
 
 
@@ -78,40 +77,6 @@ def progress(now: State) -> str:
     total = f" of {now.total}" if now.total else ""
     words = f"epoch {now.epoch} · {now.done}{total} epochs trained · {now.batches:,} batches here"
     return f'<span class="mmpid-progress" aria-live="off">{words}</span>'
-
-
-def title(words: str, note: str = "") -> str:
-    """Return a small heading."""
-    small = f' <span class="mmpid-detail">{escape(note)}</span>' if note else ""
-    return f'<div class="mmpid-title" role="heading" aria-level="4">{escape(words)}{small}</div>'
-
-
-def legend(traces: Iterable[Trace], band: str = "", note: str = "", others: Iterable[tuple[str, str]] = ()) -> str:
-    """Draw the legend of a chart as text with line samples, outside of the chart.
-
-    `others` are (name, dash) of the runs drawn thin, in the colors of the same legend.
-    """
-    items = [f"<span>{_sample(trace.color, trace.dash)}{escape(trace.label)}</span>" for trace in traces]
-    items += [f"<span>{_box()}{escape(band)}</span>"] if band else []
-    items += [f"<span>{_sample('currentColor', dash, 1.2)}{escape(name)}</span>" for name, dash in others]
-    items += [f'<span class="mmpid-detail">{escape(note)}</span>'] if note else []
-    return f'<div class="mmpid-legend">{"".join(items)}</div>'
-
-
-def _sample(color: str, dash: str, width: float = 2.5) -> str:
-    look = f'stroke="{color}" stroke-width="{width}" stroke-dasharray="{_DASHES[dash]}"'
-    line = f'<line x1="1" y1="5" x2="29" y2="5" {look}/>'
-    return f'<svg width="30" height="10" aria-hidden="true">{line}</svg>'
-
-
-def _box() -> str:
-    box = '<rect x="1" y="0.5" width="28" height="9" fill="#8888" stroke="#888" stroke-dasharray="2 2"/>'
-    return f'<svg width="30" height="10" aria-hidden="true">{box}</svg>'
-
-
-def band_label(band: Band | None) -> str:
-    """Return the legend entry of a null band, or nothing."""
-    return band.label if band is not None else ""
 
 
 def decisions(rows: Sequence[dict]) -> str:
@@ -205,8 +170,8 @@ def _run_row(run: dict, heads: Sequence[str]) -> str:
     state = _WORDS[run["state"]][1]
     counts = f"{run['decisions']} ({run['by_user']})"
     cells = [start, state, str(run["epoch"]), switch, *scores, run["judged_on"], counts]
-    sample = _sample("currentColor", "solid") if run["chosen"] else _sample("currentColor", run["dash"], 1.2)
-    name = f"{sample}{escape(run['name'])}"
+    line = sample("currentColor", "solid") if run["chosen"] else sample("currentColor", run["dash"], 1.2)
+    name = f"{line}{escape(run['name'])}"
     return f'<tr><th scope="row">{name}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in cells)}</tr>'
 
 
@@ -241,26 +206,3 @@ def findings(found: Sequence) -> str:
         for f in found
     )
     return f'<ul class="mmpid-decisions">{items}</ul>'
-
-
-def table(traces: Sequence[Trace], caption: str) -> str:
-    """Return the data of a chart as a table: an epoch a row, a curve a column."""
-    epochs = sorted({float(epoch) for trace in traces for epoch in trace.epoch})
-    if not epochs:
-        return f'<p class="mmpid-detail">{escape(caption)}: no data yet.</p>'
-    cells = [{float(e): _cell(trace, i) for i, e in enumerate(trace.epoch)} for trace in traces]
-    head = "".join(f'<th scope="col">{escape(trace.label)}</th>' for trace in traces)
-    body = "".join(f'<tr><th scope="row">{epoch:g}</th>{_cells(cells, epoch)}</tr>' for epoch in epochs)
-    return (
-        f'<table class="mmpid-table"><caption>{escape(caption)}</caption>'
-        f'<thead><tr><th scope="col">epoch</th>{head}</tr></thead><tbody>{body}</tbody></table>'
-    )
-
-
-def _cells(columns: list[dict[float, str]], epoch: float) -> str:
-    return "".join(f"<td>{column.get(epoch, '')}</td>" for column in columns)
-
-
-def _cell(trace: Trace, i: int) -> str:
-    value = f"{trace.value[i]:.3f}"
-    return value if trace.low is None else f"{value} [{trace.low[i]:.2f}, {trace.high[i]:.2f}]"

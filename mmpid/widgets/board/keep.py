@@ -9,9 +9,9 @@ import ipywidgets as widgets
 
 from mmpid.errors import ConfigError
 from mmpid.plots.run_report import write_report
-from mmpid.widgets import text
-from mmpid.widgets.branches import MAIN, Run, Runs
-from mmpid.widgets.look import row
+from mmpid.widgets.board import text
+from mmpid.widgets.board.branches import MAIN, Run, Runs
+from mmpid.widgets.parts.look import row
 
 
 class Keep:

@@ -8,10 +8,10 @@ import ipywidgets as widgets
 
 from mmpid.errors import InputError
 from mmpid.train.session import Session
-from mmpid.widgets.branches import Runs
-from mmpid.widgets.look import row
-from mmpid.widgets.rates import LearningRates
-from mmpid.widgets.text import State
+from mmpid.widgets.board.branches import Runs
+from mmpid.widgets.board.rates import LearningRates
+from mmpid.widgets.board.text import State
+from mmpid.widgets.parts.look import row
 
 # where to start from: words, and what `switch_to_joint(rewind=...)` takes; the probes' epochs come behind these
 STARTS = {"from the best probe so far": True, "from now": False}
@@ -47,7 +47,27 @@ class Controls:
         self._on_branch, self._on_error, self._on_refusal = on_branch, on_error, on_refusal
         self._asked: dict[str, bool] = {}
         self.shower: int | None = None  # the thread that brings the board up to date
-        self.transport = [
+        self.transport = self._transport()
+        self.modalities = {name: self._modality_button(name) for name in modalities}
+        self.auto = widgets.ToggleButton(value=True, icon="magic", layout=widgets.Layout(width="auto"))
+        self.auto.observe(self.guarded(self._ask_auto), "value")
+        self._make_starts()
+        self.rates = LearningRates(modalities, lambda *command: self._session.post(*command), self.guarded)
+        self.progress = widgets.FloatProgress(
+            min=0, max=1, layout=widgets.Layout(width="130px", height="16px"), tooltip="Epochs trained, of all epochs"
+        )
+        self.widget = widgets.VBox(
+            [
+                row(self.transport),
+                row([*self.modalities.values(), self.auto]),
+                row([self.start, self.joint, self.back, self.branch, self.branch_name]),
+                self.rates.widget,
+            ]
+        )
+
+    def _transport(self) -> list[widgets.Button]:
+        """Return the buttons that start and stop the training."""
+        return [
             self._button("Play", "play", "Train until you press Pause, or to the end", Session.play),
             self._button("Pause", "pause", "Stop after the batch that is running", Session.pause),
             self._button("Step batch", "step-forward", "Train on one batch", lambda s: s.step(batches=1)),
@@ -56,9 +76,9 @@ class Controls:
             self._button("Probe now", "search", "Decompose what the encoders know at this moment", _probe),
             self._button("Stop", "stop", "End the training thread; run the cell again to go on from here", _stop),
         ]
-        self.modalities = {name: self._modality_button(name) for name in modalities}
-        self.auto = widgets.ToggleButton(value=True, icon="magic", layout=widgets.Layout(width="auto"))
-        self.auto.observe(self.guarded(self._ask_auto), "value")
+
+    def _make_starts(self) -> None:
+        """Make the list of states to start from, and what can be done from one."""
         self.start = widgets.Dropdown(
             options=tuple(STARTS),
             description="State",
@@ -73,18 +93,6 @@ class Controls:
             placeholder="name of the branch", tooltip="Name of the next branch; it can be changed later under Runs"
         )
         self.branch_name.layout.width = "160px"
-        self.rates = LearningRates(modalities, lambda *command: self._session.post(*command), self.guarded)
-        self.progress = widgets.FloatProgress(
-            min=0, max=1, layout=widgets.Layout(width="130px", height="16px"), tooltip="Epochs trained, of all epochs"
-        )
-        self.widget = widgets.VBox(
-            [
-                row(self.transport),
-                row([*self.modalities.values(), self.auto]),
-                row([self.start, self.joint, self.back, self.branch, self.branch_name]),
-                self.rates.widget,
-            ]
-        )
 
     def show(self, now: State, starts: bool = True) -> None:
         """Bring labels and availability to the state of the run; `starts=False` leaves the list of probes for later."""

@@ -2,7 +2,8 @@
 
 from html import escape
 
-from mmpid.widgets.competition import Sweep, World, lacking
+from mmpid.widgets.lab.world import Sweep, World, lacking
+from mmpid.widgets.parts.markup import table
 
 
 def seen(world: World, names: tuple[str, str]) -> str:
@@ -86,13 +87,3 @@ def _sweep(sweep: Sweep) -> str:
         for k, values in sorted(by_k.items())
     ]
     return table("Error against K", ["schedule", "K", "mean error", "worlds"], rows)
-
-
-def table(caption: str, head: list, rows: list[list]) -> str:
-    """Return an HTML table in the board's look; the first cell of a row is its heading."""
-    top = "".join(f'<th scope="col">{escape(str(word))}</th>' for word in head)
-    body = "".join(
-        f'<tr><th scope="row">{escape(str(first))}</th>{"".join(f"<td>{escape(str(c))}</td>" for c in cells)}</tr>'
-        for first, *cells in rows
-    )
-    return f'<table class="mmpid-table"><caption>{escape(caption)}</caption><tr>{top}</tr>{body}</table>'

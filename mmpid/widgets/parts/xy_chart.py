@@ -8,8 +8,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from mmpid.plots.traces import nice_ticks
-from mmpid.widgets import text
-from mmpid.widgets.charts import assign
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.assign import assign
 
 _DASHES = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
 MARGIN = {"top": 8, "bottom": 44, "left": 62, "right": 16}
@@ -65,7 +65,7 @@ class XYChart:
         self._legend = widgets.HTML()
         self._empty = widgets.HTML(empty)
         self._empty.add_class("mmpid-empty")
-        self.widget = panel(name, widgets.HTML(text.title(title, note)), self._legend, self.figure, self._empty)
+        self.widget = panel(name, widgets.HTML(markup.title(title, note)), self._legend, self.figure, self._empty)
 
     def show(self, series: Sequence[Series], *, upright: float | None = None, extra: str = "") -> None:
         """Bring the chart to these series, with a vertical line at `upright`, sending only what differs."""
@@ -141,7 +141,7 @@ def _single(values) -> np.ndarray:
 
 def _legend(series: Sequence[Series], extra: str) -> str:
     """Return the legend; dots belong to the line of their color and need no entry."""
-    return text.legend([one for one in series if one.kind != "dots"], note=extra)
+    return markup.legend([one for one in series if one.kind != "dots"], note=extra)
 
 
 def _powers(low: float, high: float) -> list[float]:

@@ -7,9 +7,10 @@ import ipywidgets as widgets
 
 from mmpid.plots import traces as tr
 from mmpid.train.diagnose import diagnose
-from mmpid.widgets import text
-from mmpid.widgets.branches import Run
-from mmpid.widgets.charts import CurveChart, Overlay
+from mmpid.widgets.board import text
+from mmpid.widgets.board.branches import Run
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.curve_chart import CurveChart, Overlay
 
 PARTS = ("pid", "accuracy", "ecs", "loss")
 
@@ -30,6 +31,16 @@ class Panels:
     def __init__(self, modalities: tuple[str, ...], on_probe: Callable[[int], None], refresh: Callable[[], None]):
         self._modalities = modalities
         self._shown: dict[str, tuple] = {}
+        self._make_charts(on_probe)
+        self._make_proxy()
+        self.charts = widgets.Box([panel.widget for panel in (self.pid, self.accuracy, self.ecs, self.loss)])
+        self.charts.add_class("mmpid-charts")
+        self._make_folded()
+        self.proxy.observe(lambda _: refresh(), "value")
+        for folded in (self.tables, self.more):
+            folded.observe(lambda _: refresh(), "selected_index")
+
+    def _make_charts(self, on_probe: Callable[[int], None]) -> None:
         self.pid = CurveChart(
             title="What the encoders know about the label",
             unit="information (bits)",
@@ -57,16 +68,19 @@ class Panels:
             empty="The loss of each head appears here after the first epoch.",
             name="loss",
         )
+
+    def _make_proxy(self) -> None:
+        """Make the menu of proxies, beside the heading of their chart."""
         self.proxy = widgets.Dropdown(
             description="Proxy",
             tooltip="Which of the recorded proxies for competitive strength to draw",
             layout=widgets.Layout(width="200px", visibility="hidden"),
         )
         self.proxy.style.description_width = "initial"
-        self.proxy.observe(lambda _: refresh(), "value")
         self.ecs.tools.children = (*self.ecs.tools.children, self.proxy)
-        self.charts = widgets.Box([panel.widget for panel in (self.pid, self.accuracy, self.ecs, self.loss)])
-        self.charts.add_class("mmpid-charts")
+
+    def _make_folded(self) -> None:
+        """Make what is folded away at first: tables, strength by class, findings."""
         self._table, self._classes, self._findings = (widgets.HTML() for _ in range(3))
         self._table.add_class("mmpid-tables")
         self.tables = widgets.Accordion([self._table], titles=("The charts' data as tables",), selected_index=None)
@@ -75,8 +89,6 @@ class Panels:
             titles=("Strength by class, latest probe", "What stands out in this run"),
             selected_index=None,
         )
-        for folded in (self.tables, self.more):
-            folded.observe(lambda _: refresh(), "selected_index")
 
     def show(
         self,
@@ -163,7 +175,7 @@ class Panels:
             (self._strength(probes), f"Strength: {self.proxy.value}, own unit"),
             (self._loss(epochs), "Training loss, nats"),
         )
-        self._table.value = "".join(text.table(traces, caption) for traces, caption in curves)
+        self._table.value = "".join(markup.curves_table(traces, caption) for traces, caption in curves)
 
     def _strength(self, probes: list[dict]) -> list[tr.Trace]:
         """Return the chosen proxy's curves, offering the proxies once some are recorded."""

@@ -6,14 +6,14 @@ import ipywidgets as widgets
 
 from mmpid.plots.style import Picture, draw_traces, dress, empty, legend_above
 from mmpid.plots.traces import ATOMS, SHORT_NAMES, nice_limit
-from mmpid.widgets import run_text as words
-from mmpid.widgets import runs as rn
-from mmpid.widgets import text
-from mmpid.widgets.charts import CurveChart
-from mmpid.widgets.look import stylesheet
-from mmpid.widgets.place import resolve_mode
-from mmpid.widgets.residents import Still, settle_in, take_away
-from mmpid.widgets.worker import Worker, problem
+from mmpid.widgets.browser import runs as rn
+from mmpid.widgets.browser import text
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.curve_chart import CurveChart
+from mmpid.widgets.parts.look import stylesheet
+from mmpid.widgets.parts.place import resolve_mode
+from mmpid.widgets.parts.residents import Still, settle_in, take_away
+from mmpid.widgets.parts.worker import Worker, problem
 
 MOST_CHOICES = 200  # more boxes than this nobody reads
 FIRST_CHOICE = 2  # the newest runs are chosen at first
@@ -114,8 +114,8 @@ class RunBrowser:
         return {"image/png": self.picture().png(dpi=80), "text/plain": f"Run browser: {len(self.chosen)} runs"}
 
     def _tables(self) -> dict:
-        parts = [words.status(self.runs, self.chosen, _where(self._source)), words.overview(self.runs, self.chosen)]
-        page = "".join([_STILL_RULES, '<div class="mmpid-still">', *parts, words.comparison(self.chosen), "</div>"])
+        parts = [text.status(self.runs, self.chosen, _where(self._source)), text.overview(self.runs, self.chosen)]
+        page = "".join([_STILL_RULES, '<div class="mmpid-still">', *parts, text.comparison(self.chosen), "</div>"])
         return {"text/html": page, "text/plain": f"Run browser: {len(self.runs)} entries"}
 
     def _ipython_display_(self) -> None:
@@ -140,7 +140,7 @@ class LiveBrowser:
         self._button.on_click(lambda _: self.refresh())
         self.quantity = _menu(list(rn.CURVES), "Curve", "What the first chart shows")
         self.output = _menu([rn.ANSWER], "of", "Whose accuracy or loss: a modality, their average, or the joint head")
-        atoms = {f"{SHORT_NAMES[atom]}, {words_}": atom for atom, words_ in zip(ATOMS, _ATOM_WORDS, strict=True)}
+        atoms = {f"{SHORT_NAMES[atom]}, {words}": atom for atom, words in zip(ATOMS, _ATOM_WORDS, strict=True)}
         self.atom = _menu(atoms, "Information", "Which part of the information the second chart shows")
         self.atom.value = "synergy"
         for menu in (self.quantity, self.output, self.atom):
@@ -245,11 +245,11 @@ class LiveBrowser:
         self.atoms.show(atoms, unit=f"{SHORT_NAMES[atom]} (bits)", last=max(last, 1))
         if self._folded.selected_index is not None:
             captions = f"{rn.CURVES[quantity][1]}, {output}", f"{SHORT_NAMES[atom]}, bits [95 % interval]"
-            tables = (text.table(t, words_) for t, words_ in zip((curves, atoms), captions, strict=True))
+            tables = (markup.curves_table(t, caption) for t, caption in zip((curves, atoms), captions, strict=True))
             self._data.value = "".join(tables)
-        self._status.value = words.status(self.found, self.chosen, _where(self._source))
-        self._table.value = words.overview(self.found, self.chosen)
-        self._comparison.value = words.comparison(self.chosen)
+        self._status.value = text.status(self.found, self.chosen, _where(self._source))
+        self._table.value = text.overview(self.found, self.chosen)
+        self._comparison.value = text.comparison(self.chosen)
         self._settled()
 
     def _trouble(self, error: Exception | None) -> None:
@@ -289,8 +289,8 @@ def _picture(chosen: list[rn.Run], quantity: str, output: str, atom: str) -> Pic
     return figure
 
 
-def _menu(options, words_: str, tooltip: str) -> widgets.Dropdown:
-    menu = widgets.Dropdown(options=options, description=words_, tooltip=tooltip, layout=widgets.Layout(width="290px"))
+def _menu(options, words: str, tooltip: str) -> widgets.Dropdown:
+    menu = widgets.Dropdown(options=options, description=words, tooltip=tooltip, layout=widgets.Layout(width="290px"))
     menu.style.description_width = "80px"
     return menu
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from mmpid.widgets.place import cell_of_now
-from mmpid.widgets.worker import Worker
+from mmpid.widgets.parts.place import cell_of_now
+from mmpid.widgets.parts.worker import Worker
 
 _living: "weakref.WeakSet" = weakref.WeakSet()
 SETTLE_SECONDS = 0.8  # the picture is drawn when nothing has moved for so long

@@ -10,13 +10,13 @@ from mmpid._validate import choice
 from mmpid.plots.information_diagram import information_diagram
 from mmpid.plots.style import Picture
 from mmpid.plots.traces import ATOM_STYLE, SHORT_NAMES
-from mmpid.widgets import scene as sc
-from mmpid.widgets import text
-from mmpid.widgets.charts import assign
-from mmpid.widgets.look import stylesheet
-from mmpid.widgets.place import resolve_mode
-from mmpid.widgets.residents import Still, settle_in, take_away
-from mmpid.widgets.worker import problem
+from mmpid.widgets.explorer import scene as sc
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.assign import assign
+from mmpid.widgets.parts.look import stylesheet
+from mmpid.widgets.parts.place import resolve_mode
+from mmpid.widgets.parts.residents import Still, settle_in, take_away
+from mmpid.widgets.parts.worker import problem
 
 MOST_CLASSES = 4
 GATES, COMPONENTS = "gates", "a mix of R, U1, U2, S"
@@ -33,7 +33,7 @@ class PIDExplorer:
     Parameters
     ----------
     gate
-        Name of the first gate, one of `mmpid.widgets.scene.PRESETS`.
+        Name of the first gate, one of `mmpid.widgets.explorer.scene.PRESETS`.
     mode
         "live", "static", or "auto"; static shows a picture and makes no widget.
 
@@ -186,10 +186,10 @@ class PIDExplorer:
             self._failure.value = problem(error)
 
     def _layout(self) -> widgets.Box:
-        left = [widgets.HTML(text.title("Two sources and a target", "binary sources, two to four classes")), self.start]
-        left += [self.gate, self.other, self.mix, *self.shares.values(), self.correlation, self.noise]
-        left += [widgets.HTML(text.title("Weights of the cells", "edit them; they are normalized")), self._grid()]
-        right = [widgets.HTML(text.title("What the sources know about the target")), self.figure, self._words]
+        left = [widgets.HTML(markup.title("Two sources and a target", "binary sources, two to four classes"))]
+        left += [self.start, self.gate, self.other, self.mix, *self.shares.values(), self.correlation, self.noise]
+        left += [widgets.HTML(markup.title("Weights of the cells", "edit them; they are normalized")), self._grid()]
+        right = [widgets.HTML(markup.title("What the sources know about the target")), self.figure, self._words]
         panels = [widgets.VBox(left), widgets.VBox(right)]
         for panel in panels:
             panel.add_class("mmpid-chart")

@@ -1,9 +1,9 @@
 """The board of a training run, live in a notebook or as a picture where nobody can press buttons."""
 
 from mmpid.errors import MMPIDError
-from mmpid.widgets.live import LiveBoard
-from mmpid.widgets.place import cell_of_now, in_kernel, resolve_mode
-from mmpid.widgets.snapshot import Snapshot
+from mmpid.widgets.board.live import LiveBoard
+from mmpid.widgets.board.snapshot import Snapshot
+from mmpid.widgets.parts.place import cell_of_now, in_kernel, resolve_mode
 
 
 class TrainingNotFinished(MMPIDError):

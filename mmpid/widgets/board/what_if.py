@@ -9,9 +9,9 @@ import numpy as np
 
 from mmpid.train.replay import replay
 from mmpid.train.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
-from mmpid.widgets.branches import Runs
-from mmpid.widgets.charts import assign
-from mmpid.widgets.text import what_if
+from mmpid.widgets.board.branches import Runs
+from mmpid.widgets.board.text import what_if
+from mmpid.widgets.parts.assign import assign
 
 COLOR = "#d55e00"
 

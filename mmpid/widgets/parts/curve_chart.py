@@ -8,7 +8,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from mmpid.plots.traces import Band, Trace, nice_limit, nice_ticks
-from mmpid.widgets import text
+from mmpid.widgets.parts import markup
+from mmpid.widgets.parts.assign import assign
 
 MOST_POINTS = 120  # more than this a chart of 500 pixels cannot show
 MOST_DOTS = 40  # points that answer to the mouse, per curve
@@ -78,7 +79,7 @@ class CurveChart:
             background_style={"fill": "none"},
             layout=widgets.Layout(width="100%", flex="1 1 250px", min_width="0"),
         )
-        self._heading = widgets.HTML(text.title(title, note))
+        self._heading = widgets.HTML(markup.title(title, note))
         self._legend = widgets.HTML()
         self._empty = widgets.HTML(empty)
         self._empty.add_class("mmpid-empty")
@@ -121,7 +122,7 @@ class CurveChart:
         visible = [trace for trace in thin if len(trace.epoch)]
         note = "thin: left behind by a rewind" if any(len(ghost.epoch) > 1 for ghost in ghosts) else ""
         names = [(other.name, other.dash) for other in others]
-        assign(self._legend, value=text.legend(thin, text.band_label(band), note, names))
+        assign(self._legend, value=markup.legend(thin, markup.band_label(band), note, names))
         assign(self._empty.layout, display="none" if visible else "flex")
 
     def _ensure(self, traces: Sequence[Trace], others: Sequence[Overlay]) -> None:
@@ -284,21 +285,3 @@ def _limits_of(traces: Sequence[Trace], band: Band | None) -> tuple[float, float
     values = np.concatenate([np.zeros(1), *parts])
     low = -nice_limit(-float(values.min())) if values.min() < 0 else 0.0
     return low, nice_limit(1.04 * float(values.max()))
-
-
-def assign(widget, **values) -> None:
-    """Set what differs, as one message; equal values send nothing."""
-    changed = {name: value for name, value in values.items() if not _same(getattr(widget, name), value)}
-    if len(changed) > 1:
-        with widget.hold_sync():
-            for name, value in changed.items():
-                setattr(widget, name, value)
-    else:
-        for name, value in changed.items():
-            setattr(widget, name, value)
-
-
-def _same(old, new) -> bool:
-    if isinstance(new, np.ndarray) or isinstance(old, np.ndarray):
-        return np.shape(old) == np.shape(new) and bool(np.all(np.asarray(old) == np.asarray(new)))
-    return old == new

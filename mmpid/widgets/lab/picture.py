@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mmpid.plots.style import FAINT, INK, LINE_STYLES, Picture, dress, empty, legend_above
-from mmpid.widgets.competition import SWEEP_CLASSES, Sweep, World, lacking
-from mmpid.widgets.competition_charts import COLORS, SCHEDULE_STYLE, SIGNS, course_series, sweep_series
-from mmpid.widgets.competition_text import seen
-from mmpid.widgets.xy_chart import Series
+from mmpid.widgets.lab.charts import COLORS, SCHEDULE_STYLE, SIGNS, course_series, sweep_series
+from mmpid.widgets.lab.text import seen
+from mmpid.widgets.lab.world import SWEEP_CLASSES, Sweep, World, lacking
+from mmpid.widgets.parts.xy_chart import Series
 
 _MARKERS = {"circle": "o", "triangle-up": "^", "square": "s", "cross": "P", "diamond": "D"}
 

@@ -6,7 +6,7 @@ import ipywidgets as widgets
 
 from mmpid._validate import number
 from mmpid.errors import ConfigError
-from mmpid.widgets.look import row
+from mmpid.widgets.parts.look import row
 
 
 class LearningRates:
