@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import reduce as fold
+from math import inf, nan
 from operator import add
 
 import torch
@@ -88,7 +89,9 @@ def update(
     precision: str = "float32",
     reduce: Callable[[list[nn.Parameter]], None] | None = None,
 ) -> Tensor:
-    """Take one optimizer step; return the losses in nats, in the order of :func:`loss_names`, NaN where not used.
+    """Take one optimizer step; return the losses in nats, in the order of :func:`loss_names`.
+
+    NaN stands for a modality that was not trained; a loss that is itself NaN is returned as infinity.
 
     `reduce` is called with all parameters between backward and step: several processes average their gradients there.
     """
@@ -118,11 +121,13 @@ def _unimodal_loss(model, name: str, inputs, target: Tensor, weight: Tensor | No
 
 
 def _table_row(losses: dict[str, Tensor], names: tuple[str, ...]) -> Tensor:
-    """Return the losses as one row, NaN for a name without one."""
-    if len(losses) == len(names):
-        return torch.stack([losses[name].detach() for name in names])
-    unused = next(iter(losses.values())).new_full((), float("nan"))
-    return torch.stack([losses.get(name, unused).detach() for name in names])
+    """Return the losses as one row: NaN for a name without one, infinity for a loss that is not a number."""
+    used = torch.stack([losses[name].detach() for name in names if name in losses])
+    used = used.nan_to_num_(nan=inf, posinf=inf, neginf=inf)
+    if len(used) == len(names):
+        return used
+    parts, unused = iter(used), used.new_full((), nan)
+    return torch.stack([next(parts) if name in losses else unused for name in names])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import copy
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
-from math import isfinite
+from math import isfinite, isinf
 
 import numpy as np
 import torch
@@ -46,24 +46,35 @@ class Loop(RunState):
     # ---- batches ---------------------------------------------------------------------------------------------
 
     def _train_batch(self) -> None:
-        at, config = self._at, self.config
-        if at.batch == 0:
+        """Train on the batch that is due, with what belongs before and after it."""
+        if self._at.batch == 0:
+            if self._at.epochs_run >= self.config.epochs:  # a stop, or a rewind, after the last epoch
+                self._finish()
+                return
             self._begin_epoch()
-        if at.finished:
-            return
-        inputs, target = self._next_batch()
-        self._losses[at.batch] = engine.update(
-            self.model, self._optimizer, inputs, target, at.active, at.stage, config.aux_weight,
-            weight=self._class_weight, precision=config.precision,
-            reduce=self._parallel.reduce if self._parallel else None,
-        )  # fmt: skip
+        at = self._at  # not before: a switch may just have gone back to another position
+        try:
+            self._losses[at.batch] = self._update()
+        except BaseException:
+            self._feed = None  # the same batch is due again, and the feed is past it
+            raise
         at.batch += 1
         at.step += 1
         last = at.batch == len(self._order)
-        if last or at.batch % config.log_every == 0:
+        if last or at.batch % self.config.log_every == 0:
             self._log_batches()
         if last:
             self._end_epoch()
+
+    def _update(self) -> Tensor:
+        """Take one optimizer step on the batch that is due; return its losses."""
+        inputs, target = self._next_batch()
+        self._seed_accelerator()
+        return engine.update(
+            self.model, self._optimizer, inputs, target, self.active, self.stage, self.config.aux_weight,
+            weight=self._class_weight, precision=self.config.precision,
+            reduce=self._parallel.reduce if self._parallel else None,
+        )  # fmt: skip
 
     def _begin_epoch(self) -> None:
         """Probe before the very first batch, and lay out the batches of this epoch."""
@@ -79,7 +90,7 @@ class Loop(RunState):
         order = torch.randperm(len(train), generator=generator).to(train.target.device)
         self._order = [self._share(index) for index in order.split(self.config.batch_size)]
         self._feed = None
-        self._columns = engine.loss_names(self.modalities, self.stage)
+        self._columns = engine.loss_names(self.model.modalities, self.stage)
         self._losses = torch.full((len(self._order), len(self._columns)), float("nan"), device=self.device)
         self._epoch_start = time.perf_counter()
 
@@ -95,27 +106,32 @@ class Loop(RunState):
         return next(self._feed)
 
     def _log_batches(self) -> None:
-        """Read the losses since the last reading (the loop's only synchronization), refuse NaN, append a row."""
+        """Read the losses since the last reading (the loop's only synchronization), refuse broken ones, append a row.
+
+        A modality that was paused for a part of that time has NaN there, which its mean leaves out.
+        """
         at, names = self._at, self._columns
         start = (at.batch - 1) // self.config.log_every * self.config.log_every
         losses = self._losses[start : at.batch]
         table = (self._parallel.mean(losses) if self._parallel else losses).tolist()
-        used = [i for i, name in enumerate(names) if at.stage == "joint" or name in at.active]
         for offset, values in enumerate(table):
-            for i in used:
-                if not isfinite(values[i]):
-                    self._fail_on_loss(names[i], start + offset + 1)
-        means = np.array(list(zip(*table, strict=True))).mean(1).tolist()
-        self._append("batch", batch=at.batch, **{f"loss.{names[i]}": means[i] for i in used})
+            for name, value in zip(names, values, strict=True):
+                if isinf(value):
+                    self._fail_on_loss(
+                        f"the loss of {name!r}", f"at batch {start + offset + 1} of epoch {self.epoch + 1}"
+                    )
+        used = [i for i, name in enumerate(names) if at.stage == "joint" or name in at.active]
+        means = np.nanmean(np.array(list(zip(*table, strict=True)))[used], axis=1).tolist()
+        self._append("batch", batch=at.batch, **{f"loss.{names[i]}": x for i, x in zip(used, means, strict=True)})
 
-    def _fail_on_loss(self, name: str, batch: int) -> None:
+    def _fail_on_loss(self, what: str, where: str) -> None:
         """Return to the last good state and raise."""
-        where = f"batch {batch} of epoch {self.epoch + 1}"
-        good = self._recover(f"the loss of {name} was not finite at {where}")
+        problem = f"{what} was not finite {where}"
+        rates = " / ".join(dict.fromkeys(f"{group['lr']:g}" for group in self._optimizer.param_groups))
+        good = self._recover(problem)
         kept = "There is no earlier state" if good is None else f"The state of epoch {good} has been restored"
         raise TrainingError(
-            f"the loss of {name!r} was not finite at {where}. {kept}; "
-            f"try a smaller `lr` (it was {self.config.lr:g}), or look for extreme values in the data."
+            f"{problem}. {kept}; try a smaller `lr` (it was {rates}), or look for extreme values in the data."
         )
 
     # ---- epochs ----------------------------------------------------------------------------------------------
@@ -126,12 +142,16 @@ class Loop(RunState):
         self._feed = None
         if self._parallel:
             self._parallel.synchronize(self.model)  # what each process normalized by its own part
-        at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
         seen = self._evaluate(self.model, "validation")
+        held_out = {name: seen.loss(name) for name in self._scored()}
+        for name, loss in held_out.items():
+            if not isfinite(loss):  # the last update broke the weights, after its own loss was taken
+                self._fail_on_loss(f"the validation loss of {name!r}", f"after epoch {at.epoch + 1}")
+        at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
         fields = {f"loss.{name}": x for name, x in zip(self._columns, losses, strict=True) if x == x}
-        for name in self._scored():
+        for name, loss in held_out.items():
             fields[f"validation_accuracy.{name}"] = seen.accuracy(name)
-            fields[f"validation_loss.{name}"] = seen.loss(name)
+            fields[f"validation_loss.{name}"] = loss
         fields |= {f"lr.{group['name']}": group["lr"] for group in self._optimizer.param_groups}
         self._append(
             "epoch", **fields, **self._active_flags(), seconds=round(time.perf_counter() - self._epoch_start, 4)

@@ -126,12 +126,16 @@ class RunState(ABC):
         with torch.random.fork_rng(devices=devices):
             torch.set_rng_state(self._rng)
             self._rng_is_live = True
-            if devices:
-                torch.cuda.manual_seed(mix(self.seed, 3, self._at.step))
             try:
                 yield
             finally:
                 self._rng, self._rng_is_live = torch.get_rng_state(), False
+
+    def _seed_accelerator(self) -> None:
+        """Seed the accelerator by the update that is due: its dropout is the same however a run is cut into steps."""
+        if self.device.type == "cuda":
+            with torch.cuda.device(self.device):
+                torch.cuda.manual_seed(mix(self.seed, 3, self._at.step))
 
     # ---- state -----------------------------------------------------------------------------------------------
 
@@ -150,7 +154,7 @@ class RunState(ABC):
         meta = {
             "position": asdict(self._at),
             "optimizer": plain,
-            "selected": self._selector.choices,
+            "selected": {head: dict(choice) for head, choice in self._selector.choices.items()},
             "n_rows": len(self.record.rows),
         }
         return State(tensors, meta)

@@ -83,6 +83,11 @@ class Steering(Loop):
         """
         if self.stage == "joint":
             raise ConfigError("joint training has already started; `rewind(to=epoch)` or `branch(at=epoch)` go back.")
+        if self._at.epochs_run >= self.config.epochs:
+            raise ConfigError(
+                f"the budget of {self.config.epochs} epochs is spent, so nothing is left to train jointly; "
+                f"`branch(at=epoch)` has the rest of the budget from there."
+            )
         if rewind is True:
             best = self.controller.rule.best(self.record)
             if best is None:
@@ -96,7 +101,8 @@ class Steering(Loop):
     def rewind(self, to: int) -> None:
         """Go back to the probe at epoch `to`; what came after stays in the record as a discarded future.
 
-        The epochs spent there stay spent: the budget counts them.
+        The epochs spent there stay spent: the budget counts them. Where it is used up, what goes on from here is only
+        the result of that state; :meth:`branch` has the rest of the budget from there.
         """
         self._rewind(_validate.number(to, "to", low=0, integer=True), "by hand", "user")
 
@@ -195,5 +201,13 @@ class Steering(Loop):
 
     def _end_epoch(self) -> None:
         super()._end_epoch()
+        if not self.finished:
+            self._keep_on_disk()
+
+    def _finish(self) -> None:
+        super()._finish()
+        self._keep_on_disk()
+
+    def _keep_on_disk(self) -> None:
         if self.folder:
             self.folder.keep(self.record, self._state())
