@@ -13,6 +13,7 @@ from mmpid.train.record import write_atomically
 
 FORMAT = 1
 FILE_NAME = re.compile(r"s(\d+)-e(\d+)\.safetensors")
+HOW = ("foreach", "fused")  # settings of an optimizer that belong to the device, not to the run
 DEFAULT_BUDGET = 1 << 30  # bytes of checkpoints that are kept: 1 GiB
 
 
@@ -49,13 +50,14 @@ def pack_optimizer(optimizer: torch.optim.Optimizer) -> tuple[dict[str, Tensor],
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, state: State) -> None:
-    """Load what :func:`pack_optimizer` split."""
+    """Load what :func:`pack_optimizer` split; how an update is computed stays what this device asks for."""
     saved = state.meta["optimizer"]
     entries = {int(i): dict(plain) for i, plain in saved["plain"].items()}
     for key, tensor in state.section("optimizer").items():
         index, name = key.split(".", 1)
         entries.setdefault(int(index), {})[name] = tensor.clone()
-    groups = [dict(group) for group in saved["groups"]]
+    own = [{name: group[name] for name in HOW if name in group} for group in optimizer.param_groups]
+    groups = [{**group, **mine} for group, mine in zip(saved["groups"], own, strict=True)]
     optimizer.load_state_dict({"state": entries, "param_groups": groups})
 
 
@@ -140,11 +142,9 @@ class CheckpointStore:
     def open(cls, folder: Path, budget: int = DEFAULT_BUDGET) -> "CheckpointStore":
         """Find the checkpoints of a folder, whatever else is in it; whether they can be read shows when they are."""
         store = cls(folder, budget)
-        for path in sorted(folder.glob("s*-e*.safetensors")):
-            name = FILE_NAME.fullmatch(path.name)
-            if name:
-                key = int(name[1]), int(name[2])
-                store._states[key], store._sizes[key] = path, path.stat().st_size
+        named = ((FILE_NAME.fullmatch(path.name), path) for path in folder.glob("s*-e*.safetensors"))
+        for key, path in sorted(((int(name[1]), int(name[2])), path) for name, path in named if name):
+            store._states[key], store._sizes[key] = path, path.stat().st_size
         return store
 
     def latest(self, n_rows: int | None = None) -> State:

@@ -5,10 +5,11 @@ record always gives the same decisions, and a recorded run can be asked what oth
 """
 
 from dataclasses import dataclass, field, fields
+from math import isfinite
 
 from mmpid import _validate
 from mmpid.errors import ConfigError
-from mmpid.train.decision import Decision, noise_of_difference
+from mmpid.train.decision import Decision, noise_of_difference, one_an_epoch
 from mmpid.train.rules import RULES, PeakSynergy, RedundancyPlateau, SwitchRule
 
 MEASURES = {"uniqueness": "unique information", "information": "information"}  # what is compared, and its name
@@ -87,7 +88,7 @@ class BalanceController:
         probes = record.lineage("probe")
         if not probes:
             return []
-        decisions = self._balance(record, probes)
+        decisions = self._balance(record, one_an_epoch(probes))
         if probes[-1]["stage"] == "unimodal":
             decisions.append(self._switch(record, probes[-1]))
         return decisions
@@ -150,11 +151,13 @@ class BalanceController:
         return None
 
     def _standing(self, names: list[str], now: dict) -> dict[str, "_Lead"]:
-        """Return the lead of each modality over the one that has the least."""
+        """Return the lead of each modality over the one that has the least; nobody's where a value is not a number."""
         unique = {name: f"unique{i}" for i, name in enumerate(names, start=1)}
         values = {name: now[key] for name, key in unique.items()}
         if self.measure == "information":
             values = {name: x + now.get(f"redundancy.{name}", now["redundancy"]) for name, x in values.items()}
+        if not all(map(isfinite, values.values())):
+            return {}
         least = min(values, key=values.__getitem__)
         what = MEASURES[self.measure]
         return {
@@ -169,7 +172,8 @@ class BalanceController:
 
     def to_dict(self) -> dict:
         """Return the settings as plain JSON values."""
-        return {
+        own = {} if type(self) is BalanceController else {"kind": type(self).__name__}
+        return own | {
             "rule": self.rule.to_dict(),
             "uniqueness_ratio": self.uniqueness_ratio,
             "floor": self.floor,
@@ -183,12 +187,17 @@ class BalanceController:
     @classmethod
     def from_dict(cls, values: dict) -> "BalanceController":
         """Return a controller from :meth:`to_dict`; a rule of your own must be passed as an object instead."""
+        rule = dict(values["rule"])
+        for kind, name in (("controller", values.get("kind")), ("rule", rule["name"])):
+            if name not in (None, *RULES):
+                raise ConfigError(
+                    f"the run used a {kind} of its own, {name!r}; pass `controller=` made as it was then."
+                )
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise ConfigError(f"the saved controller has fields unknown to this version: {unknown}. Update mmpid.")
-        rule = dict(values["rule"])
-        kind = RULES[_validate.choice(rule.pop("name"), "rule", RULES)]
-        return cls(**{**values, "rule": kind(**rule)})
+        made = RULES[rule.pop("name")](**rule)
+        return cls(**{**values, "rule": made})
 
 
 @dataclass(frozen=True, kw_only=True)

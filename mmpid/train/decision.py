@@ -1,7 +1,8 @@
 """A decision and what it rests on: plain data that a rule returns and the trainer obeys."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
+from math import isfinite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -10,8 +11,9 @@ class Decision:
 
     Attributes
     ----------
-    action : {"hold", "pause", "resume", "switch", "rewind"}
-        "switch" starts joint training; "hold" changes nothing and says what is being waited for.
+    action : {"hold", "pause", "resume", "switch"}
+        "switch" starts joint training; "hold" changes nothing and says what is being waited for. A record also has
+        "rewind", "learning_rate" and "batch_size", which only the user and the trainer itself decide.
     reason : str
         The evidence in words, with its numbers and units.
     epoch : int
@@ -34,6 +36,23 @@ class Decision:
     def to_dict(self) -> dict:
         """Return plain values, ready for a row of the record."""
         return asdict(self)
+
+
+def one_an_epoch(probes: Iterable[dict]) -> list[dict]:
+    """Return the first of the probes that share an epoch and a stage.
+
+    Further ones were asked for by hand before the epoch's end: they are no evidence of what more training brings.
+    """
+    first: dict[tuple, dict] = {}
+    for probe in probes:
+        first.setdefault((probe["stage"], probe["epoch"]), probe)
+    return list(first.values())
+
+
+def is_known(probe: Mapping, atom: str) -> bool:
+    """Whether an atom of a probe row is a finite number, and so are the bounds of its interval where there is one."""
+    value, *bounds = (probe.get(key) for key in (atom, f"{atom}_low", f"{atom}_high"))
+    return value is not None and all(isfinite(x) for x in (value, *bounds) if x is not None)
 
 
 def half_width(probe: Mapping, atom: str) -> float:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 from mmpid.errors import CheckpointError, ConfigError
@@ -72,13 +73,25 @@ class RunFolder:
         write_state(state, self.path / NOW)
 
     def write(self, record: RunRecord, state: State, checkpoints: dict[tuple[int, int], State]) -> None:
-        """Write a whole run at once."""
+        """Write a whole run at once; refuse a folder that holds another run, or another future of this one."""
+        self._check_same_run(record)
         self.checkpoints.mkdir(parents=True, exist_ok=True)
-        store = CheckpointStore(self.checkpoints)
+        store = CheckpointStore(self.checkpoints, budget=sys.maxsize)  # what is kept was chosen before
         for key, kept in checkpoints.items():
             store.add(key, kept)
         record.save(self.path / RECORD)
         write_state(state, self.path / NOW)
+
+    def _check_same_run(self, record: RunRecord) -> None:
+        """Refuse to write a run over rows that are not its own: their checkpoints would be taken for its own."""
+        if not (self.path / RECORD).exists():
+            return
+        rows = RunRecord.load(self.path).rows
+        if rows != record.rows[: len(rows)]:
+            raise ConfigError(
+                f"`path` must be a new folder, or one that holds an earlier state of this run; {self.path} holds "
+                f"{len(rows)} rows of another one. Choose another folder."
+            )
 
     def read(self) -> tuple[RunRecord, State]:
         """Return the newest state that can be read, and the record as it stood then."""

@@ -115,11 +115,11 @@ class RunRecord:
             path = path / "record.jsonl"
         if not path.is_file():
             raise InputError(f"`path` must be a record file or a run's folder; {path} does not exist.")
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
         try:
             head = json.loads(lines[0])
-            card, version = head["card"], head["format"]
-        except (IndexError, KeyError, TypeError, json.JSONDecodeError) as problem:
+            card, version = dict(head["card"]), int(head["format"])
+        except (IndexError, KeyError, TypeError, ValueError) as problem:
             raise CheckpointError(f"{path} is not a run record: its first line is not a card.") from problem
         if version > FORMAT:
             raise CheckpointError(f"{path} has format {version}; this version reads up to {FORMAT}. Update mmpid.")

@@ -5,15 +5,18 @@ other one can be asked again later, on the same record, without training (:func:
 """
 
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import ClassVar
 
 from mmpid import _validate
-from mmpid.train.decision import Decision, half_width, noise_of_difference, unique_values
+from mmpid.train.decision import Decision, half_width, is_known, noise_of_difference, one_an_epoch, unique_values
 
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchRule:
     """Base of the rules; a rule of your own overrides :meth:`decide`, and :meth:`best` if it rewinds.
+
+    No rule acts on an atom that is not a number: it holds, and says so.
 
     Examples
     --------
@@ -27,7 +30,7 @@ class SwitchRule:
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
-        cls.name = cls.name or cls.__name__
+        cls.name = cls.__dict__.get("name") or cls.__name__  # never that of the rule it is derived from
 
     def decide(self, record) -> Decision:
         """Return a decision ("switch" or "hold") after the latest probe of `record`."""
@@ -39,7 +42,7 @@ class SwitchRule:
         It is the latest probe whose redundancy is within its noise of the highest: what is equal to the best, as far
         as one can tell, and has been trained longest.
         """
-        probes = self.probes(record)
+        probes = [probe for probe in self.probes(record) if is_known(probe, "redundancy")]
         if not probes:
             return None
         peak = max(probes, key=lambda p: p["redundancy"])
@@ -48,12 +51,16 @@ class SwitchRule:
 
     @staticmethod
     def probes(record) -> list[dict]:
-        """Return the probe rows of stage 1 on the present path, in order."""
-        return record.lineage("probe", stage="unimodal")
+        """Return the probe rows of stage 1 on the present path, in order, one an epoch."""
+        return one_an_epoch(record.lineage("probe", stage="unimodal"))
 
     def hold(self, probes: list[dict], reason: str) -> Decision:
         """Return a decision to go on with stage 1."""
         return Decision(action="hold", reason=reason, epoch=probes[-1]["epoch"] if probes else 0, rule=self.name)
+
+    def hold_unknown(self, probes: list[dict], what: str) -> Decision:
+        """Return a decision to go on, because a measured value is not a number."""
+        return self.hold(probes, f"{what} is not a number in a probe that counts; nothing is decided on it")
 
     def switch(self, probe: dict, reason: str, rewind_to: int | None = None) -> Decision:
         """Return a decision to start joint training."""
@@ -128,6 +135,8 @@ class PeakSynergy(SwitchRule):
         if len(seen) < 2:
             return self.hold(probes, f"warming up: {len(probes)} of {self.warmup + 2} probes")
         now, peak = seen[-1], self.best(record)
+        if not is_known(now, "synergy"):
+            return self.hold_unknown(probes, "synergy")
         if self.noise_aware and not now.get("synergy_identified", True):
             return self.hold(probes, f"synergy is not identified with {now.get('n_samples', '?')} samples")
         fall, noise = peak["synergy"] - now["synergy"], noise_of_difference(peak, "synergy", now, "synergy")
@@ -141,7 +150,7 @@ class PeakSynergy(SwitchRule):
     def best(self, record) -> dict | None:
         """Return the probe with the highest synergy after the warm-up."""
         probes = self.probes(record)
-        seen = probes[self.warmup :] or probes
+        seen = [probe for probe in probes[self.warmup :] or probes if is_known(probe, "synergy")]
         return max(seen, key=lambda p: p["synergy"]) if seen else None
 
 
@@ -193,6 +202,8 @@ class RedundancyPlateau(SwitchRule):
         if len(probes) < self.warmup + self.patience + 1:
             return self.hold(probes, f"warming up: {len(probes)} of {self.warmup + self.patience + 1} probes")
         now, before = probes[-1], probes[-1 - self.patience]
+        if not (is_known(now, "redundancy") and is_known(before, "redundancy")):
+            return self.hold_unknown(probes, "redundancy")
         gain = now["redundancy"] - before["redundancy"]
         bar = max(self.min_gain, half_width(now, "redundancy"))
         text = f"redundancy {now['redundancy']:.2f} bit, {gain:+.2f} over {self.patience} probes"
@@ -203,10 +214,13 @@ class RedundancyPlateau(SwitchRule):
         if budget and now["epoch"] < self.min_share * budget:
             wanted = f"{now['epoch']} of {budget} epochs are spent, {self.min_share:.0%} are wanted"
             return self.hold(probes, f"{text}, but only {wanted}")
-        unique = unique_values(now)
-        gap = max(unique, default=0.0) - min(unique, default=0.0)
-        if self.max_gap is not None and gap > self.max_gap:
-            return self.hold(probes, f"{text}, but unique information differs by {gap:.2f} bit")
+        if self.max_gap is not None:
+            unique = unique_values(now)
+            gap = max(unique, default=0.0) - min(unique, default=0.0)
+            if not all(map(isfinite, unique)):
+                return self.hold_unknown(probes, "unique information")
+            if gap > self.max_gap:
+                return self.hold(probes, f"{text}, but unique information differs by {gap:.2f} bit")
         return self.switch(now, text, rewind_to=self.best(record)["epoch"])
 
 

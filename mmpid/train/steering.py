@@ -130,9 +130,24 @@ class Steering(Loop):
         if self.stage == "joint" and self.config.stage2 != "balance":
             return
         for decision in self.controller.decide(self.record):
-            if decision.action == "switch" and not self.config.rewind:
-                decision = replace(decision, rewind_to=None)
-            self._obey(decision, "controller")
+            self._obey(self._within_reach(decision), "controller")
+
+    def _within_reach(self, decision: Decision) -> Decision:
+        """Let a switch start from a state that there is: the one it names, or else the nearest that is kept.
+
+        A probe that was asked for within an epoch has no checkpoint, and the budget of checkpoints drops some.
+        """
+        wanted = decision.rewind_to if self.config.rewind else None
+        if wanted in (None, self.epoch):
+            return replace(decision, rewind_to=wanted)
+        for epoch in sorted(dict(self._path_checkpoints()), key=lambda epoch: (abs(epoch - wanted), -epoch)):
+            try:
+                self._find_checkpoint(epoch)
+            except CheckpointError:
+                continue
+            lost = "" if epoch == wanted else f" (the state of epoch {wanted} is not kept; the nearest is {epoch})"
+            return replace(decision, rewind_to=epoch, reason=decision.reason + lost)
+        return replace(decision, rewind_to=None, reason=f"{decision.reason} (no earlier state is kept)")
 
     def _obey(self, decision: Decision, source: str) -> None:
         """Carry out a decision and write it down; the only way in which training is steered."""
@@ -176,7 +191,7 @@ class Steering(Loop):
 
     def _state(self) -> State:
         state = super()._state()
-        return State(state.tensors, {**state.meta, "auto": self.auto})
+        return State(state.tensors, {**state.meta, "auto": self.auto, "controller": self.controller.to_dict()})
 
     def _keep_checkpoint(self) -> None:
         """Keep the present state as the checkpoint of this epoch; never drop the one that a rewind would want."""
@@ -184,10 +199,21 @@ class Steering(Loop):
         keep = [key for epoch, key in self._path_checkpoints() if best and epoch == best["epoch"]]
         self.checkpoints.add((self._at.segment, self.epoch), self._state(), keep=keep)
 
+    def _take_checkpoints(self, parent: "Steering") -> None:
+        """Hold what a run that this one continues keeps of their common path, so that a switch can go back there."""
+        for _, key in self._path_checkpoints_in(parent.checkpoints):
+            try:
+                self.checkpoints.add(key, parent.checkpoints.get(key))
+            except CheckpointError:
+                continue
+
     def _path_checkpoints(self) -> list[tuple[int, tuple[int, int]]]:
         """Return (epoch, key) of the checkpoints on the present path."""
+        return self._path_checkpoints_in(self.checkpoints)
+
+    def _path_checkpoints_in(self, store: CheckpointStore) -> list[tuple[int, tuple[int, int]]]:
         keys = [(row["segment"], row["epoch"]) for row in self.record.lineage("probe")]
-        return [(key[1], key) for key in keys if key in self.checkpoints]
+        return [(key[1], key) for key in dict.fromkeys(keys) if key in store]
 
     def _find_checkpoint(self, epoch: int) -> State:
         """Return the state at the probe of an epoch on the present path."""

@@ -160,8 +160,9 @@ class Trainer(Steering):
     def branch(self, at: int | None = None, name: str = "") -> "Trainer":
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).
 
-        This trainer is not changed. The branch holds a copy of the model and of the record up to that probe, and has
-        the rest of the budget before it. Its card names it `name`, this run "parent", and `at` "branched_at".
+        This trainer is not changed. The branch holds a copy of the model, of the record and of the checkpoints up to
+        that probe, and has the rest of the budget before it. Its card names it `name`, this run "parent", and `at`
+        "branched_at".
         """
         if at is None:
             probes = self.record.lineage("probe")
@@ -177,11 +178,15 @@ class Trainer(Steering):
         child.record.rows.extend(dict(row) for row in self.record.rows[: state.meta["n_rows"]])
         child.auto = self.auto
         child._restore(state)
+        child._take_checkpoints(self)
         child._keep_checkpoint()
         return child
 
     def save(self, path) -> Path:
-        """Write the run to a folder: record, present state, and the checkpoints of its probes. Return the folder."""
+        """Write the run to a folder: record, present state, and the checkpoints of its probes. Return the folder.
+
+        A folder that holds an earlier state of this run is brought up to date; one of another run is refused.
+        """
         folder = RunFolder(Path(path))
         if self._is_main:
             folder.write(self.record, self._state(), {key: self.checkpoints.get(key) for key in self.checkpoints})
@@ -228,8 +233,9 @@ class Trainer(Steering):
                 f"Load the same data, with its seed."
             )
         trainer = cls(
-            model or rebuild_model(card, data), data, seed=card["seed"], device=device, accelerator=accelerator,
-            controller=controller or BalanceController.from_dict(card["controller"]),
+            rebuild_model(card, data) if model is None else model, data,
+            seed=card["seed"], device=device, accelerator=accelerator,
+            controller=controller or BalanceController.from_dict(state.meta.get("controller", card["controller"])),
             **TrainConfig.from_dict(card["settings"]).to_dict(),
         )  # fmt: skip
         trainer.record = record

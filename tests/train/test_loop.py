@@ -155,3 +155,43 @@ def test_dropout_on_an_accelerator_depends_on_the_update_alone(make_trainer, mon
     trainer._seed_accelerator()
     trainer._seed_accelerator()
     assert placed[0] == torch.device("cuda", 1) and placed[1] == placed[3]
+
+
+# --- states that a switch goes back to ----------------------------------------------------------------------------
+
+
+def test_a_branch_may_go_back_before_the_probe_it_was_made_at(make_trainer, tmp_path):
+    for out_dir in (None, tmp_path / "run"):
+        parent = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8, out_dir=out_dir)
+        parent.auto = False
+        parent.step(epochs=5)
+        best = parent.controller.rule.best(parent.record)["epoch"]
+        child = parent.branch(at=5)
+        child.auto = True
+        child.step(batches=1)
+        assert (child.stage, child.epoch) == ("joint", best)
+        child.rewind(to=1)
+        assert child.epoch == 1 and parent.epoch == 5
+
+
+def test_a_switch_to_a_state_that_is_not_kept_starts_from_the_nearest_and_says_so(make_trainer):
+    trainer = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8, probe_every=3)
+    trainer.step(epochs=1)
+    trainer.step(batches=2)
+    trainer.probe()["synergy"] = 3.0  # in the middle of epoch 2: the highest, and without a checkpoint
+    trainer.step(epochs=2)
+    switch = trainer.record.lineage("decision")[-1]
+    assert switch["action"] == "switch" and trainer.epoch == 0
+    assert switch["reason"].endswith("(the state of epoch 1 is not kept; the nearest is 0)")
+    trainer.fit(progress=False)
+
+
+def test_a_switch_passes_over_a_state_that_cannot_be_read(make_trainer, tmp_path):
+    trainer = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8, out_dir=tmp_path / "run")
+    trainer.auto = False
+    trainer.step(epochs=5)
+    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    (trainer.checkpoints.folder / f"s000-e{best:06d}.safetensors").write_bytes(b"cut")
+    trainer.auto = True
+    trainer.step(batches=1)
+    assert trainer.stage == "joint" and trainer.epoch == best + 1

@@ -76,10 +76,12 @@ def test_a_last_line_cut_by_a_crash_is_left_out_but_a_damaged_middle_is_not(tmp_
         RunRecord.load(path)
 
 
-@pytest.mark.parametrize("text", ["", "[]\n", '{"card": {}}\n', "nonsense\n"])
+@pytest.mark.parametrize(
+    "text", ["", "[]\n", '{"card": {}}\n', "nonsense\n", '{"card": 1, "format": 1}\n', b"\xff\xfe\0"]
+)
 def test_a_file_that_is_no_record_is_refused(tmp_path, text):
     path = tmp_path / "record.jsonl"
-    path.write_text(text)
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
     with pytest.raises(CheckpointError, match="not a run record"):
         RunRecord.load(path)
 

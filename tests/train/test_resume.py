@@ -6,7 +6,7 @@ import sys
 import pytest
 import torch
 
-from mmpid import BalanceController, LateFusion, Manual, RunRecord, Trainer
+from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, RunRecord, Trainer
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.train.checkpoint import CheckpointStore, State, read_state, write_state
 from tests.train.helpers import weights
@@ -242,3 +242,41 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(make_trainer, mon
     assert not stopped.finished and len(calls) == 9
     stopped.fit(progress=False)
     assert stopped.record == whole.record and torch.equal(weights(stopped), weights(whole))
+
+
+def test_a_rule_taken_up_on_the_way_is_still_in_force_after_loading(make_trainer, small_data, tmp_path):
+    trainer = make_trainer()
+    trainer.step(epochs=1)
+    trainer.controller = BalanceController(rule=FixedEpoch(epoch=2))
+    trainer.step(batches=1)
+    loaded = Trainer.load(trainer.save(tmp_path / "run"), small_data, device="cpu")
+    assert loaded.controller == trainer.controller
+    assert loaded.fit(progress=False) == trainer.fit(progress=False)
+
+
+def test_a_run_is_not_saved_over_another_one(make_trainer, small_data, tmp_path):
+    trainer, other = make_trainer(), make_trainer(seed=1)
+    trainer.step(epochs=2)
+    trainer.save(tmp_path / "run")
+    other.step(epochs=1)
+    with pytest.raises(ConfigError, match=r"`path` must be a new folder.*another one"):
+        other.save(tmp_path / "run")
+    trainer.step(epochs=1)
+    trainer.save(tmp_path / "run")
+    assert Trainer.load(tmp_path / "run", small_data, device="cpu").epoch == 3, "its own earlier state is no other run"
+
+
+def test_checkpoints_are_found_in_the_order_in_which_they_were_made(tmp_path):
+    for segment in (999, 1000):
+        write_state(State({"x": torch.zeros(1)}, {"n_rows": segment}), tmp_path / f"s{segment:03d}-e000001.safetensors")
+    assert CheckpointStore.open(tmp_path).latest().meta["n_rows"] == 1000
+
+
+def test_how_an_update_is_computed_belongs_to_the_device_and_not_to_the_run(make_trainer):
+    trainer = make_trainer()
+    trainer.step(epochs=1)
+    state = trainer._state()
+    for group in state.meta["optimizer"]["groups"]:
+        group |= {"fused": True, "foreach": None, "lr": 0.123}  # as a GPU would have written it
+    trainer._restore(state)
+    assert {(g["fused"], g["foreach"], g["lr"]) for g in trainer._optimizer.param_groups} == {(None, True, 0.123)}

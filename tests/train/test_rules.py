@@ -1,5 +1,7 @@
 """Controller and rules are pure functions of the record: tables of (record, decision), no training."""
 
+from math import nan
+
 import pytest
 
 from mmpid import BalanceController, FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, RunRecord, replay
@@ -226,3 +228,67 @@ def test_an_encoder_that_learns_ten_times_faster_is_paused_within_two_probes(mak
     trainer.step(epochs=2)
     paused = [row for row in trainer.record.rows if row.get("action") == "pause"]
     assert not paused_before and [row["modality"] for row in paused] == ["a"]
+
+
+# --- what is not a number, and what is no new evidence ------------------------------------------------------------
+
+
+def with_nan(values: list[float], **more) -> RunRecord:
+    made = RunRecord(CARD)
+    for epoch, value in enumerate(values):
+        atoms = {"redundancy": value, "synergy": value, "unique1": value, "unique2": 0.01}
+        made.append("probe", segment=0, stage="unimodal", epoch=epoch, step=epoch, **(atoms | more))
+    return made
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"synergy": 0.1, "redundancy": 0.1, "synergy_low": nan, "redundancy_high": nan}]
+)
+@pytest.mark.parametrize(
+    "rule",
+    [PeakSynergy(warmup=0, noise_aware=False), RedundancyPlateau(warmup=0, patience=2, min_share=0)],
+    ids=lambda rule: rule.name,
+)
+def test_no_rule_acts_on_an_atom_that_is_not_a_number(rule, broken):
+    run = with_nan([0.5, 0.6, 0.5])
+    run.rows.append(with_nan([nan], **broken).rows[0] | {"epoch": 3})
+    decision = rule.decide(run)
+    assert decision.action == "hold" and "not a number" in decision.reason
+    assert rule.best(run)["epoch"] == 1, "nor is it ever the best"
+    run.rows.append(run.rows[0] | {"epoch": 4, "synergy": 0.2, "redundancy": 0.5})
+    assert rule.decide(run).action == "switch", "and it does not stand in the way of what comes after"
+
+
+def test_nobody_is_paused_or_resumed_for_a_lead_that_is_not_a_number():
+    for active in (True, False):
+        run = with_nan([0.5, 0.6, 0.5, nan], **{"active.audio": active})
+        assert [d.action for d in BalanceController(rule=Manual(), dwell=0).decide(run)] == ["hold"]
+
+
+def test_a_gap_that_is_not_a_number_is_no_balance():
+    run = with_nan([0.5] * 4)
+    run.rows[-1]["unique1"] = nan
+    decision = RedundancyPlateau(warmup=0, patience=2, min_share=0, max_gap=9.0).decide(run)
+    assert decision.action == "hold" and "unique information is not a number" in decision.reason
+
+
+def test_probing_again_by_hand_hastens_nothing():
+    rule, controller = RedundancyPlateau(warmup=0, patience=3, min_share=0), BalanceController(rule=Manual())
+    run = with_nan([0.1, 0.5])
+    for _ in range(6):
+        run.rows.append(dict(run.rows[-1]))
+    assert "warming up: 2 of 4" in rule.decide(run).reason
+    assert [d.action for d in controller.decide(run)] == ["hold"], "two probes are still the warm-up"
+
+
+def test_a_rule_derived_from_ours_keeps_its_own_name_and_is_not_loaded_as_ours():
+    class Patient(RedundancyPlateau):
+        pass
+
+    class Calm(BalanceController):
+        pass
+
+    assert Patient().decide(with_nan([0.1])).rule == "Patient"
+    for controller, words in ((BalanceController(rule=Patient()), "rule of its own, 'Patient'"), (Calm(), "'Calm'")):
+        with pytest.raises(ConfigError, match=f"{words}; pass `controller=`"):
+            BalanceController.from_dict(controller.to_dict())
