@@ -109,6 +109,12 @@ class PredictionDiscretizer:
         _require_matrix(source)
         if self.inputs == "scores":
             return class_probabilities(source)
+        if self.weight is None or source.shape[1] != len(self.weight):
+            wanted = "no fit yet" if self.weight is None else f"{len(self.weight)} columns, as at the fit"
+            raise InputError(
+                f"`source` must fit this readout of embeddings, {wanted}; it had {source.shape[1]} columns. "
+                "Call `.fit(source, target)` first, and pass embeddings of the same encoder."
+            )
         return (source.detach().double() @ self.weight.to(source.device) + self.bias.to(source.device)).softmax(-1)
 
     def transform(self, source: Tensor) -> Tensor:
@@ -131,6 +137,15 @@ class PredictionDiscretizer:
 
 class QuantileDiscretizer:
     """Bins with equal counts, for a source of one dimension.
+
+    Parameters
+    ----------
+    n_bins : int
+        Bins asked for; tied values can merge some, see ``n_codes``.
+
+    Notes
+    -----
+    Values beyond the fitted range belong to the outermost bins.
 
     Examples
     --------
@@ -179,6 +194,11 @@ class QuantileDiscretizer:
 
 class CodesDiscretizer:
     """The user's own integer codes, renumbered 0, 1, ... in ascending order.
+
+    Raises
+    ------
+    InputError
+        In `fit` or `transform`, for fractions; in `transform`, for a code that `fit` has not seen.
 
     Examples
     --------

@@ -3,6 +3,7 @@
 import math
 
 from mmpid import _validate
+from mmpid.errors import InputError
 from mmpid.estimate.correction import CORRECTIONS
 from mmpid.estimate.histogram import Assignment, PairedSample
 from mmpid.estimate.inference import Replicates, estimate_sample
@@ -14,6 +15,9 @@ from mmpid.estimate.threads import SMALL_JOINT, one_thread
 
 # Certified solver error allowed in a bootstrap or null replicate, in bits: a tenth or less of the noise of a probe.
 REPLICATE_TOL = 1e-3
+# Largest table that is counted: 0.8 GB in float64, and the solver needs a few of them.
+MAX_CELLS = 100_000_000
+MAX_SEED = 2**62  # torch takes 64 bits, and replicates are drawn from 2 seed and 2 seed + 1
 
 
 def estimate_pid(
@@ -38,7 +42,7 @@ def estimate_pid(
     """Estimate the partial information decomposition of two sources about a target from samples.
 
     Each source is turned into codes, the codes and the target are counted into p(x1, x2, y), and the counted joint
-    is decomposed exactly. Counting makes every information term too large; with I0 the mean of a term over
+    is decomposed exactly. Counting makes information terms too large on average; with I0 the mean of a term over
     ``n_null`` shuffled labels, ``correction`` replaces each of the terms I(Y;X1), I(Y;X2), I_q*(Y;X1,X2) and
     I(Y;X1,X2) by
 
@@ -55,9 +59,11 @@ def estimate_pid(
     Parameters
     ----------
     source1, source2 : array or tensor, (N, d1) and (N, d2)
-        Embeddings, class scores or codes of the same N >= 8 samples; tensors on a GPU are processed there.
-    target : array or tensor of int, (N,)
-        Class of each sample. Labels other than 0..k-1 are mapped, with a `LabelWarning`.
+        Embeddings, class scores or codes of the same N >= 8 samples; tensors on a GPU are processed there. Rows of
+        pandas objects are paired by position; their index is not looked at.
+    target : array or tensor of int or text, (N,)
+        Class of each sample. Integers other than 0..k-1 are mapped in ascending order, with a `LabelWarning`; text
+        is mapped alphabetically, which `notes` say.
     discretizer : str, Discretizer, or a pair of them
         ``"kmeans"``: clusters of L2-normalized, PCA-reduced embeddings. ``"prediction"``: predicted class;
         sources with as many columns as there are classes are taken as class scores (logits or probabilities),
@@ -73,15 +79,16 @@ def estimate_pid(
         See above.
     n_boot, n_null : int
         Bootstrap replicates for the intervals and label shuffles for correction and null band; 0 leaves the interval
-        or band out (a correction still shuffles 10 times).
-    seed : int
+        or band out (a correction still shuffles 10 times). From 40 on, an end of a 95 % interval or band is more
+        than the extreme replicate.
+    seed : int from 0
         Seed of the clustering, the folds and the replicates.
-    groups : array of int (N,), optional
+    groups : array of int or text (N,), optional
         Samples of one group (recording, subject) depend on each other: whole groups are resampled, and labels
         that are constant within groups are shuffled among groups.
-    reference : pair or triple of arrays, optional
-        Another split ``(source1, source2[, target])`` to fit the discretizers on. Rows that are also in the sample
-        give a `LeakageWarning`.
+    reference : tuple of two or three arrays, optional
+        Another split ``(source1, source2)`` or ``(source1, source2, target)`` to fit the discretizers on, with
+        labels as in ``target``. Rows that are also in the sample give a `LeakageWarning`.
     n_classes : int, optional
         Number of classes where some may be absent from this sample.
     replicate_tol : float
@@ -100,7 +107,7 @@ def estimate_pid(
     Raises
     ------
     InputError
-        For sources or targets that cannot be used, naming the argument.
+        For sources or targets that cannot be used, naming the argument, and for a table of over 1e8 cells.
     ConfigError
         For an unknown discretizer or correction, or a number out of range.
 
@@ -115,8 +122,13 @@ def estimate_pid(
     -----
     The decomposition is that of the codes, not of the embeddings: information that the codes lose is not in any atom.
     The bootstrap treats the codes as given, so the choice of codebook is not in the intervals. Synergy below about
-    8 samples a cell depends on the correction: look at ``bracket`` and ``identified`` before its interval, and at
-    ``null`` before calling it present. Corrected values can be negative and are left so.
+    8 samples a cell depends on the correction: look at ``bracket`` and ``identified`` before its interval.
+    ``null`` is the band of sources that know *nothing*. Inside it synergy cannot be told from none; above it, it may
+    still be none, because with redundant or unique information the error of S is larger than the band shows (on a joint
+    without synergy S was above the band in up to 28 % of draws, its interval above zero in none: docs/estimation.md).
+    Call synergy present if it is identified and its interval lies above zero and above the band. Intervals and bands
+    are for one atom at a time: of many probes or pairs, some fall outside by chance. Corrected values can be negative
+    and are left so.
 
     References
     ----------
@@ -135,6 +147,7 @@ def estimate_pid(
     """
     notes = Notes()
     check_settings(correction, n_boot, n_null, replicate_tol, n_clusters, n_components)
+    seed = _validate.number(seed, "seed", low=0, high=MAX_SEED, integer=True)
     inputs = check_inputs({"source1": source1, "source2": source2}, target, n_classes, groups, discretizer, notes)
     n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)
     pair = make_discretizers(discretizer, inputs, n_clusters, n_components, seed)
@@ -158,7 +171,13 @@ def estimate_assigned(
 ) -> PIDEstimate:
     """Count two assigned sources and estimate; shared by the doors for two and for more modalities."""
     sample = PairedSample(source1=sources[0], source2=sources[1], target=inputs.target, n_classes=inputs.n_classes)
-    with one_thread(math.prod(sample.shape) <= SMALL_JOINT):
+    cells = math.prod(sample.shape)
+    if cells > MAX_CELLS:
+        raise InputError(
+            f"the table of codes and classes must have at most {MAX_CELLS:,} cells; it had "
+            f"{' x '.join(map(str, sample.shape))} = {cells:,}. Merge rare codes or classes, or use fewer clusters."
+        )
+    with one_thread(cells <= SMALL_JOINT):
         fields = estimate_sample(sample, correction, replicates, notes)
     n_codes = sample.shape[:2]
     return PIDEstimate(

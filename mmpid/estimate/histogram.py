@@ -70,6 +70,18 @@ def joint_histogram(
     -------
     Tensor, float64 (..., n1, n2, k)
         Sums to 1 over the last three axes, target last.
+
+    Notes
+    -----
+    For loops, so nothing is checked: a code outside of ``shape`` is counted in another cell, or an error of torch.
+    `estimate_pid` checks. The counts of a finite sample carry far too much synergy, see docs/estimation.md.
+
+    Examples
+    --------
+    >>> import torch
+    >>> codes, target = torch.tensor([0, 1, 1, 0]), torch.tensor([0, 1, 1, 1])
+    >>> joint_histogram(codes, codes, target, shape=(2, 2, 2))[0, 0]
+    tensor([0.2500, 0.2500], dtype=torch.float64)
     """
     n1, n2, k = shape
     cells = (codes1 * n2 + codes2) * k + target
@@ -86,8 +98,36 @@ def soft_histogram(
 ) -> Tensor:
     """Average soft assignments into p(x1, x2, y) = sum_i w_i p1(x1|i) p2(x2|i) 1[y_i = y] / sum_i w_i.
 
-    Differentiable with respect to both assignments. Shapes as in `joint_histogram`, with ``probs1`` (N, n1) and
-    ``probs2`` (N, n2), rows summing to 1.
+    Differentiable with respect to both assignments. One-hot rows give what `joint_histogram` counts.
+
+    Parameters
+    ----------
+    probs1, probs2 : Tensor (N, n1) and (N, n2)
+        Probability of each code, rows summing to 1.
+    target : Tensor, int64 (N,) or batched (B, N)
+        Class indices from 0.
+    n_classes : int
+        k, the size of the last axis.
+    weights : Tensor (B, N) or (N,), optional
+        How often each sample counts. Default: once each.
+
+    Returns
+    -------
+    Tensor, dtype of the probabilities, (..., n1, n2, k)
+        Sums to 1 over the last three axes, target last.
+
+    Notes
+    -----
+    Within a sample the two codes are drawn independently of each other, so unsure heads count as less informative than
+    their best guesses.
+
+    Examples
+    --------
+    >>> import torch
+    >>> unsure, sure = torch.full((2, 2), 0.5), torch.eye(2)
+    >>> soft_histogram(unsure, sure, torch.tensor([0, 1]), n_classes=2).sum(0)
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.5000]])
     """
     n_samples, n1 = probs1.shape
     n2 = probs2.shape[1]

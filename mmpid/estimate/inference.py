@@ -18,6 +18,8 @@ from mmpid.pid import PIDResult, decompose
 # Permutations for a correction when no null band is asked for: their mean is known to a third of one's spread.
 MIN_PERMUTATIONS = 10
 LEVEL = (0.025, 0.975)
+# Below this many replicates a 2.5 % quantile is one of the extremes: on average too narrow.
+FEW_REPLICATES = 40
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +69,7 @@ def estimate_sample(sample: PairedSample, correction: str, replicates: Replicate
     cells = dict(zip(ATOMS, atom_cells(sample), strict=True))
     needed = {atom: 2 * n for atom, n in cells.items()}
     identified = identify(len(sample), needed, notes)
+    note_few(replicates, notes)
     return {
         "pid": with_atoms(plugin, terms_to_atoms(chosen.apply(terms.plugin))),
         "plugin": plugin,
@@ -185,6 +188,13 @@ def identify(n_samples: int, needed: dict[str, int], notes: Notes) -> dict[str, 
                 SmallSampleWarning,
             )
     return identified
+
+
+def note_few(replicates: Replicates, notes: Notes) -> None:
+    """Say where an interval or a null band rests on too few replicates for its 95 %."""
+    for n, what in ((replicates.n_boot, "interval: n_boot"), (replicates.n_null, "null band: n_null")):
+        if 0 < n < FEW_REPLICATES:
+            notes.add(f"95 % {what} = {n} is few for its ends, which are too narrow on average; ask for 40 or more.")
 
 
 def with_atoms(plugin: PIDResult, atoms: Tensor) -> PIDResult:

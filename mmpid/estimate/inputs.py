@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from mmpid import _validate
-from mmpid.errors import InputError, LabelWarning, LeakageWarning, ShapeError
+from mmpid.errors import InputError, LeakageWarning, ShapeError
+from mmpid.estimate.labels import as_text, contiguous_groups, contiguous_labels, mapped_like, read_labels
 from mmpid.estimate.notes import Notes
 
 MIN_SAMPLES = 8
@@ -14,12 +15,17 @@ MIN_SAMPLES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class Inputs:
-    """Checked inputs on one device: sources (N, d) or (N,), target int64 (N,) from 0, groups int64 (N,) from 0."""
+    """Checked inputs on one device: sources (N, d) or (N,), target int64 (N,) from 0, groups int64 (N,) from 0.
+
+    ``words`` and ``classes`` hold the user's own labels of the classes 0, 1, ...: text, or integers that were mapped.
+    """
 
     sources: tuple[Tensor, ...]
     target: Tensor
     n_classes: int
     groups: Tensor | None
+    words: tuple[str, ...] = ()
+    classes: Tensor | None = None
 
     @property
     def n_groups(self) -> int:
@@ -27,12 +33,10 @@ class Inputs:
         return len(self.target) if self.groups is None else int(self.groups.max()) + 1
 
 
-def check_inputs(
-    sources: dict[str, object], target, n_classes: int | None, groups, discretizer, notes: Notes
-) -> Inputs:
+def check_inputs(given: dict[str, object], target, n_classes: int | None, groups, discretizer, notes: Notes) -> Inputs:
     """Turn what the user gave into tensors, or say which argument is wrong."""
-    tensors = [check_source(value, name) for name, value in sources.items()]
-    names = list(sources)
+    tensors = [check_source(value, name) for name, value in given.items()]
+    names = list(given)
     n_samples = len(tensors[0])
     for name, tensor in zip(names[1:], tensors[1:], strict=True):
         if len(tensor) != n_samples:
@@ -45,17 +49,19 @@ def check_inputs(
             f"`{names[0]}` must have at least {MIN_SAMPLES} samples; it had {n_samples}. Give more samples."
         )
     device = tensors[0].device
-    target = _validate.labels(target, "target", n_samples).to(device).contiguous()
+    labels, words = read_labels(target, "target", n_samples, notes)
+    target = labels.to(device).contiguous()
     if n_classes is None and discretizer in ("prediction", "soft"):
         n_classes = _classes_of_scores(tensors, target)
-    target, n_classes = contiguous_labels(target, n_classes, notes)
-    groups = None if groups is None else _contiguous_groups(groups, n_samples)
+    target, n_classes, classes = contiguous_labels(target, n_classes, notes)
+    groups = None if groups is None else contiguous_groups(groups, n_samples)
     if groups is not None:
         notes.add(
             f"{int(groups.max()) + 1:,} groups are resampled whole; `identified` still counts samples, which is "
             "generous where samples of a group are much alike."
         )
-    return Inputs(sources=tuple(t.to(device) for t in tensors), target=target, n_classes=n_classes, groups=groups)
+    sources = tuple(t.to(device) for t in tensors)
+    return Inputs(sources=sources, target=target, n_classes=n_classes, groups=groups, words=words, classes=classes)
 
 
 def _classes_of_scores(sources: list[Tensor], target: Tensor) -> int | None:
@@ -67,6 +73,11 @@ def _classes_of_scores(sources: list[Tensor], target: Tensor) -> int | None:
 
 def check_source(value, name: str) -> Tensor:
     """Check a source: a finite tensor with one or two axes."""
+    if as_text(value) is not None:
+        raise InputError(
+            f"`{name}` must hold numbers; it holds text. For categories try numpy.unique({name}, "
+            'return_inverse=True)[1] with discretizer="codes"; for a table leave the columns of text out.'
+        )
     tensor = _validate.as_tensor(value, name)
     if tensor.ndim not in (1, 2) or 0 in tensor.shape:
         raise ShapeError(
@@ -76,47 +87,28 @@ def check_source(value, name: str) -> Tensor:
     return _validate.finite(tensor.detach(), name)
 
 
-def contiguous_labels(target: Tensor, n_classes: int | None, notes: Notes) -> tuple[Tensor, int]:
-    """Labels as 0..k-1; mapped, with a warning, unless they are that already or `n_classes` says what k is."""
-    present = torch.unique(target)
-    if len(present) < 2:
+def check_reference(reference, inputs: Inputs) -> tuple[tuple[Tensor, ...], Tensor | None]:
+    """Check another split: its sources, and its target if given, on the device of the sample and with its classes."""
+    n_sources = len(inputs.sources)
+    if not isinstance(reference, (tuple, list)) or len(reference) not in (n_sources, n_sources + 1):
+        got = f"{len(reference)} arrays" if isinstance(reference, (tuple, list)) else type(reference).__name__
         raise InputError(
-            f"`target` must hold at least two classes; every label was {int(present[0])}. "
-            "With one class there is no information to decompose."
+            f"`reference` must be a tuple of the {n_sources} sources of another split, and perhaps its target; it was "
+            f"{got}. Try reference=(source1, source2, target)."
         )
-    if n_classes is not None:
-        return _declared_labels(target, present, n_classes, notes), n_classes
-    if int(present[0]) == 0 and int(present[-1]) == len(present) - 1:
-        return target, len(present)
-    listed = ", ".join(str(int(v)) for v in present[:8]) + (", ..." if len(present) > 8 else "")
-    notes.add(
-        f"labels of `target` were {listed}; mapped to 0..{len(present) - 1} in ascending order. "
-        "Pass `n_classes` if classes are absent on purpose.",
-        LabelWarning,
-    )
-    return torch.searchsorted(present, target), len(present)
-
-
-def _declared_labels(target: Tensor, present: Tensor, n_classes: int, notes: Notes) -> Tensor:
-    """Labels checked against a given number of classes; absent classes are noted."""
-    _validate.number(n_classes, "n_classes", low=2, integer=True)
-    if int(present[0]) < 0 or int(present[-1]) >= n_classes:
-        raise InputError(
-            f"`target` must hold labels from 0 to {n_classes - 1} for n_classes={n_classes}; it ranged from "
-            f"{int(present[0])} to {int(present[-1])}. Leave `n_classes` out to have labels mapped."
-        )
-    if len(present) < n_classes:
-        notes.add(f"{n_classes - len(present)} of {n_classes} classes have no sample here; they carry no information.")
-    return target
-
-
-def _contiguous_groups(groups, n_samples: int) -> Tensor:
-    """Renumber groups 0..G-1 on the CPU, where resampling is drawn."""
-    groups = _validate.labels(groups, "groups", n_samples).cpu()
-    unique, index = torch.unique(groups, return_inverse=True)
-    if len(unique) < 2:
-        raise InputError("`groups` must hold at least two groups to resample; all samples were in one. Leave it out?")
-    return index
+    device = inputs.target.device
+    sources = tuple(check_source(part, f"reference[{i}]").to(device) for i, part in enumerate(reference[:n_sources]))
+    for i, (own, other) in enumerate(zip(inputs.sources, sources, strict=True)):
+        wanted = (len(sources[0]), *(own.shape[1:] or (1,)))
+        if (len(other), *(other.shape[1:] or (1,))) != wanted:
+            raise ShapeError(
+                f"`reference[{i}]` must have the columns of source {i + 1} and as many samples as `reference[0]`, "
+                f"{wanted}; its shape was {tuple(other.shape)}."
+            )
+    if len(reference) == n_sources:
+        return sources, None
+    name, n_samples = f"reference[{n_sources}]", len(sources[0])
+    return sources, mapped_like(reference[-1], name, n_samples, inputs.words, inputs.classes).to(device)
 
 
 def check_duplicates(inputs: Inputs, reference: tuple[Tensor, ...], notes: Notes) -> None:

@@ -66,7 +66,8 @@ class KMeansDiscretizer:
         self.n_clusters = n_clusters
         self.n_components = number(n_components, "n_components", low=1, integer=True)
         self.memory = number(memory, "memory", low=0, high=1)
-        self.warm_start, self.seed, self.backend = warm_start, seed, backend
+        self.seed = number(seed, "seed", low=0, integer=True)
+        self.warm_start, self.backend = warm_start, backend
         self.mean = self.components = self.centers = None
 
     @property
@@ -198,7 +199,7 @@ def _lloyd_sklearn(points: Tensor, n_clusters: int, start: Tensor | None, seed: 
     if n_clusters == 1:
         return points.mean(0, keepdim=True)
     init, n_init = ("k-means++", 2) if start is None else (start.cpu().numpy(), 1)
-    model = KMeans(n_clusters, init=init, n_init=n_init, max_iter=100, random_state=seed)
+    model = KMeans(n_clusters, init=init, n_init=n_init, max_iter=100, random_state=seed % 2**32)
     return torch.as_tensor(model.fit(points.cpu().numpy()).cluster_centers_, device=points.device)
 
 

@@ -13,7 +13,7 @@ from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.errors import ConfigError, InputError
 from mmpid.estimate.discretize import Discretizer, PredictionDiscretizer, assign
-from mmpid.estimate.estimate import REPLICATE_TOL, check_settings, estimate_assigned
+from mmpid.estimate.estimate import MAX_SEED, REPLICATE_TOL, check_settings, estimate_assigned
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.inference import Replicates
 from mmpid.estimate.inputs import Inputs, check_inputs
@@ -148,6 +148,7 @@ def estimate_pid_multi(
     """
     notes = Notes()
     check_settings(correction, n_boot, n_null, replicate_tol, n_clusters, n_components)
+    seed = _validate.number(seed, "seed", low=0, high=MAX_SEED, integer=True)
     names = _check_names(sources)
     inputs = check_inputs(dict(sources), target, n_classes, groups, discretizer, notes)
     n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)

@@ -16,7 +16,7 @@ from mmpid.estimate.discretize import (
     is_discretizer,
 )
 from mmpid.estimate.histogram import Assignment
-from mmpid.estimate.inputs import Inputs, check_duplicates, check_source
+from mmpid.estimate.inputs import Inputs, check_duplicates, check_reference
 from mmpid.estimate.kmeans import KMeansDiscretizer, auto_clusters
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.threads import SMALL_SOURCES, one_thread
@@ -102,7 +102,7 @@ def assign_sources(
             assigned = _assign_from_reference(made, inputs, reference, notes)
         else:
             assigned = tuple(
-                fit_assign(one, source, inputs.target, name=name, seed=seed, groups=inputs.groups, notes=notes)
+                _fit_named(name, one, source, inputs, seed, notes)
                 for name, one, source in zip(names, made, inputs.sources, strict=True)
             )
     for name, one, assignment in zip(names, made, assigned, strict=True):
@@ -110,20 +110,21 @@ def assign_sources(
     return assigned
 
 
+def _fit_named(
+    name: str, discretizer: Discretizer, source: Tensor, inputs: Inputs, seed: int, notes: Notes
+) -> Assignment:
+    """Fit on the sample and assign it; an error names the argument of the door instead of the discretizer's own."""
+    try:
+        return fit_assign(discretizer, source, inputs.target, name=name, seed=seed, groups=inputs.groups, notes=notes)
+    except InputError as problem:
+        raise type(problem)(str(problem).replace("`source`", f"`{name}`")) from problem
+
+
 def _assign_from_reference(
     pair: tuple[Discretizer, ...], inputs: Inputs, reference, notes: Notes
 ) -> tuple[Assignment, ...]:
     """Fit on the reference split and transform the sample."""
-    parts = tuple(reference)
-    if len(parts) not in (len(pair), len(pair) + 1):
-        raise InputError(
-            f"`reference` must be (source1, source2) or (source1, source2, target); it held {len(parts)} arrays."
-        )
-    device = inputs.target.device
-    sources = tuple(check_source(p, f"reference[{i}]").to(device) for i, p in enumerate(parts[: len(pair)]))
-    target = None
-    if len(parts) > len(pair):
-        target = _validate.labels(parts[-1], f"reference[{len(pair)}]", len(sources[0])).to(device)
+    sources, target = check_reference(reference, inputs)
     check_duplicates(inputs, sources, notes)
     return tuple(
         assign(one.fit(source, target), own) for one, source, own in zip(pair, sources, inputs.sources, strict=True)

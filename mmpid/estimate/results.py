@@ -21,9 +21,11 @@ class PIDEstimate:
     plugin : PIDResult
         Atoms of the counted joint, uncorrected; its ``gap`` certifies the solver, not the sample.
     interval : dict of str to (float, float)
-        95 % bootstrap interval of each corrected atom; empty without bootstrap.
+        95 % bootstrap interval of each corrected atom, widened by what is unknown of the bias; for one atom at a
+        time; empty without bootstrap.
     null : dict of str to (float, float)
-        95 % band of each corrected atom under shuffled labels; empty without null replicates.
+        95 % band of each corrected atom under shuffled labels, that is, of sources that know nothing; empty without
+        null replicates. An atom inside it is not distinguishable from zero; outside, look at ``interval`` too.
     bracket : dict of str to (float, float)
         Each atom by permutation and by chance adjustment, lower first. For synergy the truth mostly lies
         between them, but it is not an interval: no probability belongs to it.

@@ -2,6 +2,7 @@
 
 from torch import Tensor
 
+from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 from mmpid.estimate.histogram import soft_histogram
 from mmpid.pid import PIDResult, decompose
@@ -16,9 +17,9 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
 
     Parameters
     ----------
-    logits1, logits2 : Tensor (N, k1) and (N, k2)
+    logits1, logits2 : Tensor or array (N, k1) and (N, k2)
         Unnormalized class scores of the heads on one batch; the numbers of classes may differ.
-    target : Tensor of int (N,)
+    target : Tensor or array of int (N,)
         Class of each sample, from 0; the number of classes counted is the larger of k1, k2 and ``target.max() + 1``.
     tol : float
         Certified solver error, in bits.
@@ -31,7 +32,7 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
     Raises
     ------
     ShapeError, InputError
-        For logits that are not (N, k) with the same N, or labels out of range.
+        For logits that are not finite or not (N, k) with the same N, or labels that are no class indices.
 
     Notes
     -----
@@ -55,6 +56,10 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
     >>> round(float(result.unique1.detach()), 2), logits.grad.shape
     (1.58, torch.Size([6, 3]))
     """
+    logits1, logits2, target = (
+        _validate.as_tensor(value, name)
+        for value, name in ((logits1, "logits1"), (logits2, "logits2"), (target, "target"))
+    )
     _check_logits(logits1, logits2, target)
     n_classes = max(logits1.shape[1], logits2.shape[1], int(target.max()) + 1)
     probs1, probs2 = logits1.double().softmax(-1), logits2.double().softmax(-1)
@@ -62,13 +67,16 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
 
 
 def _check_logits(logits1: Tensor, logits2: Tensor, target: Tensor) -> None:
-    """Shapes and labels of `soft_pid`."""
+    """Shapes, values and labels of `soft_pid`."""
+    if target.ndim != 1:
+        raise ShapeError(f"`target` must have shape (N,), a class index per row; its shape was {tuple(target.shape)}.")
     for name, logits in (("logits1", logits1), ("logits2", logits2)):
         if logits.ndim != 2 or len(logits) != len(target) or not len(logits):
             raise ShapeError(
                 f"`{name}` must have shape (N, k) with one row per label, N = {len(target)} > 0; its shape was "
                 f"{tuple(logits.shape)}. Pass the scores of one head for the batch."
             )
+        _validate.finite(logits.detach(), name)
     if target.is_floating_point() or int(target.min()) < 0:
         raise InputError(
             f"`target` must hold class indices from 0 as integers; it was {target.dtype} with minimum "

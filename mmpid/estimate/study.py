@@ -74,7 +74,8 @@ def _mix(first: Tensor, second: Tensor, weight: float) -> Tensor:
 def simulate(joints: dict[str, Tensor], sizes: list[int], n_draws: int, *, seed: int = 0, **options) -> list[dict]:
     """Draw samples of each joint and size and estimate each; one row per draw and atom.
 
-    Rows hold joint, n_samples, draw, atom, truth, estimate, plugin, low, high (NaN without bootstrap), identified.
+    Rows hold joint, n_samples, draw, atom, truth, estimate, plugin, low, high (NaN without bootstrap), null_high (NaN
+    without shuffled labels), identified.
     ``options`` go to `estimate_pid`.
     """
     rows = []
@@ -91,7 +92,8 @@ def simulate(joints: dict[str, Tensor], sizes: list[int], n_draws: int, *, seed:
 
 def _row(name: str, index: int, atom: str, true: float, estimate) -> dict:
     """One atom of one draw."""
-    low, high = estimate.interval.get(atom, (float("nan"), float("nan")))
+    nothing = (float("nan"), float("nan"))
+    low, high = estimate.interval.get(atom, nothing)
     return {
         "joint": name,
         "n_samples": estimate.n_samples,
@@ -102,12 +104,17 @@ def _row(name: str, index: int, atom: str, true: float, estimate) -> dict:
         "plugin": float(getattr(estimate.plugin, atom)),
         "low": low,
         "high": high,
+        "null_high": estimate.null.get(atom, nothing)[1],
         "identified": estimate.identified[atom],
     }
 
 
 def summarize(rows: list[dict]) -> list[dict]:
-    """Bias, root-mean-square error, coverage and width by joint, sample size and atom, over the draws."""
+    """Bias, root-mean-square error, coverage and width by joint, sample size and atom, over the draws.
+
+    ``above_null`` is the share of draws in which the estimate lies above its null band. For an atom that is zero in
+    truth it would be 0.025 if the band of sources that know nothing were that of sources that lack this atom only.
+    """
     groups: dict[tuple, list[dict]] = {}
     for row in rows:
         groups.setdefault((row["joint"], row["n_samples"], row["atom"]), []).append(row)
@@ -116,9 +123,8 @@ def summarize(rows: list[dict]) -> list[dict]:
 
 def _summary(key: tuple[str, int, str], members: list[dict]) -> dict:
     """Figures of one joint, size and atom."""
-    true, estimate, plugin, low, high = (
-        np.array([row[column] for row in members]) for column in ("truth", "estimate", "plugin", "low", "high")
-    )
+    columns = ("truth", "estimate", "plugin", "low", "high", "null_high")
+    true, estimate, plugin, low, high, null = (np.array([row[column] for row in members]) for column in columns)
     error, plugin_error = estimate - true, plugin - true
     return {
         **dict(zip(("joint", "n_samples", "atom"), key, strict=True)),
@@ -129,6 +135,7 @@ def _summary(key: tuple[str, int, str], members: list[dict]) -> dict:
         "plugin_rmse": np.sqrt((plugin_error**2).mean()),
         "coverage": ((low <= true) & (true <= high)).mean() if not np.isnan(low).any() else float("nan"),
         "width": (high - low).mean(),
+        "above_null": (estimate > null).mean() if not np.isnan(null).any() else float("nan"),
         "identified": np.mean([row["identified"] for row in members]),
         "n_draws": len(members),
     }

@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -15,7 +16,8 @@ from mmpid.errors import (
     ShapeError,
     SmallSampleWarning,
 )
-from mmpid.estimate import KMeansDiscretizer, estimate_pid
+from mmpid.estimate import KMeansDiscretizer, PredictionDiscretizer, estimate_pid
+from mmpid.estimate.labels import mapped_like
 
 NONE = {"n_boot": 0, "n_null": 0}
 QUIET = {**NONE, "warn": False}
@@ -167,3 +169,129 @@ def test_lists_float_labels_and_tensors_that_need_gradients_are_taken(blobs):
     plain = estimate_pid(strong, weak, target, **QUIET)
     other = estimate_pid(torch.tensor(strong, requires_grad=True), weak.tolist(), target.astype(float), **QUIET)
     assert plain.to_row() == other.to_row()
+
+
+# --- data as researchers have them: text labels, pandas, other splits ------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["array", "series", "categorical", "list"])
+def test_text_labels_are_numbered_in_alphabetical_order_and_noted(blobs, kind):
+    strong, weak, _, target = blobs
+    names = np.array(["cat", "dog", "eel"])[target]
+    text = {
+        "array": names,
+        "series": pd.Series(names, index=range(399, -1, -1)),
+        "categorical": pd.Series(names).astype("category"),
+        "list": names.tolist(),
+    }[kind]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LabelWarning)
+        estimate = estimate_pid(pd.DataFrame(strong), weak, text, **NONE)
+    assert estimate.to_row() == estimate_pid(strong, weak, target, **QUIET).to_row()
+    assert any("cat, dog, eel were mapped to 0..2" in note for note in estimate.notes)
+
+
+def test_text_labels_with_a_hole_are_refused_with_its_place(blobs):
+    strong, weak, _, target = blobs
+    names = np.array(["cat", "dog", "eel"], dtype=object)[target]
+    names[7] = None
+    with pytest.raises(InputError, match="1 of 400 labels are neither, the first at index 7: None"):
+        estimate_pid(strong, weak, names, **NONE)
+    with pytest.raises(ShapeError, match=r"one label per sample, \(400,\); its shape was \(399,\)"):
+        estimate_pid(strong, weak, names[1:], **NONE)
+
+
+def test_text_in_a_source_is_told_how_to_become_codes(blobs):
+    strong, weak, _, target = blobs
+    with pytest.raises(InputError, match="`source2` must hold numbers; it holds text.*return_inverse"):
+        estimate_pid(strong, np.array(["a", "b"])[target % 2], target, discretizer="codes")
+
+
+def test_groups_may_be_text(blobs):
+    strong, weak, _, target = blobs
+    numbers = np.repeat(np.arange(40), 10)
+    text = np.array([f"subject {i:02d}" for i in range(40)])[numbers]
+    options = {"n_boot": 10, "n_null": 10, "warn": False}
+    one, other = (estimate_pid(strong, weak, target, groups=g, **options) for g in (numbers, text))
+    assert one.to_row() == other.to_row()
+    assert other.n_groups == 40
+
+
+@pytest.mark.parametrize("labels", [[-1, 5, 1000], ["cat", "dog", "eel"]])
+def test_labels_of_the_reference_are_mapped_as_those_of_the_sample(blobs, labels):
+    strong, weak, _, target = blobs
+    own, other = slice(0, 200), slice(200, 400)
+
+    def row(target):
+        reference = (strong[other], weak[other], target[other])
+        data = strong[own], weak[own], target[own]
+        return estimate_pid(*data, discretizer="prediction", reference=reference, **QUIET).to_row()
+
+    assert row(np.array(labels)[target]) == row(target)
+
+
+def test_a_class_that_only_the_reference_has_gets_a_code_of_its_own():
+    words = mapped_like(np.array(["eel", "ant", "cat"]), "reference[2]", 3, ("cat", "eel"), None)
+    assert words.tolist() == [1, 2, 0]
+    numbers = mapped_like(np.array([7, -3, 5, 7]), "reference[2]", 4, (), torch.tensor([5, 7]))
+    assert numbers.tolist() == [1, 2, 0, 1]
+    with pytest.raises(InputError, match="both text, or both integers"):
+        mapped_like(np.array([0, 1]), "reference[2]", 2, ("cat", "eel"), None)
+    with pytest.raises(InputError, match="class indices from 0.* -2"):
+        mapped_like(np.array([0, -2]), "reference[2]", 2, (), None)
+
+
+@pytest.mark.parametrize("reference", [5, np.ones((400, 8)), (np.ones((400, 8)),)])
+def test_a_reference_that_is_no_tuple_of_sources_is_refused(blobs, reference):
+    strong, weak, _, target = blobs
+    with pytest.raises(InputError, match="`reference` must be a tuple of the 2 sources"):
+        estimate_pid(strong, weak, target, reference=reference)
+
+
+@pytest.mark.parametrize("discretizer", ["kmeans", "prediction"])
+def test_a_reference_of_other_columns_is_refused(blobs, discretizer):
+    strong, weak, _, target = blobs
+    with pytest.raises(ShapeError, match=r"`reference\[1\]` must have the columns of source 2"):
+        estimate_pid(strong, weak, target, discretizer=discretizer, reference=(strong, weak[:, :3], target))
+
+
+def test_an_error_of_a_discretizer_names_the_argument_of_the_door(blobs):
+    strong, weak, _, target = blobs
+    with pytest.raises(ShapeError, match="`source2` must have one dimension"):
+        estimate_pid(strong[:, 0], weak, target, discretizer="quantile")
+
+
+@pytest.mark.parametrize("seed", [None, "a", -5, 2.0])
+def test_a_seed_must_be_an_integer(blobs, seed):
+    strong, weak, _, target = blobs
+    with pytest.raises(ConfigError, match="`seed` must be an integer"):
+        estimate_pid(strong, weak, target, seed=seed)
+
+
+def test_large_and_numpy_seeds_are_taken(blobs):
+    strong, weak, _, target = blobs
+    assert estimate_pid(strong, weak, target, seed=2**40, **QUIET).n_samples == 400
+    one, other = (estimate_pid(strong, weak, target, seed=s, **QUIET) for s in (3, np.int64(3)))
+    assert one.to_row() == other.to_row()
+
+
+def test_a_table_that_cannot_be_held_is_refused():
+    codes = np.arange(6000)
+    with pytest.raises(InputError, match="6000 x 6000 x 6 = 216,000,000. Merge"):
+        estimate_pid(codes, codes, codes % 6, discretizer="codes", **QUIET)
+
+
+@pytest.mark.parametrize(("replicates", "n_notes"), [((39, 40), 1), ((1, 10), 2), ((40, 40), 0), ((0, 0), 0)])
+def test_few_replicates_are_said_to_be_few(blobs, replicates, n_notes):
+    strong, weak, _, target = blobs
+    estimate = estimate_pid(strong, weak, target, n_boot=replicates[0], n_null=replicates[1], warn=False)
+    assert sum("is few for its ends" in note for note in estimate.notes) == n_notes
+
+
+def test_a_readout_takes_only_the_columns_that_it_was_fitted_on(blobs):
+    strong, _, _, target = (torch.as_tensor(x) for x in blobs)
+    readout = PredictionDiscretizer("embeddings")
+    with pytest.raises(InputError, match="no fit yet"):
+        readout.transform(strong)
+    with pytest.raises(InputError, match="8 columns, as at the fit; it had 3 columns"):
+        readout.fit(strong, target).transform(strong[:, :3])
