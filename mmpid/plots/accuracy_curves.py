@@ -27,6 +27,26 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     -------
     matplotlib.axes.Axes
         x: epoch; y: accuracy, 0 to 1.
+
+    Raises
+    ------
+    ConfigError
+        If `split` is neither.
+
+    Notes
+    -----
+    Training accuracy rises while a head memorizes. Curves of one run carry no error bar: on 400 samples the standard
+    error of an accuracy is about 0.02.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mmpid.train import RunRecord
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> scores = {"validation_accuracy.audio": 0.5, "validation_accuracy.image": 0.75}
+    >>> _ = record.append("epoch", segment=0, stage="unimodal", epoch=1, step=9, **scores)
+    >>> [line.get_ydata().tolist() for line in accuracy_curves(record, Figure().subplots()).lines]
+    [[0.5], [0.75]]
     """
     choice(split, "split", ("validation", "train"))
     ax = style.axes_or_new(ax)

@@ -30,6 +30,23 @@ def atoms_bar(result, ax: Axes | None = None, *, modalities: Sequence[str] | Non
     -------
     matplotlib.axes.Axes
         y: information in bits.
+
+    Raises
+    ------
+    InputError, ShapeError
+        If `result` has no atoms, or is a batch.
+
+    Notes
+    -----
+    The hatched range is that of sources that know nothing; a synergy above it can still be zero, see `estimate_pid`.
+
+    Examples
+    --------
+    >>> import mmpid
+    >>> from matplotlib.figure import Figure
+    >>> ax = atoms_bar(mmpid.decompose(mmpid.joints.xor()), Figure().subplots())
+    >>> [abs(round(float(bar.get_height()), 3)) for bar in ax.patches]
+    [0.0, 0.0, 0.0, 1.0]
     """
     ax = style.axes_or_new(ax)
     labels = atom_labels(modalities)

@@ -32,6 +32,21 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     ------
     ConfigError
         If `proxy` was not recorded.
+
+    Notes
+    -----
+    Values of one proxy can be compared with each other, not with those of another proxy; how well each follows the
+    strength of the theory is in `docs/ecs.md`.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mmpid.train import RunRecord
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> ecs = {f"ecs.margin.{name}.{c}": 0.5 + c for name in ("audio", "image") for c in (0, 1)}
+    >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=3, step=9, **ecs)
+    >>> class_strength(record, Figure().subplots()).images[0].get_array().shape
+    (2, 2)
     """
     ax = style.axes_or_new(ax, size=(7.5, 2.4))
     probes, names = record.lineage("probe"), record.card["modalities"]

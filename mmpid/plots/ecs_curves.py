@@ -32,6 +32,20 @@ def ecs_curves(record, ax: Axes | None = None, *, proxy: str | None = None, titl
     ------
     ConfigError
         If `proxy` was not recorded.
+
+    Notes
+    -----
+    The modality with the higher curve is ahead as far as the proxy goes: `docs/ecs.md` says how far that is.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mmpid.train import RunRecord
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> ecs = {"ecs.margin.audio": 0.5, "ecs.margin.image": 1.5}
+    >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=3, step=9, **ecs)
+    >>> ecs_curves(record, Figure().subplots()).get_ylabel()
+    'margin (own unit)'
     """
     ax = style.axes_or_new(ax)
     probes = record.lineage("probe")

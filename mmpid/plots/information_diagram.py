@@ -18,7 +18,7 @@ def information_diagram(
     """Draw what each source knows about the target as a circle, and what only both know as the region around.
 
     The areas are *not* to scale (no two circles can show four numbers); each region carries its value in bits and is
-    the more opaque the larger its share of the total.
+    the more opaque the larger its share of the total. An atom that the sample does not identify is marked so.
 
     Parameters
     ----------
@@ -35,6 +35,23 @@ def information_diagram(
     -------
     matplotlib.axes.Axes
         Without axis lines; every number is in bits.
+
+    Raises
+    ------
+    InputError, ShapeError
+        If `result` has no atoms, or is a batch.
+
+    Notes
+    -----
+    Estimates stand here without their intervals: `atoms_bar` has them.
+
+    Examples
+    --------
+    >>> import mmpid
+    >>> from matplotlib.figure import Figure
+    >>> ax = information_diagram(mmpid.decompose(mmpid.joints.xor()), Figure().subplots())
+    >>> ax.texts[-1].get_text().splitlines()
+    ['synergistic', '(S)', '1.00 bits']
     """
     ax = style.axes_or_new(ax, size=(6.0, 4.2))
     atoms = {atom.name: atom for atom in atoms_of(result)}
@@ -43,7 +60,10 @@ def information_diagram(
     _regions(ax, share)
     labels = atom_labels(modalities)
     for name, (x, y) in _PLACES.items():
-        text = f"{labels[name].replace(' (', chr(10) + '(')}\n{round(atoms[name].value, 2) + 0.0:.2f} bits"
+        text = labels[name].replace("unique to ", "unique to\n").replace(" (", "\n(")
+        text += f"\n{round(atoms[name].value, 2) + 0.0:.2f} bits" + (
+            "" if atoms[name].identified else "\nnot identified"
+        )
         ax.text(x, y, text, ha="center", va="center", fontsize=9, color=style.INK, linespacing=1.35)
     style.dress(ax, title=title, grid="")
     ax.set(xlim=(-2.35, 2.35), ylim=(-1.65, 1.65), aspect="equal")

@@ -27,6 +27,26 @@ def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: 
     -------
     matplotlib.axes.Axes
         x: epoch; y: cross-entropy as the trainer minimizes it, in nats.
+
+    Raises
+    ------
+    ConfigError
+        If `split` is neither.
+
+    Notes
+    -----
+    In stage 2 the loss of a single head is drawn too, although only the joint head may be trained then. A training loss
+    near zero says that labels are known by heart, not that they are understood.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mmpid.train import RunRecord
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> losses = {"loss.audio": 2.0, "loss.image": 1.5}
+    >>> _ = record.append("epoch", segment=0, stage="unimodal", epoch=1, step=9, **losses)
+    >>> loss_curves(record, Figure().subplots()).get_ylabel()
+    'cross-entropy (nats)'
     """
     choice(split, "split", ("train", "validation"))
     ax = style.axes_or_new(ax)

@@ -28,6 +28,21 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
     -------
     matplotlib.figure.Figure
         Shows itself in a notebook; `.savefig(path)` writes it.
+
+    Raises
+    ------
+    ConfigError
+        If `proxy` was not recorded.
+
+    Notes
+    -----
+    Only the path that led to the present is drawn; futures that a rewind discarded are not.
+
+    Examples
+    --------
+    >>> from mmpid.train import RunRecord
+    >>> overview(RunRecord({"modalities": ["audio", "image"]})).get_suptitle()
+    'audio + image  ·  not trained yet'
     """
     lines = decision_lines(record.lineage("decision"))
     words = 0.55 + 0.2 * max(len(lines), 1)

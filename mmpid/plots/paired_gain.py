@@ -10,11 +10,16 @@ _COLUMNS = ("method", "mean", "low", "high")
 
 
 def paired_gain(
-    frame, ax: Axes | None = None, *, title: str = "", xlabel: str = "difference in test accuracy, paired by seed"
+    frame,
+    ax: Axes | None = None,
+    *,
+    title: str = "",
+    xlabel: str = "difference in test accuracy (fraction), paired by seed",
 ) -> Axes:
     """Draw paired differences as a forest plot: one row a comparison, a point and its 95 % interval.
 
-    A difference whose interval contains zero is drawn hollow and gray: it is within noise.
+    A difference whose interval contains zero is drawn hollow and gray: these seeds do not show which of the two is
+    better.
 
     Parameters
     ----------
@@ -36,6 +41,20 @@ def paired_gain(
     ------
     InputError
         If a column is missing or the frame is empty.
+
+    Notes
+    -----
+    Each interval is for its own row. Of twenty comparisons without any difference one is expected to be drawn solid:
+    decide beforehand which row is the question. Hollow does not mean equal: look at how far the interval reaches.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from matplotlib.figure import Figure
+    >>> rows = [("two-stage - joint", 0.05, 0.03, 0.07), ("two-stage - ens", 0.01, -0.01, 0.03)]
+    >>> ax = paired_gain(pd.DataFrame(rows, columns=["method", "mean", "low", "high"]), Figure().subplots())
+    >>> [point.get_markerfacecolor() for point in ax.lines if point.get_marker() == "o"]
+    ['#0173b2', 'white']
     """
     missing = [name for name in _COLUMNS if name not in frame]
     if missing or not len(frame):

@@ -11,8 +11,9 @@ EMPTY = "R, U1, U2 and S appear here\nafter the first probe"
 def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoders know about the label") -> Axes:
     """Draw redundancy, the unique information of each modality and synergy against the epoch.
 
-    The bands are 95 % bootstrap intervals. The hatched band is where synergy lies when the labels are shuffled:
-    synergy inside it is not distinguishable from none.
+    The bands are 95 % bootstrap intervals, each for one atom of one probe. The hatched band is where synergy lies when
+    the labels are shuffled: synergy inside it is not distinguishable from none. Above it, look at its own band, too:
+    the hatched one is that of sources that know nothing.
 
     Parameters
     ----------
@@ -33,6 +34,16 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     -----
     The numbers are estimates of what the *probed observable* knows (predicted class or clusters), on the probe
     split, and not of what the raw modality contains.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mmpid.train import RunRecord
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> atoms = dict(redundancy=1.0, unique1=0.3, unique2=0.1, synergy=0.2)
+    >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=3, step=9, **atoms)
+    >>> [line.get_label() for line in pid_curves(record, Figure().subplots()).lines][:2]
+    ['redundant (R)', 'unique to audio (U1)']
     """
     ax = style.axes_or_new(ax)
     probes = record.lineage("probe")

@@ -14,8 +14,9 @@ def pid_trajectory(
 ) -> Axes:
     """Draw U1 against U2, one point a probe, colored by redundancy.
 
-    On the diagonal neither modality knows more that is its own. A competition that one modality wins runs along its
-    axis; a healthy two-stage run ends near the origin with high redundancy.
+    On the diagonal neither modality knows more that is its own. Far along one axis, that modality knows much that the
+    other one does not, as where the other one starved; near the origin both know the same, much of it if redundancy is
+    high.
 
     Parameters
     ----------
@@ -38,6 +39,21 @@ def pid_trajectory(
     ------
     ConfigError
         If `pair` does not name two modalities of the record.
+
+    Notes
+    -----
+    Points have intervals of their own, which are not drawn here: `pid_curves` has them. Small steps are noise.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from mmpid.train import RunRecord
+    >>> record = RunRecord({"modalities": ["audio", "image"]})
+    >>> for epoch in (0, 5):
+    ...     atoms = dict(redundancy=0.2 * epoch, unique1=0.3, unique2=0.1, synergy=0.1)
+    ...     _ = record.append("probe", segment=0, stage="unimodal", epoch=epoch, step=epoch, **atoms)
+    >>> [text.get_text() for text in pid_trajectory(record, Figure().subplots()).texts]
+    ['epoch 0', 'epoch 5']
     """
     names = list(record.card["modalities"])
     redundancy, *unique, _ = pid_traces(record.lineage("probe"), names)

@@ -11,10 +11,11 @@ MOST_WHISKERS = 8
 
 
 def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known, and by whom") -> Axes:
-    """Draw the atoms as stacked areas against the epoch; for two modalities their sum is the total information.
+    """Draw the atoms as stacked areas against the epoch; for two modalities their height is the total information.
 
-    The whisker at an area's upper edge is the 95 % interval of that atom alone. A negative estimate is drawn as zero.
-    The area of an atom that the sample does not identify is hatched.
+    The whisker at an area's upper edge is the 95 % interval of that atom alone. A negative estimate is drawn as zero,
+    so where there is one the height is more than the total. The area of an atom that the sample does not identify is
+    hatched.
 
     Parameters
     ----------

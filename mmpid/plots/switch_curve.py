@@ -14,9 +14,10 @@ _MARKS = ((VERMILION, "D"), (ORANGE, "s"), (GREEN, "^"), (PINK, "v"))
 def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy by the start of joint training") -> Axes:
     """Draw the final accuracy against the epoch at which joint training started, and what each rule chose.
 
-    The band is the 95 % interval over seeds (Student t) of the accuracy *after each seed's own mean was taken out*: it
-    shows how surely the epochs differ from each other, which seeds that are easier or harder throughout would hide. A
-    rule stands at the mean epoch that it chose and at the mean accuracy that it got there.
+    The band is the 95 % interval over seeds (Student t) of the accuracy *after each seed's own mean was taken out*,
+    times sqrt(C / (C - 1)) for C epochs, which makes up for the spread that goes with it. It shows how surely the
+    epochs differ from each other, which seeds that are easier or harder throughout would hide; it is no interval of
+    the accuracy itself. A rule stands at the mean epoch that it chose and at the mean accuracy that it got there.
 
     Parameters
     ----------
@@ -34,7 +35,13 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
 
     Notes
     -----
-    The highest point was found with hindsight on the test split: no rule can be expected to reach it.
+    The highest point was found with hindsight on the test split: no rule can be expected to reach it. Whether two
+    epochs differ is a question for their paired difference (`sweep.curve()` has it against the first one): it can be
+    clear although their bands overlap a little.
+
+    References
+    ----------
+    Cousineau (2005), Confidence intervals in within-subject designs; Morey (2008), the correction to it, eq. (2).
 
     Examples
     --------
@@ -46,7 +53,9 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
     [0.81, 0.86]
     """
     ax = style.axes_or_new(ax)
-    style.dress(ax, title=title, xlabel="epoch at which joint training starts", ylabel="test accuracy")
+    style.dress(
+        ax, title=title, xlabel="epoch at which joint training starts", ylabel="test accuracy (fraction correct)"
+    )
     if not sweep.rows:
         style.empty(ax, EMPTY)
         return ax
@@ -69,9 +78,13 @@ def _table(rows) -> tuple[list[int], list[int], np.ndarray]:
 
 
 def _band(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interval over seeds at each epoch, each seed's own level taken out."""
-    level = table - table.mean(1, keepdims=True) + table.mean()
-    bounds = np.array([paired_interval(column)[1:] for column in level.T])
+    """Return the interval over seeds at each epoch, each seed's own level taken out; NaN with one epoch."""
+    n_epochs = table.shape[1]
+    if n_epochs == 1:  # nothing is left of the spread
+        return np.full(1, np.nan), np.full(1, np.nan)
+    own = table - table.mean(1, keepdims=True)
+    spread = np.sqrt(n_epochs / (n_epochs - 1)) * (own - own.mean(0))
+    bounds = np.array([paired_interval(column)[1:] for column in (table.mean(0) + spread).T])
     return bounds[:, 0], bounds[:, 1]
 
 

@@ -4,6 +4,7 @@ import threading
 from types import SimpleNamespace
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -103,6 +104,17 @@ def test_every_axis_is_labeled_and_every_empty_panel_says_what_will_come(draw, r
     assert any("appear" in text.get_text() for text in blank.texts)
 
 
+@pytest.mark.parametrize("draw", [plots.accuracy_curves, plots.loss_curves, plots.pid_curves, plots.stacked_atoms])
+def test_every_quantity_has_its_unit(draw, record, ax):
+    assert any(unit in draw(record, ax).get_ylabel() for unit in ("fraction", "nats", "bits"))
+
+
+def test_accuracies_of_sweeps_and_differences_have_their_unit(ax):
+    assert "fraction" in plots.switch_curve(make_sweep(), ax).get_ylabel()
+    frame = pd.DataFrame({"method": ["joint"], "mean": [0.03], "low": [0.02], "high": [0.04]})
+    assert "fraction" in plots.paired_gain(frame, Figure().subplots()).get_xlabel()
+
+
 @pytest.mark.parametrize("draw", CURVES[:4])
 def test_the_switch_is_marked_at_its_epoch(draw, record, ax):
     draw(record, ax)
@@ -179,6 +191,14 @@ def test_the_diagram_writes_each_atom(estimate, ax):
     words = " ".join(text.get_text() for text in ax.texts)
     for value in ("1.20", "0.30", "0.10", "0.40"):
         assert f"{value} bits" in words
+    assert words.count("not identified") == 1  # synergy
+
+
+def test_long_names_do_not_run_into_each_other_in_the_diagram(estimate):
+    ax = plots.information_diagram(estimate, modalities=("accelerometer", "gyroscope"))
+    ax.figure.draw_without_rendering()
+    left, right, middle = (text.get_window_extent() for text in ax.texts[:3])
+    assert left.x1 <= middle.x0 and middle.x1 <= right.x0
 
 
 def test_a_zero_has_no_sign(estimate):
@@ -289,9 +309,36 @@ def test_the_band_of_the_switch_curve_does_not_count_how_hard_a_seed_is(ax):
     assert band.min() == pytest.approx(0.75) and band.max() == pytest.approx(0.85)  # seeds differ by a constant only
 
 
+def band_of(ax):
+    """Lower and upper edge of the band at epochs 0, 1, ... of a switch curve."""
+    x, y = ax.collections[0].get_paths()[0].vertices.T
+    return np.array([[edge(y[x == epoch]) for epoch in np.unique(x)] for edge in (min, max)])
+
+
+def noisy_sweep(n_epochs, seeds=range(6)):
+    """A sweep in which nothing but noise, and how hard a seed is, moves the accuracy."""
+    rng = np.random.default_rng(0)
+    level = rng.normal(size=len(seeds))
+    rows = [
+        {"seed": s, "epoch": e, "test_accuracy": level[s] + 0.1 * rng.normal()} for s in seeds for e in range(n_epochs)
+    ]
+    return SwitchSweep(tuple(rows), ())
+
+
+def test_the_bands_of_two_epochs_agree_with_their_paired_difference(ax):
+    sweep = noisy_sweep(2)
+    plots.switch_curve(sweep, ax)
+    difference = sweep.curve().loc[1]
+    bounds = band_of(ax)
+    assert (bounds[1] - bounds[0]) / 2 == pytest.approx([(difference["high"] - difference["low"]) / 2 / 2**0.5] * 2)
+
+
 def test_one_seed_has_no_band_and_no_sweep_says_what_will_come(ax):
     plots.switch_curve(make_sweep(seeds=(0,)), ax)
     assert not ax.collections
+    one_epoch = Figure().subplots()
+    plots.switch_curve(SwitchSweep(make_sweep(epochs=(5,)).rows, ()), one_epoch)
+    assert not one_epoch.collections
     blank = Figure().subplots()
     plots.switch_curve(SwitchSweep((), ()), blank)
     assert "appears here" in blank.texts[0].get_text()
