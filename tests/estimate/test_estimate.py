@@ -191,3 +191,13 @@ def test_gpu_agrees_with_cpu(blobs):
     cpu = estimate_pid(strong, weak, target, **options)
     gpu = estimate_pid(*(torch.tensor(x, device="cuda") for x in (strong, weak, target)), **options)
     assert cpu.to_frame()["estimate"].tolist() == pytest.approx(gpu.to_frame()["estimate"].tolist(), abs=5e-3)
+
+
+def test_the_study_counts_how_often_an_estimate_lies_above_its_null_band():
+    joint = {"one source copies": known_joints()["one source copies"]}
+    rows = simulate(joint, [640], 4, seed=21, n_boot=0, n_null=20)
+    for figures in summarize(rows):
+        mine = [row for row in rows if row["atom"] == figures["atom"]]
+        assert figures["above_null"] == np.mean([row["estimate"] > row["null_high"] for row in mine])
+    without = summarize(simulate(joint, [640], 1, n_boot=0, n_null=0, correction="none"))
+    assert all(np.isnan(figures["above_null"]) for figures in without)
