@@ -6,6 +6,8 @@ The slow tests are the benchmark. They refuse to judge on a busy machine:
 """
 
 import json
+import random
+import statistics
 import sys
 
 import pytest
@@ -27,6 +29,7 @@ def make(epochs=60):
     return mmpid.Trainer(mmpid.LateFusion.from_data(data), data, seed=0, device="cpu", epochs=epochs)
 """
 BOARD = "trainer = make()\nboard = Dashboard(trainer)\nboard"
+PAIRS = 12  # runs in the board and runs without
 HEADLESS = """
 reference = make()
 start = account()
@@ -131,32 +134,50 @@ def test_clicks_are_seen_at_once(open_notebook):
 
 @linux_account
 def test_the_board_costs_little(open_notebook):
+    """Runs in the board and without, in turn: at least 95 % of the speed by the clock on the wall."""
     page = open_notebook(SETUP + ACCOUNT, BOARD, height=1500)
-    page.wait_for("idle", 60)
+    page.wait_for("idle")
     page.execute(HEADLESS)  # warm up
-    runs = [_with_and_without(page) for _ in range(3)]
-    for board, headless, rate in runs:
-        print(f"\nboard {board['wall']:.2f} s, headless {headless['wall']:.2f} s of wall time, ", end="")
-        print(f"{board['own']:.2f} s and {headless['own']:.2f} s without queueing: ", end="")
-        print(f"throughput {headless['own'] / board['own']:.3f} of headless; ", end="")
-        print(f"{rate:.1f} updates/s seen, {board['updates']} published, {1000 * board['each']:.1f} ms each")
-    _refuse_a_busy_machine(*(headless for _, headless, _ in runs))
-    assert sorted(headless["own"] / board["own"] for board, headless, _ in runs)[1] >= 0.95
-    assert sorted(rate for *_, rate in runs)[1] >= 6
+    board, headless = [], []
+    for turn in range(PAIRS):  # who goes first changes: a machine may grow slower, or faster, while it is measured
+        if turn % 2:
+            board.append(_trained_in_the_board(page))
+        headless.append(json.loads(page.execute(HEADLESS)))
+        if not turn % 2:
+            board.append(_trained_in_the_board(page))
+        print(f"\nboard {board[-1]['wall']:.2f} s, headless {headless[-1]['wall']:.2f} s; ", end="")
+        print(f"{board[-1]['rate']:.1f} updates/s, {1000 * board[-1]['each']:.1f} ms each", end="")
+    for clock, words in (("wall", "by the clock on the wall"), ("own", "without waiting for a processor")):
+        low, ratio, high = _throughput([run[clock] for run in board], [run[clock] for run in headless])
+        print(f"\n{ratio:.3f} [{low:.3f}, {high:.3f}] of the speed {words}", end="")
+    _refuse_a_busy_machine(*headless)
+    assert _throughput([run["wall"] for run in board], [run["wall"] for run in headless])[1] >= 0.95
+    assert min(run["rate"] for run in board) >= 6
 
 
-def _with_and_without(page) -> tuple[dict, dict, float]:
-    """Train once in the board and once without; return both accounts and the updates per second."""
+def _trained_in_the_board(page) -> dict:
+    """Train once in a new board; return its account and the updates per second that the page showed."""
+    page.run_all()
+    page.wait_for("idle")
     page.execute(CLOCK)
     page.click("Play")
     page.wait_for("playing")
     rate = page.updates_per_second(4)
-    page.wait_for("finished", 120)
-    board = json.loads(page.execute(FIGURES))
-    headless = json.loads(page.execute(HEADLESS))
-    page.run_all()
-    page.wait_for("idle", 60)
-    return board, headless, rate
+    page.look_out_for("finished")
+    # the picture that stays is drawn now, in a thread that would slow down whatever is measured next
+    page.tab.locator(".jp-OutputArea-output img").first.wait_for(state="attached")
+    return json.loads(page.execute(FIGURES)) | {"rate": rate}
+
+
+def _throughput(board: list[float], headless: list[float]) -> tuple[float, float, float]:
+    """Return the median time without the board over that with it, and its 95 % bootstrap interval around it."""
+    draw = random.Random(0)
+
+    def again(times: list[float]) -> float:
+        return statistics.median(draw.choices(times, k=len(times)))
+
+    ratios = sorted(again(headless) / again(board) for _ in range(2000))
+    return ratios[49], statistics.median(headless) / statistics.median(board), ratios[1949]
 
 
 WEIGH = """

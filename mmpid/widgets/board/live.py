@@ -22,9 +22,12 @@ from mmpid.widgets.board.what_if import WhatIf
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.look import row, stylesheet
 
-# While training, each update brings one chart up to date, in turn: many small updates leave more time for training
-# than few large ones. Bands and the points under the mouse cost as much as the curves, and come once in so many turns.
-DOT_TURNS = 5 * len(PARTS)
+# While training, every other update brings one chart up to date, in turn, and the others only the words: a chart costs
+# the browser, on the cores that train, as much as everything else together, and many small updates leave more time
+# for training than few large ones. Bands and the points under the mouse cost as much as the curves, and come once in
+# so many turns of all charts.
+CHART_UPDATES = 2
+DOT_ROUNDS = 5
 _boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 
 
@@ -42,7 +45,7 @@ class LiveBoard:
         self.session = self.runs.session
         self.snapshot = Snapshot(trainer.record)
         self._problems: dict[str, Failure] = {}
-        self._turn = 0  # which chart is next
+        self._turn = 0  # updates so far: which chart is next
         self._all_at_once = True
         self._status, self._progress, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
         self._note, self._refused = widgets.HTML(), widgets.HTML()
@@ -127,7 +130,10 @@ class LiveBoard:
         if self.runs.state != "playing" or self._all_at_once:
             self._all_at_once = False
             return PARTS, True
-        return (PARTS[self._turn % len(PARTS)],), self._turn % DOT_TURNS < len(PARTS)
+        turn, words_only = divmod(self._turn, CHART_UPDATES)
+        if words_only:
+            return (), False
+        return (PARTS[turn % len(PARTS)],), turn // len(PARTS) % DOT_ROUNDS == 0
 
     def _worst(self, run: Run) -> str:
         """Return what went wrong in training or, if nothing did, in the board itself."""
