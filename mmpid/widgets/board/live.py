@@ -2,7 +2,6 @@
 
 import threading
 import traceback
-import weakref
 from functools import partial
 
 import ipywidgets as widgets
@@ -21,6 +20,7 @@ from mmpid.widgets.board.snapshot import Snapshot
 from mmpid.widgets.board.what_if import WhatIf
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.look import row, stylesheet
+from mmpid.widgets.parts.residents import make_room, settle_in, take_away
 
 # While training, every other update brings one chart up to date, in turn, and the others only the words: a chart costs
 # the browser, on the cores that train, as much as everything else together, and many small updates leave more time
@@ -28,7 +28,6 @@ from mmpid.widgets.parts.look import row, stylesheet
 # so many turns of all charts.
 CHART_UPDATES = 2
 DOT_ROUNDS = 5
-_boards: "weakref.WeakSet[LiveBoard]" = weakref.WeakSet()
 
 
 class LiveBoard:
@@ -38,9 +37,8 @@ class LiveBoard:
     """
 
     def __init__(self, trainer, *, name=None, origin=None):
-        _close_earlier_runs_of(origin)
+        make_room(origin)  # before a session of this cell begins
         self.trainer = trainer
-        self.origin = origin
         self.runs = Runs(trainer, name=name, origin=origin)
         self.session = self.runs.session
         self.snapshot = Snapshot(trainer.record)
@@ -55,7 +53,7 @@ class LiveBoard:
         self.root.add_class("mmpid-board")
         self.show()
         self.publisher.start()
-        _boards.add(self)
+        settle_in(self, origin)  # only now: what could not be built has nothing to close
 
     def _build(self, modalities: tuple[str, ...]) -> None:
         runs, on_error = self.runs, partial(self._trouble, "click")
@@ -177,9 +175,7 @@ class LiveBoard:
         """End the threads and take the widgets away."""
         self.runs.close()
         self.publisher.stop()
-        for widget in _all_widgets(self.root):
-            widget.close()
-        _boards.discard(self)
+        take_away(self.root)
 
     def _branched(self, child, name: str) -> None:
         """Take a branch in, and say how to go on with it; called in the training thread of its parent."""
@@ -216,32 +212,3 @@ class LiveBoard:
         self._problems[where] = Failure(error=error, text="".join(traceback.format_exception(error)))
         traceback.clear_frames(error.__traceback__)
         self._failure.value = text.failure(self._problems[where], of_training=False)
-
-
-def _close_earlier_runs_of(origin) -> None:
-    """Close boards made by an earlier run of the same cell: their output is gone, their memory must go too."""
-    for board in list(_boards):
-        if origin is not None and board.origin is not None and board.origin[0] == origin[0] and board.origin != origin:
-            board.close()
-
-
-def _all_widgets(widget: widgets.Widget) -> list[widgets.Widget]:
-    """Return a widget and everything below it, once each."""
-    found, open_ = {}, [widget]
-    while open_:
-        one = open_.pop()
-        if one.model_id and one.model_id not in found:
-            found[one.model_id] = one
-            values = (getattr(one, name) for name in one.keys)
-            open_ += [w for value in values for w in _widgets_in(value)]
-    return list(found.values())
-
-
-def _widgets_in(value) -> list[widgets.Widget]:
-    if isinstance(value, widgets.Widget):
-        return [value]
-    if isinstance(value, (list, tuple)):
-        return [one for one in value if isinstance(one, widgets.Widget)]
-    if isinstance(value, dict):
-        return [one for one in value.values() if isinstance(one, widgets.Widget)]
-    return []

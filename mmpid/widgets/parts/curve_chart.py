@@ -10,11 +10,11 @@ import numpy as np
 from mmpid.plots.traces import Band, Trace, nice_limit, nice_ticks
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.assign import assign
+from mmpid.widgets.parts.xy_chart import BQPLOT_DASHES
 
 MOST_POINTS = 120  # more than this a chart of 500 pixels cannot show
 MOST_DOTS = 40  # points that answer to the mouse, per curve
 FEW_DOTS = 25  # up to this many points they are visible; beyond, only under the mouse
-_BQPLOT_DASH = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
 _MARGIN = {"top": 8, "bottom": 44, "left": 52, "right": 14}
 
 
@@ -152,7 +152,7 @@ class CurveChart:
                 continue
             other, trace = wanted[key][0], wanted[key][1].thinned(MOST_POINTS)
             assign(line, x=trace.epoch.astype(np.float32), y=trace.value.astype(np.float32))
-            assign(line, labels=[f"{other.name}: {trace.label}"], line_style=_BQPLOT_DASH[other.dash])
+            assign(line, labels=[f"{other.name}: {trace.label}"], line_style=BQPLOT_DASHES[other.dash])
 
     @property
     def scales(self) -> dict[str, bq.LinearScale]:
@@ -184,8 +184,8 @@ class _Curve:
             "scales": scales,
             "colors": [trace.color],
         }
-        self.line = bq.Lines(**nothing, line_style=_BQPLOT_DASH[trace.dash], stroke_width=2.2)
-        self.ghost = bq.Lines(**nothing, line_style=_BQPLOT_DASH[trace.dash], stroke_width=1.1, opacities=[0.5])
+        self.line = bq.Lines(**nothing, line_style=BQPLOT_DASHES[trace.dash], stroke_width=2.2)
+        self.ghost = bq.Lines(**nothing, line_style=BQPLOT_DASHES[trace.dash], stroke_width=1.1, opacities=[0.5])
         tip = bq.Tooltip(fields=["name"], show_labels=False)
         self.dots = bq.Scatter(**nothing, names=np.array([""]), display_names=False, default_size=20, tooltip=tip)
         self.dots.hovered_style = {"opacity": 1.0}
@@ -220,7 +220,7 @@ def _thin_line(trace: Trace, dash: str, scales: dict) -> bq.Lines:
     """Return an empty line of another run; the mouse reads its name."""
     nothing = {"x": np.zeros(0, np.float32), "y": np.zeros(0, np.float32), "scales": scales}
     tip = bq.Tooltip(fields=["name"], show_labels=False)
-    return bq.Lines(**nothing, colors=[trace.color], line_style=_BQPLOT_DASH[dash], stroke_width=1.2, tooltip=tip)
+    return bq.Lines(**nothing, colors=[trace.color], line_style=BQPLOT_DASHES[dash], stroke_width=1.2, tooltip=tip)
 
 
 def _show_axis(axis: bq.Axis, low: float, high: float, whole: bool = False) -> None:

@@ -12,16 +12,21 @@ _living: "weakref.WeakSet" = weakref.WeakSet()
 SETTLE_SECONDS = 0.8  # the picture is drawn when nothing has moved for so long
 
 
-def settle_in(resident) -> None:
-    """Close what an earlier run of the same cell made: its output is gone, and its threads must go too.
+def settle_in(resident, origin: tuple | None = None) -> None:
+    """Note that something with `close()` lives in the running cell, and close what an earlier run of the cell made.
 
-    `resident` needs `close()`.
+    `origin` is where it was made, as `cell_of_now()` says; by default it is asked now.
     """
-    resident.origin = origin = cell_of_now()
+    resident.origin = origin or cell_of_now()
+    make_room(resident.origin)
+    _living.add(resident)
+
+
+def make_room(origin: tuple | None) -> None:
+    """Close what earlier runs of a cell made: its output is gone, and its threads and memory must go too."""
     for other in list(_living):
         if origin is not None and other.origin is not None and other.origin[0] == origin[0] and other.origin != origin:
             other.close()
-    _living.add(resident)
 
 
 class Still:

@@ -11,7 +11,7 @@ from mmpid.plots.traces import nice_ticks
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.assign import assign
 
-_DASHES = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
+BQPLOT_DASHES = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
 MARGIN = {"top": 8, "bottom": 44, "left": 62, "right": 16}
 
 
@@ -122,7 +122,7 @@ def _mark(one: Series, scales: dict) -> bq.Mark:
         look = {"default_size": 34, "marker": one.marker, "opacities": [0.75], "display_names": False}
         return bq.Scatter(**nothing, **look, names=np.array([""]), tooltip=tip)
     width, opacity = (1.2, 0.65) if one.kind == "thin" else (2.2, 1.0)
-    return bq.Lines(**nothing, stroke_width=width, opacities=[opacity], line_style=_DASHES[one.dash])
+    return bq.Lines(**nothing, stroke_width=width, opacities=[opacity], line_style=BQPLOT_DASHES[one.dash])
 
 
 def _repaint(mark: bq.Mark) -> None:
