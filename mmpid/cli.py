@@ -15,6 +15,7 @@ from mmpid.errors import InputError, MissingDependencyError, MMPIDError
 
 QUICKSTART = "01_quickstart.ipynb"
 OK, FAILED, WRONG_USE = 0, 1, 2
+LAST_PORT = 65_535
 BENCHES = {
     "pid": "the solver against its peers",
     "estimate": "a probe, and how steady its trace is",
@@ -97,6 +98,12 @@ def _lab(arguments) -> int:
         raise MissingDependencyError(
             "mmpid lab needs JupyterLab, which is not installed. Try: pip install 'mmpid[notebook]'"
         ) from missing
+    if not 1 <= arguments.port <= LAST_PORT:
+        raise InputError(f"`--port` must be from 1 to {LAST_PORT}; it was {arguments.port}. Leave it out for 8888.")
+    if arguments.folder.is_file():
+        raise InputError(
+            f"`--folder` must be a folder for your copies; {arguments.folder} is a file. Name another one."
+        )
     folder = copy_notebooks(find_root(), arguments.folder)
     print(f"your copies of notebooks and tutorials are in {folder}")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
@@ -146,6 +153,10 @@ def _check(arguments) -> int:
 
 
 def _bench(arguments) -> int:
+    if arguments.json is not None and (arguments.json.is_dir() or not arguments.json.parent.is_dir()):
+        raise InputError(  # before the minutes that a benchmark takes, not after
+            f"`--json` must be a file in a folder that exists; it was {arguments.json}. Make the folder first."
+        )
     bench = importlib.import_module(f"mmpid.bench.{arguments.what}")
     found = bench.run(quick=arguments.quick, json_path=arguments.json)
     return OK if getattr(found, "passed", True) else FAILED

@@ -61,10 +61,21 @@ def run_notebook(
     solutions : bool
         Run a lesson with the solutions of its exercises; without them it stops at the first one.
 
+    Returns
+    -------
+    Path
+        The executed copy, `output`.
+
     Raises
     ------
     NotebookError
-        A cell raised; the message names the cell and the error.
+        A cell raised, ran for longer than half an hour, or the kernel died; the message names the cell and the error.
+    InputError, ConfigError
+        The file is no notebook, has no parameters cell, or lacks a given parameter.
+
+    Notes
+    -----
+    Cells run in the folder of `output`, and widgets are static (`MMPID_HEADLESS=1`).
     """
     papermill = _papermill()
     path = existing_notebook(path)

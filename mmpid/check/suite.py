@@ -65,11 +65,21 @@ class Outcome:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """Return the folder that holds `notebooks/`: the working folder, or the checkout that mmpid is installed from."""
+    """Return the folder that holds `notebooks/`: `start`, or else the working folder or the checkout of this package.
+
+    Raises
+    ------
+    InputError
+        If none of them does.
+    """
     for root in (start,) if start else (Path.cwd(), Path(__file__).resolve().parents[2]):
         if (root / "notebooks").is_dir():
             return root
-    raise InputError("there is no folder `notebooks` here; run this in a checkout of mmpid, or give --root.")
+    where = f"in {start}, the given root" if start else "here"
+    raise InputError(
+        f"there must be a folder `notebooks` {where}; there is none. Run this in a checkout of mmpid, or give its path "
+        "by --root."
+    )
 
 
 def check(
@@ -101,6 +111,22 @@ def check(
         Folder for executed notebooks and report; by default a temporary one, which is named.
     say : callable
         Where the text goes.
+
+    Returns
+    -------
+    bool
+        Whether every notebook ran and every value agrees with its reference.
+
+    Raises
+    ------
+    InputError
+        For a root without notebooks, a name that none has, a folder that cannot be written, or, with `update`, a
+        checkout with changes.
+
+    Notes
+    -----
+    Agreement is within the tolerance of each reference, not to the last bit: for a gain over seeds the tolerance is half
+    of its 95 % interval, about as far as other seeds would move it.
     """
     root = find_root(root)
     commit = _clean_commit(root) if update else ""

@@ -45,6 +45,26 @@ def test_only_finite_numbers_can_be_published(value):
         publish("n", {"gain": value})
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["lab", "--port", "70000"], "`--port` must be from 1 to 65535; it was 70000"),
+        (["lab", "--folder", "file"], "`--folder` must be a folder for your copies; file is a file"),
+        (["bench", "estimate", "--json", "nowhere/figures.json"], "`--json` must be a file in a folder that exists"),
+        (["bench", "estimate", "--json", "."], "`--json` must be a file in a folder that exists"),
+        (["check", "--root", "nowhere"], "there must be a folder `notebooks` in nowhere, the given root"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_done(command, said, tmp_path, monkeypatch, capsys):
+    (tmp_path / "file").touch()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("JupyterLab was started"))
+    assert main(command) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"mmpid: {said}") and printed.err.count("\n") == 1 and not printed.out
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
 def test_wrong_usage_exits_with_two(capsys):
     with pytest.raises(SystemExit) as stopped:
         main(["chekc"])
