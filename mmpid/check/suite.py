@@ -125,8 +125,8 @@ def check(
 
     Notes
     -----
-    Agreement is within the tolerance of each reference, not to the last bit: for a gain over seeds the tolerance is half
-    of its 95 % interval, about as far as other seeds would move it.
+    Agreement is within the tolerance of each reference, not to the last bit: for a gain over seeds the tolerance is
+    half of its 95 % interval, about as far as other seeds would move it.
     """
     root = find_root(root)
     commit = _clean_commit(root) if update else ""
