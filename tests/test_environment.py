@@ -62,3 +62,17 @@ def test_readme_commands_use_the_constraints_and_extras_that_exist():
 def test_every_file_that_the_readme_links_exists():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs").glob("*.md")), ids=lambda page: page.stem)
+def test_every_link_and_picture_of_a_page_exists(page):
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_module_that_the_map_of_the_house_names_exists():
+    for cell in re.findall(r"^\|.*\|$", (ROOT / "docs" / "architecture.md").read_text(), flags=re.MULTILINE):
+        folder = Path()
+        for path in map(Path, re.findall(r"`([\w/]+\.py)`", cell)):
+            folder = path.parent if len(path.parts) > 1 else folder  # a bare name lies beside the path before it
+            assert (ROOT / "mmpid" / folder / path.name).is_file(), f"{path} in {cell}"
