@@ -88,24 +88,25 @@ def update(
     weight: Tensor | None = None,
     precision: str = "float32",
     reduce: Callable[[list[nn.Parameter]], None] | None = None,
-) -> Tensor:
-    """Take one optimizer step; return the losses in nats, in the order of :func:`loss_names`.
+) -> tuple[Tensor, Tensor]:
+    """Take one optimizer step; return losses in nats and numbers of right answers, in the order of :func:`loss_names`.
 
-    NaN stands for a modality that was not trained; a loss that is itself NaN is returned as infinity.
+    Both are of the weights before the step. NaN stands for a modality that was not trained; a loss that is itself NaN
+    is returned as infinity.
 
     `reduce` is called with all parameters between backward and step: several processes average their gradients there.
     """
     with autocast(target.device, precision):
         if stage == "unimodal":
-            losses = {name: _unimodal_loss(model, name, inputs, target, weight) for name in active}
+            logits = {name: model.heads[name](model.encoders[name](inputs[name])) for name in active}
+            losses = {name: cross_entropy(z, target, weight) for name, z in logits.items()}
             total = fold(add, losses.values())
         else:
             output = model(inputs)
-            losses = {name: cross_entropy(z, target, weight) for name, z in output.unimodal.items()}
-            joint = cross_entropy(output.logits, target, weight)
+            logits = {**output.unimodal, "joint": output.logits}
+            losses = {name: cross_entropy(z, target, weight) for name, z in logits.items()}
             trained = [losses[name] for name in active]
-            total = joint + aux * fold(add, trained) if aux and trained else joint
-            losses["joint"] = joint
+            total = losses["joint"] + aux * fold(add, trained) if aux and trained else losses["joint"]
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for parameter in parameters:
         parameter.grad = None
@@ -113,21 +114,20 @@ def update(
     if reduce is not None:
         reduce(parameters)
     optimizer.step()
-    return _table_row(losses, loss_names(model.modalities, stage))
+    names = loss_names(model.modalities, stage)
+    used = [name for name in names if name in losses]
+    with torch.no_grad():
+        nats = torch.stack([losses[name] for name in used]).nan_to_num_(nan=inf, posinf=inf, neginf=inf)
+        right = torch.stack([logits[name] for name in used]).argmax(2).eq(target).sum(1, dtype=torch.float32)
+    return _row(nats, used, names), _row(right, used, names)
 
 
-def _unimodal_loss(model, name: str, inputs, target: Tensor, weight: Tensor | None) -> Tensor:
-    return cross_entropy(model.heads[name](model.encoders[name](inputs[name])), target, weight)
-
-
-def _table_row(losses: dict[str, Tensor], names: tuple[str, ...]) -> Tensor:
-    """Return the losses as one row: NaN for a name without one, infinity for a loss that is not a number."""
-    used = torch.stack([losses[name].detach() for name in names if name in losses])
-    used = used.nan_to_num_(nan=inf, posinf=inf, neginf=inf)
+def _row(values: Tensor, used: list[str], names: tuple[str, ...]) -> Tensor:
+    """Return the values of the names that were used as one row of all names, NaN for the others."""
     if len(used) == len(names):
-        return used
-    parts, unused = iter(used), used.new_full((), nan)
-    return torch.stack([next(parts) if name in losses else unused for name in names])
+        return values
+    parts, unused = iter(values), values.new_full((), nan)
+    return torch.stack([next(parts) if name in used else unused for name in names])
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import copy
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
-from math import isfinite, isinf
+from math import isfinite, isinf, nan
 
 import numpy as np
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 from mmpid.errors import TrainingError
 from mmpid.models import LateFusion
 from mmpid.train import engine
-from mmpid.train.state import RunState, mix
+from mmpid.train.state import RunState, sample_order
 
 
 class Loop(RunState):
@@ -25,7 +25,8 @@ class Loop(RunState):
 
     _parallel = None  # how several processes train together; None for one
     _feed: Iterator | None = None  # the batches of this epoch that are still to come
-    _order: list[Tensor]
+    _order: list[Tensor]  # the samples that this process trains on, batch by batch
+    _sizes: list[int]  # of the whole batches
     _columns: tuple[str, ...]
     _epoch_start: float
 
@@ -54,7 +55,7 @@ class Loop(RunState):
             self._begin_epoch()
         at = self._at  # not before: a switch may just have gone back to another position
         try:
-            self._losses[at.batch] = self._update()
+            self._losses[at.batch], self._right[at.batch] = self._update()
         except BaseException:
             self._feed = None  # the same batch is due again, and the feed is past it
             raise
@@ -66,33 +67,49 @@ class Loop(RunState):
         if last:
             self._end_epoch()
 
-    def _update(self) -> Tensor:
-        """Take one optimizer step on the batch that is due; return its losses."""
+    def _update(self) -> tuple[Tensor, Tensor]:
+        """Take one optimizer step on the batch that is due; return its losses, and how many answers were right."""
         inputs, target = self._next_batch()
         self._seed_accelerator()
-        return engine.update(
+        losses, right = engine.update(
             self.model, self._optimizer, inputs, target, self.active, self.stage, self.config.aux_weight,
             weight=self._class_weight, precision=self.config.precision,
             reduce=self._parallel.reduce if self._parallel else None,
         )  # fmt: skip
+        return losses, right if self._parallel is None else right * (self._sizes[self._at.batch] // len(target))
 
     def _begin_epoch(self) -> None:
         """Probe before the very first batch, and lay out the batches of this epoch."""
         if self._at.step == 0 and not any(row["kind"] == "probe" for row in self.record.rows):
             self._probe_and_decide()
         self._before_epoch()
+        self._at.cut = (0, 0)
         self._lay_out_epoch()
 
     def _lay_out_epoch(self) -> None:
-        """Order the training samples; a function of the seed and the epoch alone."""
+        """Order the training samples, a function of the seed and the epoch alone, and cut them into batches.
+
+        Batches before the place where another size was set are done; they stand as empty ones.
+        """
         train = self._splits["train"]
-        generator = torch.Generator().manual_seed(mix(self.seed, 2, self._at.epoch))
-        order = torch.randperm(len(train), generator=generator).to(train.target.device)
-        self._order = [self._share(index) for index in order.split(self.config.batch_size)]
+        done, taken = self._at.cut
+        order = sample_order(self.seed, self._at.epoch, len(train)).to(train.target.device)
+        due = order[taken:].split(self.batch_size)
+        self._order = [order[:0]] * done + [self._share(index) for index in due]
+        self._sizes = [0] * done + [len(index) for index in due]
         self._feed = None
         self._columns = engine.loss_names(self.model.modalities, self.stage)
-        self._losses = torch.full((len(self._order), len(self._columns)), float("nan"), device=self.device)
+        self._losses, self._right = torch.full((2, len(self._order), len(self._columns)), nan, device=self.device)
         self._epoch_start = time.perf_counter()
+
+    def _cut_rest(self) -> None:
+        """Cut what is left of the epoch that is under way into batches of the present size."""
+        done, start = self._at.batch, self._epoch_start
+        sizes, losses, right = self._sizes[:done], self._losses[:done], self._right[:done]
+        self._at.cut = (done, sum(sizes))
+        self._lay_out_epoch()
+        self._sizes[:done], self._losses[:done], self._right[:done] = sizes, losses, right
+        self._epoch_start = start
 
     def _share(self, index: Tensor) -> Tensor:
         """Return the samples of a batch that this process trains on: all of them, when it is alone."""
@@ -149,6 +166,7 @@ class Loop(RunState):
                 self._fail_on_loss(f"the validation loss of {name!r}", f"after epoch {at.epoch + 1}")
         at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
         fields = {f"loss.{name}": x for name, x in zip(self._columns, losses, strict=True) if x == x}
+        fields |= self._train_accuracies()
         for name, loss in held_out.items():
             fields[f"validation_accuracy.{name}"] = seen.accuracy(name)
             fields[f"validation_loss.{name}"] = loss
@@ -164,6 +182,16 @@ class Loop(RunState):
             self._probe_and_decide()
         if at.epochs_run >= self.config.epochs:
             self._finish()
+
+    def _train_accuracies(self) -> dict[str, float]:
+        """Return the share of right answers among the samples that each classifier was trained on in this epoch.
+
+        Each batch was answered before its update, and with dropout: the accuracies lag behind those on held-out data.
+        """
+        right = (self._parallel.mean(self._right) if self._parallel else self._right).double().cpu()
+        sizes = torch.tensor(self._sizes, dtype=torch.float64)[:, None].where(~right.isnan(), nan)
+        shares = right.nansum(0) / sizes.nansum(0)
+        return {f"train_accuracy.{name}": x for name, x in zip(self._columns, shares.tolist(), strict=True) if x == x}
 
     def _evaluate(self, model: LateFusion, split: str) -> engine.Evaluation:
         """Return what a model makes of a split."""

@@ -22,8 +22,8 @@ CALL_SECONDS, MOST_BATCHES = 0.008, 16  # one call of `step` while playing: what
 SLICE_SECONDS = 0.05  # fast micro-steps run this long between two announcements, so that announcing costs nothing
 
 _MEMORY_ADVICE = (
-    "The device ran out of memory. Make the batch smaller, use fewer clusters for the probe, or train on the CPU "
-    '(`device="cpu"`); then press Play to try again.'
+    "The device ran out of memory. Make the batch smaller (`trainer.set_batch_size(32)`), use fewer clusters for the "
+    'probe, or train on the CPU (`device="cpu"`); then press Play to try again.'
 )
 _registry: dict[Hashable, "Session"] = {}
 _registry_lock = threading.RLock()

@@ -10,8 +10,8 @@ from mmpid.datasets import MultimodalData
 from mmpid.errors import InputError, TrainingError
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
-from mmpid.train.loop import mix
 from mmpid.train.stacked import StackedLateFusion
+from mmpid.train.state import sample_order
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class StackedRun:
         """Take every batch once; return the mean loss of each classifier, (S,)."""
         inputs, target = self.splits["train"]
         n = target.shape[1]
-        order = torch.stack([_order(seed, self.epoch, n) for seed in self.seeds]).to(self.device)
+        order = torch.stack([sample_order(seed, self.epoch, n) for seed in self.seeds]).to(self.device)
         inputs = {name: _take(x, order) for name, x in inputs.items()}
         target = target.gather(1, order)
         batches = []
@@ -182,11 +182,6 @@ def _cross_entropy(logits: Tensor, target: Tensor, weight: float) -> tuple[Tenso
     slope = log_p.exp_().mul_(scale)
     slope.scatter_add_(1, index, slope.new_full((), -scale).expand(index.shape))
     return losses, slope.mT
-
-
-def _order(seed: int, epoch: int, n: int) -> Tensor:
-    """Return the order of samples that a trainer would take."""
-    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, 2, epoch)))
 
 
 def _take(x: Tensor, order: Tensor) -> Tensor:

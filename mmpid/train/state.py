@@ -36,6 +36,8 @@ class Position:
     joint_epochs: int = 0
     decided: bool = True
     finished: bool = False
+    batch_size: int | None = None  # where it is no longer that of the settings
+    cut: tuple[int, int] = (0, 0)  # batches and samples of this epoch that were done when its size was set
 
 
 class RunState(ABC):
@@ -55,7 +57,8 @@ class RunState(ABC):
         self._rng = torch.Generator().manual_seed(mix(seed, 1)).get_state()
         self._rng_is_live = False  # whether the global state is this run's own at the moment
         self._at = Position("unimodal" if config.unimodal_epochs else "joint", tuple(data.modalities))
-        self._losses = torch.empty(0)
+        self._losses = self._right = torch.empty(0)
+        self._sizes: list[int] = []
         self._enter_stage()
 
     def _class_weights(self) -> Tensor | None:
@@ -99,6 +102,16 @@ class RunState(ABC):
     def progress(self) -> tuple[int, int]:
         """Epochs done and epochs to do, those of discarded futures included."""
         return self._at.epochs_run, self.config.epochs
+
+    @property
+    def batch_size(self) -> int:
+        """Samples of a batch, now; at first that of the settings."""
+        return self._at.batch_size or self.config.batch_size
+
+    @property
+    def learning_rates(self) -> dict[str, float]:
+        """Learning rate of each modality, and in stage 2 of the joint head ("joint"), from the next batch on."""
+        return {group["name"]: group["lr"] for group in self._optimizer.param_groups}
 
     # ---- stages ----------------------------------------------------------------------------------------------
 
@@ -150,7 +163,8 @@ class RunState(ABC):
             "rng": torch.get_rng_state() if self._rng_is_live else self._rng.clone(),
         }
         if self._at.batch:
-            tensors |= pack("epoch", {"losses": self._losses})
+            sizes = torch.tensor(self._sizes)
+            tensors |= pack("epoch", {"losses": self._losses, "right": self._right, "sizes": sizes})
         meta = {
             "position": asdict(self._at),
             "optimizer": plain,
@@ -162,7 +176,8 @@ class RunState(ABC):
     def _restore(self, state: State) -> None:
         """Stand exactly where :meth:`_state` was called."""
         position = dict(state.meta["position"])
-        self._at = Position(**{**position, "active": tuple(position["active"])})
+        pairs = {key: tuple(position[key]) for key in ("active", "cut") if key in position}
+        self._at = Position(**{**position, **pairs})
         _load_weights(self.model, state)
         self._enter_stage()
         unpack_optimizer(self._optimizer, state)
@@ -173,7 +188,9 @@ class RunState(ABC):
             torch.set_rng_state(self._rng)
         if self._at.batch:
             self._lay_out_epoch()
-            self._losses = state.section("epoch")["losses"].to(self.device, copy=True)
+            epoch = {key: x.to(self.device, copy=True) for key, x in state.section("epoch").items()}
+            self._losses, self._right = epoch["losses"], epoch.get("right", self._right)
+            self._sizes = epoch["sizes"].tolist() if "sizes" in epoch else self._sizes
 
     @abstractmethod
     def _lay_out_epoch(self) -> None:
@@ -183,6 +200,11 @@ class RunState(ABC):
 def mix(*numbers: int) -> int:
     """Return one well-mixed 32-bit seed of several numbers."""
     return int(np.random.SeedSequence(numbers).generate_state(1)[0])
+
+
+def sample_order(seed: int, epoch: int, n: int) -> Tensor:
+    """Return the order in which the `n` training samples are taken: a function of the seed and the epoch alone."""
+    return torch.randperm(n, generator=torch.Generator().manual_seed(mix(seed, 2, epoch)))
 
 
 def _load_weights(model: LateFusion, state: State) -> None:

@@ -72,6 +72,27 @@ class Steering(Loop):
             group["lr"] = lr
         self._note("learning_rate", f"by hand: {before} -> {lr:g}", "user", modality=modality or "")
 
+    def set_batch_size(self, n: int) -> None:
+        """Train with batches of `n` samples from the next batch on, for example when memory ran out.
+
+        Parameters
+        ----------
+        n : int
+            Samples of a batch. What is left of an epoch that is under way is cut anew.
+
+        Notes
+        -----
+        The size belongs to the state: a rewind and a resumed run restore what was in force then. Smaller batches mean
+        more updates an epoch at the same learning rate; see :meth:`set_learning_rate`.
+        """
+        n, before = _validate.number(n, "n", low=1, integer=True), self.batch_size
+        if n == before:
+            return
+        self._at.batch_size = n
+        if self._at.batch:
+            self._cut_rest()
+        self._note("batch_size", f"by hand: {before} -> {n}", "user")
+
     def switch_to_joint(self, rewind: bool | int = True) -> None:
         """Start stage 2.
 

@@ -4,7 +4,6 @@ import gc
 import threading
 import time
 import weakref
-from dataclasses import replace
 
 import pytest
 import torch
@@ -299,7 +298,6 @@ def test_a_run_that_ran_out_of_memory_goes_on_with_a_smaller_batch(make_trainer,
     session.play()
     with pytest.raises(TrainingError, match="Make the batch smaller"):
         session.wait(timeout=60)
-    trainer.config = replace(trainer.config, batch_size=32)
-    session.post(lambda trainer: trainer.rewind(0), "rewind")  # an epoch that has begun keeps its batches
+    session.post(lambda trainer: trainer.set_batch_size(32), "make the batch smaller")
     session.play()
     assert session.wait(timeout=60) and session.state == "finished" and session.failure is None

@@ -55,7 +55,7 @@ def test_every_cross_entropy_is_weighted(skewed):
     with torch.no_grad():
         output = model(inputs)
     expected = [functional.cross_entropy(output.unimodal[m], target, weight) for m in "ab"]
-    losses = engine.update(model, optimizer, inputs, target, ("a", "b"), "joint", 0.6, weight=weight)
+    losses, _ = engine.update(model, optimizer, inputs, target, ("a", "b"), "joint", 0.6, weight=weight)
     assert torch.allclose(losses, torch.stack([*expected, functional.cross_entropy(output.logits, target, weight)]))
     seen = engine.evaluate(model, skewed.split("test"), weight=weight)
     own = weight[seen.target]
