@@ -1,4 +1,4 @@
-"""What every benchmark does: one thread while it measures, so that ratios mean the same on any machine."""
+"""One thread while a benchmark of ratios measures, so that they mean the same on any machine."""
 
 import contextlib
 from collections.abc import Iterator

@@ -32,7 +32,7 @@ class Discretizer(Protocol):
         """Give codes from 0, int64 (N,)."""
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Give what was learnt as tensors."""
+        """Give what was learned as tensors."""
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what `state_dict` gave."""
@@ -51,7 +51,7 @@ class PredictionDiscretizer:
     Parameters
     ----------
     inputs : "scores" or "embeddings"
-        ``"scores"``: sources are (N, k) logits or probabilities of a trained head, and nothing is learnt here.
+        ``"scores"``: sources are (N, k) logits or probabilities of a trained head, and nothing is learned here.
         ``"embeddings"``: sources are (N, d), and `fit` learns a linear discriminant from the labels (class means,
         pooled covariance shrunk towards its diagonal).
     soft : bool

@@ -9,8 +9,10 @@ from mmpid import _validate
 from mmpid.errors import InputError, LeakageWarning, ShapeError
 from mmpid.estimate.labels import as_text, contiguous_groups, contiguous_labels, mapped_like, read_labels
 from mmpid.estimate.notes import Notes
+from mmpid.estimate.resampling import label_of_group
 
 MIN_SAMPLES = 8
+FEW_GROUPS = 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,10 +58,7 @@ def check_inputs(given: dict[str, object], target, n_classes: int | None, groups
     target, n_classes, classes = contiguous_labels(target, n_classes, notes)
     groups = None if groups is None else contiguous_groups(groups, n_samples)
     if groups is not None:
-        notes.add(
-            f"{int(groups.max()) + 1:,} groups are resampled whole; `identified` still counts samples, which is "
-            "generous where samples of a group are much alike."
-        )
+        note_groups(groups, target, notes)
     sources = tuple(t.to(device) for t in tensors)
     return Inputs(sources=sources, target=target, n_classes=n_classes, groups=groups, words=words, classes=classes)
 
@@ -69,6 +68,22 @@ def _classes_of_scores(sources: list[Tensor], target: Tensor) -> int | None:
     largest = int(target.max()) + 1
     fits = all(s.ndim == 2 and s.shape[1] == largest for s in sources)
     return largest if fits and int(target.min()) >= 0 else None
+
+
+def note_groups(groups: Tensor, target: Tensor, notes: Notes) -> None:
+    """Say what groups change, and where they are too few or hold several labels."""
+    n_groups = int(groups.max()) + 1
+    notes.add(
+        f"{n_groups:,} groups are resampled whole; `identified` still counts samples, which is generous where samples "
+        "of a group are much alike."
+    )
+    if n_groups < FEW_GROUPS:
+        notes.add(f"{n_groups} groups are few: an interval from so few independent units is too narrow on average.")
+    if label_of_group(target.cpu(), groups) is None:
+        notes.add(
+            "labels differ within groups, so they are shuffled sample by sample: the null band takes samples as "
+            "independent, and is too narrow where samples of a group are alike."
+        )
 
 
 def check_source(value, name: str) -> Tensor:

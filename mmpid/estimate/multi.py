@@ -25,6 +25,7 @@ from mmpid.estimate.terms import ATOMS
 
 MAX_MODALITIES = 6
 HEADER = ("source 1 | source 2", "R", "U1", "U2", "S")
+UNSURE_KEY = "? is not identified by this sample; intervals and the samples needed are in `.to_frame()`."
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -66,14 +67,19 @@ class PIDMultiEstimate:
         return rest + [(f"{a} | {b}", estimate) for (a, b), estimate in self.pairwise.items()]
 
     def _rows(self) -> list[tuple[str, ...]]:
-        return [(label, *(f"{value:.3f}" for value in _atoms(estimate))) for label, estimate in self._lines()]
+        return [(label, *(_cell(estimate, atom) for atom in ATOMS)) for label, estimate in self._lines()]
+
+    def _remarks(self) -> tuple[str, ...]:
+        """Give the notes, after the key to the question mark where there is one."""
+        unsure = any(not all(estimate.identified.values()) for _, estimate in self._lines())
+        return ((UNSURE_KEY,) if unsure else ()) + self.notes
 
     def __repr__(self) -> str:
         head = f"PIDMultiEstimate in bits: {', '.join(self.modalities)}"
-        return "\n".join([head, text_table(HEADER, self._rows()), *(f"- {note}" for note in self.notes)])
+        return "\n".join([head, text_table(HEADER, self._rows()), *(f"- {note}" for note in self._remarks())])
 
     def _repr_html_(self) -> str:
-        notes = "".join(f"<li>{escape(note)}</li>" for note in self.notes)
+        notes = "".join(f"<li>{escape(note)}</li>" for note in self._remarks())
         return f"{html_table(HEADER, self._rows(), 'PIDMultiEstimate in bits')}<ul>{notes}</ul>"
 
 
@@ -257,5 +263,6 @@ def _matrix(source: Tensor) -> Tensor:
     return source[:, None] if source.ndim == 1 else source
 
 
-def _atoms(estimate: PIDEstimate) -> list[float]:
-    return [float(getattr(estimate.pid, atom)) for atom in ATOMS]
+def _cell(estimate: PIDEstimate, atom: str) -> str:
+    """One atom as text, with a question mark where the sample does not identify it."""
+    return f"{float(getattr(estimate.pid, atom)):.3f}" + ("" if estimate.identified[atom] else " ?")

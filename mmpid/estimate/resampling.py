@@ -30,14 +30,14 @@ def bootstrap_weights(n_samples: int, n_boot: int, generator: torch.Generator, g
 
 def permuted_targets(target: Tensor, n_null: int, generator: torch.Generator, groups: Tensor | None = None) -> Tensor:
     """Shuffled labels, int64 (n_null, N); labels that are constant within groups are shuffled among groups."""
-    first = None if groups is None else _label_of_group(target, groups)
+    first = None if groups is None else label_of_group(target, groups)
     units = target if first is None else first
     order = torch.rand(n_null, len(units), generator=generator, dtype=torch.float64).argsort(1)
     shuffled = units[order]
     return shuffled if first is None else shuffled[:, groups]
 
 
-def _label_of_group(target: Tensor, groups: Tensor) -> Tensor | None:
+def label_of_group(target: Tensor, groups: Tensor) -> Tensor | None:
     """Label of each group, or None if some group holds several labels."""
     first = torch.zeros(int(groups.max()) + 1, dtype=torch.int64)
     first[groups] = target

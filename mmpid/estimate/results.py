@@ -27,8 +27,9 @@ class PIDEstimate:
         95 % band of each corrected atom under shuffled labels, that is, of sources that know nothing; empty without
         null replicates. An atom inside it is not distinguishable from zero; outside, look at ``interval`` too.
     bracket : dict of str to (float, float)
-        Each atom by permutation and by chance adjustment, lower first. For synergy the truth mostly lies
-        between them, but it is not an interval: no probability belongs to it.
+        Each atom by permutation and by chance adjustment, lower first; the plug-in twice where no labels were
+        shuffled. For synergy the truth mostly lies between them, but it is not an interval: no probability belongs
+        to it.
     identified : dict of str to bool
         Whether the sample has two samples or more per cell of the table that the atom depends on.
     needed : dict of str to int

@@ -295,3 +295,13 @@ def test_a_readout_takes_only_the_columns_that_it_was_fitted_on(blobs):
         readout.transform(strong)
     with pytest.raises(InputError, match="8 columns, as at the fit; it had 3 columns"):
         readout.fit(strong, target).transform(strong[:, :3])
+
+
+@pytest.mark.parametrize(("groups", "said"), [(np.arange(400) % 5, "5 groups are few"), (np.arange(400) % 40, "")])
+def test_few_groups_and_groups_of_several_labels_are_said(blobs, groups, said):
+    strong, weak, _, target = blobs
+    notes = " ".join(estimate_pid(strong, weak, target, groups=groups, **QUIET).notes)
+    assert said in notes and ("are few:" in notes) == bool(said)
+    assert "labels differ within groups" in notes
+    constant = " ".join(estimate_pid(strong, weak, groups % 3, groups=groups, **QUIET).notes)
+    assert "labels differ within groups" not in constant

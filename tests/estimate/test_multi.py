@@ -85,3 +85,12 @@ def test_wrong_use(three):
         estimate_pid_multi(sources, target, discretizer={"audi": "kmeans"})
     with pytest.raises(ConfigError, match="modality"):
         estimate_pid_multi(sources, target, **QUIET).unique("video")
+
+
+def test_an_atom_that_is_not_identified_has_a_question_mark_and_the_key_stands_below(three):
+    sources, target = three
+    small = estimate_pid_multi({name: x[:60] for name, x in sources.items()}, target[:60], n_clusters=6, **QUIET)
+    large = estimate_pid_multi(sources, target, n_clusters=3, **QUIET)
+    row = next(line for line in repr(small).splitlines() if line.startswith("audio | image"))
+    assert row.endswith(" ?") and "? is not identified" in repr(small) and " ?<" in small._repr_html_()
+    assert "?" not in repr(large)
