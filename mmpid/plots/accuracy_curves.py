@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import accuracy_traces, switch_epoch
+from mmpid.plots.traces import accuracy_traces, record_of, switch_epoch
 
 EMPTY = "Accuracies appear here\nafter the first epoch"
 
@@ -15,7 +15,7 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`.
+        A `mmpid.RunRecord`, or a trainer.
     ax
         Axes to draw on; new ones by default.
     split
@@ -48,6 +48,7 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     >>> [line.get_ydata().tolist() for line in accuracy_curves(record, Figure().subplots()).lines]
     [[0.5], [0.75]]
     """
+    record = record_of(record)
     choice(split, "split", ("validation", "train"))
     ax = style.axes_or_new(ax)
     epochs = record.lineage("epoch")

@@ -40,6 +40,23 @@ def atoms_of(result) -> list[Atom]:
     return [_atom(result, pid, name) for name in ATOMS]
 
 
+def names_of(modalities) -> tuple[str, str] | None:
+    """Return the names of the two sources of a result, or None for stand-ins.
+
+    Raises
+    ------
+    InputError
+        If these are not two.
+    """
+    if modalities is None:
+        return None
+    if isinstance(modalities, str) or len(modalities) != 2:
+        raise InputError(
+            f'`modalities` must be the names of the two sources; it was {modalities!r}. Try ("audio", "image").'
+        )
+    return tuple(modalities)
+
+
 def _atom(result, pid, name: str) -> Atom:
     value = getattr(pid, name)
     if getattr(value, "ndim", 0):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 
 from mmpid.plots import style
-from mmpid.plots.atoms import Atom, atoms_of
+from mmpid.plots.atoms import Atom, atoms_of, names_of
 from mmpid.plots.traces import ATOM_STYLE, atom_labels
 
 
@@ -49,7 +49,7 @@ def atoms_bar(result, ax: Axes | None = None, *, modalities: Sequence[str] | Non
     [0.0, 0.0, 0.0, 1.0]
     """
     ax = style.axes_or_new(ax)
-    labels = atom_labels(modalities)
+    labels = atom_labels(names_of(modalities))
     for place, atom in enumerate(atoms_of(result)):
         _draw(ax, place, atom)
     names = [labels[atom.name].replace("unique to ", "unique to\n").replace(" (", "\n(") for atom in atoms_of(result)]

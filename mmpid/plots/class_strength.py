@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from mmpid._validate import choice
 from mmpid.plots import style
 from mmpid.plots.ecs_curves import EMPTY
-from mmpid.plots.traces import ecs_proxies, strength_by_class
+from mmpid.plots.traces import ecs_proxies, record_of, strength_by_class
 
 
 def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, title: str | None = None) -> Axes:
@@ -15,7 +15,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`.
+        A `mmpid.RunRecord`, or a trainer.
     ax
         Axes to draw on; new ones by default.
     proxy
@@ -48,6 +48,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     >>> class_strength(record, Figure().subplots()).images[0].get_array().shape
     (2, 2)
     """
+    record = record_of(record)
     ax = style.axes_or_new(ax, size=(7.5, 2.4))
     probes, names = record.lineage("probe"), record.card["modalities"]
     recorded = ecs_proxies(probes[-1:])

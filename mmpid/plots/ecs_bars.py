@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from mmpid._validate import choice
 from mmpid.plots import style
 from mmpid.plots.ecs_curves import EMPTY
-from mmpid.plots.traces import ecs_proxies, modality_style, strength_by_class
+from mmpid.plots.traces import ecs_proxies, modality_style, record_of, strength_by_class
 
 _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
 
@@ -17,7 +17,7 @@ def ecs_bars(record, ax: Axes | None = None, *, proxy: str | None = None, title:
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`.
+        A `mmpid.RunRecord`, or a trainer.
     ax
         Axes to draw on; new ones by default.
     proxy
@@ -50,6 +50,7 @@ def ecs_bars(record, ax: Axes | None = None, *, proxy: str | None = None, title:
     >>> len(ecs_bars(record, Figure().subplots()).patches)
     4
     """
+    record = record_of(record)
     ax = style.axes_or_new(ax, size=(7.5, 3.4))
     names, probe = record.card["modalities"], next(iter(record.lineage("probe")[-1:]), {})
     tables = {name: strength_by_class(probe, names, name) for name in ecs_proxies([probe])}

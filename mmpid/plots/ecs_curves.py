@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import ecs_proxies, ecs_traces, switch_epoch
+from mmpid.plots.traces import ecs_proxies, ecs_traces, record_of, switch_epoch
 
 EMPTY = "The strength of each modality (ECS proxies)\nappears here after the first probe"
 
@@ -15,7 +15,7 @@ def ecs_curves(record, ax: Axes | None = None, *, proxy: str | None = None, titl
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`.
+        A `mmpid.RunRecord`, or a trainer.
     ax
         Axes to draw on; new ones by default.
     proxy
@@ -47,6 +47,7 @@ def ecs_curves(record, ax: Axes | None = None, *, proxy: str | None = None, titl
     >>> ecs_curves(record, Figure().subplots()).get_ylabel()
     'margin (own unit)'
     """
+    record = record_of(record)
     ax = style.axes_or_new(ax)
     probes = record.lineage("probe")
     recorded = ecs_proxies(probes)

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Ellipse
 
 from mmpid.plots import style
-from mmpid.plots.atoms import atoms_of
+from mmpid.plots.atoms import atoms_of, names_of
 from mmpid.plots.traces import ATOM_STYLE, atom_labels
 
 _PLACES = {"unique1": (-0.95, 0.0), "unique2": (0.95, 0.0), "redundancy": (0.0, 0.0), "synergy": (0.0, 1.19)}
@@ -58,7 +58,7 @@ def information_diagram(
     total = max(sum(max(atom.value, 0) for atom in atoms.values()), 1e-12)
     share = {name: min(max(atom.value, 0) / total, 1) for name, atom in atoms.items()}
     _regions(ax, share)
-    labels = atom_labels(modalities)
+    labels = atom_labels(names_of(modalities))
     for name, (x, y) in _PLACES.items():
         text = labels[name].replace("unique to ", "unique to\n").replace(" (", "\n(")
         text += f"\n{round(atoms[name].value, 2) + 0.0:.2f} bits" + (

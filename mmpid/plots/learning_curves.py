@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import GREEN, accuracy_traces, loss_traces, switch_epoch
+from mmpid.plots.traces import GREEN, accuracy_traces, loss_traces, record_of, switch_epoch
 
 EMPTY = "Learning curves appear here\nafter the first epoch"
 
@@ -22,7 +22,7 @@ def learning_curves(
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`; the rows on its present path are drawn.
+        A `mmpid.RunRecord`, or a trainer; the rows on the present path are drawn.
     ax
         Axes to draw on; new ones by default.
     quantity
@@ -46,6 +46,7 @@ def learning_curves(
     >>> len(learning_curves(record, Figure().subplots()).lines)
     4
     """
+    record = record_of(record)
     choice(quantity, "quantity", ("accuracy", "loss"))
     ax = style.axes_or_new(ax, size=(7.5, 4.0))
     epochs, names = record.lineage("epoch"), record.card["modalities"]

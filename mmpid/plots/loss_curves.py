@@ -4,7 +4,7 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import loss_traces, switch_epoch
+from mmpid.plots.traces import loss_traces, record_of, switch_epoch
 
 EMPTY = "Losses appear here\nafter the first epoch"
 
@@ -15,7 +15,7 @@ def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: 
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`.
+        A `mmpid.RunRecord`, or a trainer.
     ax
         Axes to draw on; new ones by default.
     split
@@ -48,6 +48,7 @@ def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: 
     >>> loss_curves(record, Figure().subplots()).get_ylabel()
     'cross-entropy (nats)'
     """
+    record = record_of(record)
     choice(split, "split", ("train", "validation"))
     ax = style.axes_or_new(ax)
     epochs = record.lineage("epoch")

@@ -7,7 +7,7 @@ from mmpid.plots.accuracy_curves import accuracy_curves
 from mmpid.plots.ecs_curves import ecs_curves
 from mmpid.plots.loss_curves import loss_curves
 from mmpid.plots.pid_curves import pid_curves
-from mmpid.plots.traces import worth_showing
+from mmpid.plots.traces import record_of, worth_showing
 
 _MOST_DECISIONS = 6
 
@@ -18,7 +18,7 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`.
+        A `mmpid.RunRecord`, or a trainer.
     proxy
         Which recorded strength proxy to draw; the first by default.
     note
@@ -44,6 +44,7 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
     >>> overview(RunRecord({"modalities": ["audio", "image"]})).get_suptitle()
     'audio + image  ·  not trained yet'
     """
+    record = record_of(record)
     lines = decision_lines(record.lineage("decision"))
     words = 0.55 + 0.2 * max(len(lines), 1)
     figure = style.Picture(figsize=(11, 7.6 + words), layout="constrained")

@@ -3,7 +3,7 @@
 from matplotlib.axes import Axes
 
 from mmpid.plots import style
-from mmpid.plots.traces import null_band, pid_traces, switch_epoch
+from mmpid.plots.traces import null_band, pid_traces, record_of, switch_epoch
 
 EMPTY = "R, U1, U2 and S appear here\nafter the first probe"
 
@@ -18,7 +18,7 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`; the rows on its present path are drawn.
+        A `mmpid.RunRecord`, or a trainer; the rows on the present path are drawn.
     ax
         Axes to draw on; new ones by default.
     title
@@ -45,6 +45,7 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     >>> [line.get_label() for line in pid_curves(record, Figure().subplots()).lines][:2]
     ['redundant (R)', 'unique to audio (U1)']
     """
+    record = record_of(record)
     ax = style.axes_or_new(ax)
     probes = record.lineage("probe")
     style.draw_traces(ax, pid_traces(probes, record.card["modalities"]))

@@ -6,7 +6,7 @@ from mmpid._validate import choice
 from mmpid.errors import ConfigError
 from mmpid.plots import style
 from mmpid.plots.pid_curves import EMPTY
-from mmpid.plots.traces import Trace, nice_limit, pid_traces
+from mmpid.plots.traces import Trace, nice_limit, pid_traces, record_of
 
 
 def pid_trajectory(
@@ -21,7 +21,7 @@ def pid_trajectory(
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`.
+        A `mmpid.RunRecord`, or a trainer.
     ax
         Axes to draw on; new ones by default.
     pair
@@ -55,6 +55,7 @@ def pid_trajectory(
     >>> [text.get_text() for text in pid_trajectory(record, Figure().subplots()).texts]
     ['epoch 0', 'epoch 5']
     """
+    record = record_of(record)
     names = list(record.card["modalities"])
     redundancy, *unique, _ = pid_traces(record.lineage("probe"), names)
     unique1, unique2 = _chosen(names, unique, pair)

@@ -15,7 +15,7 @@ from mmpid.plots.loss_curves import loss_curves
 from mmpid.plots.overview import heading
 from mmpid.plots.pid_curves import pid_curves
 from mmpid.plots.style import Picture
-from mmpid.plots.traces import pid_traces, switch_epoch, worth_showing
+from mmpid.plots.traces import pid_traces, record_of, switch_epoch, worth_showing
 from mmpid.train.diagnose import diagnose
 
 _LOOK = """
@@ -70,9 +70,7 @@ def write_report(record, path, *, overwrite: bool = False) -> Path:
     >>> "not trained yet" in page.read_text()
     True
     """
-    record, path = getattr(record, "record", record), Path(path).resolve()
-    if not hasattr(record, "lineage"):
-        raise InputError(f"`record` must be a RunRecord or a Trainer; it was {type(record).__name__}.")
+    record, path = record_of(record), Path(path).resolve()
     page = _page(record)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

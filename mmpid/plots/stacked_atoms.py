@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from mmpid.plots import style
 from mmpid.plots.pid_curves import EMPTY
-from mmpid.plots.traces import Trace, atoms_for, pid_traces, switch_epoch
+from mmpid.plots.traces import Trace, atoms_for, pid_traces, record_of, switch_epoch
 
 MOST_WHISKERS = 8
 
@@ -20,7 +20,7 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`; the rows on its present path are drawn.
+        A `mmpid.RunRecord`, or a trainer; the rows on the present path are drawn.
     ax
         Axes to draw on; new ones by default.
     title
@@ -46,6 +46,7 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     >>> len(stacked_atoms(record, Figure().subplots()).collections)
     4
     """
+    record = record_of(record)
     ax = style.axes_or_new(ax)
     probes, names = record.lineage("probe"), record.card["modalities"]
     complete = [row for row in probes if all(row.get(atom) is not None for atom in atoms_for(names))]

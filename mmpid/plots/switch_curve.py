@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.axes import Axes
 
+from mmpid.errors import InputError
 from mmpid.plots import style
 from mmpid.plots.traces import BLUE, GREEN, ORANGE, PINK, VERMILION
 from mmpid.train.compare import paired_interval
@@ -33,6 +34,11 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
     matplotlib.axes.Axes
         x: epoch of the switch; y: test accuracy, 0 to 1.
 
+    Raises
+    ------
+    InputError
+        If `sweep` is something else.
+
     Notes
     -----
     The highest point was found with hindsight on the test split: no rule can be expected to reach it. Whether two
@@ -52,6 +58,8 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
     >>> [round(y, 3) for y in ax.lines[0].get_ydata().tolist()]
     [0.81, 0.86]
     """
+    if not hasattr(sweep, "rows") or not hasattr(sweep, "choices"):
+        raise InputError(f"`sweep` must be what `mmpid.sweep_switch` returns; it was {type(sweep).__name__}.")
     ax = style.axes_or_new(ax)
     style.dress(
         ax, title=title, xlabel="epoch at which joint training starts", ylabel="test accuracy (fraction correct)"

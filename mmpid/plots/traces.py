@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from mmpid.errors import InputError
+
 ATOMS = ("redundancy", "unique1", "unique2", "synergy")
 SHORT_NAMES = {"redundancy": "R", "unique1": "U1", "unique2": "U2", "synergy": "S"}
 
@@ -67,6 +69,23 @@ class Band:
     epoch: np.ndarray
     low: np.ndarray
     high: np.ndarray
+
+
+def record_of(run):
+    """Return the record of a run: a `RunRecord` itself, or that of a trainer.
+
+    Raises
+    ------
+    InputError
+        If it is neither.
+    """
+    record = getattr(run, "record", run)
+    if not hasattr(record, "lineage"):
+        raise InputError(
+            f"`record` must be a RunRecord or a Trainer; it was {type(run).__name__}. For a folder or a file try "
+            "mmpid.RunRecord.load(path)."
+        )
+    return record
 
 
 def atoms_for(modalities: Sequence[str] | None) -> tuple[str, ...]:

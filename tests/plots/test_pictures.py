@@ -393,3 +393,27 @@ def test_no_legend_of_the_overview_reaches_into_the_next_panel():
     left, right = figure.axes[0], figure.axes[1]
     title = right._left_title.get_window_extent()
     assert left.get_legend().get_window_extent().x1 < min(title.x0, right.get_window_extent().x0)
+
+
+# --- what is handed to a picture --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("draw", [*CURVES, lambda run, ax: plots.overview(run)])
+def test_a_trainer_will_do_and_anything_else_is_refused_with_what_to_try(draw, ax):
+    trainer = FakeTrainer(epochs=4)
+    trainer.fit()
+    draw(trainer, ax)
+    with pytest.raises(InputError, match="`record` must be a RunRecord or a Trainer; it was str.*RunRecord.load"):
+        draw("runs/first", Figure().subplots())
+
+
+def test_a_sweep_must_be_one(ax):
+    with pytest.raises(InputError, match="`sweep` must be what `mmpid.sweep_switch` returns; it was dict"):
+        plots.switch_curve({}, ax)
+
+
+@pytest.mark.parametrize("draw", [plots.atoms_bar, plots.information_diagram])
+@pytest.mark.parametrize("names", ["ab", ("audio",), ("audio", "image", "text")])
+def test_a_decomposition_has_two_sources_with_a_name_each(draw, names, estimate, ax):
+    with pytest.raises(InputError, match="`modalities` must be the names of the two sources"):
+        draw(estimate, ax, modalities=names)
