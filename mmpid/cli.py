@@ -76,6 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     checks.add_argument("--update", action="store_true", help="store the new values as references")
     checks.set_defaults(command=_check)
 
+    _add_measuring(commands)
+    return parser
+
+
+def _add_measuring(commands) -> None:
+    """Add `bench` and `data inspect`."""
     bench = commands.add_parser("bench", help="measure solver, estimates, engine, proxies, or survival of kills")
     bench.add_argument("what", choices=BENCHES, help="; ".join(f"{name}: {words}" for name, words in BENCHES.items()))
     bench.add_argument("--quick", action="store_true", help="a small size, seconds instead of minutes")
@@ -87,7 +93,6 @@ def _parser() -> argparse.ArgumentParser:
     inspect = verbs.add_parser("inspect", help="recognize a data set's layout, count its files, say what is missing")
     inspect.add_argument("folder", type=Path, metavar="FOLDER")
     inspect.set_defaults(command=_inspect)
-    return parser
 
 
 def _lab(arguments) -> int:

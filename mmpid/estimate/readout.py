@@ -1,0 +1,126 @@
+"""The predicted class as a code: of a head's class scores, or of a linear readout of embeddings."""
+
+import torch
+from torch import Tensor
+
+from mmpid._validate import number
+from mmpid.errors import ConfigError, InputError, ShapeError
+
+
+class PredictionDiscretizer:
+    """The predicted class: argmax of class scores, or of a linear readout fitted to embeddings.
+
+    Parameters
+    ----------
+    inputs : "scores" or "embeddings"
+        ``"scores"``: sources are (N, k) logits or probabilities of a trained head, and nothing is learned here.
+        ``"embeddings"``: sources are (N, d), and `fit` learns a linear discriminant from the labels (class means,
+        pooled covariance shrunk towards its diagonal).
+    soft : bool
+        Spread each sample over the classes by its class probabilities instead of choosing the largest.
+    shrinkage : float from 0 to 1
+        Weight of the diagonal in the pooled covariance of the readout.
+
+    Notes
+    -----
+    A head that was trained on the samples that it is probed with knows their labels: all its information then looks
+    redundant. Probe a held-out split.
+
+    Examples
+    --------
+    >>> import torch
+    >>> PredictionDiscretizer().fit(torch.eye(3)).transform(torch.eye(3))
+    tensor([0, 1, 2])
+    """
+
+    def __init__(self, inputs="scores", *, soft=False, shrinkage=0.1):
+        if inputs not in ("scores", "embeddings"):
+            raise ConfigError(f'`inputs` must be "scores" or "embeddings"; it was {inputs!r}.')
+        self.inputs, self.soft = inputs, soft
+        self.shrinkage = number(shrinkage, "shrinkage", low=0, high=1)
+        self.weight = self.bias = None
+        self._n_codes = None
+
+    @property
+    def saw_labels(self) -> bool:
+        """True for a readout of embeddings."""
+        return self.inputs == "embeddings"
+
+    @property
+    def n_codes(self) -> int:
+        """Number of classes."""
+        if self._n_codes is None:
+            raise InputError("this `PredictionDiscretizer` must be fitted first: call `.fit(source, target)`.")
+        return self._n_codes
+
+    def fit(self, source: Tensor, target: Tensor | None = None) -> "PredictionDiscretizer":
+        """Learn the readout from ``source`` (N, d) and labels; for scores, only note the number of classes."""
+        _require_matrix(source)
+        if self.inputs == "scores":
+            self._n_codes = source.shape[1]
+            return self
+        if target is None:
+            raise InputError('`target` must be given to fit a `PredictionDiscretizer(inputs="embeddings")`.')
+        # a class that this fold lacks keeps its code if an earlier fit knew it
+        self._n_codes = max(int(target.max()) + 1, self._n_codes or 0)
+        self.weight, self.bias = _discriminant(source.detach().double(), target, self._n_codes, self.shrinkage)
+        return self
+
+    def probabilities(self, source: Tensor) -> Tensor:
+        """Class probabilities, float64 (N, k)."""
+        _require_matrix(source)
+        if self.inputs == "scores":
+            return class_probabilities(source)
+        if self.weight is None or source.shape[1] != len(self.weight):
+            wanted = "no fit yet" if self.weight is None else f"{len(self.weight)} columns, as at the fit"
+            raise InputError(
+                f"`source` must fit this readout of embeddings, {wanted}; it had {source.shape[1]} columns. "
+                "Call `.fit(source, target)` first, and pass embeddings of the same encoder."
+            )
+        return (source.detach().double() @ self.weight.to(source.device) + self.bias.to(source.device)).softmax(-1)
+
+    def transform(self, source: Tensor) -> Tensor:
+        """Predicted class, int64 (N,)."""
+        return self.probabilities(source).argmax(-1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Weights of the readout and the number of classes."""
+        state = {} if self._n_codes is None else {"n_codes": torch.tensor(self._n_codes)}
+        return state if self.weight is None else {**state, "weight": self.weight, "bias": self.bias}
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Restore what `state_dict` gave."""
+        self._n_codes = int(state["n_codes"]) if "n_codes" in state else None
+        self.weight, self.bias = state.get("weight"), state.get("bias")
+
+    def __repr__(self) -> str:
+        return f"PredictionDiscretizer(inputs={self.inputs!r}, soft={self.soft})"
+
+
+def class_probabilities(scores: Tensor) -> Tensor:
+    """Rows of probabilities from scores (N, k): kept if they are probabilities already, softmax of logits if not."""
+    scores = scores.double()
+    with torch.no_grad():
+        is_probability = bool((scores >= 0).all() and (scores.sum(-1) - 1).abs().max() < 1e-4)
+    return scores / scores.sum(-1, keepdim=True) if is_probability else scores.softmax(-1)
+
+
+def _discriminant(source: Tensor, target: Tensor, n_classes: int, shrinkage: float) -> tuple[Tensor, Tensor]:
+    """Weight (d, k) and bias (k,) of a linear discriminant; a class without samples gets probability 0."""
+    counts = torch.bincount(target, minlength=n_classes).double()
+    means = torch.zeros(n_classes, source.shape[1], dtype=torch.float64, device=source.device)
+    means.index_add_(0, target, source)
+    means /= counts.clamp(min=1)[:, None]
+    residual = source - means[target]
+    pooled = residual.T @ residual / len(source)
+    diagonal = pooled.diagonal()
+    floor = 1e-6 * float(diagonal.mean()) + 1e-12
+    pooled = (1 - shrinkage) * pooled + torch.diag(shrinkage * diagonal + floor)
+    weight = torch.linalg.solve(pooled, means.T)
+    bias = -0.5 * (means.T * weight).sum(0) + (counts / counts.sum()).log()
+    return weight, bias
+
+
+def _require_matrix(source: Tensor) -> None:
+    if source.ndim != 2:
+        raise ShapeError(f"`source` must have two axes (N, d); its shape was {tuple(source.shape)}.")
