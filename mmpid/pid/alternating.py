@@ -12,12 +12,12 @@ from torch import Tensor
 
 from mmpid.pid.decompose import decompose
 from mmpid.pid.information import LN2, entropy, mutual_information
+from mmpid.pid.scaling import TINY, scale
 
 # Exponent of the update of R; the iteration is stable up to about 2.
 RELAXATION = 1.9
 CHECK_EVERY = 40
 MAX_SWEEPS = 400
-TINY = 1e-290
 
 
 def solve_terms(joint: Tensor, tol: float) -> tuple[Tensor, Tensor]:
@@ -66,16 +66,10 @@ def enclose(p1: Tensor, p2: Tensor, tol: float) -> tuple[Tensor, Tensor]:
 def _sweep(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Run `CHECK_EVERY` alternations; R is left as the last scaling saw it, so that q keeps p2 exactly."""
     for _ in range(CHECK_EVERY - 1):
-        left, right = _scale(cells, right, p1, p2)
+        left, right = scale(cells, right, p1, p2)
         density = torch.bmm(left.transpose(1, 2), right)
         cells = cells * density.clamp_(1e-12, 1e12).pow_(RELAXATION)
-    return cells, *_scale(cells, right, p1, p2)
-
-
-def _scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
-    """One Sinkhorn sweep: scalings of rows to p1 and then of columns to p2, for every class."""
-    left = p1 / torch.bmm(right, cells.transpose(1, 2)).clamp_min_(TINY)
-    return left, p2 / torch.bmm(left, cells).clamp_min_(TINY)
+    return cells, *scale(cells, right, p1, p2)
 
 
 def _bounds(cells: Tensor, left: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,9 +11,13 @@ TINY = 1e-300
 
 
 def round_to_marginals(q: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
-    """Move a non-negative q to the exact marginals (Altschuler, Weed and Rigollet 2017, algorithm 2, per class)."""
+    """Move a non-negative q to the exact marginals (Altschuler, Weed and Rigollet 2017, algorithm 2, per class).
+
+    A Sinkhorn sweep comes first: near the optimum it leaves less for the remainder to repair.
+    """
+    q = q * (p1 / q.sum(-1).clamp_min(TINY)).unsqueeze(-1)
+    q = q * (p2 / q.sum(1).clamp_min(TINY)).unsqueeze(1)
     q = q * (p1 / q.sum(-1).clamp_min(TINY)).clamp_max(1.0).unsqueeze(-1)
-    q = q * (p2 / q.sum(1).clamp_min(TINY)).clamp_max(1.0).unsqueeze(1)
     missing1 = (p1 - q.sum(-1)).clamp_min(0.0)
     missing2 = (p2 - q.sum(1)).clamp_min(0.0)
     total = missing1.sum(1).clamp_min(TINY)

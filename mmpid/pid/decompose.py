@@ -1,6 +1,7 @@
 """decompose(joint): the front door of the solver."""
 
 import warnings
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -8,9 +9,9 @@ from torch import Tensor
 from mmpid import _validate
 from mmpid.errors import ConvergenceWarning
 from mmpid.pid import fastpid
-from mmpid.pid.certificate import objective, round_to_marginals
+from mmpid.pid.certificate import round_to_marginals
 from mmpid.pid.enclosure import enclose
-from mmpid.pid.information import LN2, entropy, mutual_information
+from mmpid.pid.information import LN2, entropies
 from mmpid.pid.inputs import checked_joint
 from mmpid.pid.results import PIDResult
 
@@ -40,8 +41,7 @@ def decompose(
     ----------
     joint : array or tensor, shape (..., n1, n2, k)
         Probabilities p(x1, x2, y), the target last; leading axes are a batch, which may be empty. Each problem sums
-        to 1 within 1e-4 and is normalized. Any floating dtype and device; the work is done there, in float64 (the first
-        Newton systems are factored in float32, which their residuals, in float64, make up for).
+        to 1 within 1e-4 and is normalized. Any floating dtype and device; the work is done there, in float64.
     method : {"exact", "fastpid"}
         "exact": a primal-dual interior point. "fastpid": the method of the FastPID paper with its published settings,
         in float32; kept for comparison, its error shows in `gap`.
@@ -127,12 +127,14 @@ def decompose(
     p = p / p.sum((1, 2, 3), keepdim=True)
     aim = min(tol, _GRADIENT_TOL) if p.requires_grad and torch.is_grad_enabled() else tol
     limit = max_iter if method == "exact" else _MAX_ITER["exact"]
-    value, gap, q, n_iter = _MinimalF.apply(p.sum(2), p.sum(1), aim * LN2, limit, memory_budget)
+    p1, p2 = p.sum(2), p.sum(1)
+    value, gap, q, n_iter = _MinimalF.apply(p1, p2, aim * LN2, limit, memory_budget)
+    terms = _Terms.of(p, p1, p2)
     if method == "fastpid":
         value, gap, q, n_iter = _as_published(p.detach(), value, gap, settings)
     else:
-        value, gap, q = _at_least_as_good_as_input(p.detach(), value, gap, q)
-    result = _result(p, value, gap, q, n_iter, joint.shape, method, tol)
+        value, gap, q = _at_least_as_good_as_input(p.detach(), terms.own.detach(), value, gap, q)
+    result = _result(terms, value, gap, q, n_iter, joint.shape, method, tol)
     _warn_if_missed(result, tol)
     return result
 
@@ -156,11 +158,27 @@ class _MinimalF(torch.autograd.Function):
         return grad * lam, grad * mu, None, None, None
 
 
-def _at_least_as_good_as_input(p: Tensor, value: Tensor, gap: Tensor, q: Tensor):
+@dataclass
+class _Terms:
+    """What of the atoms depends on p alone, in nats: H(Y), I(Y; X1), I(Y; X2) and f(p) = -H(Y | X1, X2)."""
+
+    target: Tensor
+    first: Tensor
+    second: Tensor
+    own: Tensor
+
+    @classmethod
+    def of(cls, p: Tensor, p1: Tensor, p2: Tensor) -> "_Terms":
+        """Compute them from p and its pairwise marginals."""
+        y, x1, x2, x1y, x2y, both = entropies(p1.sum(1), p1.sum(2), p2.sum(2), p1, p2, p.sum(3))
+        return cls(y, x1 + y - x1y, x2 + y - x2y, both - entropies(p)[0])
+
+
+def _at_least_as_good_as_input(p: Tensor, own: Tensor, value: Tensor, gap: Tensor, q: Tensor):
     """Take p itself where its f is not above the one found: then synergy is 0 exactly."""
-    own = objective(p.transpose(2, 3))
     excess = (value.detach() - own).clamp_min(0.0)
-    q = torch.where((excess > 0).view(-1, 1, 1, 1), p.transpose(2, 3), q)
+    if bool(excess.any()):
+        q = torch.where((excess > 0).view(-1, 1, 1, 1), p.transpose(2, 3), q)
     return value - excess, (gap - excess).clamp_min(0.0), q
 
 
@@ -174,21 +192,20 @@ def _as_published(p: Tensor, value: Tensor, gap: Tensor, settings: fastpid.Setti
     return value + (own - upper), error, round_to_marginals(q, p1, p2), n_iter
 
 
-def _result(p, value, gap, q, n_iter, shape, method: str, tol: float) -> PIDResult:
+def _result(terms: _Terms, value, gap, q, n_iter, shape, method: str, tol: float) -> PIDResult:
     """Turn min f in nats into atoms in bits."""
-    achieved = entropy(p.sum((1, 2))) + value / LN2
-    own1, own2 = mutual_information(p.sum(2)), mutual_information(p.sum(1))
-    parts = {
-        "redundancy": own1 + own2 - achieved,
-        "unique1": achieved - own2,
-        "unique2": achieved - own1,
-        "synergy": mutual_information(p.flatten(1, 2)) - achieved,
-        "gap": gap / LN2,
-        "converged": gap / LN2 <= tol,
-        "n_iter": n_iter,
-    }
-    parts = {name: part.reshape(shape[:-3]) for name, part in parts.items()}
-    return PIDResult(**parts, optimum=q.transpose(2, 3).reshape(shape), method=method)
+    achieved = terms.target + value
+    unique1, unique2 = achieved - terms.second, achieved - terms.first
+    nats = torch.stack([terms.first - unique1, unique1, unique2, terms.own - value, gap])
+    bits = (nats / LN2).view(5, *shape[:-3]).unbind()
+    parts = dict(zip(("redundancy", "unique1", "unique2", "synergy", "gap"), bits, strict=True))
+    return PIDResult(
+        **parts,
+        converged=parts["gap"] <= tol,
+        n_iter=n_iter.view(shape[:-3]),
+        optimum=q.transpose(2, 3).reshape(shape),
+        method=method,
+    )
 
 
 def _warn_if_missed(result: PIDResult, tol: float) -> None:

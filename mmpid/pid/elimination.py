@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-_JITTER = {torch.float64: 1e-13, torch.float32: 1e-6}
+_JITTER = 1e-13
 _TRIES = 10
 _SMALL = 1e-30
 _BLOCK = 40
@@ -19,11 +19,10 @@ _BLOCK = 40
 
 @dataclass
 class Support:
-    """Where mass can be. The masks hold 1.0 or 0.0, and are None for a batch in which every cell is possible."""
+    """Where mass can be: what is dead, which is None for a batch in which every cell is possible."""
 
-    mask: Tensor | None  # (b, n1, k, n2)
-    live: Tensor | None  # (b, n1, n2): some class is possible
-    dead1: Tensor | None  # (b, n1, k)
+    dead: Tensor | None  # (b, n1, 1, n2) bool: no class is possible
+    dead1: Tensor | None  # (b, n1, k): 1.0 or 0.0
     dead2: Tensor | None  # (b, k, n2)
     pin: Tensor  # (b, k, n2): closes the gauge (lam_.y + c, mu_y. - c) by doubling one diagonal entry a class
 
@@ -39,37 +38,33 @@ def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
 def support_of(p1: Tensor, p2: Tensor) -> Support:
     """Find the support of a batch, and pin the most likely x2 of each class."""
     pin = torch.ones_like(p2).scatter_(2, p2.argmax(2, keepdim=True), 2.0)
-    if bool((p1 > 0).all()) and bool((p2 > 0).all()):
-        return Support(None, None, None, None, pin)
-    alive1, alive2 = (p1 > 0).to(p1), (p2 > 0).to(p2)
-    mask = alive1.unsqueeze(-1) * alive2.unsqueeze(1)
-    return Support(mask, mask.amax(2), 1.0 - alive1, 1.0 - alive2, pin)
+    alive1, alive2 = p1 > 0, p2 > 0
+    if bool(alive1.all()) and bool(alive2.all()):
+        return Support(None, None, None, pin)
+    alive1, alive2 = alive1.to(p1), alive2.to(p2)
+    dead = torch.bmm(alive1, alive2) == 0
+    return Support(dead.unsqueeze(2), 1.0 - alive1, 1.0 - alive2, pin)
 
 
 class Workspace:
     """Large buffers that are used again at each iteration: fresh pages from the system cost more than the work."""
 
     def __init__(self):
-        self._flat: dict[tuple[str, torch.dtype], Tensor] = {}
+        self._flat: dict[str, Tensor] = {}
 
     def take(self, name: str, like: Tensor, *shape: int) -> Tensor:
         """Return an uninitialized tensor of that shape; taking the same name again overwrites it."""
         size = math.prod(shape)
-        flat = self._flat.get((name, like.dtype))
+        flat = self._flat.get(name)
         if flat is None or len(flat) < size:
-            flat = self._flat[name, like.dtype] = like.new_empty(size)
+            flat = self._flat[name] = like.new_empty(size)
         return flat[:size].view(shape)
-
-
-def masked(x: Tensor, mask: Tensor | None) -> Tensor:
-    """Zero `x` where nothing is possible."""
-    return x if mask is None else x * mask
 
 
 def _raised(diagonal: Tensor, factor: Tensor | float, dead: Tensor | None) -> Tensor:
     """Raise a diagonal in place, put 1 where an unknown is dead (it then stays 0), and return what it was."""
-    size = diagonal.clone() if dead is None else diagonal + dead.to(diagonal.dtype)
-    torch.mul(size, factor * (1.0 + _JITTER[size.dtype]), out=diagonal)
+    size = diagonal.clone() if dead is None else diagonal + dead
+    torch.mul(size, factor * (1.0 + _JITTER), out=diagonal)
     return size
 
 
@@ -78,37 +73,36 @@ def robust_cholesky(build: Callable[[], Tensor], scale: Tensor) -> Tensor:
 
     Where a factorization fails the diagonal is raised by a growing share of `scale`. Never raises.
     """
-    factor, failed = _cholesky(build())
-    jitter = _JITTER[factor.dtype]
+    factor, info = _cholesky(build())
+    if not info.any():
+        return factor
+    jitter, failed = _JITTER, info > 0
     for _ in range(_TRIES):
-        if not failed.any():
-            return factor
         jitter *= 20.0
         matrix = build()
         matrix.diagonal(dim1=-2, dim2=-1).add_(jitter * failed.unsqueeze(-1) * scale)
-        factor, again = _cholesky(matrix)
-        failed = failed | again
-        if not again.any():
+        factor, info = _cholesky(matrix)
+        if not info.any():
             return factor
+        failed |= info > 0
     # only NaN gets here: an identity keeps the batch alive, and the solver drops the element
     eye = torch.eye(factor.shape[-1], dtype=factor.dtype, device=factor.device)
-    return torch.where(again[..., None, None], eye, factor)
+    return torch.where(info[..., None, None] > 0, eye, factor)
 
 
 def _cholesky(matrix: Tensor) -> tuple[Tensor, Tensor]:
-    """Factor, and tell which elements failed; batches of middle size go block by block, in place.
+    """Factor, and tell by numbers above 0 which elements failed; batches of middle size go block by block, in place.
 
     On a CPU the library takes the matrices of a batch one by one, at a tenth of the speed of a product.
     """
     b, side = matrix.shape[0], matrix.shape[-1]
     if matrix.ndim != 3 or b < 4 or side < 3 * _BLOCK or matrix.is_cuda:
-        factor, info = torch.linalg.cholesky_ex(matrix)
-        return factor, info > 0
-    failed = torch.zeros(b, dtype=torch.bool)
+        return torch.linalg.cholesky_ex(matrix)
+    failed = torch.zeros(b, dtype=torch.int32)
     for start in range(0, side, _BLOCK):
         here, rest = slice(start, start + _BLOCK), slice(start + _BLOCK, side)
         corner, info = torch.linalg.cholesky_ex(matrix[:, here, here])
-        failed |= info > 0
+        failed |= info
         matrix[:, here, here] = corner
         if start + _BLOCK < side:
             panel = torch.linalg.solve_triangular(corner.mT, matrix[:, rest, here], upper=True, left=False)
@@ -126,52 +120,41 @@ def _solve_factored(factor: Tensor, rhs: Tensor) -> Tensor:
 class EliminateRows:
     """Eliminate lam, whose blocks over x1 are k x k; one Schur matrix of side n2 * k remains.
 
-    Its cost is about 2 n1 n2^2 k^3: best while k is small. While a problem is far from its optimum `dtype` may be
-    float32: the direction is then good to four digits, which the next iteration's residuals, in float64, make up for.
+    Its cost is about 2 n1 n2^2 k^3: best while k is small.
     """
 
-    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace, dtype: torch.dtype):
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace):
         b, n1, k, n2 = q.shape
-        q, w, rc = q.to(dtype), w.to(dtype), rc.to(dtype)
-        self.q, self.w, self.rc = q, w, rc
         block = space.take("block", q, b, n1, k, k, n2)  # b x1 y y' x2
-        torch.mul((w * rc.unsqueeze(2)).unsqueeze(3), w.unsqueeze(2), out=block)
+        torch.mul((w * rc).unsqueeze(3), w.unsqueeze(2), out=block)
         block.diagonal(dim1=2, dim2=3).add_(q.transpose(2, 3))
         rows, columns = block.sum(-1), block.sum(1)
         size = _raised(rows.diagonal(dim1=-2, dim2=-1), 1.0, support.dead1)
         factor = robust_cholesky(rows.clone, size)
-        eye = torch.eye(k, dtype=dtype, device=q.device).expand(b * n1, k, k)
+        eye = torch.eye(k, dtype=q.dtype, device=q.device).expand(b * n1, k, k)
         self.inverse = torch.linalg.solve_triangular(factor.view(b * n1, k, k), eye, upper=False)
         half = space.take("half", q, b * n1, k, k * n2)
         torch.bmm(self.inverse, block.view(b * n1, k, k * n2), out=half)
-        size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin.to(dtype), support.dead2)
+        self.tall = half.view(b, n1 * k, k * n2)
+        size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin, support.dead2)
 
         def schur() -> Tensor:
-            tall = half.view(b, n1 * k, k * n2)
-            out = torch.bmm(tall.mT, tall, out=space.take("schur", q, b, k * n2, k * n2)).neg_()
+            out = torch.bmm(self.tall.mT, self.tall, out=space.take("schur", q, b, k * n2, k * n2)).neg_()
             out.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).add_(columns)
             return out
 
         self.factor = robust_cholesky(schur, size.flatten(1))
 
     def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the steps of lam (b, n1, k) and mu (b, k, n2)."""
-        dtype = b1.dtype
-        b1, b2 = b1.to(self.q.dtype), b2.to(self.q.dtype)
-        x1 = self._invert_rows(b1.unsqueeze(-1))
-        rhs = b2 - self._couple(x1).sum(1)
-        dmu = _solve_factored(self.factor, rhs.view(len(rhs), -1, 1)).view_as(b2)
-        back = self._couple(dmu.unsqueeze(1)).sum(-1, keepdim=True)
-        return (x1 - self._invert_rows(back)).squeeze(-1).to(dtype), dmu.to(dtype)
-
-    def _invert_rows(self, x: Tensor) -> Tensor:
-        # two products: the inverse as one matrix would square the condition number of the triangle
-        flat = torch.bmm(self.inverse, x.reshape(-1, *x.shape[2:]))
-        return torch.bmm(self.inverse.mT, flat).view_as(x)
-
-    def _couple(self, x: Tensor) -> Tensor:
-        """Multiply each cell's k x k block by x, which is broadcast over the other source."""
-        return torch.addcmul(self.q * x, self.w, (self.rc * (self.w * x).sum(2)).unsqueeze(2))
+        """Return the steps of lam (b, n1, k, 1) and mu (b, 1, k, n2)."""
+        b, n1, k, _ = b1.shape
+        # the inverse as one matrix would square the condition number of the triangle
+        x1 = torch.bmm(self.inverse, b1.reshape(b * n1, k, 1)).view(b, n1 * k, 1)
+        rhs = torch.baddbmm(b2.reshape(b, -1, 1), self.tall.mT, x1, alpha=-1)
+        dmu = _solve_factored(self.factor, rhs)
+        back = torch.baddbmm(x1, self.tall, dmu, alpha=-1)
+        dlam = torch.bmm(self.inverse.mT, back.view(b * n1, k, 1))
+        return dlam.view_as(b1), dmu.view_as(b2)
 
 
 class EliminateMarginals:
@@ -180,8 +163,9 @@ class EliminateMarginals:
     Its cost is about 4 n1^2 n2^2 k + (n1 n2)^3 / 3: best when k is large.
     """
 
-    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace, dtype: torch.dtype):
+    def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace):
         b, n1, k, n2 = q.shape
+        rc = rc.squeeze(2)
         self.q, self.w, self.rc = q, w, rc
         self._invert_classes(support)
         by_class = w.transpose(1, 2).unsqueeze(1)  # b 1 y x1 x2
@@ -193,7 +177,7 @@ class EliminateMarginals:
         half = (half + other).reshape(b, n1 * n2, n1 * n2)
         schur = half + half.mT
         diagonal = schur.diagonal(dim1=1, dim2=2)
-        diagonal.mul_(1.0 + _JITTER[q.dtype]).add_(1.0 / rc.clamp_min(_SMALL).flatten(1))
+        diagonal.mul_(1.0 + _JITTER).add_(1.0 / rc.clamp_min(_SMALL).flatten(1))
         # without this scale the entries 1 / rc span too many powers of ten
         self.scale = diagonal.rsqrt()
         schur.mul_(self.scale.unsqueeze(-1)).mul_(self.scale.unsqueeze(-2))
@@ -235,10 +219,11 @@ class EliminateMarginals:
 
     def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
         """Return the steps of lam (b, n1, k) and mu (b, k, n2), refined once: Woodbury's formula cancels."""
+        b1, b2 = b1.squeeze(3), b2.squeeze(1)
         x1, x2 = self._woodbury(b1, b2)
         h1, h2 = self._apply(x1, x2)
         e1, e2 = self._woodbury(b1 - h1, b2 - h2)
-        return x1 + e1, x2 + e2
+        return (x1 + e1).unsqueeze(3), (x2 + e2).unsqueeze(1)
 
 
 def _operations(n1: int, k: int, n2: int) -> tuple[float, float]:

@@ -17,17 +17,18 @@ CUDA_BUDGET = 2**32
 def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | None = None) -> Bounds:
     """Enclose min f in nats given p1 (b, n1, k) and p2 (b, n2, k); returns q as (b, n1, k, n2), mu as (b, k, n2)."""
     budget = budget or (CUDA_BUDGET if p1.is_cuda else CPU_BUDGET)
-    out = _empty(p1, p2)
     if not len(p1):
-        return out
+        return Bounds.unknown(p1, p2.mT)
     reductions = _merged(p1, budget), presolve.drop_classes(p1), _merged(p2, budget)
     sizes = torch.stack([r.count for r in reductions], 1)
+    if len(p1) <= _fitting(sizes, budget):
+        return _solve_chunk(p1, p2, reductions, tol, max_iter)
+    out = Bounds.unknown(p1, p2.mT)
     # problems of about one size share a chunk, so that little is padded
     order = sizes.prod(1).argsort(descending=True, stable=True)
     done = 0
     while done < len(order):
-        n1, k, n2 = sizes[order[done:]].amax(0).tolist()
-        count = max(1, budget // bytes_per_problem(n1, k, n2))
+        count = _fitting(sizes[order[done:]], budget)
         index = order[done : done + count]
         bounds = _solve_chunk(p1[index], p2[index], [r.rows(index) for r in reductions], tol, max_iter)
         for f in fields(out):
@@ -36,25 +37,24 @@ def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | Non
     return out
 
 
+def _fitting(sizes: Tensor, budget: int) -> int:
+    """How many problems of at most these sizes fit in a chunk."""
+    return max(1, budget // bytes_per_problem(*sizes.amax(0).tolist()))
+
+
 def _merged(p: Tensor, budget: int) -> presolve.Reduction:
     """Merge states in slices: comparing all pairs takes n * n numbers a problem."""
     count = max(1, budget // (24 * p.shape[1] ** 2))
     parts = [presolve.merge_states(part) for part in p.split(count)]
+    if len(parts) == 1:
+        return parts[0]
     return presolve.Reduction(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(parts[0])))
-
-
-def _empty(p1: Tensor, p2: Tensor) -> Bounds:
-    b, n1, k = p1.shape
-    n2 = p2.shape[1]
-    new = p1.new_empty
-    count = torch.empty(b, dtype=torch.int64, device=p1.device)
-    return Bounds(new(b), new(b), new(b, n1, k, n2), new(b, n1, k), new(b, k, n2), count)
 
 
 def _solve_chunk(p1: Tensor, p2: Tensor, reductions: list, tol: float, max_iter: int) -> Bounds:
     """Solve at the reduced shape; where something was reduced, certify once more at the full one."""
     first, classes, second = reductions
-    if first.trivial and classes.trivial and second.trivial:
+    if all(r.trivial for r in reductions):
         return _solve_wide(p1, p2, tol, max_iter)
     n1, k, n2 = (int(r.count.max()) for r in reductions)
     small1 = classes.pool(first.pool(p1, n1).mT, k).mT

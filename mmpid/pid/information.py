@@ -25,6 +25,13 @@ class _NegativeXLogX(torch.autograd.Function):
         return grad * torch.where(x > 0, -(x.log() + 1), 0.0)
 
 
+def entropies(*tables: Tensor) -> list[Tensor]:
+    """Entropies in nats of several tables (b, ...) at once."""
+    flat = [table.flatten(1) for table in tables]
+    parts = _NegativeXLogX.apply(torch.cat(flat, 1)).split([table.shape[1] for table in flat], 1)
+    return [part.sum(1) for part in parts]
+
+
 def _bits(p: Tensor, axes: int) -> Tensor:
     """Entropy in bits over the last `axes` axes."""
     return _NegativeXLogX.apply(p).flatten(p.ndim - axes).sum(-1) / LN2

@@ -35,8 +35,7 @@ class Reduction:
     @property
     def trivial(self) -> bool:
         """Whether every state kept its own place."""
-        places = torch.arange(self.slot.shape[1], device=self.slot.device)
-        return bool((self.slot == places).all())
+        return int(self.count.amin()) == self.slot.shape[1]
 
 
 def merge_states(p: Tensor) -> Reduction:
@@ -44,9 +43,7 @@ def merge_states(p: Tensor) -> Reduction:
     mass = p.sum(-1)
     states = torch.arange(p.shape[1], device=p.device)
     given = torch.where(mass.unsqueeze(-1) > 0, p / mass.clamp_min(TINY).unsqueeze(-1), -1.0)
-    equal = p.new_ones(len(p), len(states), len(states), dtype=torch.bool)
-    for column in given.unbind(-1):
-        equal &= (column.unsqueeze(2) - column.unsqueeze(1)).abs() <= _SAME
+    equal = torch.cdist(given, given, p=torch.inf) <= _SAME
     first = torch.where(equal, states, len(states)).amin(-1)
     # nearly equal is not transitive: follow the chain to a state that stands for itself
     while bool((first.gather(1, first) != first).any()):
@@ -63,6 +60,8 @@ def drop_classes(p1: Tensor) -> Reduction:
 
 def _pack(leader: Tensor, mass: Tensor, kept: Tensor) -> Reduction:
     """Give the kept leaders the first slots, in order; states without mass go to slot 0 with share 0."""
+    if bool(kept.all()):
+        return Reduction(leader, torch.ones_like(mass), kept.new_full((len(kept),), kept.shape[1], dtype=torch.int64))
     place = kept.cumsum(1) - 1
     slot = torch.where(mass > 0, place.gather(1, leader), 0)
     pooled = torch.zeros_like(mass).scatter_add_(1, slot, mass)

@@ -1,0 +1,28 @@
+"""Sinkhorn scalings of q_ijy = C_ij u_iy v_jy to its pairwise marginals, class first: p1 (b, k, n1), p2 (b, k, n2)."""
+
+import torch
+from torch import Tensor
+
+TINY = 1e-290
+
+
+def scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
+    """One Sinkhorn sweep: scalings u of the rows to p1 and then v of the columns to p2, for every class."""
+    tiny = p1.new_full((1, 1, 1), TINY)  # adds what a clamp would, in the same call
+    left = p1 / torch.baddbmm(tiny, right, cells.transpose(1, 2))
+    return left, p2 / torch.baddbmm(tiny, left, cells)
+
+
+def alternate(p1: Tensor, p2: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Alternate from sources that are independent given the target; return C, u, v and s_ij = sum_y u_iy v_jy.
+
+    Each sweep scales to the marginals and multiplies C by s ** 1.5, an over-relaxed step towards s = 1 where C > 0.
+    """
+    left, right = p1, p2 / p1.sum(2, keepdim=True).clamp_min(TINY)
+    cells = density = torch.bmm(left.mT, right)
+    for sweep in range(sweeps):
+        if sweep:
+            cells = cells * density * density.sqrt()
+        left, right = scale(cells, right, p1, p2)
+        density = torch.bmm(left.mT, right)
+    return cells, left, right, density
