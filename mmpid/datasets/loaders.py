@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from math import prod
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import (
+    BatchSampler,
     DataLoader,
     Dataset,
     IterableDataset,
@@ -17,15 +19,22 @@ from torch.utils.data import (
 )
 
 from mmpid import _validate
-from mmpid.datasets.checks import check_classes, check_names, check_target
-from mmpid.datasets.multimodal import MultimodalData
-from mmpid.datasets.splits import SPLITS, check_groups, cut_classes, make_splits
+from mmpid.datasets.checks import check_names
+from mmpid.datasets.splits import SPLITS, cut_classes
 from mmpid.datasets.stream import Source
-from mmpid.datasets.streamed import StreamedData
+from mmpid.datasets.streamed import StreamedInputs
 from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError, warn
 
 MEMORY = 2**30  # bytes; data that need less are read into memory
 CARVED = {"probe": 0.15, "validation": 0.10}  # shares of the training samples where a split has no loader
+
+
+class Opened(NamedTuple):
+    """What a data set is made of: samples in memory or streamed, their labels, and how to split them."""
+
+    inputs: dict[str, Tensor] | StreamedInputs
+    target: Tensor
+    split: object
 
 
 class PairedDatasets(Dataset):
@@ -59,8 +68,8 @@ class PairedDatasets(Dataset):
         return next(iter(labels.values()))
 
 
-def open_datasets(datasets, *, target, num_workers, **settings) -> MultimodalData:
-    """See :meth:`MultimodalData.from_datasets`."""
+def open_datasets(datasets, *, target, split, in_memory, num_workers) -> Opened:
+    """See :meth:`mmpid.MultimodalData.from_datasets`."""
     check_names(datasets, "datasets", "datasets")
     lengths = {name: _length(dataset, f"datasets[{name!r}]") for name, dataset in datasets.items()}
     if len(set(lengths.values())) > 1:
@@ -68,15 +77,15 @@ def open_datasets(datasets, *, target, num_workers, **settings) -> MultimodalDat
     given = None if target is None else _validate.labels(target, "target", next(iter(lengths.values())))
     workers = _validate.number(num_workers, "num_workers", low=0, integer=True)
     source = Source(dataset=PairedDatasets(datasets, given), num_workers=workers)
-    return _open_one(source, given, **settings)
+    return _open_one(source, given, split, in_memory)
 
 
-def open_loaders(loaders, *, split, groups, target, **settings) -> MultimodalData:
-    """See :meth:`MultimodalData.from_loaders`."""
+def open_loaders(loaders, *, target, split, groups, in_memory, seed: int) -> Opened:
+    """See :meth:`mmpid.MultimodalData.from_loaders`."""
     if not isinstance(loaders, Mapping):
         source = _source_of(loaders, "loaders")
         given = None if target is None else _validate.labels(target, "target", len(source))
-        return _open_one(source, given, split=split, groups=groups, **settings)
+        return _open_one(source, given, split, in_memory)
     if split is not None or groups is not None:
         raise ConfigError("`split` and `groups` cut a single loader; each loader of `loaders` is a split already.")
     for name in loaders:
@@ -88,7 +97,7 @@ def open_loaders(loaders, *, split, groups, target, **settings) -> MultimodalDat
         )
     sources = {name: _source_of(loaders[name], f"loaders[{name!r}]") for name in SPLITS if name in loaders}
     _check_overlap(sources)
-    return _open_many(sources, target, **settings)
+    return _open_many(sources, target, in_memory, seed)
 
 
 def _source_of(loader, name: str) -> Source:
@@ -104,17 +113,25 @@ def _source_of(loader, name: str) -> Source:
             f"`{name}` must make batches of single samples; it was built with batch_size=None. Give a batch size and "
             f"a dataset of samples."
         )
-    sampler = getattr(loader.batch_sampler, "sampler", loader.sampler)
-    if type(sampler) not in (RandomSampler, SequentialSampler):
-        raise InputError(
-            f"the order of samples is ours, so that a resumed run repeats it; `{name}` had a "
-            f"{type(sampler).__name__}, which cannot be kept. For a part of a dataset use "
-            f"torch.utils.data.Subset(dataset, indices)."
-        )
+    _check_sampler(loader, name)
     return Source(
         dataset=loader.dataset, collate=loader.collate_fn or default_collate, num_workers=loader.num_workers,
         pin_memory=loader.pin_memory, worker_init=loader.worker_init_fn, context=loader.multiprocessing_context,
     )  # fmt: skip
+
+
+def _check_sampler(loader: DataLoader, name: str) -> None:
+    """Refuse a sampler that picks, repeats or weights samples: all are taken, in our own order."""
+    sampler = loader.batch_sampler if type(loader.batch_sampler) is not BatchSampler else loader.batch_sampler.sampler
+    everything = type(sampler) is SequentialSampler or (
+        type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == len(loader.dataset)
+    )
+    if not everything:
+        raise InputError(
+            f"`{name}` must give every sample once: the order of samples is ours, so that a resumed run repeats it. It "
+            f"had a {type(sampler).__name__} that picks, repeats or weights samples, which cannot be kept. For a part "
+            f"of a dataset use torch.utils.data.Subset(dataset, indices); for rare classes, class_weight='balanced'."
+        )
 
 
 def _length(dataset, name: str) -> int:
@@ -134,9 +151,7 @@ def _check_overlap(sources: Mapping[str, Source]) -> None:
     """Refuse one dataset in two splits; warn where subsets of one dataset share samples."""
     seen: list[tuple[str, object, set | None]] = []
     for name, source in sources.items():
-        base, rows = source.dataset, None
-        if isinstance(base, Subset):
-            base, rows = base.dataset, set(map(int, base.indices))
+        base, rows = _base(source.dataset)
         for other, other_base, other_rows in seen:
             if base is not other_base:
                 continue
@@ -150,22 +165,26 @@ def _check_overlap(sources: Mapping[str, Source]) -> None:
         seen.append((name, base, rows))
 
 
-def _open_one(source: Source, given, *, split, groups, seed, in_memory, **about) -> MultimodalData:
+def _base(dataset) -> tuple[object, set[int] | None]:
+    """Return the dataset that subsets of subsets are parts of, and their samples' numbers in it; None for all."""
+    rows = None
+    while isinstance(dataset, Subset):
+        rows = [int(dataset.indices[i]) for i in (range(len(dataset.indices)) if rows is None else rows)]
+        dataset = dataset.dataset
+    return dataset, None if rows is None else set(rows)
+
+
+def _open_one(source: Source, given: Tensor | None, split, in_memory) -> Opened:
     """Open a single source that is to be cut."""
     source = source.opened()
-    if fits(in_memory, source.shapes, len(source)):
-        inputs, labels = source.read_all(keep=True)
-        target = labels if given is None else given
-        return MultimodalData.from_arrays(inputs, target, split=split, groups=groups, seed=seed, **about)
-    labels = source.read_all(keep=False)[1] if given is None else None
-    target, class_names = check_target(labels if given is None else given, about.pop("class_names"))
-    splits = make_splits(split, target, groups=groups, seed=seed)
-    check_groups(groups, splits)
-    places = {name: (source, 0) for name in SPLITS}
-    return _streamed(places, labels, target, splits, class_names, seed, **about)
+    keep = fits(in_memory, source.shapes, len(source))
+    inputs, labels = source.read_all(keep=keep) if keep or given is None else ({}, None)
+    if not keep:
+        inputs = _stream({name: (source, 0) for name in SPLITS}, labels if given is None else None)
+    return Opened(inputs, labels if given is None else given, split)
 
 
-def _open_many(sources: dict[str, Source], target, *, seed, in_memory, **about) -> MultimodalData:
+def _open_many(sources: dict[str, Source], target, in_memory, seed: int) -> Opened:
     """Open one source a split; carve the probe and the validation split out of training where they are missing."""
     first = sources["train"].opened()
     sources = {name: first if name == "train" else _like(source, first, name) for name, source in sources.items()}
@@ -180,12 +199,10 @@ def _open_many(sources: dict[str, Source], target, *, seed, in_memory, **about) 
     splits = _carve(spans, final, seed)
     if keep:
         inputs = {name: torch.cat([part[name] for part, _ in parts.values()]) for name in first.shapes}
-        return MultimodalData.from_arrays(inputs, final, split=splits, seed=seed, **about)
-    mapped, class_names = check_target(final, about.pop("class_names"))
+        return Opened(inputs, final, splits)
     homes = {name: name if name in sources else "train" for name in SPLITS}
     places = {name: (sources[home], int(spans[home][0])) for name, home in homes.items()}
-    splits = {name: torch.as_tensor(splits[name]) for name in SPLITS}
-    return _streamed(places, labels if given is None else None, mapped, splits, class_names, seed, **about)
+    return Opened(_stream(places, labels if given is None else None), final, splits)
 
 
 def _like(source: Source, first: Source, name: str) -> Source:
@@ -219,19 +236,10 @@ def _carve(spans: dict[str, np.ndarray], labels: Tensor, seed: int) -> dict[str,
     return {**spans, **carved}
 
 
-def _streamed(sources, labels, target, splits, class_names, seed: int, *, options, **about) -> StreamedData:
-    data = StreamedData(
-        sources=sources,
-        labels=labels,
-        target=target,
-        splits=splits,
-        class_names=class_names,
-        options=dict(options or {}, seed=seed, in_memory=False),
-        **about,
-    )
-    check_names(data.shapes, "inputs", "tensors")
-    check_classes(target, splits, class_names)
-    return data
+def _stream(sources: dict[str, tuple[Source, int]], labels: Tensor | None) -> StreamedInputs:
+    inputs = StreamedInputs(sources, labels)
+    check_names(inputs.shapes, "inputs", "tensors")
+    return inputs
 
 
 def fits(in_memory, shapes: Mapping[str, tuple[int, ...]], n_samples: int) -> bool:

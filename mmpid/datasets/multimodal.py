@@ -1,6 +1,5 @@
 """What goes in: samples of several modalities with one label each, cut into four splits."""
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -10,12 +9,14 @@ from torch import Tensor
 
 from mmpid import _validate
 from mmpid.datasets.checks import check_classes, check_inputs, check_target, check_variance
+from mmpid.datasets.loaders import Opened, open_datasets, open_loaders
 from mmpid.datasets.missing import find_complete, keep_in_split
-from mmpid.datasets.split import Split
+from mmpid.datasets.split import Split, TensorInputs
 from mmpid.datasets.splits import SPLITS, check_groups, make_splits, warn_duplicates
+from mmpid.datasets.streamed import StreamedInputs
 
 
-@dataclass(frozen=True, kw_only=True, repr=False)
+@dataclass(frozen=True, kw_only=True, repr=False, eq=False)
 class MultimodalData:
     """Samples of two or more modalities with a class label, cut into train / probe / validation / test.
 
@@ -27,7 +28,7 @@ class MultimodalData:
     ----------
     inputs : dict of str to Tensor
         Modality name to float32 samples of shape (N, ...). The order of the names is the order of the modalities:
-        `unique1` belongs to the first.
+        `unique1` belongs to the first. Of streamed data they cannot be had: see :meth:`split`.
     target : Tensor
         Class indices 0..k-1, int64, shape (N,).
     splits : dict of str to Tensor
@@ -35,13 +36,18 @@ class MultimodalData:
     """
 
     name: str
-    inputs: dict[str, Tensor]
+    inputs: TensorInputs | StreamedInputs
     target: Tensor
     splits: dict[str, Tensor]
     class_names: tuple[str, ...]
     origin: str = ""
     licence: str = ""
     options: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        """Take a plain dict of tensors, too."""
+        if not isinstance(self.inputs, TensorInputs | StreamedInputs):
+            object.__setattr__(self, "inputs", TensorInputs(self.inputs))
 
     @classmethod
     def from_arrays(
@@ -170,11 +176,10 @@ class MultimodalData:
         >>> MultimodalData.from_datasets({"sound": sound, "image": image}).shapes
         {'sound': (8,), 'image': (5, 5)}
         """
-        from mmpid.datasets.loaders import open_datasets
-
-        return open_datasets(
-            datasets, target=target, split=split, groups=groups, in_memory=in_memory, num_workers=num_workers,
-            seed=seed, name=name, class_names=class_names, origin=origin, licence=licence, options=options,
+        opened = open_datasets(datasets, target=target, split=split, in_memory=in_memory, num_workers=num_workers)
+        return cls._from_opened(
+            opened, groups=groups, seed=seed, name=name, class_names=class_names,
+            origin=origin, licence=licence, options=options,
         )  # fmt: skip
 
     @classmethod
@@ -230,22 +235,38 @@ class MultimodalData:
         >>> inputs["image"].shape, target.shape
         (torch.Size([3, 5, 5]), torch.Size([3]))
         """
-        from mmpid.datasets.loaders import open_loaders
-
-        return open_loaders(
-            loaders, target=target, split=split, groups=groups, in_memory=in_memory,
-            seed=seed, name=name, class_names=class_names, origin=origin, licence=licence, options=options,
+        opened = open_loaders(loaders, target=target, split=split, groups=groups, in_memory=in_memory, seed=seed)
+        return cls._from_opened(
+            opened, groups=groups, seed=seed, name=name, class_names=class_names,
+            origin=origin, licence=licence, options=options,
         )  # fmt: skip
+
+    @classmethod
+    def _from_opened(cls, opened: Opened, *, groups, seed: int, class_names, options, **about) -> "MultimodalData":
+        """Build the data set of samples that were read as arrays are, or of samples that stay where they are."""
+        if not isinstance(opened.inputs, StreamedInputs):
+            return cls.from_arrays(
+                opened.inputs, opened.target, split=opened.split, groups=groups, seed=seed, class_names=class_names,
+                options=options, **about,
+            )  # fmt: skip
+        target, class_names = check_target(opened.target, class_names)
+        splits = make_splits(opened.split, target, groups=groups, seed=seed)
+        check_groups(groups, splits)
+        check_classes(target, splits, class_names)
+        options = dict(options or {}, seed=seed, in_memory=False)
+        return cls(
+            inputs=opened.inputs, target=target, splits=splits, class_names=class_names, options=options, **about
+        )
 
     @property
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities, in order."""
-        return tuple(self.inputs)
+        return tuple(self.shapes)
 
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one sample of each modality."""
-        return {name: tuple(x.shape[1:]) for name, x in self.inputs.items()}
+        return self.inputs.shapes
 
     @property
     def n_classes(self) -> int:
@@ -254,24 +275,20 @@ class MultimodalData:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change when any sample, label or split changes."""
-        digest = hashlib.sha256()
-        for key in self.modalities:
-            digest.update(key.encode())
-            digest.update(self.inputs[key].cpu().contiguous().numpy().tobytes())
-        digest.update(self.target.cpu().numpy().tobytes())
-        for key in SPLITS:
-            digest.update(key.encode())
-            digest.update(self.splits[key].cpu().numpy().tobytes())
-        return digest.hexdigest()[:12]
+        """Twelve hexadecimal digits that change when any sample, label or split changes.
+
+        Of streamed data 16 samples of each split are read for it; a change in another one goes unnoticed.
+        """
+        return self.inputs.fingerprint(self.target, {name: self.splits[name] for name in SPLITS})
 
     def sample(self, n: int = 2) -> dict[str, Tensor]:
         """Return the first `n` training samples of each modality, on the CPU: enough to try a network on."""
         index = self.splits["train"][: _validate.number(n, "n", low=1, integer=True)]
-        return {name: x[index].cpu() for name, x in self.inputs.items()}
+        first = self.inputs.split("train", index, self.target).in_memory()
+        return {name: x.cpu() for name, x in first.inputs.items()}
 
     def split(self, name: str) -> Split:
-        """Return the samples of one split.
+        """Return the samples of one split; streamed ones are read when they are asked for.
 
         Examples
         --------
@@ -279,17 +296,15 @@ class MultimodalData:
         >>> datasets.load("av-digits").split("probe").inputs["audio"].shape
         torch.Size([240, 12, 16])
         """
-        index = self.splits[_validate.choice(name, "split", SPLITS)]
-        return Split(name=name, inputs={key: x[index] for key, x in self.inputs.items()}, target=self.target[index])
+        return self.inputs.split(name, self.splits[_validate.choice(name, "split", SPLITS)], self.target)
 
     def to(self, device) -> "MultimodalData":
-        """Return the same data on `device`."""
-        return replace(
-            self,
-            inputs={key: x.to(device) for key, x in self.inputs.items()},
-            target=self.target.to(device),
-            splits={key: x.to(device) for key, x in self.splits.items()},
-        )
+        """Return the same data on `device`; streamed data stay where they are, and their batches go there."""
+        inputs = self.inputs.to(device)
+        if inputs is self.inputs:
+            return self
+        splits = {key: x.to(device) for key, x in self.splits.items()}
+        return replace(self, inputs=inputs, target=self.target.to(device), splits=splits)
 
     def to_frame(self):
         """Return a pandas table: one row a split, one column a class, entries are counts."""

@@ -1,13 +1,14 @@
-"""One split of a data set, in memory: labels, samples, and the batches that a given order makes of them."""
+"""Samples in memory: those of a data set, and one split of it with the batches that a given order makes of them."""
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
     """Samples of one split: `inputs` maps modality to (n, ...), `target` is (n,).
 
@@ -46,3 +47,35 @@ class Split:
     def in_memory(self) -> "Split":
         """Return this split: its samples are tensors already."""
         return self
+
+
+class TensorInputs(dict[str, Tensor]):
+    """Modality name to samples (N, ...): a dict that knows what a data set asks of its samples.
+
+    :class:`~mmpid.datasets.streamed.StreamedInputs` answers the same for samples that are not in memory.
+    """
+
+    @property
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shape of one sample of each modality."""
+        return {name: tuple(x.shape[1:]) for name, x in self.items()}
+
+    def split(self, name: str, index: Tensor, target: Tensor) -> Split:
+        """Return the samples at `index`; `target` are the labels of all samples."""
+        return Split(name=name, inputs={key: x[index] for key, x in self.items()}, target=target[index])
+
+    def to(self, device) -> "TensorInputs":
+        """Return the same samples on `device`."""
+        return TensorInputs({key: x.to(device) for key, x in self.items()})
+
+    def fingerprint(self, target: Tensor, splits: Mapping[str, Tensor]) -> str:
+        """Return twelve hexadecimal digits that change when any sample, label or split changes."""
+        digest = hashlib.sha256()
+        for key, x in self.items():
+            digest.update(key.encode())
+            digest.update(x.cpu().contiguous().numpy().tobytes())
+        digest.update(target.cpu().numpy().tobytes())
+        for key, index in splits.items():
+            digest.update(key.encode())
+            digest.update(index.cpu().numpy().tobytes())
+        return digest.hexdigest()[:12]

@@ -1,24 +1,31 @@
-"""A data set whose samples stay in `Dataset`s: labels and splits in memory, samples read when they are needed."""
+"""Samples that stay in `Dataset`s: a data set has labels and splits in memory, and reads samples as they are needed."""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from mmpid import _validate
-from mmpid.datasets.multimodal import MultimodalData
-from mmpid.datasets.splits import SPLITS
 from mmpid.datasets.stream import Source, StreamedSplit
 from mmpid.errors import InputError
 
 SAMPLED = 16  # samples of each split that go into the fingerprint
 
 
-class _NotInMemory(Mapping):
-    """Stands for `data.inputs` of streamed data, and says what to do instead."""
+class StreamedInputs(Mapping):
+    """Stands for `data.inputs` of data too large for memory: it says where samples are, and refuses to be indexed.
+
+    Parameters
+    ----------
+    sources : mapping of str to (Source, int)
+        Of each split, where its samples are read, and the number of that source's first sample in the target.
+    labels : Tensor, optional
+        The labels as the datasets give them, in the order of the target; None where the caller gave the target.
+    """
+
+    def __init__(self, sources: Mapping[str, tuple[Source, int]], labels: Tensor | None):
+        self.sources, self.labels = dict(sources), labels
+        self._fingerprint = ""
 
     def _refuse(self, *_):
         raise InputError(
@@ -31,59 +38,36 @@ class _NotInMemory(Mapping):
     def __repr__(self) -> str:
         return "<streamed>"
 
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class StreamedData(MultimodalData):
-    """What :meth:`MultimodalData.from_loaders` and `from_datasets` return for data too large for memory.
-
-    `sources` maps a split to (source, number of its first sample in `target`); `labels` are the labels as the dataset
-    gives them, None where the caller gave the target.
-    """
-
-    inputs: Mapping = field(default_factory=_NotInMemory)
-    sources: dict[str, tuple[Source, int]]
-    labels: Tensor | None = None
-
-    @property
-    def modalities(self) -> tuple[str, ...]:
-        """Names of the modalities, in order."""
-        return tuple(self.shapes)
-
     @property
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shape of one sample of each modality."""
         return self.sources["train"][0].shapes
 
-    def sample(self, n: int = 2) -> dict[str, Tensor]:
-        """Read the first `n` training samples of each modality."""
-        n = _validate.number(n, "n", low=1, integer=True)
-        train = self.split("train")
-        return train.subset(range(min(n, len(train)))).in_memory().inputs
-
-    def split(self, name: str) -> StreamedSplit:
+    def split(self, name: str, index: Tensor, target: Tensor) -> StreamedSplit:
         """Return one split; its samples are read when they are asked for."""
-        index = self.splits[_validate.choice(name, "split", SPLITS)]
         source, start = self.sources[name]
         labels = None if self.labels is None else self.labels[index]
-        return StreamedSplit(name=name, source=source, rows=index - start, target=self.target[index], labels=labels)
+        return StreamedSplit(name=name, source=source, rows=index - start, target=target[index], labels=labels)
 
-    def to(self, device) -> "StreamedData":
-        """Return these data as they are: batches go to the device that `batches` is given."""
+    def to(self, device) -> "StreamedInputs":
+        """Return these samples as they are: batches go to the device that `batches` is given."""
         return self
 
-    @cached_property
-    def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change when labels, splits, shapes or a sampled item change.
+    def fingerprint(self, target: Tensor, splits: Mapping[str, Tensor]) -> str:
+        """Return twelve hexadecimal digits that change when labels, splits, shapes or a sampled item change.
 
-        Of each split, 16 samples at even distances are read; a change in another sample goes unnoticed.
+        Of each split, 16 samples at even distances are read, once; a change in another sample goes unnoticed.
         """
+        if self._fingerprint:
+            return self._fingerprint
         digest = hashlib.sha256(repr(self.shapes).encode())
-        digest.update(self.target.numpy().tobytes())
-        for key in SPLITS:
+        digest.update(target.numpy().tobytes())
+        for key, index in splits.items():
             digest.update(key.encode())
-            digest.update(self.splits[key].numpy().tobytes())
-            split = self.split(key)
+            digest.update(index.numpy().tobytes())
+            split = self.split(key, index, target)
             some = torch.linspace(0, len(split) - 1, min(SAMPLED, len(split))).round().long()
             for x in split.subset(some).in_memory().inputs.values():
                 digest.update(x.numpy().tobytes())
-        return digest.hexdigest()[:12]
+        self._fingerprint = digest.hexdigest()[:12]
+        return self._fingerprint
