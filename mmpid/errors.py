@@ -55,6 +55,10 @@ class LeakageWarning(MMPIDWarning):
     """Samples or groups appear in more than one split."""
 
 
+class MissingDataWarning(MMPIDWarning):
+    """Samples that lack a modality were left out; the message says how many."""
+
+
 class LabelWarning(MMPIDWarning):
     """Labels were not 0..k-1 and have been mapped."""
 

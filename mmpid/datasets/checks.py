@@ -8,6 +8,8 @@ from torch import Tensor
 from mmpid import _validate
 from mmpid.errors import ConfigError, InputError, LabelWarning, ShapeError, warn
 
+RESERVED = {"joint": "the joint head", "ens": "the average of the unimodal heads"}
+
 
 def check_names(inputs, argument: str, what: str) -> None:
     """Refuse what is not a mapping from two or more modality names."""
@@ -19,6 +21,11 @@ def check_names(inputs, argument: str, what: str) -> None:
     for name in inputs:
         if not isinstance(name, str) or not name or "." in name:
             raise InputError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
+        if name in RESERVED:
+            raise InputError(
+                f"a modality must not be named {name!r}: rows of a record use that name for {RESERVED[name]}. "
+                f"Rename it."
+            )
 
 
 def check_inputs(inputs) -> dict[str, Tensor]:

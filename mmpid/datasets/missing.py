@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from mmpid import _validate
-from mmpid.datasets.splits import SPLITS
-from mmpid.errors import InputError, MMPIDWarning, warn
+from mmpid.datasets.splits import SPLITS, as_index
+from mmpid.errors import InputError, MissingDataWarning, warn
 
 
 def find_complete(tensors: Mapping[str, Tensor], missing: str) -> Tensor | None:
@@ -36,11 +36,19 @@ def find_complete(tensors: Mapping[str, Tensor], missing: str) -> Tensor | None:
     warn(
         f"{int(lost.sum())} of {length} samples hold NaN and are left out ({listed}). If they are not missing at "
         f"random, what is measured holds for the complete samples only.",
-        MMPIDWarning,
+        MissingDataWarning,
     )
     if lost.all():
         raise InputError(f"every sample holds NaN in some modality ({listed}); nothing is left. Impute them first.")
     return (~lost).cpu()
+
+
+def keep_of_each(values, kept: Tensor) -> np.ndarray | None:
+    """Return the entries of the kept samples; what has not one entry a sample is left for others to refuse."""
+    if values is None:
+        return None
+    entries = np.asarray(values)
+    return entries[kept.numpy()] if entries.shape == tuple(kept.shape) else entries
 
 
 def keep_in_split(split, kept: Tensor):
@@ -49,14 +57,13 @@ def keep_in_split(split, kept: Tensor):
     if split is None:
         return None
     if not isinstance(split, Mapping):
-        names = np.asarray(split)
-        return names[keep] if names.shape == keep.shape else names
+        return keep_of_each(split, kept)
     if all(np.ndim(value) == 0 for value in split.values()):
         return split
     place = np.cumsum(keep) - 1
     out = dict(split)
     for name in SPLITS:
-        index = np.asarray(split.get(name, []), dtype=np.int64)
+        index = as_index(split.get(name, []), name, len(keep))
         if index.ndim == 1 and len(index) and index.min() >= 0 and index.max() < len(keep):
             out[name] = place[index[keep[index]]]
     return out

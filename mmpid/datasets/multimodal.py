@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mmpid import _validate
 from mmpid.datasets.checks import check_classes, check_inputs, check_target, check_variance
 from mmpid.datasets.loaders import Opened, open_datasets, open_loaders
-from mmpid.datasets.missing import find_complete, keep_in_split
+from mmpid.datasets.missing import find_complete, keep_in_split, keep_of_each
 from mmpid.datasets.split import Split, TensorInputs
 from mmpid.datasets.splits import SPLITS, check_groups, make_splits, warn_duplicates
 from mmpid.datasets.streamed import StreamedInputs
@@ -75,7 +74,7 @@ class MultimodalData:
             Class label of each sample, (N,), integers. Labels that are not 0..k-1 are mapped, with a warning.
         split : None, mapping or array, optional
             None cuts 60 / 15 / 10 / 15 % into train / probe / validation / test, stratified by class. A mapping gives
-            fractions (`{"train": .5, ...}`) or index arrays; an array gives the name of each sample's split.
+            fractions (`{"train": .5, ...}`), index arrays or masks; an array gives the name of each sample's split.
         groups : array, optional
             Group of each sample (speaker, subject, recording), (N,). Whole groups go to one split.
         missing : {"refuse", "drop"}, optional
@@ -114,7 +113,7 @@ class MultimodalData:
         kept = find_complete(tensors, missing)
         if kept is not None:
             tensors, labels = {key: x[kept] for key, x in tensors.items()}, labels[kept]
-            split, groups = keep_in_split(split, kept), None if groups is None else np.asarray(groups)[kept.numpy()]
+            split, groups = keep_in_split(split, kept), keep_of_each(groups, kept)
             options = dict(options or {}, dropped=length - len(labels))
         mapped, class_names = check_target(labels, class_names)
         splits = make_splits(split, mapped, groups=groups, seed=seed)

@@ -19,6 +19,11 @@ def make_splits(split, target: Tensor, *, groups=None, seed: int = 0) -> dict[st
     Fractions are cut class by class; with `groups`, whole groups are dealt out instead, largest first, each to the
     split that is furthest below its share.
     """
+    if groups is not None and np.shape(groups) != (len(target),):
+        raise ShapeError(
+            f"`groups` must name the group of each of the {len(target)} samples; its shape was {np.shape(groups)}. "
+            f"Give one entry a sample, in the order of the samples."
+        )
     if split is None:
         split = DEFAULT_FRACTIONS
     if not isinstance(split, Mapping):
@@ -94,7 +99,7 @@ def _from_names(split, length: int) -> dict[str, Tensor]:
 def _from_indices(split, length: int) -> dict[str, Tensor]:
     out = {}
     for key in SPLITS:
-        index = torch.as_tensor(np.asarray(split.get(key, [])).astype(np.int64))
+        index = torch.as_tensor(as_index(split.get(key, []), key, length))
         if index.ndim != 1 or len(index) == 0:
             raise InputError(
                 f"`split[{key!r}]` must hold sample indices; it was empty or missing. "
@@ -117,14 +122,24 @@ def _from_indices(split, length: int) -> dict[str, Tensor]:
     return out
 
 
+def as_index(value, name: str, length: int) -> np.ndarray:
+    """Return sample indices as int64; a mask of all samples is one way to give them."""
+    index = np.asarray(value)
+    if index.dtype == bool and index.shape == (length,):
+        return np.flatnonzero(index)
+    if index.dtype.kind not in "iu" and index.size:
+        raise InputError(
+            f"`split[{name!r}]` must hold whole numbers, or True and False for each of the {length} samples; it had "
+            f"dtype {index.dtype} and shape {index.shape}. Fractions are single numbers: {DEFAULT_FRACTIONS}."
+        )
+    return index.astype(np.int64)
+
+
 def check_groups(groups, splits) -> None:
     """Warn when a group (speaker, subject) has samples in more than one split."""
     if groups is None:
         return
     groups = np.asarray(groups)
-    length = sum(len(i) for i in splits.values())
-    if groups.ndim != 1 or len(groups) < length:
-        raise ShapeError(f"`groups` must name the group of each sample, one axis; its shape was {groups.shape}.")
     seen = {key: set(groups[index.cpu().numpy()].tolist()) for key, index in splits.items()}
     shared = {g for a in SPLITS for b in SPLITS if a < b for g in seen[a] & seen[b]}
     if shared:

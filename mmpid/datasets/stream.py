@@ -131,6 +131,12 @@ def _pair(batch, what: str) -> tuple[Mapping, object]:
 
 
 def _tensor(value, name: str, rows: Sequence[int]) -> Tensor:
+    if value is None or (isinstance(value, (list, tuple)) and any(x is None for x in value)):
+        raise InputError(
+            f"every sample must hold modality {name!r}; it is missing (None) in sample{'s' * (len(rows) > 1)} "
+            f"{_shown(rows)}. Leave such samples out (torch.utils.data.Subset), or fill the gap: a batch cannot be "
+            f"masked. `missing='drop'` is for arrays."
+        )
     if not isinstance(value, Tensor) or value.is_complex():
         raise InputError(
             f"modality {name!r} must be a tensor of real numbers in every sample; in samples {_shown(rows)} it was "
@@ -170,7 +176,8 @@ def _check_finite(x: Tensor, name: str, rows: Sequence[int]) -> None:
     if bad:  # else the sum overflowed
         raise InputError(
             f"modality {name!r} must be finite; sample {rows[bad[0]]} holds NaN or infinity "
-            f"({len(bad)} of {len(rows)} samples in its batch). Leave it out (torch.utils.data.Subset), or impute it."
+            f"({len(bad)} of {len(rows)} samples in its batch). Leave it out (torch.utils.data.Subset), or impute it: "
+            f"a batch cannot be masked. `missing='drop'` is for arrays."
         )
 
 

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from mmpid import _validate
 from mmpid.errors import ShapeError
+from mmpid.models.modes import evaluating
 from mmpid.models.resnet import ResNet18
 
 
@@ -76,11 +77,8 @@ def make_encoder(shape: tuple[int, ...], kind: str = "mlp") -> nn.Module:
 
 def embedding_dim(encoder: nn.Module, sample: Tensor, name: str) -> int:
     """Return d of an encoder by running it on one sample, in evaluation mode and without gradients."""
-    mode = encoder.training
-    encoder.eval()
-    with torch.no_grad():
+    with evaluating(encoder), torch.no_grad():
         out = encoder(sample)
-    encoder.train(mode)
     if not isinstance(out, Tensor) or out.ndim != 2 or len(out) != len(sample):
         shape = tuple(out.shape) if isinstance(out, Tensor) else type(out).__name__
         raise ShapeError(

@@ -67,7 +67,18 @@ class LateFusion(nn.Module):
     ):
         super().__init__()
         if not isinstance(encoders, Mapping) or len(encoders) < 2:
-            raise ConfigError(f"`encoders` must map two or more modality names to modules; it was {encoders!r}.")
+            raise ConfigError(
+                f"`encoders` must map two or more modality names to modules; it was {encoders!r}. For example "
+                f"{{'audio': net, 'image': other_net}}."
+            )
+        for name in encoders:
+            if hasattr(nn.ModuleDict(), name):
+                raise ConfigError(
+                    f"a modality must not be named {name!r}: torch modules have an attribute of that name."
+                )
+        unsized = [name for name in encoders if dims and name not in dims]
+        if unsized:
+            raise ConfigError(f"`dims` must hold every modality; {', '.join(unsized)} is missing. Or leave `dims` out.")
         self.fusion_name = fusion
         self.n_classes = _validate.number(n_classes, "n_classes", low=2, integer=True)
         self.dims = {
@@ -109,7 +120,8 @@ class LateFusion(nn.Module):
                     f"Choose from {', '.join(KINDS)}."
                 )
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(_validate.number(seed, "seed", low=0, integer=True))
+            # not torch.manual_seed: that would also set the accelerator's generator, which belongs to others
+            torch.default_generator.manual_seed(_validate.number(seed, "seed", low=0, integer=True))
             encoders = {name: make_encoder(shape, kinds[name]) for name, shape in data.shapes.items()}
             sample = data.sample(2)
             dims = {name: embedding_dim(module, sample[name], name) for name, module in encoders.items()}

@@ -5,6 +5,7 @@ import warnings
 import torch
 
 from mmpid.models.late_fusion import LateFusion
+from mmpid.models.modes import evaluating
 
 CHUNK = 1024  # samples a forward pass
 
@@ -65,11 +66,7 @@ def linear_probe(model: LateFusion, data, *, fit_on: str = "train", score_on: st
 
 def _embed(model: LateFusion, split, device) -> dict:
     """Return the embeddings of a split as float64 arrays, in evaluation mode; the model is left as it was."""
-    modes = {module: module.training for module in model.modules()}
-    model.eval()
     order = torch.arange(len(split)).split(CHUNK)
-    with torch.inference_mode():
+    with evaluating(model), torch.inference_mode():
         parts = [model.embed(inputs) for inputs, _ in split.batches(order, device=device)]
-    for module, mode in modes.items():
-        module.training = mode
     return {name: torch.cat([part[name] for part in parts]).cpu().double().numpy() for name in model.modalities}

@@ -19,7 +19,8 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     ax
         Axes to draw on; new ones by default.
     split
-        "validation" or "train".
+        "validation", or "train": the share of right answers among the samples that were trained on in an epoch, each
+        before its update, so that it lags behind and has no average of the heads.
     title
         Heading of the panel; names the split by default.
 

@@ -1,6 +1,7 @@
 """The run card: everything that went into a run, in one JSON object."""
 
 import platform
+from collections import Counter
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
@@ -56,7 +57,10 @@ def pick_device(device: str) -> torch.device:
     kind = str(device).partition(":")[0]
     _validate.choice(kind, "device", ("cpu", "cuda", "auto"))
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ConfigError(f"`device` was {device!r}, and this machine has no CUDA device. Use device='auto'.")
+        raise ConfigError(
+            f"`device` must be one that there is; it was {device!r}, and this machine has no CUDA device. "
+            f"Use device='auto'."
+        )
     return torch.device(device)
 
 
@@ -71,6 +75,12 @@ def check_fit(model: LateFusion, data: MultimodalData) -> None:
         raise InputError(
             f"`model` must fit `data`: it has modalities {', '.join(model.modalities)} and {model.n_classes} classes, "
             f"the data {', '.join(data.modalities)} and {data.n_classes}. Build it with LateFusion.from_data(data)."
+        )
+    owners = Counter(id(p) for name in model.modalities for p in set(model.modality_parameters(name)))
+    if max(owners.values()) > 1:
+        raise InputError(
+            "the encoders of `model` must not share parameters: each modality is paused, and has its rate, on its own. "
+            "Give each a copy (copy.deepcopy)."
         )
 
 

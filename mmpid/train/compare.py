@@ -99,14 +99,20 @@ def run_method(
 
     With a `controller` it is a two-stage run of that controller, whatever the method is called.
     """
+    config = TrainConfig.make(**settings)
     if controller is None:
         method = _validate.choice(method, "method", METHODS)
-        controller, own = _recipe(method, TrainConfig.make(**settings), seed)
+        controller, own = _recipe(method, config, seed)
     else:
         own = TWO_STAGE
     net = LateFusion.from_data(data, seed=seed) if model is None else model(data, seed)
     trainer = Trainer(net, data, controller=controller, seed=seed, device=device, **{**settings, **own})
     result = trainer.fit(progress=False).lineage("result")[-1]
+    if method != "unimodal" and trainer.stage == "unimodal":
+        raise ConfigError(
+            f"method {method!r} never started joint training: `unimodal_epochs` = {config.unimodal_epochs} must leave "
+            f"some of the {config.epochs} `epochs`, or the rule must switch before. Lower `unimodal_epochs`."
+        )
     if method != "unimodal":
         return [_row(method, result, "joint")]
     return [_row(name, result, name) for name in (*data.modalities, "ens")]
@@ -116,7 +122,10 @@ def _listed(methods: str | Iterable[str]) -> tuple[str, ...]:
     """Return the names of methods; "all" names every one, any other string itself."""
     if isinstance(methods, str):
         return tuple(METHODS) if methods == "all" else (methods,)
-    return tuple(methods)
+    methods = tuple(methods)
+    if not methods:
+        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}; it was empty.")
+    return methods
 
 
 def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceController, dict]:
@@ -133,6 +142,11 @@ def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceControl
         aux = {} if method == "joint+aux" else {"aux_weight": 0.0}
         return BalanceController(), {**quiet, **aux, "unimodal_epochs": 0, "stage2": "off"}
     epoch = config.unimodal_epochs
+    if not 0 < epoch < config.epochs:
+        raise ConfigError(
+            f"`unimodal_epochs` must lie between 1 and `epochs` - 1 = {config.epochs - 1} for method {method!r}; "
+            f"it was {epoch}. It is the epoch at which joint training starts."
+        )
     if method == "random":
         epoch = int(np.random.default_rng((seed, epoch)).integers(1, epoch + 1))
     fixed = BalanceController(rule=FixedEpoch(epoch=epoch), uniqueness_ratio=_NEVER)

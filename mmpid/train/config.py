@@ -3,7 +3,9 @@
 from dataclasses import asdict, dataclass, fields
 
 from mmpid import _validate
+from mmpid.ecs import available as available_proxies
 from mmpid.errors import ConfigError
+from mmpid.estimate.correction import CORRECTIONS
 
 OBSERVABLES = ("prediction", "kmeans", "soft")
 SELECTIONS = ("validation", "last", "test")
@@ -29,7 +31,8 @@ class TrainConfig:
         Stage 1 ends here at the latest; 0 trains jointly from scratch, `epochs` never starts stage 2. By default four
         fifths of `epochs`. Below a rule's own `min_share` it decides alone: the rule never gets to speak.
     batch_size, optimizer, lr, momentum, weight_decay
-        Both stages; `momentum` is of SGD.
+        Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
+        like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
     joint_lr_scale : float
         Stage-2 learning rate as a multiple of `lr`.
     lr_step, lr_gamma
@@ -126,7 +129,12 @@ class TrainConfig:
         _validate.choice(self.observable, "observable", OBSERVABLES)
         _validate.choice(self.stage2, "stage2", STAGE2)
         _validate.choice(self.pid_method, "pid_method", PID_METHODS)
-        object.__setattr__(self, "ecs", tuple(self.ecs))
+        object.__setattr__(self, "ecs", (self.ecs,) if isinstance(self.ecs, str) else tuple(self.ecs))
+        for name in self.ecs:
+            _validate.choice(name, "ecs", available_proxies())
+        _validate.choice(self.correction, "correction", CORRECTIONS)
+        if self.n_clusters != "auto":
+            _validate.number(self.n_clusters, "n_clusters", low=1, integer=True)
 
     @classmethod
     def make(cls, preset: str = "default", **overrides) -> "TrainConfig":

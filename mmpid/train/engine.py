@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from mmpid.datasets import Split
 from mmpid.models import LateFusion
+from mmpid.models.modes import evaluating
 from mmpid.train.config import TrainConfig
 
 CHUNK = 1024  # samples a forward pass in evaluation
@@ -162,12 +163,8 @@ def evaluate(
     """
     device = split.target.device if device is None else device
     order = torch.arange(len(split)).split(CHUNK if type(split) is Split else STREAMED_CHUNK)
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    with torch.inference_mode(), autocast(device, precision):
+    with evaluating(model), torch.inference_mode(), autocast(device, precision):
         parts = [model(inputs) for inputs, _ in split.batches(order, device=device)]
-    for module, mode in modes:
-        module.training = mode
     unimodal = {name: _join([p.unimodal[name] for p in parts]) for name in model.modalities}
     ens = torch.stack(list(unimodal.values())).mean(0)
     return Evaluation(

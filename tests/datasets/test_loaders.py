@@ -3,7 +3,14 @@ import random
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset, WeightedRandomSampler
+from torch.utils.data import (
+    DataLoader,
+    IterableDataset,
+    RandomSampler,
+    Subset,
+    TensorDataset,
+    WeightedRandomSampler,
+)
 
 from mmpid import LateFusion, MultimodalData
 from mmpid.datasets.stream import StreamedSplit
@@ -305,3 +312,88 @@ def test_what_is_said_about_the_data_is_kept(build, in_memory):
     )
     assert (data.name, data.class_names, data.licence) == ("mine", tuple("abcd"), "mine")
     assert data.options["cut"] == 3 and data.options["seed"] == 2
+
+
+# --- a modality that is missing for some samples, and samplers that take not every sample once --------------------
+
+
+def without_sound(item):
+    return {"sound": None, "image": item[0]["image"]}, item[1]
+
+
+def as_lists(items):
+    return {name: [x[name] for x, _ in items] for name in items[0][0]}, [y for _, y in items]
+
+
+def stacked(items):
+    inputs, labels = as_lists(items)
+    whole = {name: None if any(x is None for x in parts) else torch.stack(parts) for name, parts in inputs.items()}
+    return whole, labels
+
+
+@pytest.mark.parametrize("in_memory", [True, False])
+@pytest.mark.parametrize("collate", [None, as_lists, stacked])
+def test_a_modality_that_is_none_in_a_batch_is_called_missing(collate, in_memory):
+    if collate is as_lists:
+
+        def padded(items):
+            inputs, labels = as_lists(items)
+            full = all(x is not None for x in inputs["sound"])
+            return ({name: torch.stack(x) for name, x in inputs.items()} if full else inputs), labels
+
+        collate = padded
+    loader = DataLoader(Samples(spoil={70: without_sound}), batch_size=16, collate_fn=collate)
+    with pytest.raises(
+        InputError, match=r"must hold modality 'sound'; it is missing \(None\).*Subset.*cannot be masked"
+    ):
+        data = MultimodalData.from_loaders(loader, in_memory=in_memory)
+        everything(data.split("train"))
+
+
+def test_a_missing_entry_of_a_dataset_is_named_when_it_is_streamed():
+    sound, image = list(Samples().sound), list(Samples().image)
+    sound[5] = None
+    with pytest.raises(InputError, match=r"'sound'; it is missing \(None\) in sample 5"):
+        MultimodalData.from_datasets({"sound": sound, "image": image}, target=Samples().y, in_memory=True)
+    data = MultimodalData.from_datasets({"sound": sound, "image": image}, target=Samples().y, in_memory=False)
+    with pytest.raises(InputError, match=r"'sound'; it is missing \(None\) in sample 5"):
+        for name in SPLITS:
+            everything(data.split(name))
+
+
+def test_a_batch_filled_with_nan_is_refused_and_says_that_it_cannot_be_masked():
+    nothing = lambda item: ({**item[0], "sound": torch.full((8,), torch.nan)}, item[1])  # noqa: E731
+    loader = DataLoader(Samples(spoil={70: nothing}), batch_size=16)
+    with pytest.raises(InputError, match=r"sample 70 holds NaN.*cannot be masked.*missing='drop'` is for arrays"):
+        MultimodalData.from_loaders(loader)
+
+
+class Pairs:
+    """A batch sampler of one's own that leaves most samples out."""
+
+    def __iter__(self):
+        yield from ([0, 1], [2, 3])
+
+    def __len__(self):
+        return 2
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"batch_sampler": Pairs()},
+        {"sampler": RandomSampler(range(200), replacement=True)},
+        {"sampler": RandomSampler(range(200), num_samples=20)},
+    ],
+)
+def test_samplers_that_take_not_every_sample_once_are_refused(more):
+    with pytest.raises(InputError, match="must give every sample once.*Subset"):
+        MultimodalData.from_loaders(DataLoader(Samples(), **more))
+
+
+def test_subsets_of_subsets_are_seen_to_share_samples():
+    whole = Samples()
+    outer = Subset(whole, range(50, 200))
+    parts = {"train": Subset(whole, range(120)), "test": Subset(outer, range(60, 110))}  # 110 to 159 of the whole
+    with pytest.warns(LeakageWarning, match="10 samples are in both 'train' and 'test'"):
+        MultimodalData.from_loaders({name: DataLoader(part) for name, part in parts.items()}, in_memory=False)

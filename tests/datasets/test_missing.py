@@ -4,7 +4,7 @@ import torch
 
 from mmpid import MultimodalData
 from mmpid.datasets.splits import SPLITS
-from mmpid.errors import ConfigError, InputError, MMPIDWarning
+from mmpid.errors import ConfigError, InputError, MissingDataWarning, MMPIDWarning
 
 
 def gappy(n=200):
@@ -22,7 +22,7 @@ def test_missing_samples_are_refused_with_the_way_out():
 
 def test_dropping_says_how_many_and_keeps_the_others():
     inputs, y = gappy()
-    with pytest.warns(MMPIDWarning, match="4 of 200 samples hold NaN and are left out"):
+    with pytest.warns(MissingDataWarning, match="4 of 200 samples hold NaN and are left out"):
         data = MultimodalData.from_arrays(inputs, y, missing="drop")
     kept = np.setdiff1d(np.arange(200), [3, 50, 60, 61])
     assert torch.equal(data.inputs["a"], torch.as_tensor(inputs["a"][kept], dtype=torch.float32))
@@ -34,7 +34,7 @@ def test_a_given_split_still_means_the_same_samples_after_dropping(as_names):
     inputs, y = gappy()
     names = np.array(SPLITS)[np.random.default_rng(1).integers(4, size=200)]
     split = names if as_names else {s: np.flatnonzero(names == s) for s in SPLITS}
-    with pytest.warns(MMPIDWarning):
+    with pytest.warns(MissingDataWarning):
         data = MultimodalData.from_arrays(inputs, y, split=split, missing="drop", groups=None)
     kept = np.setdiff1d(np.arange(200), [3, 50, 60, 61])
     for name, index in data.splits.items():
@@ -60,5 +60,9 @@ def test_nothing_left_and_unknown_ways_are_refused():
     with pytest.raises(ConfigError, match="'refuse', 'drop'"):
         MultimodalData.from_arrays(inputs, y, missing="ignore")
     inputs["a"][:] = np.nan
-    with pytest.warns(MMPIDWarning), pytest.raises(InputError, match="nothing is left"):
+    with pytest.warns(MissingDataWarning), pytest.raises(InputError, match="nothing is left"):
         MultimodalData.from_arrays(inputs, y, missing="drop")
+
+
+def test_what_was_left_out_can_be_told_from_other_warnings():
+    assert issubclass(MissingDataWarning, MMPIDWarning)

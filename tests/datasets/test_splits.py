@@ -4,7 +4,7 @@ import torch
 
 from mmpid import MultimodalData
 from mmpid.datasets.splits import SPLITS, make_splits
-from mmpid.errors import ConfigError, InputError, LabelWarning, LeakageWarning, ShapeError
+from mmpid.errors import ConfigError, InputError, LabelWarning, LeakageWarning, MissingDataWarning, ShapeError
 
 
 def arrays(n=200, k=4, seed=0):
@@ -159,3 +159,44 @@ def test_a_group_in_two_splits_is_noticed():
     index = {s: np.arange(200)[50 * i : 50 * i + 50] for i, s in enumerate(SPLITS)}
     with pytest.warns(LeakageWarning, match="groups have samples in more than one split"):
         MultimodalData.from_arrays(inputs, y, split=index, groups=np.arange(200) // 40)
+
+
+def test_masks_are_a_way_to_give_indices():
+    inputs, y = arrays()
+    parts = {name: np.arange(200) % 40 // 10 == i for i, name in enumerate(SPLITS)}
+    masked = MultimodalData.from_arrays(inputs, y, split=parts)
+    indexed = MultimodalData.from_arrays(inputs, y, split={name: np.flatnonzero(mask) for name, mask in parts.items()})
+    assert masked.fingerprint == indexed.fingerprint
+    inputs["a"][3] = np.nan
+    with pytest.warns(MissingDataWarning):
+        dropped = MultimodalData.from_arrays(inputs, y, split=parts, missing="drop")
+    assert [len(dropped.splits[name]) for name in SPLITS] == [49, 50, 50, 50]
+
+
+@pytest.mark.parametrize("index", [np.linspace(0, 1, 50), np.zeros(7, bool)])
+def test_what_is_no_index_is_refused_instead_of_rounded(index):
+    inputs, y = arrays()
+    with pytest.raises(InputError, match=r"`split\['train'\]` must hold whole numbers, or True and False for each of"):
+        MultimodalData.from_arrays(inputs, y, split={name: index for name in SPLITS})
+
+
+@pytest.mark.parametrize("groups", [np.arange(250) // 10, np.arange(150) // 10, np.zeros((200, 1))])
+def test_groups_of_other_samples_are_refused(groups):
+    inputs, y = arrays()
+    with pytest.raises(ShapeError, match="`groups` must name the group of each of the 200 samples"):
+        MultimodalData.from_arrays(inputs, y, groups=groups)
+    inputs["a"][3] = np.nan
+    with pytest.warns(MissingDataWarning), pytest.raises(ShapeError, match="`groups` must name"):
+        MultimodalData.from_arrays(inputs, y, groups=groups, missing="drop")
+
+
+def test_names_of_a_record_are_no_modalities():
+    inputs, y = arrays()
+    for name in ("joint", "ens"):
+        with pytest.raises(InputError, match=f"must not be named '{name}'.*Rename it"):
+            MultimodalData.from_arrays({name: inputs["a"], "b": inputs["b"]}, y)
+
+
+def test_data_are_compared_as_objects_and_can_be_kept_in_a_set():
+    one, two = (MultimodalData.from_arrays(*arrays()) for _ in range(2))
+    assert one != two and len({one, two, one}) == 2 and one.split("train") != two.split("train")

@@ -4,7 +4,9 @@ import torch
 from mmpid import LateFusion, datasets
 from mmpid.errors import ConfigError, InputError, ShapeError
 from mmpid.models import MLP, ConvNet
+from mmpid.models.encoders import embedding_dim
 from mmpid.models.fusion import KINDS
+from mmpid.models.modes import evaluating
 
 
 def batch(n=5):
@@ -78,3 +80,31 @@ def test_the_linear_probe_ranks_a_trained_encoder_above_an_untrained_one():
     assert after["image"] > before["image"] and after["audio"] > before["audio"]
     assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
     assert model.encoders["audio"].training
+
+
+def test_building_a_model_leaves_the_accelerators_generator_alone(monkeypatch):
+    data = datasets.load("av-digits")
+    before, state = LateFusion.from_data(data, seed=3), torch.get_rng_state()
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", lambda seed: pytest.fail("it belongs to others"))
+    after = LateFusion.from_data(data, seed=3)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(torch.equal(p, q) for p, q in zip(before.parameters(), after.parameters(), strict=True))
+
+
+def test_every_part_of_a_model_keeps_its_own_mode():
+    net = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3))
+    net[1].eval()  # statistics that its owner keeps fixed
+    embedding_dim(net, torch.zeros(2, 4), "a")
+    assert net.training and net[0].training and not net[1].training
+    with pytest.raises(RuntimeError), evaluating(net):
+        assert not net[0].training
+        net(torch.zeros(2, 9))
+    assert net[0].training and not net[1].training
+
+
+def test_names_and_sizes_that_cannot_be_are_refused():
+    nets = {name: torch.nn.Linear(4, 3) for name in ("type", "b")}
+    with pytest.raises(ConfigError, match="must not be named 'type'"):
+        LateFusion(nets, n_classes=2)
+    with pytest.raises(ConfigError, match="`dims` must hold every modality; b is missing"):
+        LateFusion({"a": nets["type"], "b": nets["b"]}, n_classes=2, dims={"a": 3})

@@ -109,3 +109,19 @@ def test_the_mi_controller_sees_shared_knowledge_where_the_other_sees_none():
     record.card["modalities"] = ["a", "b", "c"]
     record.rows[-1] |= {"unique3": 0.3, "redundancy.a": 0.1, "redundancy.b": 0.1, "redundancy.c": 0.5}
     assert [d.modality for d in by_information.decide(record)] == ["a", "c", ""]
+
+
+@pytest.mark.parametrize("method", ["fixed", "frozen", "random"])
+@pytest.mark.parametrize("unimodal_epochs", [0, 6, 9])
+def test_a_switch_that_leaves_nothing_on_one_side_is_refused_before_anything_is_trained(
+    small_data, method, unimodal_epochs
+):
+    with pytest.raises(ConfigError, match=f"must lie between 1 and `epochs` - 1 = 5 for method {method!r}"):
+        mmpid.baselines(small_data, methods=[method], **SMALL | {"unimodal_epochs": unimodal_epochs})
+
+
+def test_a_run_that_never_started_joint_training_says_so(small_data):
+    with pytest.raises(ConfigError, match="'two-stage' never started joint training.*Lower `unimodal_epochs`"):
+        mmpid.baselines(small_data, methods=["two-stage"], **SMALL | {"epochs": 2, "unimodal_epochs": 2})
+    with pytest.raises(ConfigError, match="`methods` must name at least one"):
+        mmpid.baselines(small_data, methods=[], **SMALL)

@@ -193,3 +193,20 @@ def test_a_trainer_is_diagnosed_through_its_record_and_nothing_is_changed(make_t
     assert mmpid.diagnose(RunRecord()) == ()
     with pytest.raises(InputError, match="must be a Trainer or a RunRecord"):
         mmpid.diagnose({"rows": []})
+
+
+def test_the_evidence_for_memorizing_names_both_accuracies_and_what_is_no_number_is_passed_over():
+    record = RunRecord({"modalities": ["audio", "image"]})
+    at = {"segment": 0, "stage": "unimodal", "step": 0}
+    for epoch in range(1, 7):
+        atoms = {name: float("nan") for name in ("redundancy", "unique1", "unique2", "synergy", "gap")}
+        atoms |= {"unique1": 0.5, "unique2": 0.5} if epoch == 6 else {}
+        record.append("probe", epoch=epoch, **at, **atoms)
+        row = {"validation_loss.audio": 0.5 * epoch, "loss.audio": 0.1}
+        row |= {"train_accuracy.audio": 1.0, "validation_accuracy.audio": 0.6}
+        record.append("epoch", epoch=epoch, **at, **row)
+    record.append("decision", epoch=6, **at | {"stage": "joint"}, action="switch", modality="", reason="")
+    found = {finding.name: finding.evidence for finding in mmpid.diagnose(record)}
+    assert "100% of the training samples are right, 60% of the held-out ones" in found["training samples are memorized"]
+    assert "inf bit" in found["a decomposition is not certified"]
+    assert set(found) == {"training samples are memorized", "a decomposition is not certified"}

@@ -247,6 +247,10 @@ def test_frozen_encoders_stay_as_stage_one_left_them(make_trainer):
         ({"observable": "k-means"}, ConfigError, "Did you mean 'kmeans'"),
         ({"device": "gpu"}, ConfigError, "`device` must be one of"),
         ({"preset": "papers"}, ConfigError, "Did you mean 'paper'"),
+        ({"ecs": "mii"}, ConfigError, "`ecs` must be one of.*Did you mean 'mi'"),
+        ({"ecs": ["mi", "nonsense"]}, ConfigError, "`ecs` must be one of.*'nonsense'"),
+        ({"correction": "nothing"}, ConfigError, "`correction` must be one of"),
+        ({"n_clusters": 2.5}, ConfigError, "`n_clusters` must be an integer"),
         ({"observable": "kmeans", "n_clusters": 500}, InputError, "at least `n_clusters` = 500 samples; it has 60"),
         ({"ecs": ("mutual_information",)}, InputError, "mutual_information"),
     ],
@@ -260,6 +264,17 @@ def test_a_model_of_other_data_is_refused(small_data):
     other = LateFusion({"a": MLP((6,)), "c": MLP((6,))}, n_classes=4, dims={"a": 32, "c": 32})
     with pytest.raises(InputError, match="modalities a, c and 4 classes, the data a, b and 4"):
         Trainer(other, small_data)
+
+
+def test_encoders_that_share_parameters_are_refused(make_trainer):
+    shared = torch.nn.Linear(6, 4)
+    with pytest.raises(InputError, match="must not share parameters.*deepcopy"):
+        make_trainer(model=LateFusion({"a": shared, "b": shared}, n_classes=4))
+
+
+def test_one_proxy_may_be_named_without_a_list(make_trainer):
+    trainer = make_trainer(ecs="mi")
+    assert trainer.config.ecs == ("mi",) and "ecs.mi.a" in trainer.probe()
 
 
 def test_seven_modalities_are_refused_in_words(small_data):
