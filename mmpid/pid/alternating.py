@@ -12,7 +12,7 @@ from torch import Tensor
 
 from mmpid.pid.decompose import decompose
 from mmpid.pid.information import LN2, entropy, mutual_information
-from mmpid.pid.scaling import TINY, scale
+from mmpid.pid.scaling import TINY, scale, tiny
 
 # Exponent of the update of R; the iteration is stable up to about 2.
 RELAXATION = 1.9
@@ -65,11 +65,12 @@ def enclose(p1: Tensor, p2: Tensor, tol: float) -> tuple[Tensor, Tensor]:
 
 def _sweep(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Run `CHECK_EVERY` alternations; R is left as the last scaling saw it, so that q keeps p2 exactly."""
+    least = tiny(p1)
     for _ in range(CHECK_EVERY - 1):
-        left, right = scale(cells, right, p1, p2)
+        left, right = scale(cells, right, p1, p2, least)
         density = torch.bmm(left.transpose(1, 2), right)
         cells = cells * density.clamp_(1e-12, 1e12).pow_(RELAXATION)
-    return cells, *scale(cells, right, p1, p2)
+    return cells, *scale(cells, right, p1, p2, least)
 
 
 def _bounds(cells: Tensor, left: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:

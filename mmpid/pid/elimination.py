@@ -6,7 +6,7 @@ and the k unknowns mu_.j of the cell (q = R w). It is never formed as a whole. J
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ _JITTER = 1e-13
 _TRIES = 10
 _SMALL = 1e-30
 _BLOCK = 40
+_FEW = 0.75  # leaving out dead unknowns takes a few calls: not worth it above this share
 
 
 @dataclass
@@ -25,10 +26,12 @@ class Support:
     dead1: Tensor | None  # (b, n1, k): 1.0 or 0.0
     dead2: Tensor | None  # (b, k, n2)
     pin: Tensor  # (b, k, n2): closes the gauge (lam_.y + c, mu_y. - c) by doubling one diagonal entry a class
+    kept: Tensor | None = None  # (m,): which of the k * n2 unknowns mu are alive in some problem, where these are few
 
     def rows(self, index: Tensor) -> "Support":
         """Return the supports of the problems at `index`."""
-        return Support(**{f.name: _at(getattr(self, f.name), index) for f in fields(self)})
+        parts = (_at(part, index) for part in (self.dead, self.dead1, self.dead2, self.pin))
+        return Support(*parts, kept=self.kept)
 
 
 def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
@@ -43,7 +46,9 @@ def support_of(p1: Tensor, p2: Tensor) -> Support:
         return Support(None, None, None, pin)
     alive1, alive2 = alive1.to(p1), alive2.to(p2)
     dead = torch.bmm(alive1, alive2) == 0
-    return Support(dead.unsqueeze(2), 1.0 - alive1, 1.0 - alive2, pin)
+    kept = alive2.amax(0).flatten().nonzero().squeeze(1)
+    few = len(kept) < _FEW * p2[0].numel()
+    return Support(dead.unsqueeze(2), 1.0 - alive1, 1.0 - alive2, pin, kept if few else None)
 
 
 class Workspace:
@@ -133,27 +138,34 @@ class EliminateRows:
         factor = robust_cholesky(rows.clone, size)
         eye = torch.eye(k, dtype=q.dtype, device=q.device).expand(b * n1, k, k)
         self.inverse = torch.linalg.solve_triangular(factor.view(b * n1, k, k), eye, upper=False)
-        half = space.take("half", q, b * n1, k, k * n2)
-        torch.bmm(self.inverse, block.view(b * n1, k, k * n2), out=half)
-        self.tall = half.view(b, n1 * k, k * n2)
+        self.kept = kept = support.kept
+        wide = block.view(b * n1, k, k * n2)
+        wide = wide if kept is None else wide.index_select(2, kept)
+        half = torch.bmm(self.inverse, wide, out=space.take("half", q, *wide.shape))
+        self.tall = half.view(b, n1 * k, -1)
         size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin, support.dead2)
 
         def schur() -> Tensor:
-            out = torch.bmm(self.tall.mT, self.tall, out=space.take("schur", q, b, k * n2, k * n2)).neg_()
-            out.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).add_(columns)
-            return out
+            out = space.take("schur", q, b, k * n2, k * n2).zero_()
+            out.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).copy_(columns)
+            out = out if kept is None else out[:, kept.unsqueeze(1), kept]
+            return out.baddbmm_(self.tall.mT, self.tall, alpha=-1)
 
-        self.factor = robust_cholesky(schur, size.flatten(1))
+        size = size.flatten(1)
+        self.factor = robust_cholesky(schur, size if kept is None else size[:, kept])
 
     def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
         """Return the steps of lam (b, n1, k, 1) and mu (b, 1, k, n2)."""
         b, n1, k, _ = b1.shape
         # the inverse as one matrix would square the condition number of the triangle
         x1 = torch.bmm(self.inverse, b1.reshape(b * n1, k, 1)).view(b, n1 * k, 1)
-        rhs = torch.baddbmm(b2.reshape(b, -1, 1), self.tall.mT, x1, alpha=-1)
-        dmu = _solve_factored(self.factor, rhs)
+        rhs = b2.reshape(b, -1, 1)
+        rhs = rhs if self.kept is None else rhs[:, self.kept]
+        dmu = _solve_factored(self.factor, torch.baddbmm(rhs, self.tall.mT, x1, alpha=-1))
         back = torch.baddbmm(x1, self.tall, dmu, alpha=-1)
         dlam = torch.bmm(self.inverse.mT, back.view(b * n1, k, 1))
+        if self.kept is not None:
+            dmu = b2.new_zeros(b, b2[0].numel(), 1).index_copy_(1, self.kept, dmu)
         return dlam.view_as(b1), dmu.view_as(b2)
 
 

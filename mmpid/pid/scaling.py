@@ -6,9 +6,13 @@ from torch import Tensor
 TINY = 1e-290
 
 
-def scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor]:
+def tiny(like: Tensor) -> Tensor:
+    """Return what keeps the denominators of `scale` above 0: added in the call that computes them."""
+    return like.new_full((1, 1, 1), TINY)
+
+
+def scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor, tiny: Tensor) -> tuple[Tensor, Tensor]:
     """One Sinkhorn sweep: scalings u of the rows to p1 and then v of the columns to p2, for every class."""
-    tiny = p1.new_full((1, 1, 1), TINY)  # adds what a clamp would, in the same call
     left = p1 / torch.baddbmm(tiny, right, cells.transpose(1, 2))
     return left, p2 / torch.baddbmm(tiny, left, cells)
 
@@ -20,9 +24,10 @@ def alternate(p1: Tensor, p2: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tens
     """
     left, right = p1, p2 / p1.sum(2, keepdim=True).clamp_min(TINY)
     cells = density = torch.bmm(left.mT, right)
+    least = tiny(p1)
     for sweep in range(sweeps):
         if sweep:
             cells = cells * density * density.sqrt()
-        left, right = scale(cells, right, p1, p2)
+        left, right = scale(cells, right, p1, p2, least)
         density = torch.bmm(left.mT, right)
     return cells, left, right, density

@@ -133,3 +133,11 @@ def test_uneven_batches_are_certified_at_a_tight_tolerance(seed):
     result = decompose(counts / counts.sum((1, 2, 3), keepdim=True), tol=1e-9)
     assert bool(result.converged.all()), result.gap
     assert bool((atoms(result) >= -result.gap.unsqueeze(-1) - 1e-12).all())
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_joints_that_span_many_powers_of_ten_are_certified(seed):
+    generator = torch.Generator().manual_seed(seed)
+    joint = torch.exp(10 * torch.randn(4, 12, 9, 7, generator=generator, dtype=torch.float64))
+    result = decompose(joint / joint.sum((1, 2, 3), keepdim=True), tol=1e-9)
+    assert bool(result.converged.all()), result.gap

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from mmpid.bench import peers, pid
-from mmpid.pid import decompose, elimination, enclosure, interior_point, joints, presolve
+from mmpid.pid import decompose, elimination, enclosure, interior_point, joints, presolve, scaling
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.information import LN2
 from tests.pid.oracles import NASTY
@@ -36,7 +36,7 @@ def test_elimination_solves_the_newton_system(eliminate, sparse):
     if sparse:
         alive1 = torch.ones(5, 4, 3, 1, dtype=torch.float64)
         alive2 = torch.ones(5, 1, 3, 6, dtype=torch.float64)
-        alive1[:, 1, 2], alive2[:, :, 0, 3] = 0.0, 0.0
+        alive1[:, 1, 2], alive2[:, :, 0, 3], alive2[:, :, 1, :4] = 0.0, 0.0, 0.0  # so few that the dead are left out
         mask = alive1 * alive2
     q, w, rc = newton_system(mask)
     support = elimination.support_of(q.sum(-1), q.sum(1))
@@ -60,6 +60,16 @@ def test_cholesky_never_raises():
     bad = torch.stack([-torch.eye(3), torch.eye(3), torch.full((3, 3), torch.nan)]).double()
     factor = elimination.robust_cholesky(bad.clone, torch.ones(3, 3, dtype=torch.float64))
     assert_close(factor[1], torch.eye(3, dtype=torch.float64))
+
+
+def test_alternations_scale_to_the_second_marginal():
+    p = joints.random(4, 5, 3, seed=0).permute(2, 0, 1).unsqueeze(0)
+    cells, left, right, s = scaling.alternate(p.sum(3), p.sum(2), 30)
+    q = cells.unsqueeze(1) * left.unsqueeze(3) * right.unsqueeze(2)
+    assert_close(q.sum(2), p.sum(2))
+    assert_close(q.sum(3), p.sum(3), atol=1e-3, rtol=0)
+    assert_close(q.sum(1), cells * s)
+    assert s.max() < 1.01
 
 
 def test_rounding_reaches_the_marginals_from_anywhere():
