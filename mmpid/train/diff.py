@@ -1,6 +1,6 @@
 """What differs between two runs? Their cards, entry by entry."""
 
-from mmpid.train.record import WALL_CLOCK, RunRecord
+from mmpid.train.record import WALL_CLOCK, RunRecord, flatten
 
 
 def diff(run_a: RunRecord, run_b: RunRecord):
@@ -29,7 +29,7 @@ def diff(run_a: RunRecord, run_b: RunRecord):
     """
     import pandas as pd
 
-    one, two = _flat(run_a.card), _flat(run_b.card)
+    one, two = (dict(flatten(run.card, skip=WALL_CLOCK)) for run in (run_a, run_b))
     missing = "(absent)"
     rows = {
         key: (one.get(key, missing), two.get(key, missing))
@@ -39,16 +39,3 @@ def diff(run_a: RunRecord, run_b: RunRecord):
     frame = pd.DataFrame.from_dict(rows, orient="index", columns=["a", "b"])
     frame.index.name = "entry"
     return frame
-
-
-def _flat(entry: dict, prefix: str = "") -> dict:
-    """Return nested dicts as one dict with dotted keys, wall-clock entries left out."""
-    flat = {}
-    for key, value in entry.items():
-        if key in WALL_CLOCK:
-            continue
-        if isinstance(value, dict):
-            flat |= _flat(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = value
-    return flat

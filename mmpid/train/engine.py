@@ -38,14 +38,31 @@ def make_optimizer(model: LateFusion, config: TrainConfig, stage: str) -> torch.
     return torch.optim.SGD(groups, momentum=config.momentum, **settings)
 
 
-def set_trainable(model: LateFusion, active: Sequence[str], stage: str, config: TrainConfig) -> None:
-    """Freeze what must not move: paused modalities, the joint head in stage 1, the encoders if they are frozen."""
+def fixed_parameters(model: LateFusion) -> frozenset[int]:
+    """Return the ids of parameters that whoever built the model has frozen: a part of what belongs to a modality.
+
+    All parameters of a modality at once are frozen by a pause, perhaps of another run.
+    """
+    fixed: list[int] = []
+    for name in model.modalities:
+        frozen = [p for p in model.modality_parameters(name) if not p.requires_grad]
+        fixed += map(id, frozen if len(frozen) < len(model.modality_parameters(name)) else ())
+    return frozenset(fixed)
+
+
+def set_trainable(
+    model: LateFusion, active: Sequence[str], stage: str, config: TrainConfig, fixed: frozenset[int] = frozenset()
+) -> None:
+    """Freeze what must not move: paused modalities, the joint head in stage 1, the encoders if they are frozen.
+
+    What :func:`fixed_parameters` named stays frozen throughout.
+    """
     model.train()
     frozen = stage == "joint" and config.freeze_encoders
     for name in model.modalities:
         moves = name in active and not frozen
         for parameter in model.modality_parameters(name):
-            parameter.requires_grad_(moves)
+            parameter.requires_grad_(moves and id(parameter) not in fixed)
         if not moves:  # a frozen encoder must not update its normalization statistics either
             model.encoders[name].eval()
     for parameter in model.fusion.parameters():

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from mmpid.errors import InputError, MissingDependencyError
-from mmpid.train.record import RunRecord
+from mmpid.train.record import RunRecord, flatten
 
 POSITION = ("kind", "segment", "stage", "epoch", "step")
 CHUNK = 1000  # metrics in one call of MLflow's client; parameters are at most a tenth
@@ -132,7 +132,7 @@ def _log_all(client, run: str, record: RunRecord) -> int:
     """Log parameters, metrics and artifacts; return the time of the last row in milliseconds."""
     from mlflow.entities import Metric, Param
 
-    params = [Param(_plain_name(key), str(value)[:LONGEST]) for key, value in _flat(record.card)]
+    params = [Param(_plain_name(key), str(value)[:LONGEST]) for key, value in flatten(record.card)]
     for start in range(0, len(params), CHUNK // 10):
         client.log_batch(run, params=params[start : start + CHUNK // 10])
     timed = [(row, round(1000 * seconds)) for row, seconds in _timed_rows(record)]
@@ -177,15 +177,6 @@ def _sentence(row: dict) -> str:
     """Return what was decided, why, and by whom."""
     what = f"**{row['action']}** {row['modality']}".strip()
     return f"{what}: {row['reason']} ({', '.join(filter(None, (row['source'], row['rule'])))})"
-
-
-def _flat(values: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Give the entries of nested mappings under dotted names."""
-    for key, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
 
 
 def _plain_name(name: str) -> str:

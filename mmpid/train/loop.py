@@ -230,7 +230,7 @@ class Loop(RunState):
 
     def _set_active(self, active: tuple[str, ...]) -> None:
         self._at.active = active
-        engine.set_trainable(self.model, active, self.stage, self.config)
+        engine.set_trainable(self.model, active, self.stage, self.config, self._fixed)
 
     def _lower_learning_rate(self) -> None:
         """Follow the step schedule of stage 2."""

@@ -1,7 +1,7 @@
 """The record of a run: a card that says what went in, and flat rows of what happened, kept as JSON lines."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from mmpid import _validate
@@ -124,6 +124,17 @@ class RunRecord:
         if version > FORMAT:
             raise CheckpointError(f"{path} has format {version}; this version reads up to {FORMAT}. Update mmpid.")
         return cls(card, _read_rows(lines[1:], path))
+
+
+def flatten(entry: dict, prefix: str = "", skip: Iterable[str] = ()) -> Iterator[tuple[str, object]]:
+    """Give the entries of nested dicts under dotted names, those named in `skip` left out."""
+    for key, value in entry.items():
+        if key in skip:
+            continue
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{key}.", skip)
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _path_limits(rows: list[dict]) -> dict[int, int]:

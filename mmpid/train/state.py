@@ -48,6 +48,7 @@ class RunState(ABC):
     def __init__(self, model: LateFusion, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
         self.config, self.seed, self.device = config, seed, device
         self.data, self.model = data.to(device), model.to(device)
+        self._fixed = engine.fixed_parameters(self.model)
         small = sum(p.numel() for p in model.parameters()) < SMALL_MODEL
         self.threads = config.threads or (1 if small else torch.get_num_threads())
         self._splits = {name: self.data.split(name) for name in self.data.splits}
@@ -117,7 +118,7 @@ class RunState(ABC):
 
     def _enter_stage(self) -> None:
         """Make the optimizer of the present stage and freeze what must not move."""
-        engine.set_trainable(self.model, self.active, self.stage, self.config)
+        engine.set_trainable(self.model, self.active, self.stage, self.config, self._fixed)
         self._optimizer = engine.make_optimizer(self.model, self.config, self.stage)
 
     # ---- random numbers --------------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ class Trainer(Steering):
     Parameters
     ----------
     model : LateFusion
-        Is trained in place.
+        Is trained in place. Parameters of an encoder that are frozen (`requires_grad=False`) stay as they are.
     data : MultimodalData
         Two to six modalities; copied to the device once, or streamed batch by batch.
     controller : BalanceController, optional
@@ -170,8 +170,11 @@ class Trainer(Steering):
                 raise ConfigError("there is no probe to branch from yet; train an epoch first.")
             at = probes[-1]["epoch"]
         state = self._find_checkpoint(_validate.number(at, "at", low=0, integer=True))
+        model = copy.deepcopy(self.model)
+        for own, copied in zip(self.model.parameters(), model.parameters(), strict=True):
+            copied.requires_grad_(id(own) not in self._fixed)  # a pause of this run is none of its branch
         child = Trainer(
-            copy.deepcopy(self.model), self.data, controller=self.controller, seed=self.seed, device=str(self.device),
+            model, self.data, controller=self.controller, seed=self.seed, device=str(self.device),
             name=name, accelerator=self._parallel.accelerator if self._parallel else None, **asdict(self.config),
         )  # fmt: skip
         child.record.card |= {"preset": self.record.card["preset"], "branched_at": at, "parent": self.name}

@@ -195,3 +195,33 @@ def test_a_switch_passes_over_a_state_that_cannot_be_read(make_trainer, tmp_path
     trainer.auto = True
     trainer.step(batches=1)
     assert trainer.stage == "joint" and trainer.epoch == best + 1
+
+
+def test_what_was_frozen_by_its_builder_stays_frozen_also_in_a_branch_of_a_paused_run(make_trainer):
+    encoders = {
+        "a": torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 4)),
+        "b": torch.nn.Linear(6, 4),
+    }
+    encoders["a"][0].requires_grad_(False)
+    before = encoders["a"][0].weight.clone(), encoders["a"][2].weight.clone()
+    trainer = make_trainer(model=LateFusion(encoders, n_classes=4))
+    trainer.step(epochs=1)
+    trainer.pause("a")
+    trainer.step(epochs=1)
+    child = trainer.branch(at=1)
+    child.fit(progress=False)
+    trainer.resume("a")
+    trainer.fit(progress=False)
+    for run in (trainer, child):
+        assert torch.equal(run.model.encoders["a"][0].weight, before[0])
+        assert not torch.equal(run.model.encoders["a"][2].weight, before[1])
+
+
+def test_a_model_that_another_run_has_paused_trains_again(make_trainer):
+    first = make_trainer()
+    first.pause("a")
+    second = make_trainer(model=first.model)
+    start = weights(second)
+    second.step(batches=1)
+    assert all(p.requires_grad for p in second.model.encoders["a"].parameters())
+    assert not torch.equal(weights(second), start)
