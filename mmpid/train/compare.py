@@ -79,8 +79,10 @@ def baselines(
     """
     import pandas as pd
 
-    rows = []
-    for method in _listed(methods):
+    rows, methods = [], _listed(methods)
+    if not methods:
+        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}; it was empty.")
+    for method in methods:
         rows += run_method(method, data, seed=seed, model=model, device=device, **settings)
     return pd.DataFrame(rows).set_index("method")
 
@@ -122,10 +124,7 @@ def _listed(methods: str | Iterable[str]) -> tuple[str, ...]:
     """Return the names of methods; "all" names every one, any other string itself."""
     if isinstance(methods, str):
         return tuple(METHODS) if methods == "all" else (methods,)
-    methods = tuple(methods)
-    if not methods:
-        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}; it was empty.")
-    return methods
+    return tuple(methods)
 
 
 def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceController, dict]:
@@ -205,6 +204,8 @@ def compare(
     runs = {**dict.fromkeys(_listed(methods)), **(controllers or {})}
     if not seeds:
         raise ConfigError("`seeds` must hold at least one seed, better five or more; it was empty.")
+    if not runs:
+        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}, or `controllers` hold one.")
     rows = []
     with progress_bar(total=len(seeds) * len(runs), unit="run", show=progress) as bar:
         for seed in seeds:

@@ -125,3 +125,8 @@ def test_a_run_that_never_started_joint_training_says_so(small_data):
         mmpid.baselines(small_data, methods=["two-stage"], **SMALL | {"epochs": 2, "unimodal_epochs": 2})
     with pytest.raises(ConfigError, match="`methods` must name at least one"):
         mmpid.baselines(small_data, methods=[], **SMALL)
+    with pytest.raises(ConfigError, match="`methods` must name at least one.*or `controllers` hold one"):
+        mmpid.compare(lambda seed: small_data, seeds=[0], methods=[], progress=False, **SMALL)
+    own = {"early": mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=1))}
+    rows = mmpid.compare(lambda seed: small_data, seeds=[0], methods=(), controllers=own, progress=False, **SMALL).rows
+    assert [row["method"] for row in rows] == ["early"], "controllers alone can be compared"
