@@ -9,6 +9,7 @@ from mmpid.train.controller import BalanceController
 from mmpid.train.decision import Decision
 from mmpid.train.folder import RunFolder
 from mmpid.train.loop import Loop
+from mmpid.train.rules import SwitchRule
 
 
 class Steering(Loop):
@@ -92,6 +93,25 @@ class Steering(Loop):
         if self._at.batch:
             self._cut_rest()
         self._note("batch_size", f"by hand: {before} -> {n}", "user")
+
+    def follow(self, rule: SwitchRule) -> None:
+        """Let the controller decide by another switch rule from the next probe on.
+
+        Parameters
+        ----------
+        rule : SwitchRule
+            The rule that says when joint training starts, such as ``FixedEpoch(epoch=12)``.
+
+        Notes
+        -----
+        What earlier probes made of the old rule stays. A resumed run goes on with the new one; a rewind keeps it.
+        """
+        if not isinstance(rule, SwitchRule):
+            raise ConfigError(f"`rule` must be a SwitchRule, such as FixedEpoch(epoch=12); it was {rule!r}.")
+        before = self.controller.rule
+        if rule != before:
+            self.controller = replace(self.controller, rule=rule)
+            self._note("rule", f"by hand: {before} -> {rule}", "user", rule=rule.name)
 
     def switch_to_joint(self, rewind: bool | int = True) -> None:
         """Start stage 2.

@@ -108,6 +108,27 @@ def test_rates_can_be_read(make_trainer):
     assert trainer.learning_rates == {"a": 0.01, "b": 0.01, "joint": 0.01}
 
 
+def test_another_rule_is_followed_recorded_and_kept_on_resume(make_trainer, tmp_path):
+    trainer = make_trainer(epochs=6)
+    trainer.controller = BalanceController(rule=FixedEpoch(epoch=5), uniqueness_ratio=NO_PAUSE)
+    trainer.step(epochs=1)
+    trainer.follow(FixedEpoch(epoch=2))
+    trainer.follow(FixedEpoch(epoch=2))  # no news
+    (row,) = [row for row in trainer.record.lineage("decision") if row["action"] == "rule"]
+    assert row["reason"] == "by hand: FixedEpoch(epoch=5) -> FixedEpoch(epoch=2)" and row["source"] == "user"
+    trainer.save(tmp_path / "run")
+    trainer.step(epochs=2)
+    again = Trainer.load(tmp_path / "run", trainer.data)
+    again.step(epochs=2)
+    assert trainer.stage == "joint" and again.record == trainer.record
+
+
+@pytest.mark.parametrize("rule", ["peak", None, FixedEpoch])
+def test_what_is_no_rule_is_not_followed(make_trainer, rule):
+    with pytest.raises(ConfigError, match="`rule` must be a SwitchRule"):
+        make_trainer().follow(rule)
+
+
 # --- accuracy on the training samples -----------------------------------------------------------------------------
 
 

@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from dataclasses import replace
 
 from mmpid.train.controller import BalanceController
 from mmpid.train.record import RunRecord
@@ -44,6 +45,10 @@ class FakeTrainer:
         reason = f"by hand: {self.rates[modality]:g} -> {lr:g}"
         self.rates[modality] = lr
         self._decide("learning_rate", reason, "user", modality, rule="")
+
+    def follow(self, rule):
+        self.controller = replace(self.controller, rule=rule)
+        self._decide("rule", f"by hand: {rule}", "user", "", rule=rule.name)
 
     def save(self, path):
         return self.record.save(path / "record.jsonl").parent

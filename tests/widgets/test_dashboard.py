@@ -119,6 +119,7 @@ def test_another_rule_can_be_adopted(live):
     panel._use.click()
     settle(board)
     assert board.trainer.controller.rule == FixedEpoch(epoch=10)
+    assert "by hand: FixedEpoch" in board._board._decisions.value
 
 
 def test_a_learning_rate_is_shown_and_changed_by_hand(live):

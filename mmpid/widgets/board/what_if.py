@@ -1,7 +1,6 @@
 """What another switch rule would have done on this run, asked of the record while a threshold is dragged."""
 
 from collections.abc import Callable
-from dataclasses import replace
 
 import bqplot as bq
 import ipywidgets as widgets
@@ -127,11 +126,7 @@ class WhatIf:
 
     def _adopt(self) -> None:
         rule = self.chosen_rule()
-
-        def change(trainer):
-            trainer.controller = replace(trainer.controller, rule=rule)
-
-        self._runs.session.post(change, "use this rule")
+        self._runs.session.post(lambda trainer: trainer.follow(rule), "use this rule")
 
     def _marks(self) -> tuple[bq.Lines, bq.Scatter, bq.Lines]:
         nowhere = np.zeros(2, np.float32)
