@@ -93,3 +93,28 @@ def labels(value, name: str, length: int | None = None) -> Tensor:
             f"{float(tensor[tensor != tensor.round()][0]):g}. Is it the right column?"
         )
     return tensor.to(torch.int64)
+
+
+def is_text(value) -> bool:
+    """Whether an array, a list or a pandas column holds text, here or there."""
+    if isinstance(value, Tensor):
+        return False
+    array = np.asarray(value)
+    return array.dtype.kind in "OU" and any(isinstance(entry, str) for entry in array.flat)
+
+
+def text_labels(value, name: str, length: int) -> tuple[Tensor, tuple[str, ...]] | None:
+    """Return labels that are text as int64 (N,) and the text of 0, 1, ..., alphabetical; None if they are not text."""
+    if not is_text(value):
+        return None
+    array = np.asarray(value)
+    if array.shape != (length,):
+        raise ShapeError(f"`{name}` must have one label per sample, ({length},); its shape was {array.shape}.")
+    missing = [i for i, label in enumerate(array) if not isinstance(label, str)]
+    if missing:
+        raise InputError(
+            f"`{name}` must be text throughout, or integers; {len(missing)} of {length} labels are neither, the "
+            f"first at index {missing[0]}: {array[missing[0]]!r}. Drop those samples first."
+        )
+    words, codes = np.unique(array.astype(str), return_inverse=True)
+    return torch.as_tensor(codes.astype(np.int64)), tuple(words.tolist())

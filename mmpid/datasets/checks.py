@@ -1,6 +1,6 @@
 """Checks of samples and labels at the doors of a data set."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -43,6 +43,23 @@ def check_inputs(inputs) -> dict[str, Tensor]:
     if len(set(lengths.values())) > 1:
         raise ShapeError(f"all modalities must have the same number of samples; they had {lengths}. Align them first.")
     return tensors
+
+
+def read_target(target, length: int, class_names) -> tuple[Tensor, Sequence[str] | None]:
+    """Return labels as int64 (N,), and the names of the classes as given or, where labels are text, as they read."""
+    text = _validate.text_labels(target, "target", length)
+    if text is None:
+        return _validate.labels(target, "target", length), class_names
+    labels, words = text
+    if class_names is None:
+        return labels, words
+    places = {str(name): i for i, name in enumerate(class_names)}
+    unknown = [word for word in words if word not in places]
+    if unknown:
+        raise ConfigError(
+            f"`class_names` must hold every label of `target`; it had {list(places)} and lacked {unknown[:8]}."
+        )
+    return torch.tensor([places[word] for word in words])[labels], class_names
 
 
 def check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmpid import _validate
-from mmpid.datasets.checks import check_classes, check_inputs, check_target, check_variance
+from mmpid.datasets.checks import check_classes, check_inputs, check_target, check_variance, read_target
 from mmpid.datasets.loaders import Opened, open_datasets, open_loaders
 from mmpid.datasets.missing import find_complete, keep_in_split, keep_of_each
 from mmpid.datasets.split import Split, TensorInputs
@@ -71,7 +71,8 @@ class MultimodalData:
         inputs : mapping of str to array
             Modality name to samples (N, ...), two modalities or more, finite numbers.
         target : array
-            Class label of each sample, (N,), integers. Labels that are not 0..k-1 are mapped, with a warning.
+            Class label of each sample, (N,), integers or text. Integers that are not 0..k-1 are mapped, with a
+            warning; text is counted in the order of `class_names`, by default alphabetical.
         split : None, mapping or array, optional
             None cuts 60 / 15 / 10 / 15 % into train / probe / validation / test, stratified by class. A mapping gives
             fractions (`{"train": .5, ...}`), index arrays or masks; an array gives the name of each sample's split.
@@ -109,7 +110,7 @@ class MultimodalData:
         """
         tensors = check_inputs(inputs)
         length = len(next(iter(tensors.values())))
-        labels = _validate.labels(target, "target", length)
+        labels, class_names = read_target(target, length, class_names)
         kept = find_complete(tensors, missing)
         if kept is not None:
             tensors, labels = {key: x[kept] for key, x in tensors.items()}, labels[kept]

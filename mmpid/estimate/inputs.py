@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmpid import _validate
 from mmpid.errors import InputError, LeakageWarning, ShapeError
-from mmpid.estimate.labels import as_text, contiguous_groups, contiguous_labels, mapped_like, read_labels
+from mmpid.estimate.labels import contiguous_groups, contiguous_labels, mapped_like, read_labels
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import label_of_group
 
@@ -88,7 +88,7 @@ def note_groups(groups: Tensor, target: Tensor, notes: Notes) -> None:
 
 def check_source(value, name: str) -> Tensor:
     """Check a source: a finite tensor with one or two axes."""
-    if as_text(value) is not None:
+    if _validate.is_text(value):
         raise InputError(
             f"`{name}` must hold numbers; it holds text. For categories try numpy.unique({name}, "
             'return_inverse=True)[1] with discretizer="codes"; for a table leave the columns of text out.'

@@ -1,42 +1,23 @@
 """Class labels and groups as users have them: any integers, or text; inside they are counted from 0."""
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from mmpid import _validate
-from mmpid.errors import InputError, LabelWarning, ShapeError
+from mmpid.errors import InputError, LabelWarning
 from mmpid.estimate.notes import Notes
-
-
-def as_text(value) -> np.ndarray | None:
-    """Return labels that are text (N,), also those of pandas; None if they are anything else."""
-    if isinstance(value, Tensor):
-        return None
-    array = np.asarray(value)
-    if array.dtype.kind not in "OU" or not array.size or not any(isinstance(v, str) for v in array.flat):
-        return None
-    return array
 
 
 def read_labels(value, name: str, n_samples: int, notes: Notes) -> tuple[Tensor, tuple]:
     """Return labels as int64 (N,) and, where they were text, the text of 0, 1, ...: alphabetical, and noted."""
-    text = as_text(value)
+    text = _validate.text_labels(value, name, n_samples)
     if text is None:
         return _validate.labels(value, name, n_samples), ()
-    if text.shape != (n_samples,):
-        raise ShapeError(f"`{name}` must have one label per sample, ({n_samples},); its shape was {text.shape}.")
-    missing = [i for i, label in enumerate(text) if not isinstance(label, str)]
-    if missing:
-        raise InputError(
-            f"`{name}` must be text throughout, or integers; {len(missing)} of {n_samples} labels are neither, the "
-            f"first at index {missing[0]}: {text[missing[0]]!r}. Drop those samples first."
-        )
-    words, codes = np.unique(text.astype(str), return_inverse=True)
+    words = text[1]
     notes.add(
         f"labels of `{name}` are text: {_listed(words)} were mapped to 0..{len(words) - 1} in alphabetical order."
     )
-    return torch.as_tensor(codes.astype(np.int64)), tuple(words.tolist())
+    return text
 
 
 def contiguous_labels(target: Tensor, n_classes: int | None, notes: Notes) -> tuple[Tensor, int, Tensor | None]:

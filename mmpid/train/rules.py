@@ -116,7 +116,7 @@ class PeakSynergy(SwitchRule):
 
     Notes
     -----
-    Plug-in synergy is mostly bias in small samples and falls as encoders sharpen: a peak seen there is an artefact.
+    Plug-in synergy is mostly bias in small samples and falls as encoders sharpen: a peak seen there is an artifact.
     In the solvable model of :mod:`mmpid.theory` the peak comes earlier than the best hand-over.
     """
 

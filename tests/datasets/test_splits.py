@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -200,3 +201,42 @@ def test_names_of_a_record_are_no_modalities():
 def test_data_are_compared_as_objects_and_can_be_kept_in_a_set():
     one, two = (MultimodalData.from_arrays(*arrays()) for _ in range(2))
     assert one != two and len({one, two, one}) == 2 and one.split("train") != two.split("train")
+
+
+# --- labels as users have them ---------------------------------------------------------------------------------------
+
+
+def worded(n=200):
+    rng = np.random.default_rng(0)
+    words = np.array(["walk", "run", "stand"])[np.arange(n) % 3]
+    return {"a": rng.normal(size=(n, 4)), "b": rng.normal(size=(n, 3))}, words
+
+
+def test_text_labels_are_counted_alphabetically_and_keep_their_names():
+    inputs, words = worded()
+    data = MultimodalData.from_arrays(inputs, words)
+    assert data.class_names == ("run", "stand", "walk")
+    assert [data.class_names[code] for code in data.target] == words.tolist()
+    assert data.n_classes == 3
+
+
+def test_text_labels_follow_the_order_of_class_names():
+    inputs, words = worded()
+    data = MultimodalData.from_arrays(inputs, words, class_names=["stand", "walk", "run"])
+    assert [data.class_names[code] for code in data.target] == words.tolist()
+
+
+def test_text_labels_of_a_data_frame():
+    inputs, words = worded()
+    frame = pd.DataFrame({"activity": pd.Categorical(words)})
+    assert MultimodalData.from_arrays(inputs, frame["activity"]).class_names == ("run", "stand", "walk")
+
+
+def test_text_labels_that_cannot_be_read_are_refused():
+    inputs, words = worded()
+    with pytest.raises(ConfigError, match=r"lacked \['walk'\]"):
+        MultimodalData.from_arrays(inputs, words, class_names=["run", "stand"])
+    with pytest.raises(InputError, match="1 of 200 labels are neither, the first at index 7: None"):
+        MultimodalData.from_arrays(inputs, [None if i == 7 else word for i, word in enumerate(words)])
+    with pytest.raises(ShapeError, match=r"one label per sample, \(200,\); its shape was \(199,\)"):
+        MultimodalData.from_arrays(inputs, words[:-1])
