@@ -1,67 +1,88 @@
 """The small batch that gradients are measured on, and the reductions that all proxies share."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import lru_cache
 
 import torch
 from torch import Tensor
 
 
-class GradientBatch:
-    """At most `max_samples` evenly thinned samples, and what turns sums over them into means over classes."""
+class Membership:
+    """Which sample is in which class, and what turns samples into means over each class and over the batch.
 
-    def __init__(self, inputs: Mapping[str, Tensor], target: Tensor, modalities: tuple[str, ...], n_classes: int):
-        self.inputs, self.target = inputs, target
-        self.modalities, self.n_classes = modalities, n_classes
-        self.dtype = torch.get_default_dtype()
+    Attributes
+    ----------
+    member : Tensor, shape (K, N)
+        Indicator of the class of each sample.
+    count : Tensor, shape (K,)
+        Samples of each class.
+    means : Tensor, shape (K + 1, N)
+        Weights of the mean over each class, NaN for absent ones, and in the last row over all samples.
+    weights : Tensor, shape (K, N)
+        Those of the classes only.
+    """
+
+    def __init__(self, target: Tensor, n_classes: int, dtype: torch.dtype):
+        rows = _indicators(n_classes, dtype, target.device).index_select(1, target)
+        count = rows.sum(1, keepdim=True)
+        self.means = rows / count
+        self.member, self.weights, self.count = rows[:-1], self.means[:-1], count[:-1, 0]
+
+
+@lru_cache
+@torch.inference_mode(False)
+def _indicators(n_classes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Indicators (K + 1, K) of each class and, in the last row, of any."""
+    return torch.cat([torch.eye(n_classes, dtype=dtype), torch.ones(1, n_classes, dtype=dtype)]).to(device)
+
+
+class GradientBatch:
+    """At most `max_samples` evenly thinned samples in an order in which the classes take turns.
+
+    So the first few of them are a batch that holds as many samples of each class as it can.
+    """
+
+    def __init__(self, inputs: Mapping[str, Tensor], target: Tensor, modalities: tuple[str, ...], classes: Membership):
+        self.inputs, self.target, self.modalities, self.classes = inputs, target, modalities, classes
 
     @classmethod
     def of(cls, evidence, max_samples: int, dtype: torch.dtype) -> "GradientBatch":
-        """Thin the inputs of a `ProxyEvidence`; sums over classes are made in `dtype`."""
-        inputs, target = evidence.inputs, evidence.inputs_target
-        if len(target) > max_samples:
-            rows = torch.arange(0, max_samples * len(target), len(target), device=target.device) // max_samples
-            inputs = {name: inputs[name].index_select(0, rows) for name in inputs}
-            target = target.index_select(0, rows)
-        batch = cls(inputs, target, evidence.modalities, evidence.n_classes)
-        batch.dtype = dtype
-        return batch
-
-    @cached_property
-    def member(self) -> Tensor:
-        """Indicator (K, n) of the class of each sample."""
-        return one_hot(self.target, self.n_classes, self.dtype)
-
-    @cached_property
-    def count(self) -> Tensor:
-        """Samples (K, 1) of each class."""
-        return self.member.sum(1, keepdim=True)
-
-    @cached_property
-    def weights(self) -> Tensor:
-        """Weights (K, n) that turn a sum over samples into a mean over each class; NaN for absent classes."""
-        return self.member / self.count
+        """Thin the inputs of a `ProxyEvidence`; means over classes are made in `dtype`."""
+        rows = torch.tensor(_in_turn(evidence.inputs_target.tolist(), max_samples)).to(evidence.inputs_target.device)
+        inputs = {name: evidence.inputs[name].index_select(0, rows) for name in evidence.inputs}
+        target = evidence.inputs_target.index_select(0, rows)
+        return cls(inputs, target, evidence.modalities, Membership(target, evidence.n_classes, dtype))
 
     def class_logits(self, unimodal: Tensor) -> Tensor:
         """Class means (M, K) of the true class's logit, from unimodal logits (M, K, n)."""
-        return (unimodal * self.weights).sum(2)
-
-    def round_robin(self, at_most: int) -> Tensor:
-        """Rows that take the classes in turn, so that a small batch holds as many of each as it can."""
-        turn = (self.member.cumsum(1) * self.member).sum(0)
-        return turn.argsort(stable=True)[:at_most]
+        return (unimodal * self.classes.weights).sum(2)
 
 
-def one_hot(codes: Tensor, n_codes: int, dtype: torch.dtype) -> Tensor:
-    """Return indicators (..., n_codes, N) of codes (..., N), in `dtype`."""
-    shape = (*codes.shape[:-1], n_codes, codes.shape[-1])
-    return torch.zeros(shape, dtype=dtype, device=codes.device).scatter_(-2, codes.unsqueeze(-2), 1)
+def _in_turn(labels: list[int], at_most: int) -> list[int]:
+    """Evenly thinned places in a list, sorted by how many of the same label come before."""
+    n = len(labels)
+    places = [i * n // at_most for i in range(at_most)] if n > at_most else range(n)
+    seen: Counter = Counter()
+    turns = []
+    for place in places:
+        label = labels[place]
+        turns.append(seen[label])
+        seen[label] += 1
+    return [place for _, place in sorted(zip(turns, places, strict=True))]
 
 
-def log_sum_exp(logits: Tensor) -> Tensor:
-    """Logarithm of the sum of exponentials over the last axis but one, where a CPU takes several samples at once."""
-    largest = logits.amax(-2, keepdim=True)
-    return (logits - largest).exp_().sum(-2).log_().add_(largest.squeeze(-2))
+def indicator(scores: Tensor) -> Tensor:
+    """Indicator of the largest score over the last axis but one, of the first where several are equal.
+
+    The scores are overwritten. Comparing with the maximum takes a fraction of the time of finding its place.
+    """
+    largest = scores.amax(-2, keepdim=True)
+    member = scores.eq_(largest)
+    if float(member.sum()) > largest.numel():  # ties
+        first = member.argmax(-2, keepdim=True)
+        return member.zero_().scatter_(-2, first, 1)
+    return member
 
 
 def stacked(tensors: Sequence[Tensor]) -> Tensor:

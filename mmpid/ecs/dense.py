@@ -117,7 +117,10 @@ class DenseBench:
 
     def gradient_norms(self, weights: Tensor) -> Tensor:
         """Norms (M, C) of the gradients of weights (C, n) @ losses (n,) of the joint head in each encoder."""
-        gram = sum((b.mT @ b).mul_(inner) for b, inner in zip(self._joint_slopes, self.inner, strict=True))
+        gram = None
+        for b, inner in zip(self._joint_slopes, self.inner, strict=True):
+            own = b.mT @ b
+            gram = own.mul_(inner) if gram is None else gram.addcmul_(own, inner)
         return (weights @ gram).mul_(weights).sum(2).clamp_min_(0).sqrt_()
 
     def velocity(self) -> Tensor:
@@ -134,7 +137,7 @@ class DenseBench:
         slopes_of, rate = self.slopes_of, -rate / len(self.batch.target)
         for step in range(steps):
             slopes_of = self._activation_slopes(outputs) if step else slopes_of
-            top = outputs[-1].softmax(1).sub_(self.batch.member)
+            top = outputs[-1].softmax(1).sub_(self.batch.classes.member)
             slopes = [*self._backward(weights[-1].mT @ top, weights, slopes_of), top]
             first = torch.baddbmm(first, slopes[0], self.inner[0], alpha=rate)
             moves = list(zip(weights, biases, outputs, slopes[1:], strict=False))
@@ -143,18 +146,20 @@ class DenseBench:
             outputs = self._forward(first, weights, biases)
         return self.batch.class_logits(outputs[-1])
 
-    def kernels(self, rows: Tensor) -> Tensor:
-        """Gram matrices (M, K, r, r) of the gradients of each unimodal logit in its encoder and head, on `rows`."""
-        outputs = [a.index_select(2, rows) for a in self.outputs[:-1]]
-        inner = [self.inner[0].index_select(1, rows).index_select(2, rows)]
-        inner += [(a.mT @ a).add_(one) for a, one in zip(outputs, [*self.has_bias[1:], 1.0], strict=True)]
-        # slopes (M, d, K, r): the classes beside the samples, so that one product takes all of them
-        slopes_of = [s.index_select(2, rows).unsqueeze(2) for s in self.slopes_of]
-        slopes = self._backward(self.weights[-1].mT.unsqueeze(3), self.weights, slopes_of)
-        grams = inner[-1].unsqueeze(1)
-        for slope, own in zip(slopes, inner, strict=False):
-            by_class = slope.transpose(1, 2).contiguous()
-            grams = grams + (by_class.mT @ by_class).mul_(own.unsqueeze(1))
+    def kernels(self, n: int) -> Tensor:
+        """Gram matrices (M, K, n, n) of the gradients of each unimodal logit in its encoder and head, first n samples.
+
+        Slopes are (M, K, n, d) here: for every class and sample a row, so that one product takes all of them.
+        """
+        slopes_of = [s[:, :, :n].mT.contiguous().unsqueeze(1) for s in self.slopes_of]
+        top = self.outputs[-2][:, :, :n]
+        grams = (top.mT @ top).add_(1).unsqueeze(1)
+        slope = self.weights[-1].unsqueeze(2) * slopes_of[-1]
+        for i in reversed(range(len(slopes_of))):
+            grams = torch.addcmul(grams, slope @ slope.mT, self.inner[i][:, :n, :n].unsqueeze(1))
+            if i:
+                below = slope.flatten(1, 2) @ self.weights[i - 1]
+                slope = below.view(*slope.shape[:3], -1).mul_(slopes_of[i - 1])
         return grams
 
     # ---- forward and backward --------------------------------------------------------------------------------
@@ -171,20 +176,20 @@ class DenseBench:
         return [slope(output) for (_, slope), output in zip(self.activations, outputs, strict=False)]
 
     def _backward(self, slope: Tensor, weights: list[Tensor], slopes_of: list[Tensor]) -> list[Tensor]:
-        """Slopes (M, h, ...) at the outputs of the encoder's layers, before activation, from those at the top."""
+        """Slopes (M, h, n) at the outputs of the encoder's layers, before activation, from those at the top."""
         slopes = [slope * slopes_of[-1]]
         for weight, slope_of in zip(weights[-2::-1], slopes_of[-2::-1], strict=True):
-            below = weight.mT @ slopes[-1].flatten(2)
-            slopes.append(below.view(*weight.shape[::2], *slopes[-1].shape[2:]).mul_(slope_of))
+            slopes.append((weight.mT @ slopes[-1]).mul_(slope_of))
         return slopes[::-1]
 
     @cached_property
     def _joint_slopes(self) -> list[Tensor]:
         """Slopes of each sample's loss of the joint head."""
         weight, bias = self.joint
-        logits = (weight @ self.outputs[-2]).sum(0).add_(bias.unsqueeze(1))
-        residual = logits.softmax(0).sub_(self.batch.member)
-        return self._backward(weight.mT @ residual, self.weights, self.slopes_of)
+        embeddings = self.outputs[-2]
+        residual = torch.addmm(bias.unsqueeze(1), weight, embeddings.flatten(0, 1)).softmax(0)
+        residual.sub_(self.batch.classes.member)
+        return self._backward((weight.T @ residual).view_as(embeddings), self.weights, self.slopes_of)
 
 
 def _activations(stack: list[nn.Module]) -> list[tuple[Callable, Callable]]:
@@ -204,10 +209,14 @@ def _bias(layers: Sequence[nn.Linear]) -> Tensor | None:
 
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:
-    """Weights (M, K, d) and bias (K,) of the joint head."""
+    """Weights (K, M d) and bias (K,) of the joint head, d the width that all embeddings are filled up to."""
     if isinstance(model.fusion, Sum):
         heads = [model.fusion[name] for name in modalities]
-        return stacked([head.weight for head in heads]), sum(head.bias for head in heads)
-    sizes = model.fusion.dims
-    parts = dict(zip(sizes, model.fusion.weight.split(list(sizes.values()), 1), strict=True))
-    return stacked([parts[name] for name in modalities]), model.fusion.bias.detach()
+        parts, bias = [head.weight for head in heads], sum(head.bias for head in heads)
+    else:
+        sizes, bias = model.fusion.dims, model.fusion.bias
+        if tuple(sizes) == tuple(modalities) and set(sizes.values()) == {width}:
+            return model.fusion.weight.detach(), bias.detach()
+        own = dict(zip(sizes, model.fusion.weight.split(list(sizes.values()), 1), strict=True))
+        parts = [own[name] for name in modalities]
+    return torch.cat([nn.functional.pad(part, (0, width - part.shape[1])) for part in parts], 1), bias.detach()

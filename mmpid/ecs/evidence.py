@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpid._validate import as_tensor, finite, labels, number
-from mmpid.ecs.batch import log_sum_exp, one_hot
+from mmpid.ecs.batch import Membership
 from mmpid.errors import InputError, ShapeError
 
 
@@ -148,39 +148,15 @@ class ProxyEvidence:
         return torch.stack([logits.T for logits in self.unimodal_logits.values()])
 
     @cached_property
-    def own(self) -> Tensor:
-        """Unimodal logit of the true class of each sample, shape (M, N)."""
-        return (self.scores * self.member).sum(1)
-
-    @cached_property
-    def rival(self) -> Tensor:
-        """Largest unimodal logit of another class of each sample, shape (M, N)."""
-        return self.scores.masked_fill(self.member > 0, -torch.inf).amax(1)
-
-    @cached_property
     def log_likelihood(self) -> Tensor:
         """Log-softmax of the unimodal logits at the true class, in nats, shape (M, N)."""
-        return self.own - log_sum_exp(self.scores)
+        return (self.scores.log_softmax(1) * self.classes.member).sum(1)
 
     @cached_property
-    def member(self) -> Tensor:
-        """Indicator (K, N) of the class of each sample."""
+    def classes(self) -> Membership:
+        """Which sample is in which class."""
         dtype = next(iter((self.unimodal_logits or self.embeddings).values())).dtype
-        return one_hot(self.target, self.n_classes, dtype)
-
-    @cached_property
-    def count(self) -> Tensor:
-        """Samples (K,) of each class."""
-        return self.member.sum(1)
-
-    @cached_property
-    def _class_weights(self) -> Tensor:
-        """Weights (N, K) that turn a sum over samples into a mean over each class; NaN for absent classes."""
-        return self.member.T / self.count
-
-    def class_mean(self, values: Tensor) -> Tensor:
-        """Mean over the samples of each class: (..., N) to (..., K)."""
-        return values @ self._class_weights
+        return Membership(self.target, self.n_classes, dtype)
 
 
 def frozen_copy(model: nn.Module) -> nn.Module:

@@ -33,10 +33,9 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     kappa ECS^(q-2) Lambda before discovery; after it the norm falls, while its share stays informative. Equal shares
     where no gradient flows at all.
     """
-    batch = bench.batch
-    norms = bench.gradient_norms(nn.functional.pad(batch.weights, (0, 0, 0, 1), value=1 / len(batch.target)))
-    total = norms.sum(0)
-    share = torch.where(total == 0, 1 / len(norms), norms / total)  # NaN for absent classes
+    norms = bench.gradient_norms(bench.batch.classes.means)
+    norms.clamp_min_(torch.finfo(norms.dtype).tiny)  # of nothing all have the same share; NaN for absent classes
+    share = norms / norms.sum(0)
     return share[:, :-1], share[:, -1]
 
 
@@ -66,12 +65,11 @@ def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> 
     lies in [0, 1]. Costs one backward pass per class over that small batch for encoders of dense layers, and one per
     class and sample for others.
     """
-    rows = bench.batch.round_robin(settings.n_ntk_samples)
-    indicator = bench.batch.member.index_select(1, rows)
-    both = indicator.unsqueeze(2) * indicator.unsqueeze(1)
-    grams = bench.kernels(rows).flatten(2)
+    member = bench.batch.classes.member[:, : settings.n_ntk_samples]
+    both = member.unsqueeze(2) * member.unsqueeze(1)
+    grams = bench.kernels(member.shape[1]).flatten(2)
     fit = (grams * both.flatten(1)).sum(2)
-    return fit / (grams.norm(dim=2) * indicator.sum(1)), None  # 0 / 0 for classes without samples
+    return fit / (grams.norm(dim=2) * member.sum(1)), None  # 0 / 0 for classes without samples
 
 
 class ModelBench:
@@ -123,9 +121,9 @@ class ModelBench:
         return (after - before) / step
 
     @torch.enable_grad()
-    def kernels(self, rows: Tensor) -> Tensor:
-        """Gram matrices (M, K, r, r) of the gradients of each unimodal logit on the samples `rows`."""
-        inputs = {name: value[rows] for name, value in self.batch.inputs.items()}
+    def kernels(self, n: int) -> Tensor:
+        """Gram matrices (M, K, n, n) of the gradients of each unimodal logit on the first n samples."""
+        inputs = {name: value[:n] for name, value in self.batch.inputs.items()}
         return torch.stack([tangent_gram(self.model, inputs, name) for name in self.batch.modalities]).detach()
 
     @torch.no_grad()

@@ -13,7 +13,8 @@ import torch
 from mmpid._validate import choice
 from mmpid.ecs import gradients, logits, readouts
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
-from mmpid.ecs.results import ProxyInfo, ProxyResult, ProxyTable
+from mmpid.ecs.means import ClassMeans
+from mmpid.ecs.results import ByModality, ProxyInfo, ProxyResult, ProxyTable
 from mmpid.errors import InputError
 
 #: The proxies that a trainer records unless told otherwise: they cost no forward pass.
@@ -26,6 +27,7 @@ class _Proxy:
     compute: Callable
     unit: str
     needs: str
+    rows: tuple[str, ...] = ()
     passes: Callable[[ProxySettings], float] = lambda settings: 0.0
 
     @property
@@ -33,18 +35,26 @@ class _Proxy:
         return inspect.getdoc(self.compute).splitlines()[0].rstrip(".")
 
 
+def _of_logits(compute: Callable, unit: str, *rows: str) -> _Proxy:
+    return _Proxy(compute, unit, "logits", rows)
+
+
+def _of_model(compute: Callable, unit: str, passes: Callable[[ProxySettings], float]) -> _Proxy:
+    return _Proxy(compute, unit, "model", passes=passes)
+
+
 _PROXIES = {
-    "class_logit": _Proxy(logits.class_logit, "logit", "logits"),
-    "mi": _Proxy(logits.mi, "bit", "logits"),
-    "gradient_share": _Proxy(gradients.gradient_share, "share", "model", lambda s: 3.0),
-    "look_ahead": _Proxy(gradients.look_ahead, "logit", "model", lambda s: 3.0 * s.look_ahead_steps + 1),
-    "logit_velocity": _Proxy(gradients.logit_velocity, "logit per step size", "model", lambda s: 5.0),
-    "ogm": _Proxy(logits.ogm, "ratio", "logits"),
-    "margin": _Proxy(logits.margin, "logit", "logits"),
-    "shapley": _Proxy(logits.shapley, "bit", "logits"),
-    "ntk_alignment": _Proxy(gradients.ntk_alignment, "cosine", "model", lambda s: 3.0),
-    "prediction_mi": _Proxy(logits.prediction_mi, "bit", "logits"),
-    "cluster_mi": _Proxy(readouts.cluster_mi, "bit", "logits"),
+    "class_logit": _of_logits(logits.class_logit, "logit", "own"),
+    "mi": _of_logits(logits.mi, "bit", "log_likelihood"),
+    "gradient_share": _of_model(gradients.gradient_share, "share", lambda s: 3.0),
+    "look_ahead": _of_model(gradients.look_ahead, "logit", lambda s: 3.0 * s.look_ahead_steps + 1),
+    "logit_velocity": _of_model(gradients.logit_velocity, "logit per step size", lambda s: 5.0),
+    "ogm": _of_logits(logits.ogm, "ratio", "confidence"),
+    "margin": _of_logits(logits.margin, "logit", "own", "rival"),
+    "shapley": _of_logits(logits.shapley, "bit", "log_likelihood", "coalitions"),
+    "ntk_alignment": _of_model(gradients.ntk_alignment, "cosine", lambda s: 3.0),
+    "prediction_mi": _of_logits(logits.prediction_mi, "bit", "predictions"),
+    "cluster_mi": _of_logits(logits.cluster_mi, "bit", "clusters"),
     "linear_probe": _Proxy(readouts.linear_probe, "recall", "embeddings"),
 }
 
@@ -123,11 +133,15 @@ def measure(
     asked = [choice(name, "names", _PROXIES) for name in asked]
     for name in asked:
         _need(name, evidence)
-    bench = gradients.make_bench(evidence, settings) if any(_PROXIES[n].needs == "model" for n in asked) else None
-    with torch.inference_mode(not isinstance(bench, gradients.ModelBench)):  # autograd would not work in it
-        strengths = [
-            _PROXIES[name].compute(bench if _PROXIES[name].needs == "model" else evidence, settings) for name in asked
-        ]
+    kinds = {_PROXIES[name].needs for name in asked}
+    sources: dict[str, object] = {"embeddings": evidence}
+    if "model" in kinds:
+        sources["model"] = gradients.make_bench(evidence, settings)
+    with torch.inference_mode(not isinstance(sources.get("model"), gradients.ModelBench)):  # autograd fails in it
+        if "logits" in kinds:
+            rows = (row for name in asked for row in _PROXIES[name].rows)
+            sources["logits"] = ClassMeans(evidence, settings, rows)
+        strengths = [_PROXIES[name].compute(sources[_PROXIES[name].needs], settings) for name in asked]
     return _results(asked, strengths, evidence, settings)
 
 
@@ -138,20 +152,20 @@ def _results(
     if not asked:
         return []
     # one transfer; made outside inference mode, so that the numbers by class are ordinary tensors
-    table = torch.cat([by_class for by_class, _ in strengths]).cpu()
-    rows = iter(table.unbind(0))
-    means = iter(table.nanmean(1).tolist())
+    table = torch.cat([by_class.contiguous() for by_class, _ in strengths]).cpu()
+    means = table.mean(1).tolist()
+    if any(mean != mean for mean in means):  # a class has no samples
+        means = table.nanmean(1).tolist()
     modalities = evidence.modalities
+    size = len(modalities)
     results = []
-    for name, (_, by_modality) in zip(asked, strengths, strict=True):
-        by_class = {modality: next(rows) for modality in modalities}
-        own = [next(means) for _ in modalities]
-        own = own if by_modality is None else by_modality.tolist()
+    for i, (name, (_, by_modality)) in enumerate(zip(asked, strengths, strict=True)):
+        own = means[i * size : (i + 1) * size] if by_modality is None else by_modality.tolist()
         results.append(
             ProxyResult(
                 name=name,
                 by_modality=dict(zip(modalities, own, strict=True)),
-                by_class=by_class,
+                by_class=ByModality(modalities, table, i * size),
                 unit=_PROXIES[name].unit,
                 cost=_PROXIES[name].passes(settings),
             )

@@ -1,10 +1,41 @@
 """What a proxy returns, and the table of proxies on offer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
 
 from torch import Tensor
+
+
+class ByModality(Mapping[str, Tensor]):
+    """Rows of a table by modality, cut out of it when they are asked for.
+
+    Parameters
+    ----------
+    modalities : tuple of str
+        Names of the rows.
+    table : Tensor, shape (R, K)
+        The rows, among others.
+    first : int
+        Which is that of the first modality.
+    """
+
+    def __init__(self, modalities: tuple[str, ...], table: Tensor, first: int = 0):
+        self._modalities, self._table, self._first = modalities, table, first
+
+    def __getitem__(self, modality: str) -> Tensor:
+        if modality not in self._modalities:
+            raise KeyError(modality)
+        return self._table[self._first + self._modalities.index(modality)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modalities)
+
+    def __len__(self) -> int:
+        return len(self._modalities)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +48,7 @@ class ProxyResult:
         Name of the proxy, one of those in `available`.
     by_modality : dict of str to float
         Strength of each modality. NaN where nothing could be measured.
-    by_class : dict of str to Tensor, shape (K,)
+    by_class : mapping of str to Tensor, shape (K,)
         Strength of each modality on each class. NaN for classes that the probe batch does not contain.
     unit : str
         Unit of the numbers, for axes and tables.
@@ -28,7 +59,7 @@ class ProxyResult:
 
     name: str
     by_modality: dict[str, float]
-    by_class: dict[str, Tensor]
+    by_class: Mapping[str, Tensor]
     unit: str
     cost: float
 

@@ -170,7 +170,7 @@ def test_shapley_in_parts_is_the_same(monkeypatch):
     logits = {**LOGITS, "touch": torch.eye(5)[:, :3]}
     evidence = ecs.ProxyEvidence(target=TARGET, unimodal_logits=logits)
     whole = ecs.measure("shapley", evidence)[0].by_class
-    monkeypatch.setattr("mmpid.ecs.logits._CHUNK", 1)
+    monkeypatch.setattr("mmpid.ecs.means._CHUNK", 1)
     parts = ecs.measure("shapley", evidence)[0].by_class
     for name in logits:
         torch.testing.assert_close(parts[name], whole[name])
