@@ -65,24 +65,20 @@ def _cases() -> dict[str, Callable[[], object]]:
     trainer = Trainer(LateFusion.from_data(data, seed=0), data, seed=0, device="cpu", threads=1, **endless)
     trainer.step(1)
     split = data.split("probe")
-    seen = evaluate(trainer.model, split)
-    common = {
-        "target": seen.target,
-        "unimodal_logits": {name: seen.logits[name] for name in data.modalities},
-        "embeddings": seen.embeddings,
-        "model": trainer.model,
-        "inputs": split.inputs,
-        "n_classes": data.n_classes,
-    }
+    found = evaluate(trainer.model, split)
+    samples = ProxyEvidence(target=split.target, inputs=split.inputs, n_classes=data.n_classes)
+    logits = {name: found.logits[name] for name in data.modalities}
+    seen = {"unimodal_logits": logits, "embeddings": found.embeddings, "model": trainer.model}
     table = available()
     free = [name for name in table if table[name].needs != "model"]
     groups = {"the recorded ones (default)": DEFAULT_PROXIES, f"all without the model ({len(free)})": free}
     groups |= {f"all {len(table)}": list(table)} | {name: [name] for name in table}
-    return {"epoch": lambda: trainer.step(1)} | {name: _probe(names, common) for name, names in groups.items()}
+    return {"epoch": lambda: trainer.step(1)} | {name: _probe(names, samples, seen) for name, names in groups.items()}
 
 
-def _probe(names, common: Mapping) -> Callable[[], object]:
-    return lambda: measure(names, ProxyEvidence(**common))
+def _probe(names, samples: ProxyEvidence, seen: Mapping) -> Callable[[], object]:
+    """Measure as the trainer does at every probe."""
+    return lambda: measure(names, samples.seen(**seen))
 
 
 def _records(cases: dict[str, Callable[[], object]], rounds: int) -> list[dict]:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import torch
 from torch import Tensor
@@ -45,6 +45,8 @@ class GradientBatch:
 
     def __init__(self, inputs: Mapping[str, Tensor], target: Tensor, modalities: tuple[str, ...], classes: Membership):
         self.inputs, self.target, self.modalities, self.classes = inputs, target, modalities, classes
+        self._products: dict[float, Tensor] = {}
+        self._pairs: dict[int, tuple[Tensor, Tensor]] = {}
 
     @classmethod
     def of(cls, evidence, max_samples: int, dtype: torch.dtype) -> "GradientBatch":
@@ -53,6 +55,24 @@ class GradientBatch:
         inputs = {name: evidence.inputs[name].index_select(0, rows) for name in evidence.inputs}
         target = evidence.inputs_target.index_select(0, rows)
         return cls(inputs, target, evidence.modalities, Membership(target, evidence.n_classes, dtype))
+
+    @cached_property
+    def flat(self) -> list[Tensor]:
+        """Inputs (n, width) of each modality."""
+        return [self.inputs[name].flatten(1) for name in self.modalities]
+
+    def input_products(self, bias: float) -> Tensor:
+        """Inner products (M, n, n) of the inputs, plus a constant."""
+        if bias not in self._products:
+            self._products[bias] = torch.stack([x @ x.T for x in self.flat]).add_(bias)
+        return self._products[bias]
+
+    def pairs(self, n: int) -> tuple[Tensor, Tensor]:
+        """Indicator (K, n * n) of both samples of a pair being of a class, and samples (K,), among the first n."""
+        if n not in self._pairs:
+            member = self.classes.member[:, :n]
+            self._pairs[n] = (member.unsqueeze(2) * member.unsqueeze(1)).flatten(1), member.sum(1)
+        return self._pairs[n]
 
     def class_logits(self, unimodal: Tensor) -> Tensor:
         """Class means (M, K) of the true class's logit, from unimodal logits (M, K, n)."""

@@ -64,11 +64,17 @@ def _is_linear_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
 
 def _is_uniform_without_hooks(model: nn.Module) -> bool:
     """Whether all parameters have one dtype and device and no module has hooks; seen in one walk, which is not free."""
-    kinds = set()
-    for module in model.modules():
+    kinds, left = set(), [model]
+    while left:
+        module = left.pop()
+        if module is None:
+            continue
         if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
             return False
-        kinds.update((p.dtype, p.device) for p in module._parameters.values() if p is not None)
+        for parameter in module._parameters.values():
+            if parameter is not None:
+                kinds.add((parameter.dtype, parameter.device))
+        left.extend(module._modules.values())
     return len(kinds) == 1
 
 
@@ -101,16 +107,14 @@ class DenseBench:
         later = list(zip(*(own[1:] + head for own, head in zip(dense, heads, strict=True)), strict=True))
         self.weights = [stacked([layer.weight for layer in layers]) for layers in later]
         self.biases = [_bias(layers) for layers in later]
-        sources = [batch.inputs[name].flatten(1) for name in batch.modalities]
-        self.first = stacked([own[0].weight @ x.T for own, x in zip(dense, sources, strict=True)])
+        self.first = stacked([own[0].weight @ x.T for own, x in zip(dense, batch.flat, strict=True)])
         bias = _bias([own[0] for own in dense])
         self.first = self.first if bias is None else self.first.add_(bias)
         self.outputs = self._forward(self.first, self.weights, self.biases)
         self.slopes_of = self._activation_slopes(self.outputs)
-        self.has_bias = [float(layer.bias is not None) for layer in dense[0]]
-        self.inner = [torch.stack([x @ x.T for x in sources]), *(a.mT @ a for a in self.outputs[:-2])]
-        for gram, one in zip(self.inner, self.has_bias, strict=True):
-            gram.add_(one)
+        one, *ones = [float(layer.bias is not None) for layer in dense[0]]
+        later = zip(self.outputs[:-2], ones, strict=True)
+        self.inner = [batch.input_products(one), *((a.mT @ a).add_(own) for a, own in later)]
         self.joint = _joint_weights(model, batch.modalities, self.weights[-1].shape[2])
 
     # ---- what the proxies ask for ----------------------------------------------------------------------------
@@ -129,12 +133,12 @@ class DenseBench:
         for i, (b, inner) in enumerate(zip(self._joint_slopes, self.inner, strict=True)):
             moved = b @ inner if moved is None else (self.weights[i - 1] @ moved).baddbmm_(b, inner)
             moved.mul_(self.slopes_of[i])
-        return self.batch.class_logits(self.weights[-1] @ moved) / -len(self.batch.target)
+        return self.batch.class_logits(self.weights[-1] @ moved) / -self.batch.target.shape[0]
 
     def look_ahead(self, steps: int, rate: float) -> Tensor:
         """Class-mean unimodal logits (M, K) after `steps` steps of unimodal descent."""
         first, outputs, weights, biases = self.first, self.outputs, self.weights, self.biases
-        slopes_of, rate = self.slopes_of, -rate / len(self.batch.target)
+        slopes_of, rate = self.slopes_of, -rate / self.batch.target.shape[0]
         for step in range(steps):
             slopes_of = self._activation_slopes(outputs) if step else slopes_of
             top = outputs[-1].softmax(1).sub_(self.batch.classes.member)
@@ -153,14 +157,14 @@ class DenseBench:
         """
         slopes_of = [s[:, :, :n].mT.contiguous().unsqueeze(1) for s in self.slopes_of]
         top = self.outputs[-2][:, :, :n]
-        grams = (top.mT @ top).add_(1).unsqueeze(1)
-        slope = self.weights[-1].unsqueeze(2) * slopes_of[-1]
+        grams, slope = None, self.weights[-1].unsqueeze(2) * slopes_of[-1]
         for i in reversed(range(len(slopes_of))):
-            grams = torch.addcmul(grams, slope @ slope.mT, self.inner[i][:, :n, :n].unsqueeze(1))
+            own, inner = slope @ slope.mT, self.inner[i][:, :n, :n].unsqueeze(1)
+            grams = own.mul_(inner) if grams is None else grams.addcmul_(own, inner)
             if i:
                 below = slope.flatten(1, 2) @ self.weights[i - 1]
                 slope = below.view(*slope.shape[:3], -1).mul_(slopes_of[i - 1])
-        return grams
+        return grams.add_((top.mT @ top).add_(1).unsqueeze(1))
 
     # ---- forward and backward --------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """What proxies are computed from: one probe batch seen through the model."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpid._validate import as_tensor, finite, labels, number
-from mmpid.ecs.batch import Membership
+from mmpid.ecs.batch import GradientBatch, Membership
 from mmpid.errors import InputError, ShapeError
 
 
@@ -100,15 +100,19 @@ class ProxyEvidence:
     n_classes: int | None = None
 
     def __post_init__(self):
-        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731  the dataclass is frozen
-        put("target", labels(self.target, "target"))
+        self._put("target", labels(self.target, "target"))
         if not len(self.target):
             raise ShapeError("`target` must have at least one sample; it had none. Probe a larger split.")
         for name in ("unimodal_logits", "embeddings"):
-            put(name, _matrices(getattr(self, name), name, len(self.target)))
-        put("n_classes", _n_classes(self))
+            self._put(name, _matrices(getattr(self, name), name, len(self.target)))
+        self._put("n_classes", _n_classes(self))
         if self.inputs is not None:
-            put("inputs_target", _batch_target(self))
+            self._put("inputs_target", _batch_target(self))
+        self._put("_of_samples", {})
+
+    def _put(self, name: str, value) -> None:
+        """Set a field although the dataclass is frozen."""
+        object.__setattr__(self, name, value)
 
     @classmethod
     def from_model(cls, model: nn.Module, inputs: Mapping[str, Tensor], target: Tensor) -> "ProxyEvidence":
@@ -134,6 +138,43 @@ class ProxyEvidence:
             n_classes=output.logits.shape[1],
         )
 
+    def seen(
+        self,
+        *,
+        unimodal_logits: Mapping[str, Tensor] | None = None,
+        embeddings: Mapping[str, Tensor] | None = None,
+        model: nn.Module | None = None,
+    ) -> "ProxyEvidence":
+        """Evidence of the same samples as a model sees them at another time.
+
+        What depends on the samples alone, such as labels, thinned inputs and their inner products, is checked and
+        computed once for all evidence that comes from one: a probe after every epoch should start from here.
+
+        Parameters
+        ----------
+        unimodal_logits, embeddings, model
+            As for the class. Nothing is taken over from the evidence that this is called on.
+
+        Examples
+        --------
+        >>> samples = ProxyEvidence(target=torch.tensor([0, 1]))
+        >>> samples.seen(unimodal_logits={"a": torch.eye(2), "b": -torch.eye(2)}).modalities
+        ('a', 'b')
+        """
+        other = object.__new__(type(self))
+        for name in ("target", "inputs", "inputs_target", "n_classes", "_of_samples"):
+            other._put(name, getattr(self, name))
+        other._put("unimodal_logits", _matrices(unimodal_logits, "unimodal_logits", self.target.shape[0]))
+        other._put("embeddings", _matrices(embeddings, "embeddings", self.target.shape[0]))
+        other._put("model", model)
+        widths = _widths(other.unimodal_logits)
+        if widths and widths != {self.n_classes}:
+            raise ShapeError(
+                f"`unimodal_logits` must have one column per class, {self.n_classes}; they had {sorted(widths)}. "
+                "Give `n_classes` where the labels do not show all classes."
+            )
+        return other
+
     @cached_property
     def modalities(self) -> tuple[str, ...]:
         """Names of the modalities."""
@@ -156,7 +197,18 @@ class ProxyEvidence:
     def classes(self) -> Membership:
         """Which sample is in which class."""
         dtype = next(iter((self.unimodal_logits or self.embeddings).values())).dtype
-        return Membership(self.target, self.n_classes, dtype)
+        return self._once(("classes", dtype), lambda: Membership(self.target, self.n_classes, dtype))
+
+    def gradient_batch(self, max_samples: int, dtype: torch.dtype) -> GradientBatch:
+        """Return the small batch that gradients are measured on; means over classes are made in `dtype`."""
+        key = ("batch", self.modalities, max_samples, dtype)
+        return self._once(key, lambda: GradientBatch.of(self, max_samples, dtype))
+
+    def _once(self, key: tuple, make: Callable):
+        """Return what depends on the samples alone; made once for this evidence and all that is seen later."""
+        if key not in self._of_samples:
+            self._of_samples[key] = make()
+        return self._of_samples[key]
 
 
 def frozen_copy(model: nn.Module) -> nn.Module:
@@ -184,8 +236,12 @@ def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
     return checked
 
 
+def _widths(matrices: Mapping[str, Tensor] | None) -> set[int]:
+    return {value.shape[1] for value in (matrices or {}).values()}
+
+
 def _n_classes(evidence: ProxyEvidence) -> int:
-    widths = {value.shape[1] for value in (evidence.unimodal_logits or {}).values()}
+    widths = _widths(evidence.unimodal_logits)
     if len(widths) > 1:
         raise ShapeError(
             f"`unimodal_logits` must have the same number of classes for every modality; they had {sorted(widths)}. "

@@ -21,7 +21,7 @@ from mmpid.errors import InputError
 def make_bench(evidence: ProxyEvidence, settings: ProxySettings) -> "DenseBench | ModelBench":
     """Return the cheapest bench on which the model of the evidence can be differentiated."""
     dtype = next((p.dtype for p in evidence.model.parameters()), torch.get_default_dtype())
-    batch = GradientBatch.of(evidence, settings.max_samples, dtype)
+    batch = evidence.gradient_batch(settings.max_samples, dtype)
     layers = dense_layers(evidence.model, batch.modalities)
     return ModelBench(evidence.model, batch) if layers is None else DenseBench(evidence.model, batch, layers)
 
@@ -65,11 +65,11 @@ def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> 
     lies in [0, 1]. Costs one backward pass per class over that small batch for encoders of dense layers, and one per
     class and sample for others.
     """
-    member = bench.batch.classes.member[:, : settings.n_ntk_samples]
-    both = member.unsqueeze(2) * member.unsqueeze(1)
-    grams = bench.kernels(member.shape[1]).flatten(2)
-    fit = (grams * both.flatten(1)).sum(2)
-    return fit / (grams.norm(dim=2) * member.sum(1)), None  # 0 / 0 for classes without samples
+    n = min(settings.n_ntk_samples, bench.batch.target.shape[0])
+    both, count = bench.batch.pairs(n)
+    grams = bench.kernels(n).flatten(2)
+    fit = (grams * both).sum(2)
+    return fit / (torch.linalg.vector_norm(grams, dim=2) * count), None  # 0 / 0 for classes without samples
 
 
 class ModelBench:

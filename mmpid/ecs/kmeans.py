@@ -14,7 +14,7 @@ def kmeans(points: Tensor, n_clusters: int, seed: int, n_iter: int = 3) -> Tenso
     Three iterations after a start in the manner of k-means++: five or ten follow ECS no better (rank correlations
     within .02). A cluster that loses all of its points stays where it was.
     """
-    ones = points.new_ones(len(points), 1, points.shape[2])
+    ones = points.new_ones(points.shape[0], 1, points.shape[2])
     counted = torch.cat([points, ones], 1)  # sums of these over a cluster end with its size
     trace = torch.finfo(points.dtype).tiny ** 0.5  # too little to move a center that has points
     centers = _spread_start(counted, n_clusters, seed)
@@ -36,8 +36,9 @@ def _closeness(points: Tensor, centers: Tensor) -> Tensor:
 def _spread_start(counted: Tensor, n_clusters: int, seed: int) -> Tensor:
     """Centers (M, d + 1, C), as columns of points with a row of ones: drawn in rounds from four random points for each cluster.
 
-    A round draws as many points as there are already, with chances that grow with the squared distance to those, one
-    in each of as many equal parts of the distribution: a scalable variant of k-means++ (after Bahmani et al. 2012).
+    A round draws three points for each that there is already, with chances that grow with the squared distance to
+    those, one in each of as many equal parts of the distribution: a scalable variant of k-means++ (after Bahmani et
+    al. 2012).
     """
     order, rounds = _draws(counted.shape[2], n_clusters, seed, counted.dtype, counted.device)
     candidates = counted.index_select(2, order)
@@ -45,12 +46,12 @@ def _spread_start(counted: Tensor, n_clusters: int, seed: int) -> Tensor:
     size = points.square().sum(1)
     distances = torch.baddbmm(size.unsqueeze(2), points.mT, points, alpha=-2).add_(size.unsqueeze(1))
     distances.clamp_min_(0)
-    nearest = distances[:, 0]
-    chosen = [order.new_zeros(len(counted), 1)]
+    nearest, last = distances[:, 0], order.shape[0] - 1
+    chosen = [order.new_zeros(counted.shape[0], 1)]
     for quantiles in rounds:
         mass = nearest.cumsum(1)
-        drawn = torch.searchsorted(mass, quantiles * mass[:, -1:], right=True).clamp_(max=len(order) - 1)
-        rows = distances.gather(1, drawn.unsqueeze(2).expand(-1, -1, len(order)))
+        drawn = torch.searchsorted(mass, quantiles * mass[:, -1:], right=True).clamp_(max=last)
+        rows = distances.gather(1, drawn.unsqueeze(2).expand(-1, -1, last + 1))
         nearest = torch.minimum(nearest, rows.amin(1))
         chosen.append(drawn)
     return candidates.gather(2, torch.cat(chosen, 1).unsqueeze(1).expand(-1, counted.shape[1], -1))
@@ -67,7 +68,7 @@ def _draws(
     draws = torch.rand(n_clusters, generator=generator) + torch.arange(n_clusters)
     rounds, n_chosen = [], 1
     while n_chosen < n_clusters:
-        step = min(n_chosen, n_clusters - n_chosen)
+        step = min(3 * n_chosen, n_clusters - n_chosen)
         rounds.append((draws[:step] / step).to(device, dtype))
         n_chosen += step
     return order, tuple(rounds)

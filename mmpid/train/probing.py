@@ -34,6 +34,9 @@ class Prober:
         self.config, self.seed = config, seed
         self.split = _probe_split(data, config, seed, device)
         self.n_classes = data.n_classes
+        self.samples = ProxyEvidence(
+            target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes
+        )
         self.codebooks = self._codebooks() if config.observable == "kmeans" else {}
 
     def _codebooks(self) -> dict[str, KMeansDiscretizer]:
@@ -75,14 +78,8 @@ class Prober:
     def _proxies(self, model: LateFusion, seen: Evaluation) -> dict:
         """Return ecs.<proxy>.<modality> and ecs.<proxy>.<modality>.<class>."""
         names = self.modalities
-        evidence = ProxyEvidence(
-            target=seen.target,
-            unimodal_logits={name: seen.logits[name] for name in names},
-            embeddings=seen.embeddings,
-            model=model,
-            inputs=self.split.inputs,
-            n_classes=self.n_classes,
-        )
+        logits = {name: seen.logits[name] for name in names}
+        evidence = self.samples.seen(unimodal_logits=logits, embeddings=seen.embeddings, model=model)
         row = {}
         for result in measure(self.config.ecs, evidence):
             for name in names:
