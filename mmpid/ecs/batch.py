@@ -21,6 +21,8 @@ class Membership:
         Weights of the mean over each class, NaN for absent ones, and in the last row over all samples.
     weights : Tensor, shape (K, N)
         Those of the classes only.
+    share : Tensor, shape (K,)
+        Share of each class.
     """
 
     def __init__(self, target: Tensor, n_classes: int, dtype: torch.dtype):
@@ -28,6 +30,7 @@ class Membership:
         count = rows.sum(1, keepdim=True)
         self.means = rows / count
         self.member, self.weights, self.count = rows[:-1], self.means[:-1], count[:-1, 0]
+        self.share = self.count / len(target)
 
 
 @lru_cache

@@ -143,10 +143,14 @@ class DenseBench:
             slopes_of = self._activation_slopes(outputs) if step else slopes_of
             top = outputs[-1].softmax(1).sub_(self.batch.classes.member)
             slopes = [*self._backward(weights[-1].mT @ top, weights, slopes_of), top]
-            first = torch.baddbmm(first, slopes[0], self.inner[0], alpha=rate)
-            moves = list(zip(weights, biases, outputs, slopes[1:], strict=False))
-            weights = [torch.baddbmm(w, slope, source.mT, alpha=rate) for w, _, source, slope in moves]
-            biases = [b if b is None else b.add(slope.sum(2, keepdim=True), alpha=rate) for _, b, _, slope in moves]
+            move = Tensor.baddbmm_ if step else torch.baddbmm  # after the first step they are our own
+            moved = list(zip(outputs, slopes[1:], strict=False))
+            weights = [move(w, slope, x.mT, alpha=rate) for w, (x, slope) in zip(weights, moved, strict=True)]
+            biases = [
+                b if b is None else b.add(slope.sum(2, keepdim=True), alpha=rate)
+                for b, (_, slope) in zip(biases, moved, strict=True)
+            ]
+            first = move(first, slopes[0], self.inner[0], alpha=rate)  # may be outputs[0]: only now
             outputs = self._forward(first, weights, biases)
         return self.batch.class_logits(outputs[-1])
 

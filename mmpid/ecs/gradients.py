@@ -20,9 +20,10 @@ from mmpid.errors import InputError
 
 def make_bench(evidence: ProxyEvidence, settings: ProxySettings) -> "DenseBench | ModelBench":
     """Return the cheapest bench on which the model of the evidence can be differentiated."""
-    dtype = next((p.dtype for p in evidence.model.parameters()), torch.get_default_dtype())
+    layers = dense_layers(evidence.model, evidence.modalities)
+    first = next(evidence.model.parameters(), None) if layers is None else layers[0][0].weight
+    dtype = torch.get_default_dtype() if first is None else first.dtype
     batch = evidence.gradient_batch(settings.max_samples, dtype)
-    layers = dense_layers(evidence.model, batch.modalities)
     return ModelBench(evidence.model, batch) if layers is None else DenseBench(evidence.model, batch, layers)
 
 
@@ -36,7 +37,7 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     norms = bench.gradient_norms(bench.batch.classes.means)
     norms.clamp_min_(torch.finfo(norms.dtype).tiny)  # of nothing all have the same share; NaN for absent classes
     share = norms / norms.sum(0)
-    return share[:, :-1], share[:, -1]
+    return share[:, :-1].contiguous(), share[:, -1]
 
 
 def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:

@@ -36,7 +36,7 @@ def _closeness(points: Tensor, centers: Tensor) -> Tensor:
 def _spread_start(counted: Tensor, n_clusters: int, seed: int) -> Tensor:
     """Centers (M, d + 1, C), as columns of points with a row of ones: drawn in rounds from four random points for each cluster.
 
-    A round draws three points for each that there is already, with chances that grow with the squared distance to
+    A round draws four points for each that there is already, with chances that grow with the squared distance to
     those, one in each of as many equal parts of the distribution: a scalable variant of k-means++ (after Bahmani et
     al. 2012).
     """
@@ -68,7 +68,7 @@ def _draws(
     draws = torch.rand(n_clusters, generator=generator) + torch.arange(n_clusters)
     rounds, n_chosen = [], 1
     while n_chosen < n_clusters:
-        step = min(3 * n_chosen, n_clusters - n_chosen)
+        step = min(4 * n_chosen, n_clusters - n_chosen)
         rounds.append((draws[:step] / step).to(device, dtype))
         n_chosen += step
     return order, tuple(rounds)

@@ -23,7 +23,7 @@ def class_logit(means: ClassMeans, settings: ProxySettings) -> Strength:
     fixed data strength. A softmax scorer is free up to a constant per sample, so compare it along one run, or between
     scorers built alike.
     """
-    return means.by_class("own"), None
+    return means.by_class("own").contiguous(), None
 
 
 def mi(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -47,7 +47,7 @@ def ogm(means: ClassMeans, settings: ProxySettings) -> Strength:
     By class the sums run over the samples of the class; with more than two modalities the others are averaged.
     """
     confidence = means["confidence"]
-    n_others = len(confidence) - 1
+    n_others = confidence.shape[0] - 1
     if not n_others:
         raise InputError(
             "`evidence` must have at least two modalities for the proxy 'ogm', which compares them; it had 1. "
@@ -55,7 +55,7 @@ def ogm(means: ClassMeans, settings: ProxySettings) -> Strength:
         )
     others = confidence.sum(0) - confidence
     ratio = confidence / (others if n_others == 1 else others / n_others)
-    return ratio[:, :-1], ratio[:, -1]
+    return ratio[:, :-1].contiguous(), ratio[:, -1]
 
 
 def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:

@@ -23,11 +23,11 @@ class ClassMeans:
 
     def __init__(self, evidence: ProxyEvidence, settings: ProxySettings, rows: Iterable[str]):
         self.n_classes, self.n_modalities = evidence.n_classes, len(evidence.modalities)
-        self.share = evidence.classes.count / len(evidence.target)
-        self._evidence = evidence
+        self.share = evidence.classes.share
         numbers = {name: ROWS[name](evidence, settings) for name in dict.fromkeys(rows)}
         table = torch.cat(list(numbers.values())) @ evidence.classes.means.T
-        self._table = dict(zip(numbers, table.split([len(part) for part in numbers.values()]), strict=True))
+        sizes = [part.shape[0] for part in numbers.values()]
+        self._table = dict(zip(numbers, torch.split_with_sizes(table, sizes), strict=True))
 
     def __getitem__(self, row: str) -> Tensor:
         return self._table[row]
@@ -62,8 +62,9 @@ def _coalitions(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
     """Log-softmax at the true class of the added logits of every set of two or more modalities, in nats."""
     scores = evidence.scores
     flat = scores.flatten(1)
-    parts = coalitions(len(scores), scores.dtype, scores.device)[0].split(max(1, _CHUNK // flat.shape[1]))
-    fused = ((part @ flat).view(len(part), *scores.shape[1:]) for part in parts)
+    members, step = coalitions(scores.shape[0], scores.dtype, scores.device)[0], max(1, _CHUNK // flat.shape[1])
+    parts = [members] if members.shape[0] <= step else members.split(step)
+    fused = ((part @ flat).view(-1, *scores.shape[1:]) for part in parts)
     found = [(one.log_softmax(1) * evidence.classes.member).sum(1) for one in fused]
     return found[0] if len(found) == 1 else torch.cat(found)
 
@@ -75,7 +76,7 @@ def _predictions(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
 
 def _clusters(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
     """Indicator of the cluster of the unimodal logits, (M C, N)."""
-    n_clusters = min(settings.n_clusters or 2 * evidence.n_classes, len(evidence.target))
+    n_clusters = min(settings.n_clusters or 2 * evidence.n_classes, evidence.target.shape[0])
     return kmeans(evidence.scores, n_clusters, settings.seed).flatten(0, 1)
 
 

@@ -131,8 +131,7 @@ def measure(
     if asked == "all":
         asked = [name for name, proxy in _PROXIES.items() if not _lacks(proxy, evidence)]
     asked = [choice(name, "names", _PROXIES) for name in asked]
-    for name in asked:
-        _need(name, evidence)
+    _need(asked, evidence)
     kinds = {_PROXIES[name].needs for name in asked}
     sources: dict[str, object] = {"embeddings": evidence}
     if "model" in kinds:
@@ -152,7 +151,7 @@ def _results(
     if not asked:
         return []
     # one transfer; made outside inference mode, so that the numbers by class are ordinary tensors
-    table = torch.cat([by_class.contiguous() for by_class, _ in strengths]).cpu()
+    table = torch.cat([by_class for by_class, _ in strengths]).cpu()
     means = table.mean(1).tolist()
     if any(mean != mean for mean in means):  # a class has no samples
         means = table.nanmean(1).tolist()
@@ -185,17 +184,18 @@ def _lacks(proxy: _Proxy, evidence: ProxyEvidence) -> str:
     return "unimodal_logits" if needs_scorers and not evidence.unimodal_logits else ""
 
 
-def _need(name: str, evidence: ProxyEvidence) -> None:
-    proxy = _PROXIES[name]
-    missing = _lacks(proxy, evidence)
-    if missing:
-        usable = [other for other, p in _PROXIES.items() if not _lacks(p, evidence)]
-        instead = f", or measure one of {', '.join(map(repr, usable))} instead" if usable else ""
-        raise InputError(
-            f"`evidence` must have `{missing}` for the proxy {name!r}; it was None or empty. "
-            f"{_REMEDY[missing]}{instead}."
-        )
-    if proxy.needs == "model":
+def _need(asked: list[str], evidence: ProxyEvidence) -> None:
+    """Raise if the evidence lacks what a proxy needs."""
+    for name in asked:
+        missing = _lacks(_PROXIES[name], evidence)
+        if missing:
+            usable = [other for other, p in _PROXIES.items() if not _lacks(p, evidence)]
+            instead = f", or measure one of {', '.join(map(repr, usable))} instead" if usable else ""
+            raise InputError(
+                f"`evidence` must have `{missing}` for the proxy {name!r}; it was None or empty. "
+                f"{_REMEDY[missing]}{instead}."
+            )
+    if any(_PROXIES[name].needs == "model" for name in asked):
         gradients.need_late_fusion(evidence.model, evidence.modalities)
 
 

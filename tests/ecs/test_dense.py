@@ -51,6 +51,8 @@ CASES = [
     {"activation": nn.Tanh},
     {"bias": False},
     {"depth": 1},
+    {"activation": nn.Identity},
+    {"activation": nn.Identity, "depth": 1},
     {"n_modalities": 3},
     {"n_modalities": 4, "fusion": "sum"},
     {"n_modalities": 6},
