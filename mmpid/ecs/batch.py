@@ -36,7 +36,7 @@ class Membership:
 @lru_cache
 @torch.inference_mode(False)
 def _indicators(n_classes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Indicators (K + 1, K) of each class and, in the last row, of any."""
+    """Return indicators (K + 1, K) of each class and, in the last row, of any."""
     return torch.cat([torch.eye(n_classes, dtype=dtype), torch.ones(1, n_classes, dtype=dtype)]).to(device)
 
 
@@ -71,7 +71,7 @@ class GradientBatch:
         return self._products[bias]
 
     def pairs(self, n: int) -> tuple[Tensor, Tensor]:
-        """Indicator (K, n * n) of both samples of a pair being of a class, and samples (K,), among the first n."""
+        """Return which pairs of the first n are of one class, (K, n * n), and how many of them are of each, (K,)."""
         if n not in self._pairs:
             member = self.classes.member[:, :n]
             self._pairs[n] = (member.unsqueeze(2) * member.unsqueeze(1)).flatten(1), member.sum(1)
@@ -96,7 +96,7 @@ def _in_turn(labels: list[int], at_most: int) -> list[int]:
 
 
 def indicator(scores: Tensor) -> Tensor:
-    """Indicator of the largest score over the last axis but one, of the first where several are equal.
+    """Return the indicator of the largest score over the last axis but one, the first of equal ones.
 
     The scores are overwritten. Comparing with the maximum takes a fraction of the time of finding its place.
     """

@@ -125,7 +125,8 @@ class DenseBench:
         for b, inner in zip(self._joint_slopes, self.inner, strict=True):
             own = b.mT @ b
             gram = own.mul_(inner) if gram is None else gram.addcmul_(own, inner)
-        return (weights @ gram).mul_(weights).sum(2).clamp_min_(0).sqrt_()
+        by_column = weights.T
+        return (gram @ by_column).mul_(by_column).sum(1).clamp_min_(0).sqrt_()
 
     def velocity(self) -> Tensor:
         """Change (M, K) of the class-mean unimodal logits per unit of step size of joint descent."""

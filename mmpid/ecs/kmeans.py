@@ -9,7 +9,7 @@ from mmpid.ecs.batch import indicator
 
 
 def kmeans(points: Tensor, n_clusters: int, seed: int, n_iter: int = 3) -> Tensor:
-    """Indicator (M, C, N) of the clusters of M separate k-means clusterings of points (M, d, N).
+    """Return indicators (M, C, N) of the clusters of M separate k-means clusterings of points (M, d, N).
 
     Three iterations after a start in the manner of k-means++: five or ten follow ECS no better (rank correlations
     within .02). A cluster that loses all of its points stays where it was.
@@ -27,14 +27,14 @@ def kmeans(points: Tensor, n_clusters: int, seed: int, n_iter: int = 3) -> Tenso
 
 
 def _closeness(points: Tensor, centers: Tensor) -> Tensor:
-    """Closeness (M, C, N) <p, c> - |c|^2 / 2 of points (M, d, N) to centers, the first d rows of (M, d + 1, C)."""
+    """Return <p, c> - |c|^2 / 2, (M, C, N), of points (M, d, N) and centers, the first d rows of (M, d + 1, C)."""
     centers = centers[:, :-1]
     size = centers.square().sum(1).unsqueeze(2)
     return torch.baddbmm(size, centers.mT, points, beta=-0.5)
 
 
 def _spread_start(counted: Tensor, n_clusters: int, seed: int) -> Tensor:
-    """Centers (M, d + 1, C), as columns of points with a row of ones: drawn in rounds from four random points for each cluster.
+    """Return centers (M, d + 1, C), drawn in rounds from four random points, with their ones, for each cluster.
 
     A round draws four points for each that there is already, with chances that grow with the squared distance to
     those, one in each of as many equal parts of the distribution: a scalable variant of k-means++ (after Bahmani et

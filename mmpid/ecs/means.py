@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import combinations
-from math import factorial, log
+from math import factorial
 
 import torch
 from torch import Tensor
@@ -70,12 +70,12 @@ def _coalitions(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
 
 
 def _predictions(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Indicator of the predicted class, (M K, N)."""
+    """Return the indicator of the predicted class, (M K, N)."""
     return indicator(evidence.scores.clone()).flatten(0, 1)
 
 
 def _clusters(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Indicator of the cluster of the unimodal logits, (M C, N)."""
+    """Return the indicator of the cluster of the unimodal logits, (M C, N)."""
     n_clusters = min(settings.n_clusters or 2 * evidence.n_classes, evidence.target.shape[0])
     return kmeans(evidence.scores, n_clusters, settings.seed).flatten(0, 1)
 

@@ -46,7 +46,11 @@ def _class_scores(parts: Tensor, widths: list[int], ridge: float, n: int) -> Ten
     variance = diagonal.sum(-1, keepdim=True)
     variance *= ridge / d if len(set(widths)) == 1 else ridge / variance.new_tensor(widths).view(-1, 1)
     diagonal.add_(variance.add_(torch.finfo(parts.dtype).tiny))
-    weights = torch.linalg.solve_ex(products[..., :d], products[..., d:])[0]
+    factor, failed = torch.linalg.cholesky_ex(products[..., :d])
+    if failed.any():  # a ridge below the rounding error
+        weights = torch.linalg.solve_ex(products[..., :d], products[..., d:])[0]
+    else:
+        weights = torch.cholesky_solve(products[..., d:], factor)
     judged = (parts[1:, ..., :d] - center[..., :d]).mT
     return (weights.mT @ judged).add_(center[..., d:].mT)
 

@@ -34,9 +34,7 @@ class Prober:
         self.config, self.seed = config, seed
         self.split = _probe_split(data, config, seed, device)
         self.n_classes = data.n_classes
-        self.samples = ProxyEvidence(
-            target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes
-        )
+        self.samples = ProxyEvidence(target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes)
         self.codebooks = self._codebooks() if config.observable == "kmeans" else {}
 
     def _codebooks(self) -> dict[str, KMeansDiscretizer]:

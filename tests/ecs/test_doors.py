@@ -102,6 +102,27 @@ def test_bad_evidence_is_refused(change, error, match):
         ecs.ProxyEvidence(**({"target": TARGET, "unimodal_logits": LOGITS} | change))
 
 
+def test_later_evidence_of_the_same_samples_gives_the_same_numbers(model, batch):
+    inputs, target = batch
+    fresh = ecs.ProxyEvidence.from_model(model, inputs, target)
+    samples = ecs.ProxyEvidence(target=target, inputs=inputs, n_classes=3)
+    given = {"unimodal_logits": fresh.unimodal_logits, "embeddings": fresh.embeddings, "model": model}
+    for _ in range(2):
+        for one, two in zip(ecs.measure("all", fresh), ecs.measure("all", samples.seen(**given)), strict=True):
+            assert one.by_modality == two.by_modality
+            assert all(torch.equal(one.by_class[name], two.by_class[name]) for name in one.by_class)
+
+
+def test_later_evidence_is_checked():
+    samples = ecs.ProxyEvidence(target=TARGET)
+    with pytest.raises(ShapeError, match="2; they had.*3.*n_classes"):
+        samples.seen(unimodal_logits={name: torch.zeros(4, 3) for name in LOGITS})
+    with pytest.raises(InputError, match="finite"):
+        samples.seen(unimodal_logits={"a": torch.full((4, 2), torch.nan)})
+    with pytest.raises(ShapeError, match=r"\(4, d\)"):
+        samples.seen(embeddings={"a": torch.zeros(3, 2)})
+
+
 @pytest.mark.parametrize(
     "setting",
     [{"look_ahead_steps": 0}, {"learning_rate": 0.0}, {"n_clusters": 1}, {"ridge": -1.0}, {"max_samples": 0}],

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from mmpid import ecs
+from mmpid.ecs.batch import indicator
+from mmpid.ecs.kmeans import kmeans
 
 TARGET = torch.tensor([0, 0, 1, 2, 1])
 LOGITS = {
@@ -185,3 +187,16 @@ def test_one_sample_is_enough_to_measure():
     for result in ecs.measure("all", evidence):
         assert torch.tensor(result.by_modality["image"]).isfinite(), result.name
         assert result.by_class["image"][1:].isnan().all(), result.name
+
+
+def test_of_equal_scores_the_first_is_the_largest():
+    scores = torch.tensor([[[1.0, 0.0, 2.0], [1.0, 3.0, 2.0], [0.0, 3.0, 2.0]]])
+    assert indicator(scores)[0].tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+
+
+def test_each_point_is_in_one_cluster_where_clusters_outnumber_points():
+    points = torch.randn(2, 3, 30, generator=torch.Generator().manual_seed(0))
+    points[:, :, 5:] = points[:, :, 4:5]  # five distinct points, eight clusters
+    member = kmeans(points, 8, seed=0)
+    assert member.sum(1).eq(1).all()
+    assert all(3 <= used <= 5 for used in member.sum(2).gt(0).sum(1).tolist())

@@ -89,6 +89,13 @@ def test_ogm_compares_with_the_mean_of_the_others():
         assert result.by_modality[name] == pytest.approx(float(p[r] / (sum(others) / 3)), rel=1e-5)
 
 
+def test_linear_probe_of_dead_embeddings_names_one_class():
+    target = torch.arange(40) % K
+    evidence = ecs.ProxyEvidence(target=target, embeddings={name: torch.zeros(40, 3) for name in "ab"})
+    [result] = ecs.measure("linear_probe", evidence)
+    assert float(result.by_class["a"].sum()) == pytest.approx(1, abs=0.35)
+
+
 @pytest.mark.parametrize("n", [40, 61])
 def test_linear_probe_is_ridge_regression_half_by_half(n):
     """Embeddings of different widths, halves of different lengths."""
