@@ -34,10 +34,10 @@ class Membership:
 
 
 @lru_cache
-@torch.inference_mode(False)
 def _indicators(n_classes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Return indicators (K + 1, K) of each class and, in the last row, of any."""
-    return torch.cat([torch.eye(n_classes, dtype=dtype), torch.ones(1, n_classes, dtype=dtype)]).to(device)
+    with torch.inference_mode(False):  # kept, and used outside of it, too
+        return torch.cat([torch.eye(n_classes, dtype=dtype), torch.ones(1, n_classes, dtype=dtype)]).to(device)
 
 
 class GradientBatch:

@@ -58,7 +58,6 @@ def _spread_start(counted: Tensor, n_clusters: int, seed: int) -> Tensor:
 
 
 @lru_cache
-@torch.inference_mode(False)
 def _draws(
     n: int, n_clusters: int, seed: int, dtype: torch.dtype, device: torch.device
 ) -> tuple[Tensor, tuple[Tensor, ...]]:

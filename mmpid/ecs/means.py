@@ -93,7 +93,6 @@ ROWS: dict[str, Callable[[ProxyEvidence, ProxySettings], Tensor]] = {
 
 
 @lru_cache
-@torch.inference_mode(False)
 def coalitions(n_modalities: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Members (2^M - M - 1, M) of every set of two or more modalities, and weights (M, 2^M - 1) in Shapley values.
 

@@ -56,7 +56,6 @@ def _class_scores(parts: Tensor, widths: list[int], ridge: float, n: int) -> Ten
 
 
 @lru_cache
-@torch.inference_mode(False)
 def _halves(n: int, n_modalities: int, seed: int, device: torch.device) -> Tensor:
     """Rows of a random half of the samples, of the other half, and of the first half again, modality by modality.
 
