@@ -103,8 +103,7 @@ def indicator(scores: Tensor) -> Tensor:
     largest = scores.amax(-2, keepdim=True)
     member = scores.eq_(largest)
     if float(member.sum()) > largest.numel():  # ties
-        first = member.argmax(-2, keepdim=True)
-        return member.zero_().scatter_(-2, first, 1)
+        member.mul_(member.cumsum(-2).eq_(1))
     return member
 
 
