@@ -1,7 +1,8 @@
 """What the proxies of competitive strength cost: processor time of a probe over that of a training epoch.
 
-The default trainer trains the default model (dense encoders) on av-digits, stage 1, on one thread. Epochs and probes
-take turns, so that a busy machine disturbs both alike; look at the ratios.
+The default trainer trains the default model (dense encoders) on av-digits, stage 1, on one thread. Every probe comes
+right after an epoch, as in a run: straight after another probe it finds its code in the caches and takes less. So a busy
+machine disturbs both alike, too; look at the ratios.
 """
 
 import json
@@ -40,7 +41,7 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     -------
     list of dict
         One record a case: `case`, `seconds` of CPU time (median of the rounds), `share`, the median over rounds of the
-        ratio to the epoch of the same round, and `every`, the epochs between probes at which it costs 15 % or less.
+        ratio to the epoch before it, and `every`, the epochs between probes at which it costs 15 % or less.
 
     Examples
     --------
@@ -82,17 +83,25 @@ def _probe(names, samples: ProxyEvidence, seen: Mapping) -> Callable[[], object]
 
 
 def _records(cases: dict[str, Callable[[], object]], rounds: int) -> list[dict]:
-    """Time all cases in turns, after three rounds to warm up."""
-    times = {name: [] for name in cases}
+    """Time all cases in turns, each after an epoch, after three rounds to warm up."""
+    epoch, *probes = cases.items()
+    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in probes}
     for _ in range(rounds + 3):
-        for name, case in cases.items():
-            start = time.process_time()
-            case()
-            times[name].append(time.process_time() - start)
-    epochs = times["epoch"][3:]
-    records = []
-    for name, seconds in times.items():
-        share = statistics.median(s / epoch for s, epoch in zip(seconds[3:], epochs, strict=True))
-        every = max(1, -int(-share // AIM))
-        records.append({"case": name, "seconds": statistics.median(seconds[3:]), "share": share, "every": every})
-    return records
+        for name, probe in probes:
+            pairs[name].append((_seconds(epoch[1]), _seconds(probe)))
+    pairs = {name: timed[3:] for name, timed in pairs.items()}
+    records = [_record(epoch[0], [(before, before) for timed in pairs.values() for before, _ in timed])]
+    return records + [_record(name, timed) for name, timed in pairs.items()]
+
+
+def _seconds(case: Callable[[], object]) -> float:
+    start = time.process_time()
+    case()
+    return time.process_time() - start
+
+
+def _record(name: str, timed: list[tuple[float, float]]) -> dict:
+    """Sum up pairs of seconds, of an epoch and of what came after it."""
+    share = statistics.median(seconds / epoch for epoch, seconds in timed)
+    median = statistics.median(seconds for _, seconds in timed)
+    return {"case": name, "seconds": median, "share": share, "every": max(1, -int(-share // AIM))}

@@ -6,7 +6,7 @@ from mmpid.bench import proxies
 from mmpid.ecs import available
 
 
-def test_share_is_that_of_the_epoch_of_the_same_round(monkeypatch):
+def test_share_is_that_of_the_epoch_before(monkeypatch):
     clock = iter([0, 4, 10, 11] * 5)
     monkeypatch.setattr(proxies.time, "process_time", lambda: next(clock))
     epoch, probe = proxies._records({"epoch": lambda: None, "probe": lambda: None}, rounds=2)
