@@ -1,8 +1,8 @@
 """What the proxies of competitive strength cost: processor time of a probe over that of a training epoch.
 
 The default trainer trains the default model (dense encoders) on av-digits, stage 1, on one thread. Every probe comes
-right after an epoch, as in a run: straight after another probe it finds its code in the caches and takes less. So a busy
-machine disturbs both alike, too; look at the ratios.
+right after an epoch, as in a run: straight after another probe it finds its code in the caches and takes less. A busy
+machine disturbs both alike; look at the ratios.
 """
 
 import json
