@@ -1,6 +1,7 @@
 """Settings of the solvable model: one line of documentation for each symbol, checked when they are made."""
 
 from dataclasses import dataclass
+from math import isfinite
 
 from mmpid._validate import number
 from mmpid.errors import ConfigError
@@ -132,5 +133,7 @@ def _check(value, name: str, advice: str, **bounds) -> None:
     """Raise with advice on what to try if the value is out of its bounds."""
     try:
         number(value, name, **bounds)
+        if not isfinite(value):
+            raise ConfigError(f"`{name}` must be finite; it was {value!r}.")
     except ConfigError as problem:
         raise ConfigError(f"{problem} {advice}.") from None

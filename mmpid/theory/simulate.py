@@ -1,6 +1,6 @@
 """The solvable model of modality competition, from one call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 
@@ -26,7 +26,7 @@ def simulate(
     *,
     seed: int = 0,
     n_seeds: int | None = None,
-    n_steps: int | Sequence[int] | None = None,
+    n_steps: int | Sequence[int] | Tensor | None = None,
     shaping_steps: int | None = None,
     joint_steps: int = 100,
     balanced: bool = True,
@@ -71,7 +71,7 @@ def simulate(
     checkpoints : sequence of int
         Steps at which to keep the model.
     n_test : int
-        Test samples per stratum and seed.
+        Test samples per stratum and seed, rounded down to a multiple of K, but at least one a class.
     device : str or torch.device
         Where to train. Random numbers are drawn on the CPU, so that every device sees the same worlds. The states
         stay on the device; all other results come back to the CPU.
@@ -135,7 +135,8 @@ def _plan(schedule, lengths, balanced: bool, imbalance, checkpoints, n_test, n_s
         n_steps = 400
     budget = None
     if n_steps is not None:
-        listed = [n_steps] * n_seeds if isinstance(n_steps, int) else [int(n) for n in n_steps]
+        n_steps = n_steps.tolist() if isinstance(n_steps, Tensor) else n_steps
+        listed = list(n_steps) if isinstance(n_steps, Iterable) else [n_steps] * n_seeds
         if len(listed) != n_seeds:
             raise ConfigError(
                 f"`n_steps` must be one integer or one for each of the {n_seeds} seeds; it had {len(listed)} entries. "

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from mmpid.errors import InputError
 from mmpid.theory.results import Simulation
 from mmpid.theory.simulate import simulate
 
@@ -100,6 +101,11 @@ def slope(errors: Mapping[int, Tensor], n_boot: int = 2000, seed: int = 0) -> In
     seed : int
         Seed of the bootstrap.
 
+    Raises
+    ------
+    InputError
+        For fewer than two K, or a mean error of zero, which has no logarithm.
+
     Notes
     -----
     The interval covers the choice of worlds, not the choice of settings; with few seeds it is too narrow.
@@ -110,6 +116,14 @@ def slope(errors: Mapping[int, Tensor], n_boot: int = 2000, seed: int = 0) -> In
     >>> slope({k: torch.full((3,), 1 / k) for k in (4, 8, 16)})
     -1 [-1, -1]
     """
+    if len(errors) < 2:
+        raise InputError(f"`errors` must hold two K or more for a slope; it held {list(errors)}.")
+    free = [k for k, values in errors.items() if not float(values.mean()) > 0]
+    if free:
+        raise InputError(
+            f"`errors` must have a positive mean at every K; at K = {free} no seed made an error. "
+            "Leave these K out, or test on more samples."
+        )
     generator = torch.Generator().manual_seed(seed)
     log_k = torch.tensor([float(k) for k in errors], dtype=torch.float64).log()
     means, draws = [], []

@@ -1,5 +1,6 @@
 """Schedules, reproducibility, results and bad input of the door."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -167,3 +168,21 @@ def test_cuda_sees_the_same_worlds():
     torch.testing.assert_close(gpu.ecs.cpu(), cpu.ecs)
     assert (gpu.predicted_winner.cpu() == cpu.predicted_winner).all()
     torch.testing.assert_close(gpu.error.cpu(), cpu.error, atol=2e-3, rtol=0.2)
+
+
+def test_steps_may_come_from_numpy_and_from_another_simulation():
+    one = simulate(4, n_seeds=2, n_steps=np.int64(3), **QUICK)
+    again = simulate(4, n_seeds=2, n_steps=one.n_steps, **QUICK)
+    assert again.n_steps.tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("n_steps", [3.0, [3, 2.5], "3", [3, -1]])
+def test_steps_that_are_no_counts_are_refused(n_steps):
+    with pytest.raises(ConfigError, match="`n_steps` must be"):
+        simulate(4, n_seeds=2, n_steps=n_steps, **QUICK)
+
+
+@pytest.mark.parametrize("name", ["q", "beta", "noise"])
+def test_infinite_settings_are_refused(name):
+    with pytest.raises(ConfigError, match=f"`{name}` must be finite"):
+        ModelSettings(**{name: float("inf")})

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy.stats import spearmanr
 
+from mmpid.errors import InputError
 from mmpid.theory import simulate, study
 
 
@@ -59,3 +60,11 @@ def test_error_laws_over_few_classes():
     assert -1.15 < joint.estimate < -0.8
     assert -2.4 < two.estimate < -1.6
     assert two.high < joint.low
+
+
+@pytest.mark.parametrize(
+    ("errors", "says"), [({8: [0.1, 0.2]}, "two K or more"), ({4: [0.1], 8: [0.0]}, r"at K = \[8\]")]
+)
+def test_a_slope_needs_two_sizes_and_errors(errors, says):
+    with pytest.raises(InputError, match=says):
+        study.slope({k: torch.tensor(values) for k, values in errors.items()})
