@@ -46,6 +46,9 @@ import os, gc; gc.collect(); print("clean")
 """
 _SET_THEME = """async (theme) => { if (document.body.dataset.jpThemeName !== theme)
     await window.jupyterapp.commands.execute('apputils:change-theme', {theme}); }"""
+# a picture taken before the splash has faded shows little else
+_THEME_IS = """(theme) => document.body.dataset.jpThemeName === theme
+    && !document.querySelector('#jupyterlab-splash')"""
 _ADD_CELL = """(code) => { const notebook = window.jupyterapp.shell.currentWidget.content;
     notebook.model.sharedModel.insertCell(notebook.model.cells.length, {cell_type: 'code', source: code});
     notebook.activeCellIndex = notebook.model.cells.length - 1; }"""
@@ -191,7 +194,7 @@ class Page:
     def theme(self, name: str) -> None:
         """Choose "JupyterLab Light" or "JupyterLab Dark"."""
         self.tab.evaluate(_SET_THEME, name)
-        self.tab.wait_for_function("(theme) => document.body.dataset.jpThemeName === theme", arg=name)
+        self.tab.wait_for_function(_THEME_IS, arg=name)
 
     def screenshot(self, name: str, folder: Path, element: str | None = None) -> Path:
         """Write a picture of the tab, or of one element, to `MMPID_SCREENSHOTS` or to the given folder."""
