@@ -87,7 +87,10 @@ def open_loaders(loaders, *, target, split, groups, in_memory, seed: int) -> Ope
         given = None if target is None else _validate.labels(target, "target", len(source))
         return _open_one(source, given, split, in_memory)
     if split is not None or groups is not None:
-        raise ConfigError("`split` and `groups` cut a single loader; each loader of `loaders` is a split already.")
+        raise ConfigError(
+            "`split` and `groups` cut a single loader; each loader of `loaders` is a split already. For samples with "
+            "groups give one loader over torch.utils.data.ConcatDataset, `split` as index arrays, and `groups`."
+        )
     for name in loaders:
         _validate.choice(name, "loaders", SPLITS)
     if "train" not in loaders or "test" not in loaders:

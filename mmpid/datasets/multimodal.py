@@ -1,5 +1,6 @@
 """What goes in: samples of several modalities with one label each, cut into four splits."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
@@ -11,7 +12,7 @@ from mmpid.datasets.checks import check_classes, check_inputs, check_target, che
 from mmpid.datasets.loaders import Opened, open_datasets, open_loaders
 from mmpid.datasets.missing import find_complete, keep_in_split, keep_of_each
 from mmpid.datasets.split import Split, TensorInputs
-from mmpid.datasets.splits import SPLITS, check_groups, make_splits, warn_duplicates
+from mmpid.datasets.splits import SPLITS, check_groups, make_splits, read_groups, warn_duplicates
 from mmpid.datasets.streamed import StreamedInputs
 
 
@@ -32,6 +33,9 @@ class MultimodalData:
         Class indices 0..k-1, int64, shape (N,).
     splits : dict of str to Tensor
         Split name to sample indices.
+    groups : Tensor or None
+        Group of each sample (speaker, subject, recording), int64 from 0, shape (N,), on the CPU. Samples of a group
+        depend on each other, so a probe resamples whole groups.
     """
 
     name: str
@@ -42,6 +46,7 @@ class MultimodalData:
     origin: str = ""
     licence: str = ""
     options: dict = field(default_factory=dict)
+    groups: Tensor | None = None
 
     def __post_init__(self):
         """Take a plain dict of tensors, too."""
@@ -77,7 +82,8 @@ class MultimodalData:
             None cuts 60 / 15 / 10 / 15 % into train / probe / validation / test, stratified by class. A mapping gives
             fractions (`{"train": .5, ...}`), index arrays or masks; an array gives the name of each sample's split.
         groups : array, optional
-            Group of each sample (speaker, subject, recording), (N,). Whole groups go to one split.
+            Group of each sample (speaker, subject, recording), (N,), numbers or text. Whole groups go to one split,
+            and whole groups are resampled for the intervals and null bands of a probe.
         missing : {"refuse", "drop"}, optional
             What to do with samples that hold NaN in a modality: raise, or leave them out with a warning that counts
             them. Infinite values are always refused.
@@ -96,7 +102,9 @@ class MultimodalData:
         Notes
         -----
         Samples that depend on each other (windows of one recording, clips of one speaker) must share a group:
-        otherwise the test accuracy measures recognition of the group and is too high.
+        otherwise the test accuracy measures recognition of the group and is too high, and the intervals of a probe
+        are too narrow. Where larger units must not be cut than those that are resampled, as subjects with several
+        recordings each, give `split` by subject and `groups` by recording.
 
         Examples
         --------
@@ -131,6 +139,7 @@ class MultimodalData:
             origin=origin,
             licence=licence,
             options=dict(options or {}, seed=seed),
+            groups=read_groups(groups),
         )
 
     @classmethod
@@ -255,8 +264,9 @@ class MultimodalData:
         check_classes(target, splits, class_names)
         options = dict(options or {}, seed=seed, in_memory=False)
         return cls(
-            inputs=opened.inputs, target=target, splits=splits, class_names=class_names, options=options, **about
-        )
+            inputs=opened.inputs, target=target, splits=splits, class_names=class_names, options=options,
+            groups=read_groups(groups), **about,
+        )  # fmt: skip
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -275,11 +285,21 @@ class MultimodalData:
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that change when any sample, label or split changes.
+        """Twelve hexadecimal digits that change when any sample, label, split or group changes.
 
         Of streamed data 16 samples of each split are read for it; a change in another one goes unnoticed.
         """
-        return self.inputs.fingerprint(self.target, {name: self.splits[name] for name in SPLITS})
+        ungrouped = self.inputs.fingerprint(self.target, {name: self.splits[name] for name in SPLITS})
+        if self.groups is None:
+            return ungrouped
+        return hashlib.sha256(ungrouped.encode() + self.groups.numpy().tobytes()).hexdigest()[:12]
+
+    @property
+    def n_groups(self) -> dict[str, int]:
+        """Number of groups in each split; empty where samples have none."""
+        if self.groups is None:
+            return {}
+        return {name: len(self.groups[self.splits[name].cpu()].unique()) for name in SPLITS}
 
     def sample(self, n: int = 2) -> dict[str, Tensor]:
         """Return the first `n` training samples of each modality, on the CPU: enough to try a network on."""
@@ -296,7 +316,8 @@ class MultimodalData:
         >>> datasets.load("av-digits").split("probe").inputs["audio"].shape
         torch.Size([240, 12, 16])
         """
-        return self.inputs.split(name, self.splits[_validate.choice(name, "split", SPLITS)], self.target)
+        index = self.splits[_validate.choice(name, "split", SPLITS)]
+        return self.inputs.split(name, index, self.target, self.groups)
 
     def to(self, device) -> "MultimodalData":
         """Return the same data on `device`; streamed data stay where they are, and their batches go there."""
@@ -320,4 +341,5 @@ class MultimodalData:
     def __repr__(self) -> str:
         shapes = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
         sizes = " / ".join(f"{len(self.splits[key])} {key}" for key in SPLITS)
-        return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes})"
+        grouped = f"; {' / '.join(map(str, self.n_groups.values()))} groups" if self.n_groups else ""
+        return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes}{grouped})"

@@ -10,7 +10,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
-    """Samples of one split: `inputs` maps modality to (n, ...), `target` is (n,).
+    """Samples of one split: `inputs` maps modality to (n, ...), `target` is (n,), `groups` (n,) or None, on the CPU.
 
     Data that are streamed from a `Dataset` have splits with the same methods, and without `inputs`.
 
@@ -26,6 +26,7 @@ class Split:
     name: str
     inputs: dict[str, Tensor]
     target: Tensor
+    groups: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.target)
@@ -42,11 +43,17 @@ class Split:
     def subset(self, indices) -> "Split":
         """Return the samples at `indices` (positions in this split), in that order."""
         index = torch.as_tensor(indices, dtype=torch.int64, device=self.target.device)
-        return replace(self, inputs={name: x[index] for name, x in self.inputs.items()}, target=self.target[index])
+        inputs = {name: x[index] for name, x in self.inputs.items()}
+        return replace(self, inputs=inputs, target=self.target[index], groups=select(self.groups, index))
 
     def in_memory(self) -> "Split":
         """Return this split: its samples are tensors already."""
         return self
+
+
+def select(groups: Tensor | None, index: Tensor) -> Tensor | None:
+    """Return the groups of the samples at `index`, on the CPU, where resampling is drawn; None if there are none."""
+    return None if groups is None else groups[index.cpu()]
 
 
 class TensorInputs(dict[str, Tensor]):
@@ -60,9 +67,10 @@ class TensorInputs(dict[str, Tensor]):
         """Shape of one sample of each modality."""
         return {name: tuple(x.shape[1:]) for name, x in self.items()}
 
-    def split(self, name: str, index: Tensor, target: Tensor) -> Split:
-        """Return the samples at `index`; `target` are the labels of all samples."""
-        return Split(name=name, inputs={key: x[index] for key, x in self.items()}, target=target[index])
+    def split(self, name: str, index: Tensor, target: Tensor, groups: Tensor | None = None) -> Split:
+        """Return the samples at `index`; `target` and `groups` are those of all samples."""
+        inputs = {key: x[index] for key, x in self.items()}
+        return Split(name=name, inputs=inputs, target=target[index], groups=select(groups, index))
 
     def to(self, device) -> "TensorInputs":
         """Return the same samples on `device`."""

@@ -135,6 +135,11 @@ def as_index(value, name: str, length: int) -> np.ndarray:
     return index.astype(np.int64)
 
 
+def read_groups(groups) -> Tensor | None:
+    """Return the group of each sample, numbers or text, as int64 (N,) counted from 0, on the CPU."""
+    return None if groups is None else torch.as_tensor(np.unique(np.asarray(groups), return_inverse=True)[1])
+
+
 def check_groups(groups, splits) -> None:
     """Warn when a group (speaker, subject) has samples in more than one split."""
     if groups is None:

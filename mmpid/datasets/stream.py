@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from mmpid._progress import progress_bar
-from mmpid.datasets.split import Split
+from mmpid.datasets.split import Split, select
 from mmpid.errors import InputError
 
 CHUNK = 64  # samples a batch where the order is ours alone
@@ -238,8 +238,11 @@ def _random_numbers_of(rows: Sequence[int]) -> Iterator[None]:
 class StreamedSplit(Split):
     """A split whose samples stay in a `Dataset`; same methods as :class:`Split`, but `inputs` are not at hand."""
 
-    def __init__(self, *, name: str, source: Source, rows: Tensor, target: Tensor, labels: Tensor | None):
-        values = {"name": name, "source": source, "rows": rows, "target": target, "labels": labels}
+    def __init__(
+        self, *, name: str, source: Source, rows: Tensor, target: Tensor, labels: Tensor | None,
+        groups: Tensor | None = None,
+    ):  # fmt: skip
+        values = {"name": name, "source": source, "rows": rows, "target": target, "labels": labels, "groups": groups}
         for key, value in values.items():
             object.__setattr__(self, key, value)
 
@@ -280,11 +283,12 @@ class StreamedSplit(Split):
         index = torch.as_tensor(indices, dtype=torch.int64).cpu()
         labels = None if self.labels is None else self.labels[index]
         return StreamedSplit(
-            name=self.name, source=self.source, rows=self.rows[index], target=self.target[index], labels=labels
-        )
+            name=self.name, source=self.source, rows=self.rows[index], target=self.target[index], labels=labels,
+            groups=select(self.groups, index),
+        )  # fmt: skip
 
     def in_memory(self) -> Split:
         """Read all samples of this split and return them as tensors."""
         inputs, labels = self.source.read_all(self.rows.tolist(), keep=True)
         self._check_labels(torch.arange(len(self)), labels)
-        return Split(name=self.name, inputs=inputs, target=self.target)
+        return Split(name=self.name, inputs=inputs, target=self.target, groups=self.groups)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from mmpid.datasets.split import select
 from mmpid.datasets.stream import Source, StreamedSplit
 from mmpid.errors import InputError
 
@@ -43,11 +44,14 @@ class StreamedInputs(Mapping):
         """Shape of one sample of each modality."""
         return self.sources["train"][0].shapes
 
-    def split(self, name: str, index: Tensor, target: Tensor) -> StreamedSplit:
+    def split(self, name: str, index: Tensor, target: Tensor, groups: Tensor | None = None) -> StreamedSplit:
         """Return one split; its samples are read when they are asked for."""
         source, start = self.sources[name]
         labels = None if self.labels is None else self.labels[index]
-        return StreamedSplit(name=name, source=source, rows=index - start, target=target[index], labels=labels)
+        return StreamedSplit(
+            name=name, source=source, rows=index - start, target=target[index], labels=labels,
+            groups=select(groups, index),
+        )  # fmt: skip
 
     def to(self, device) -> "StreamedInputs":
         """Return these samples as they are: batches go to the device that `batches` is given."""

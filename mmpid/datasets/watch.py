@@ -14,12 +14,19 @@ SUBJECTS = {"train": 5, "probe": 1, "validation": 1, "test": 3}
 def load_watch(*, seed: int = 0, stride: int = 25) -> MultimodalData:
     """Load windows of 2 s, (3 axes, 50 samples) a sensor; the ten subjects are dealt 5 / 1 / 1 / 3 to the splits.
 
+    Windows of one recording form a group. Each subject made 14 of them, an exercise with the left or the right arm.
+
     Parameters
     ----------
     seed : int
         Seed of the deal.
     stride : int
         Samples between the starts of neighboring windows; 25 overlaps them by half, 50 not at all.
+
+    Notes
+    -----
+    The probe split is one subject: an interval that resamples its 14 recordings tells how the estimate would move with
+    other recordings of that subject, not with another subject.
     """
     stride = _validate.number(stride, "stride", low=1, high=WINDOW, integer=True)
     with np.load(files("mmpid.datasets") / "files" / "watch_25hz.npz", allow_pickle=False) as stored:
@@ -37,7 +44,7 @@ def load_watch(*, seed: int = 0, stride: int = 25) -> MultimodalData:
         inputs,
         raw["label"][recording].astype(np.int64),
         split=split,
-        groups=subject,
+        groups=recording,
         seed=seed,
         name="watch",
         class_names=raw["label_names"].tolist(),

@@ -26,7 +26,8 @@ def make_card(model: LateFusion, data: MultimodalData, **settings) -> dict:
             "origin": data.origin,
             "sizes": {name: len(index) for name, index in data.splits.items()},
             "shapes": {name: list(shape) for name, shape in data.shapes.items()},
-        },
+        }
+        | ({"groups": data.n_groups} if data.n_groups else {}),
         "model": {
             "spec": model.spec,
             "encoders": {name: str(encoder) for name, encoder in model.encoders.items()},

@@ -7,6 +7,7 @@ from math import inf, isfinite, log
 
 from mmpid._tables import html_table, text_table
 from mmpid.errors import InputError
+from mmpid.estimate.inputs import FEW_GROUPS
 from mmpid.train.decision import half_width, is_known, noise_of_difference, one_an_epoch, unique_values
 from mmpid.train.record import RunRecord
 from mmpid.train.replay import stage_one
@@ -69,10 +70,11 @@ def diagnose(run) -> Findings:
     -------
     Findings
         Those of the following that were seen, each with its evidence: stage 1 ended while redundancy was still
-        rising; synergy is not identified by the probe sample; a decomposition is not certified; the controller lags
-        behind: a lead above its ratio and beyond the noise went on for more than two probes, or a modality stayed
-        paused that had long become the weakest; an encoder memorizes the training samples; no more than one modality
-        has unique information, so two stages cannot help much; a modality spent most of stage 1 paused.
+        rising; synergy is not identified by the probe sample; intervals rest on fewer than 20 groups; a decomposition
+        is not certified; the controller lags behind: a lead above its ratio and beyond the noise went on for more
+        than two probes, or a modality stayed paused that had long become the weakest; an encoder memorizes the
+        training samples; no more than one modality has unique information, so two stages cannot help much; a
+        modality spent most of stage 1 paused.
 
     Raises
     ------
@@ -130,6 +132,19 @@ def _not_identified(record: RunRecord) -> Finding | None:
         f"in {len(blurred)} of {len(probes)} probes {blurred[-1].get('n_samples', '?')} samples are too few "
         "for the cells",
         "do not read its curve; enlarge the probe split or use fewer clusters",
+    )
+
+
+def _few_groups(record: RunRecord) -> Finding | None:
+    last = next(reversed(record.lineage("probe")), {})
+    n_groups = last.get("n_groups", FEW_GROUPS)
+    if n_groups >= FEW_GROUPS or "redundancy_low" not in last:
+        return None
+    units = f"{n_groups} groups, which are resampled whole" if n_groups > 1 else "one group, so samples are resampled"
+    return Finding(
+        "the probe has few groups",
+        f"the {last.get('n_samples', '?')} samples of a probe are {units}",
+        "intervals are too narrow on average: put 20 groups or more into the probe split, or name finer ones",
     )
 
 
@@ -243,6 +258,7 @@ def _mostly_paused(record: RunRecord) -> Finding | None:
 CHECKS: tuple[Callable[[RunRecord], Finding | None], ...] = (
     _short_stage_one,
     _not_identified,
+    _few_groups,
     _not_certified,
     _controller_lags,
     _memorizing,

@@ -31,16 +31,18 @@ MEANS = ("redundancy", "synergy")
 
 def estimate_many(
     sources: Mapping[str, Tensor], target: Tensor, *, discretizer, n_clusters, n_components: int, correction: str,
-    n_boot: int, n_null: int, n_classes: int, method: str, seed: int,
+    n_boot: int, n_null: int, n_classes: int, method: str, seed: int, groups: Tensor | None = None,
 ) -> dict:  # fmt: skip
     """Return the fields of a probe row, in bits; `unique{i}` is that of modality i against the rest."""
     notes, names = Notes(), tuple(sources)
-    inputs = check_inputs(dict(sources), target, n_classes, None, discretizer, notes)
+    inputs = check_inputs(dict(sources), target, n_classes, groups, discretizer, notes)
     n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)
     each, given_rests = split_mapping(discretizer, names)
     made = make_discretizers(each, inputs, n_clusters, n_components, seed)
     assigned = assign_sources(made, inputs, None, seed, notes, names=names)
-    replicates = Replicates(n_boot=n_boot, n_null=n_null, seed=seed, tol=REPLICATE_TOL, method=method)
+    replicates = Replicates(
+        n_boot=n_boot, n_null=n_null, seed=seed, tol=REPLICATE_TOL, groups=inputs.groups, method=method
+    )
     against_rest = {}
     for i, name in enumerate(names):
         rest = rest_of(i, made, assigned, inputs, given_rests.get(name), n_components, n_clusters, seed)
@@ -82,7 +84,7 @@ def _pairs(
     n_null = max(n_null, MIN_PERMUTATIONS) if correction != "none" else 0
     with one_thread(prod((widest, widest, inputs.n_classes)) <= SMALL_JOINT):
         plugin = decompose(torch.stack([_square(sample.joint(), widest) for sample in samples.values()]))
-        nulls = [_nulls(sample, n_null, seed, widest) for sample in samples.values()]
+        nulls = [_nulls(sample, n_null, seed, widest, inputs.groups) for sample in samples.values()]
         null_terms, _ = replicate_terms(nulls if n_null else [], REPLICATE_TOL)
     terms = atoms_to_terms(stack_atoms(plugin)).cpu()
     row: dict[str, float] = {}
@@ -94,10 +96,12 @@ def _pairs(
     return row, float(plugin.gap.max())
 
 
-def _nulls(sample: PairedSample, n_null: int, seed: int, widest: int) -> Tensor:
+def _nulls(sample: PairedSample, n_null: int, seed: int, widest: int, groups: Tensor | None) -> Tensor:
     """Return joints (n_null, n, n, k) under the shuffled labels that `estimate_pid` draws."""
     generator = torch.Generator().manual_seed(2 * seed + 1)
-    return _square(torch.cat(list(null_joints(sample, n_null, generator))), widest) if n_null else torch.empty(0)
+    if not n_null:
+        return torch.empty(0)
+    return _square(torch.cat(list(null_joints(sample, n_null, generator, groups))), widest)
 
 
 def _square(joint: Tensor, widest: int) -> Tensor:

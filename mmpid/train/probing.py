@@ -7,7 +7,7 @@ from torch import Tensor
 
 from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
-from mmpid.errors import InputError
+from mmpid.errors import InputError, SmallSampleWarning, warn
 from mmpid.estimate import KMeansDiscretizer, estimate_pid
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
@@ -15,6 +15,12 @@ from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 from mmpid.train.engine import Evaluation, evaluate
 from mmpid.train.many import estimate_many
+
+ONE_GROUP = (
+    "the {split!r} split holds one group, so there are no groups to resample: intervals and null bands take its {n} "
+    "samples as independent of each other, are too narrow, and hold for that group alone. Put 20 groups or more into "
+    "the split, or name finer ones: recordings instead of subjects."
+)
 
 
 class Prober:
@@ -33,7 +39,10 @@ class Prober:
             )
         self.config, self.seed = config, seed
         self.split = _probe_split(data, config, seed, device)
-        self.n_classes = data.n_classes
+        self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
+        self.groups = self.split.groups if self.n_groups > 1 else None
+        if self.n_groups == 1 and (config.n_boot or config.n_null):
+            warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
         self.samples = ProxyEvidence(target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes)
         self.codebooks = self._codebooks() if config.observable == "kmeans" else {}
 
@@ -58,6 +67,7 @@ class Prober:
         start = time.perf_counter()
         seen = evaluate(model, self.split, precision=self.config.precision)
         row = {"split": self.config.probe_split, **self._decompose(seen), **self._proxies(model, seen)}
+        row |= {"n_groups": self.n_groups} if self.n_groups else {}
         return row | {"seconds": round(time.perf_counter() - start, 4)}
 
     def _decompose(self, seen: Evaluation) -> dict:
@@ -67,7 +77,7 @@ class Prober:
         sources = {name: table[name] for name in self.modalities}
         settings = {
             name: getattr(config, name) for name in ("n_clusters", "n_components", "correction", "n_boot", "n_null")
-        } | {"n_classes": self.n_classes, "method": config.pid_method, "seed": self.seed}
+        } | {"n_classes": self.n_classes, "method": config.pid_method, "seed": self.seed, "groups": self.groups}
         if len(sources) > 2:
             return estimate_many(sources, seen.target, discretizer=self.codebooks or config.observable, **settings)
         discretizer = tuple(self.codebooks.values()) or config.observable
@@ -111,7 +121,12 @@ def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: t
         split = split.subset(keep)
     split = split.in_memory()
     inputs = {name: x.to(device) for name, x in split.inputs.items()}
-    return Split(name=split.name, inputs=inputs, target=split.target.to(device))
+    return Split(name=split.name, inputs=inputs, target=split.target.to(device), groups=split.groups)
+
+
+def _count_groups(split: Split) -> int:
+    """Return how many groups the samples form; 0 where they have none."""
+    return 0 if split.groups is None else len(split.groups.unique())
 
 
 def _plain(value: float) -> float | None:
