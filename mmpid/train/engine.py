@@ -1,10 +1,9 @@
 """The inner loop: one update, one evaluation. No bookkeeping, no decisions."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import reduce as fold
-from math import inf, nan
 from operator import add
 
 import torch
@@ -70,7 +69,7 @@ def set_trainable(
 
 
 def loss_names(modalities: Sequence[str], stage: str) -> tuple[str, ...]:
-    """Return what the columns of the epoch's loss table mean."""
+    """Return the classifiers that a stage trains: the columns of the epoch's tally."""
     return (*modalities, "joint") if stage == "joint" else tuple(modalities)
 
 
@@ -106,11 +105,10 @@ def update(
     weight: Tensor | None = None,
     precision: str = "float32",
     reduce: Callable[[list[nn.Parameter]], None] | None = None,
-) -> tuple[Tensor, Tensor]:
-    """Take one optimizer step; return losses in nats and numbers of right answers, in the order of :func:`loss_names`.
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Take one optimizer step; return losses in nats and logits of every classifier that was used, without their graph.
 
-    Both are of the weights before the step. NaN stands for a modality that was not trained; a loss that is itself NaN
-    is returned as infinity.
+    Both are of the weights before the step; nothing is computed from them here.
 
     `reduce` is called with all parameters between backward and step: several processes average their gradients there.
     """
@@ -132,20 +130,7 @@ def update(
     if reduce is not None:
         reduce(parameters)
     optimizer.step()
-    names = loss_names(model.modalities, stage)
-    used = [name for name in names if name in losses]
-    with torch.no_grad():
-        nats = torch.stack([losses[name] for name in used]).nan_to_num_(nan=inf, posinf=inf, neginf=inf)
-        right = torch.stack([logits[name] for name in used]).argmax(2).eq(target).sum(1, dtype=torch.float32)
-    return _row(nats, used, names), _row(right, used, names)
-
-
-def _row(values: Tensor, used: list[str], names: tuple[str, ...]) -> Tensor:
-    """Return the values of the names that were used as one row of all names, NaN for the others."""
-    if len(used) == len(names):
-        return values
-    parts, unused = iter(values), values.new_full((), nan)
-    return torch.stack([next(parts) if name in used else unused for name in names])
+    return {name: x.detach() for name, x in losses.items()}, {name: z.detach() for name, z in logits.items()}
 
 
 @dataclass(frozen=True)
@@ -157,13 +142,25 @@ class Evaluation:
     embeddings: dict[str, Tensor]
     weight: Tensor | None = None
 
+    _scores: dict[str, tuple[float, float]] = field(default_factory=dict)
+
     def accuracy(self, name: str) -> float:
         """Return the share of samples whose largest logit is the label's."""
-        return float((self.logits[name].argmax(1) == self.target).float().mean())
+        return self.score((name,))[name][0]
 
     def loss(self, name: str) -> float:
         """Return the mean cross-entropy in nats, weighted as in training."""
-        return float(cross_entropy(self.logits[name], self.target, self.weight))
+        return self.score((name,))[name][1]
+
+    def score(self, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+        """Return accuracy and loss of some classifiers, read from the device together; they are kept."""
+        new = [name for name in names if name not in self._scores]
+        if new:
+            answers = torch.stack([self.logits[name].argmax(1) for name in new])
+            accuracies = answers.eq(self.target).float().mean(1).tolist()
+            losses = torch.stack([cross_entropy(self.logits[name], self.target, self.weight) for name in new]).tolist()
+            self._scores.update(zip(new, zip(accuracies, losses, strict=True), strict=True))
+        return {name: self._scores[name] for name in names}
 
 
 def evaluate(
@@ -179,9 +176,8 @@ def evaluate(
     The samples are taken to `device`, by default where the labels are.
     """
     device = split.target.device if device is None else device
-    order = torch.arange(len(split)).split(CHUNK if type(split) is Split else STREAMED_CHUNK)
     with evaluating(model), torch.inference_mode(), autocast(device, precision):
-        parts = [model(inputs) for inputs, _ in split.batches(order, device=device)]
+        parts = [model(inputs) for inputs in _chunks(split, device)]
     unimodal = {name: _join([p.unimodal[name] for p in parts]) for name in model.modalities}
     ens = torch.stack(list(unimodal.values())).mean(0)
     return Evaluation(
@@ -190,6 +186,16 @@ def evaluate(
         embeddings={name: _join([p.embeddings[name] for p in parts]) for name in model.modalities},
         weight=weight,
     )
+
+
+def _chunks(split: Split, device: torch.device) -> Iterator[dict[str, Tensor]]:
+    """Yield the samples of a split in order, as many as fit into memory at a time; those in memory are not copied."""
+    if type(split) is not Split:
+        order = torch.arange(len(split)).split(STREAMED_CHUNK)
+        yield from (inputs for inputs, _ in split.batches(order, device=device))
+        return
+    for start in range(0, len(split), CHUNK):
+        yield {name: x[start : start + CHUNK].contiguous().to(device) for name, x in split.inputs.items()}
 
 
 def _join(parts: list[Tensor]) -> Tensor:

@@ -4,16 +4,16 @@ import copy
 import time
 from abc import abstractmethod
 from collections.abc import Iterator
-from math import isfinite, isinf, nan
+from math import inf, isfinite, isnan
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from mmpid.errors import TrainingError
 from mmpid.models import LateFusion
 from mmpid.train import engine
 from mmpid.train.state import RunState, sample_order
+from mmpid.train.tally import Tally
 
 
 class Loop(RunState):
@@ -26,8 +26,6 @@ class Loop(RunState):
     _parallel = None  # how several processes train together; None for one
     _feed: Iterator | None = None  # the batches of this epoch that are still to come
     _order: list[Tensor]  # the samples that this process trains on, batch by batch
-    _sizes: list[int]  # of the whole batches
-    _columns: tuple[str, ...]
     _epoch_start: float
 
     # ---- hooks -----------------------------------------------------------------------------------------------
@@ -55,7 +53,7 @@ class Loop(RunState):
             self._begin_epoch()
         at = self._at  # not before: a switch may just have gone back to another position
         try:
-            self._losses[at.batch], self._right[at.batch] = self._update()
+            self._update()
         except BaseException:
             self._feed = None  # the same batch is due again, and the feed is past it
             raise
@@ -64,19 +62,21 @@ class Loop(RunState):
         last = at.batch == len(self._order)
         if last or at.batch % self.config.log_every == 0:
             self._log_batches()
+        else:
+            self._tally.trim()
         if last:
             self._end_epoch()
 
-    def _update(self) -> tuple[Tensor, Tensor]:
-        """Take one optimizer step on the batch that is due; return its losses, and how many answers were right."""
+    def _update(self) -> None:
+        """Take one optimizer step on the batch that is due, and note what it gave."""
         inputs, target = self._next_batch()
         self._seed_accelerator()
-        losses, right = engine.update(
+        losses, logits = engine.update(
             self.model, self._optimizer, inputs, target, self.active, self.stage, self.config.aux_weight,
             weight=self._class_weight, precision=self.config.precision,
             reduce=self._parallel.reduce if self._parallel else None,
         )  # fmt: skip
-        return losses, right if self._parallel is None else right * (self._sizes[self._at.batch] // len(target))
+        self._tally.note(self._at.batch, losses, logits, target)
 
     def _begin_epoch(self) -> None:
         """Probe before the very first batch, and lay out the batches of this epoch."""
@@ -96,19 +96,18 @@ class Loop(RunState):
         order = sample_order(self.seed, self._at.epoch, len(train)).to(train.target.device)
         due = order[taken:].split(self.batch_size)
         self._order = [order[:0]] * done + [self._share(index) for index in due]
-        self._sizes = [0] * done + [len(index) for index in due]
         self._feed = None
-        self._columns = engine.loss_names(self.model.modalities, self.stage)
-        self._losses, self._right = torch.full((2, len(self._order), len(self._columns)), nan, device=self.device)
+        sizes = [0] * done + [len(index) for index in due]
+        mean = self._parallel.mean if self._parallel else None
+        self._tally = Tally(engine.loss_names(self.modalities, self.stage), sizes, self.device, mean)
         self._epoch_start = time.perf_counter()
 
     def _cut_rest(self) -> None:
         """Cut what is left of the epoch that is under way into batches of the present size."""
-        done, start = self._at.batch, self._epoch_start
-        sizes, losses, right = self._sizes[:done], self._losses[:done], self._right[:done]
-        self._at.cut = (done, sum(sizes))
+        done, start, before = self._at.batch, self._epoch_start, self._tally
+        self._at.cut = (done, sum(before.sizes[:done]))
         self._lay_out_epoch()
-        self._sizes[:done], self._losses[:done], self._right[:done] = sizes, losses, right
+        self._tally.take(before, done)
         self._epoch_start = start
 
     def _share(self, index: Tensor) -> Tensor:
@@ -127,18 +126,15 @@ class Loop(RunState):
 
         A modality that was paused for a part of that time has NaN there, which its mean leaves out.
         """
-        at, names = self._at, self._columns
+        at, names = self._at, self._tally.columns
         start = (at.batch - 1) // self.config.log_every * self.config.log_every
-        losses = self._losses[start : at.batch]
-        table = (self._parallel.mean(losses) if self._parallel else losses).tolist()
-        for offset, values in enumerate(table):
-            for name, value in zip(names, values, strict=True):
-                if isinf(value):
-                    self._fail_on_loss(
-                        f"the loss of {name!r}", f"at batch {start + offset + 1} of epoch {self.epoch + 1}"
-                    )
+        columns = list(zip(*self._tally.losses(start, at.batch), strict=True))
+        for name, values in zip(names, columns, strict=True):
+            if inf in values:
+                where = f"at batch {start + values.index(inf) + 1} of epoch {self.epoch + 1}"
+                self._fail_on_loss(f"the loss of {name!r}", where)
         used = [i for i, name in enumerate(names) if at.stage == "joint" or name in at.active]
-        means = np.nanmean(np.array(list(zip(*table, strict=True)))[used], axis=1).tolist()
+        means = _means([columns[i] for i in used])
         self._append("batch", batch=at.batch, **{f"loss.{names[i]}": x for i, x in zip(used, means, strict=True)})
 
     def _fail_on_loss(self, what: str, where: str) -> None:
@@ -155,21 +151,19 @@ class Loop(RunState):
 
     def _end_epoch(self) -> None:
         at = self._at
-        losses = (self._parallel.mean(self._losses) if self._parallel else self._losses).nanmean(0).tolist()
+        fields = {f"loss.{name}": x for name, x in self._tally.mean_losses().items()}
         self._feed = None
         if self._parallel:
             self._parallel.synchronize(self.model)  # what each process normalized by its own part
         seen = self._evaluate(self.model, "validation")
-        held_out = {name: seen.loss(name) for name in self._scored()}
-        for name, loss in held_out.items():
+        held_out = seen.score(self._scored())
+        for name, (_, loss) in held_out.items():
             if not isfinite(loss):  # the last update broke the weights, after its own loss was taken
                 self._fail_on_loss(f"the validation loss of {name!r}", f"after epoch {at.epoch + 1}")
         at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
-        fields = {f"loss.{name}": x for name, x in zip(self._columns, losses, strict=True) if x == x}
-        fields |= self._train_accuracies()
-        for name, loss in held_out.items():
-            fields[f"validation_accuracy.{name}"] = seen.accuracy(name)
-            fields[f"validation_loss.{name}"] = loss
+        fields |= {f"train_accuracy.{name}": x for name, x in self._tally.accuracies().items()}
+        for name, scores in held_out.items():
+            fields[f"validation_accuracy.{name}"], fields[f"validation_loss.{name}"] = scores
         fields |= {f"lr.{group['name']}": group["lr"] for group in self._optimizer.param_groups}
         self._append(
             "epoch", **fields, **self._active_flags(), seconds=round(time.perf_counter() - self._epoch_start, 4)
@@ -182,16 +176,6 @@ class Loop(RunState):
             self._probe_and_decide()
         if at.epochs_run >= self.config.epochs:
             self._finish()
-
-    def _train_accuracies(self) -> dict[str, float]:
-        """Return the share of right answers among the samples that each classifier was trained on in this epoch.
-
-        Each batch was answered before its update, and with dropout: the accuracies lag behind those on held-out data.
-        """
-        right = (self._parallel.mean(self._right) if self._parallel else self._right).double().cpu()
-        sizes = torch.tensor(self._sizes, dtype=torch.float64)[:, None].where(~right.isnan(), nan)
-        shares = right.nansum(0) / sizes.nansum(0)
-        return {f"train_accuracy.{name}": x for name, x in zip(self._columns, shares.tolist(), strict=True) if x == x}
 
     def _evaluate(self, model: LateFusion, split: str) -> engine.Evaluation:
         """Return what a model makes of a split."""
@@ -247,3 +231,10 @@ class Loop(RunState):
 
     def _active_flags(self) -> dict[str, bool]:
         return {f"active.{name}": name in self.active for name in self.modalities}
+
+
+def _means(rows: list[tuple[float, ...]]) -> list[float]:
+    """Return the mean of each row without its NaN; the usual table, which has none, is spared the search for them."""
+    table = np.array(rows)
+    sums = table.sum(1).tolist()
+    return np.nanmean(table, axis=1).tolist() if any(map(isnan, sums)) else [x / len(rows[0]) for x in sums]

@@ -18,6 +18,7 @@ from mmpid.train.config import TrainConfig
 from mmpid.train.probing import Prober
 from mmpid.train.record import RunRecord
 from mmpid.train.selection import Selector
+from mmpid.train.tally import Tally
 
 SMALL_MODEL = 1_000_000  # parameters; below, threads cost more than they bring
 
@@ -58,8 +59,7 @@ class RunState(ABC):
         self._rng = torch.Generator().manual_seed(mix(seed, 1)).get_state()
         self._rng_is_live = False  # whether the global state is this run's own at the moment
         self._at = Position("unimodal" if config.unimodal_epochs else "joint", tuple(data.modalities))
-        self._losses = self._right = torch.empty(0)
-        self._sizes: list[int] = []
+        self._tally = Tally((), (), device)
         self._enter_stage()
 
     def _class_weights(self) -> Tensor | None:
@@ -164,8 +164,7 @@ class RunState(ABC):
             "rng": torch.get_rng_state() if self._rng_is_live else self._rng.clone(),
         }
         if self._at.batch:
-            sizes = torch.tensor(self._sizes)
-            tensors |= pack("epoch", {"losses": self._losses, "right": self._right, "sizes": sizes})
+            tensors |= pack("epoch", self._tally.tensors())
         meta = {
             "position": asdict(self._at),
             "optimizer": plain,
@@ -189,9 +188,7 @@ class RunState(ABC):
             torch.set_rng_state(self._rng)
         if self._at.batch:
             self._lay_out_epoch()
-            epoch = {key: x.to(self.device, copy=True) for key, x in state.section("epoch").items()}
-            self._losses, self._right = epoch["losses"], epoch.get("right", self._right)
-            self._sizes = epoch["sizes"].tolist() if "sizes" in epoch else self._sizes
+            self._tally.load(state.section("epoch"))
 
     @abstractmethod
     def _lay_out_epoch(self) -> None:
