@@ -20,7 +20,7 @@ from torch.utils.data import (
 
 from mmpid import _validate
 from mmpid.datasets.checks import check_names
-from mmpid.datasets.splits import SPLITS, cut_classes
+from mmpid.datasets.splits import SPLITS, cut_classes, cut_groups
 from mmpid.datasets.stream import Source
 from mmpid.datasets.streamed import StreamedInputs
 from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError, warn
@@ -30,11 +30,12 @@ CARVED = {"probe": 0.15, "validation": 0.10}  # shares of the training samples w
 
 
 class Opened(NamedTuple):
-    """What a data set is made of: samples in memory or streamed, their labels, and how to split them."""
+    """What a data set is made of: samples in memory or streamed, their labels, how to split them, and their groups."""
 
     inputs: dict[str, Tensor] | StreamedInputs
     target: Tensor
     split: object
+    groups: object = None
 
 
 class PairedDatasets(Dataset):
@@ -85,12 +86,9 @@ def open_loaders(loaders, *, target, split, groups, in_memory, seed: int) -> Ope
     if not isinstance(loaders, Mapping):
         source = _source_of(loaders, "loaders")
         given = None if target is None else _validate.labels(target, "target", len(source))
-        return _open_one(source, given, split, in_memory)
-    if split is not None or groups is not None:
-        raise ConfigError(
-            "`split` and `groups` cut a single loader; each loader of `loaders` is a split already. For samples with "
-            "groups give one loader over torch.utils.data.ConcatDataset, `split` as index arrays, and `groups`."
-        )
+        return _open_one(source, given, split, in_memory)._replace(groups=groups)
+    if split is not None:
+        raise ConfigError("`split` cuts a single loader; each loader of `loaders` is a split already.")
     for name in loaders:
         _validate.choice(name, "loaders", SPLITS)
     if "train" not in loaders or "test" not in loaders:
@@ -100,7 +98,7 @@ def open_loaders(loaders, *, target, split, groups, in_memory, seed: int) -> Ope
         )
     sources = {name: _source_of(loaders[name], f"loaders[{name!r}]") for name in SPLITS if name in loaders}
     _check_overlap(sources)
-    return _open_many(sources, target, in_memory, seed)
+    return _open_many(sources, target, _given_groups(groups, sources), in_memory, seed)
 
 
 def _source_of(loader, name: str) -> Source:
@@ -187,7 +185,7 @@ def _open_one(source: Source, given: Tensor | None, split, in_memory) -> Opened:
     return Opened(inputs, labels if given is None else given, split)
 
 
-def _open_many(sources: dict[str, Source], target, in_memory, seed: int) -> Opened:
+def _open_many(sources: dict[str, Source], target, groups, in_memory, seed: int) -> Opened:
     """Open one source a split; carve the probe and the validation split out of training where they are missing."""
     first = sources["train"].opened()
     sources = {name: first if name == "train" else _like(source, first, name) for name, source in sources.items()}
@@ -199,13 +197,13 @@ def _open_many(sources: dict[str, Source], target, in_memory, seed: int) -> Open
     final = labels if given is None else given
     ends = np.cumsum([len(s) for s in sources.values()])
     spans = {name: np.arange(end - len(s), end) for end, (name, s) in zip(ends, sources.items(), strict=True)}
-    splits = _carve(spans, final, seed)
+    splits = _carve(spans, final, groups, seed)
     if keep:
         inputs = {name: torch.cat([part[name] for part, _ in parts.values()]) for name in first.shapes}
-        return Opened(inputs, final, splits)
+        return Opened(inputs, final, splits, groups)
     homes = {name: name if name in sources else "train" for name in SPLITS}
     places = {name: (sources[home], int(spans[home][0])) for name, home in homes.items()}
-    return Opened(_stream(places, labels if given is None else None), final, splits)
+    return Opened(_stream(places, labels if given is None else None), final, splits, groups)
 
 
 def _like(source: Source, first: Source, name: str) -> Source:
@@ -228,13 +226,29 @@ def _given_target(target, sources: Mapping[str, Source]) -> Tensor | None:
     return torch.cat([_validate.labels(target[name], f"target[{name!r}]", len(sources[name])) for name in sources])
 
 
-def _carve(spans: dict[str, np.ndarray], labels: Tensor, seed: int) -> dict[str, np.ndarray]:
-    """Cut what has no loader of its own out of the training samples, class by class."""
+def _given_groups(groups, sources: Mapping[str, Source]) -> np.ndarray | None:
+    """Return the groups of all samples in the order of the sources; a name in two of them is one group."""
+    if groups is None:
+        return None
+    if not isinstance(groups, Mapping) or set(groups) != set(sources):
+        raise InputError(f"`groups` must map each of {', '.join(sources)} to the groups of its samples, or be None.")
+    for name, source in sources.items():
+        if np.shape(groups[name]) != (len(source),):
+            raise ShapeError(
+                f"`groups[{name!r}]` must name the group of each of the {len(source)} samples of that loader; its "
+                f"shape was {np.shape(groups[name])}. Give one entry a sample, in the order of the dataset."
+            )
+    return np.concatenate([np.asarray(groups[name]) for name in sources])
+
+
+def _carve(spans: dict[str, np.ndarray], labels: Tensor, groups: np.ndarray | None, seed: int) -> dict[str, np.ndarray]:
+    """Cut what has no loader of its own out of the training samples, class by class, or in whole groups."""
     wanted = {name: share for name, share in CARVED.items() if name not in spans}
     if not wanted:
         return spans
     shares = {"train": 1 - sum(wanted.values()), **wanted}
-    cut = cut_classes(labels[spans["train"]], shares, np.random.default_rng([seed, 0]))
+    rng, rows = np.random.default_rng([seed, 0]), spans["train"]
+    cut = cut_classes(labels[rows], shares, rng) if groups is None else cut_groups(groups[rows], shares, rng)
     carved = {name: np.sort(spans["train"][index]) for name, index in cut.items()}
     return {**spans, **carved}
 

@@ -218,7 +218,9 @@ class MultimodalData:
             so that a resumed run repeats them exactly.
         target : array, or mapping of split to array, optional
             Labels in the order of the dataset. By default they are read, in one pass over all samples.
-        split, groups, seed, name, class_names, origin, licence, options
+        groups : array, or mapping of split to array, optional
+            As in :meth:`from_arrays`; for a loader a split, the groups of each in the order of its dataset.
+        split, seed, name, class_names, origin, licence, options
             As in :meth:`from_arrays`.
         in_memory : {"auto", True, False}
             As in :meth:`from_datasets`.
@@ -246,7 +248,7 @@ class MultimodalData:
         """
         opened = open_loaders(loaders, target=target, split=split, groups=groups, in_memory=in_memory, seed=seed)
         return cls._from_opened(
-            opened, groups=groups, seed=seed, name=name, class_names=class_names,
+            opened, groups=opened.groups, seed=seed, name=name, class_names=class_names,
             origin=origin, licence=licence, options=options,
         )  # fmt: skip
 

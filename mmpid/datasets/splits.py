@@ -33,7 +33,7 @@ def make_splits(split, target: Tensor, *, groups=None, seed: int = 0) -> dict[st
     if all(np.ndim(value) == 0 for value in split.values()):
         fractions = _check_fractions(split)
         rng = np.random.default_rng([seed, 0])
-        cut = _cut_groups(groups, fractions, rng) if groups is not None else cut_classes(target, fractions, rng)
+        cut = cut_groups(groups, fractions, rng) if groups is not None else cut_classes(target, fractions, rng)
         return {key: torch.as_tensor(np.sort(index)) for key, index in cut.items()}
     return _from_indices(split, len(target))
 
@@ -67,24 +67,24 @@ def cut_classes(target: Tensor, fractions, rng) -> dict[str, np.ndarray]:
     return {key: np.concatenate(part) for key, part in parts.items()}
 
 
-def _cut_groups(groups, fractions, rng) -> dict[str, np.ndarray]:
+def cut_groups(groups, fractions, rng) -> dict[str, np.ndarray]:
     """Deal whole groups to the split that is furthest below its share of samples."""
     names, codes, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
-    if len(names) < len(SPLITS):
+    if len(names) < len(fractions):
         raise InputError(
-            f"`groups` must have at least {len(SPLITS)} groups, one for each split; it had {len(names)}. "
+            f"`groups` must have at least {len(fractions)} groups, one for each split; it had {len(names)}. "
             f"Give `split` as index arrays, or group more finely."
         )
     order = rng.permutation(len(names))
     order = order[np.argsort(-sizes[order], kind="stable")]
-    filled = dict.fromkeys(SPLITS, 0.0)
+    filled = dict.fromkeys(fractions, 0.0)
     home = {}
     for group in order:
-        key = min(SPLITS, key=lambda k: filled[k] / fractions[k])
+        key = min(fractions, key=lambda k: filled[k] / fractions[k])
         home[group] = key
         filled[key] += sizes[group]
     owner = np.array([home[g] for g in range(len(names))])[codes]
-    return {key: np.flatnonzero(owner == key) for key in SPLITS}
+    return {key: np.flatnonzero(owner == key) for key in fractions}
 
 
 def _from_names(split, length: int) -> dict[str, Tensor]:

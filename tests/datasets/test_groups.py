@@ -5,7 +5,7 @@ from torch.utils.data import DataLoader
 
 from mmpid import MultimodalData, datasets
 from mmpid.datasets.splits import SPLITS
-from mmpid.errors import ConfigError, MissingDataWarning
+from mmpid.errors import InputError, MissingDataWarning, ShapeError
 
 CLIPS = np.repeat(np.arange(40), 5)
 
@@ -78,10 +78,36 @@ def test_groups_of_samples_that_are_dropped_go_with_them():
     assert torch.equal(data.groups, torch.as_tensor(CLIPS[kept]))
 
 
-def test_loaders_that_are_splits_are_told_how_to_give_groups():
-    loader = DataLoader([({"a": torch.zeros(2)}, 0)])
-    with pytest.raises(ConfigError, match="ConcatDataset"):
-        MultimodalData.from_loaders({"train": loader, "test": loader}, groups=[0])
+def loader_parts():
+    """Groups of 150 samples to train and 50 to test on, and a loader of each."""
+    x = {name: torch.as_tensor(value) for name, value in arrays().items()}
+    samples = [({name: x[name][i] for name in x}, i % 4) for i in range(200)]
+    parts = {"train": samples[:150], "test": samples[150:]}
+    groups = {"train": [f"clip {clip}" for clip in CLIPS[:150]], "test": [f"clip {clip}" for clip in CLIPS[150:]]}
+    return {name: DataLoader(part) for name, part in parts.items()}, groups
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_loaders_that_are_splits_take_groups_and_none_is_carved_apart(keep):
+    loaders, groups = loader_parts()
+    data = MultimodalData.from_loaders(loaders, groups=groups, in_memory=keep, seed=0)
+    owners = [set(data.split(name).groups.tolist()) for name in SPLITS]
+    assert sum(map(len, owners)) == len(set.union(*owners)) == 40 and data.n_groups["test"] == 10
+    assert data.split("train").in_memory().groups.shape == data.split("train").target.shape
+    assert MultimodalData.from_loaders(loaders, in_memory=keep, seed=0).groups is None
+
+
+@pytest.mark.parametrize(
+    ("groups", "error", "words"),
+    [
+        (list(CLIPS), InputError, "`groups` must map each of train, test"),
+        ({"train": CLIPS[:150]}, InputError, "`groups` must map each of train, test"),
+        ({"train": CLIPS, "test": CLIPS[150:]}, ShapeError, "each of the 150 samples"),
+    ],
+)
+def test_groups_that_do_not_fit_the_loaders_are_refused(groups, error, words):
+    with pytest.raises(error, match=words):
+        MultimodalData.from_loaders(loader_parts()[0], groups=groups)
 
 
 def test_recordings_of_watch_are_groups_and_lie_within_subjects():

@@ -261,8 +261,8 @@ def test_loaders_must_agree_in_shape_and_splits_are_said_once():
     two.image = torch.zeros(200, 6, 6)
     with pytest.raises(ShapeError, match="'train' gave .* 'test' gave"):
         MultimodalData.from_loaders({"train": DataLoader(one), "test": DataLoader(two)})
-    with pytest.raises(ConfigError, match="cut a single loader"):
-        MultimodalData.from_loaders({"train": DataLoader(one), "test": DataLoader(two)}, groups=[0])
+    with pytest.raises(ConfigError, match="cuts a single loader"):
+        MultimodalData.from_loaders({"train": DataLoader(one), "test": DataLoader(two)}, split={"train": 1.0})
 
 
 @pytest.mark.parametrize("in_memory", [True, False])
