@@ -144,7 +144,7 @@ def _few_groups(record: RunRecord) -> Finding | None:
     return Finding(
         "the probe has few groups",
         f"the {last.get('n_samples', '?')} samples of a probe are {units}",
-        "intervals are too narrow on average: put 20 groups or more into the probe split, or name finer ones",
+        "the intervals are no better than so few units: put 20 groups or more into the probe split, or name finer ones",
     )
 
 
