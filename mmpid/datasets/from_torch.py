@@ -1,0 +1,143 @@
+"""The doors for samples that a `torch.utils.data.Dataset` or `DataLoader` gives."""
+
+from collections.abc import Mapping
+from typing import Self
+
+from mmpid.datasets.checks import check_classes, check_target
+from mmpid.datasets.loaders import Opened, open_datasets, open_loaders
+from mmpid.datasets.splits import check_groups, make_splits, read_groups
+from mmpid.datasets.streamed import StreamedInputs
+
+
+class FromTorch:
+    """What :class:`mmpid.MultimodalData` can do beside `from_arrays`: open datasets and loaders."""
+
+    @classmethod
+    def from_datasets(
+        cls,
+        datasets: Mapping,
+        *,
+        target=None,
+        split=None,
+        groups=None,
+        in_memory: bool | str = "auto",
+        num_workers: int = 0,
+        seed: int = 0,
+        name: str = "datasets",
+        class_names=None,
+        origin: str = "",
+        licence: str = "",
+        options: dict | None = None,
+    ) -> Self:
+        """Pair one map-style `torch.utils.data.Dataset` a modality, sample by sample, and cut them into splits.
+
+        Parameters
+        ----------
+        datasets : mapping of str to Dataset
+            Modality name to a dataset whose item i is x_i or (x_i, label). All must have the same length and order,
+            and labels, where several give them, must agree. Every x_i of a modality must have the same shape.
+        target : array, optional
+            Labels (N,). By default they are read from the items, in one pass over all of them.
+        split, groups, seed, name, class_names, origin, licence, options
+            As in :meth:`from_arrays`.
+        in_memory : {"auto", True, False}
+            Read all samples into memory once, or stream them batch by batch; "auto" reads what needs at most 1 GiB as
+            float32. Random transforms stay random only if the data are streamed.
+        num_workers : int
+            Processes that read streamed samples.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from mmpid import MultimodalData
+        >>> y = torch.arange(200) % 4
+        >>> sound = torch.utils.data.TensorDataset(torch.randn(200, 8), y)
+        >>> image = [x for x in torch.randn(200, 5, 5)]
+        >>> MultimodalData.from_datasets({"sound": sound, "image": image}).shapes
+        {'sound': (8,), 'image': (5, 5)}
+        """
+        opened = open_datasets(datasets, target=target, split=split, in_memory=in_memory, num_workers=num_workers)
+        return cls._from_opened(
+            opened, groups=groups, seed=seed, name=name, class_names=class_names,
+            origin=origin, licence=licence, options=options,
+        )  # fmt: skip
+
+    @classmethod
+    def from_loaders(
+        cls,
+        loaders,
+        *,
+        target=None,
+        split=None,
+        groups=None,
+        in_memory: bool | str = "auto",
+        seed: int = 0,
+        name: str = "loaders",
+        class_names=None,
+        origin: str = "",
+        licence: str = "",
+        options: dict | None = None,
+    ) -> Self:
+        """Take data from `torch.utils.data.DataLoader`s that yield ({modality: tensor}, label).
+
+        Parameters
+        ----------
+        loaders : mapping of str to DataLoader, or DataLoader
+            A loader a split: "train" and "test", and "probe" and "validation" or else 15 % and 10 % of the training
+            samples take their place. Or one loader, which is cut as `split` and `groups` say. Only the dataset,
+            `collate_fn`, `num_workers` and `pin_memory` of a loader are used: batch size and order are the trainer's,
+            so that a resumed run repeats them exactly.
+        target : array, or mapping of split to array, optional
+            Labels in the order of the dataset. By default they are read, in one pass over all samples.
+        groups : array, or mapping of split to array, optional
+            As in :meth:`from_arrays`; for a loader a split, the groups of each in the order of its dataset.
+        split, seed, name, class_names, origin, licence, options
+            As in :meth:`from_arrays`.
+        in_memory : {"auto", True, False}
+            As in :meth:`from_datasets`.
+
+        Raises
+        ------
+        InputError
+            An IterableDataset, a sampler that picks or weights samples, a batch that is not ({name: tensor}, label),
+            or a sample that lacks a modality or has another shape than the first one.
+
+        Notes
+        -----
+        Random transforms are seeded by the samples of a batch: the same batch is transformed in the same way again,
+        which is what makes a resumed run exact; other batches, so other epochs, get other random numbers.
+
+        Examples
+        --------
+        >>> import torch
+        >>> from mmpid import MultimodalData
+        >>> samples = [({"sound": torch.randn(8), "image": torch.randn(5, 5)}, i % 4) for i in range(200)]
+        >>> loader = torch.utils.data.DataLoader(samples, batch_size=32)
+        >>> data = MultimodalData.from_loaders(loader, in_memory=False)
+        >>> inputs, target = next(data.split("train").batches(torch.arange(6).split(3)))
+        >>> inputs["image"].shape, target.shape
+        (torch.Size([3, 5, 5]), torch.Size([3]))
+        """
+        opened = open_loaders(loaders, target=target, split=split, groups=groups, in_memory=in_memory, seed=seed)
+        return cls._from_opened(
+            opened, groups=opened.groups, seed=seed, name=name, class_names=class_names,
+            origin=origin, licence=licence, options=options,
+        )  # fmt: skip
+
+    @classmethod
+    def _from_opened(cls, opened: Opened, *, groups, seed: int, class_names, options, **about) -> Self:
+        """Build the data set of samples that were read as arrays are, or of samples that stay where they are."""
+        if not isinstance(opened.inputs, StreamedInputs):
+            return cls.from_arrays(
+                opened.inputs, opened.target, split=opened.split, groups=groups, seed=seed, class_names=class_names,
+                options=options, **about,
+            )  # fmt: skip
+        target, class_names = check_target(opened.target, class_names)
+        splits = make_splits(opened.split, target, groups=groups, seed=seed)
+        check_groups(groups, splits)
+        check_classes(target, splits, class_names)
+        options = dict(options or {}, seed=seed, in_memory=False)
+        return cls(
+            inputs=opened.inputs, target=target, splits=splits, class_names=class_names, options=options,
+            groups=read_groups(groups), **about,
+        )  # fmt: skip
