@@ -7,6 +7,7 @@ import contextlib
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -41,8 +42,9 @@ def sample() -> tuple[torch.Tensor, ...]:
     return one, two, target
 
 
-def make(name="av-digits", **options) -> mmpid.Trainer:
+def make(name="av-digits", grouped=False, **options) -> mmpid.Trainer:
     data = mmpid.datasets.load(name, seed=0)
+    data = replace(data, groups=torch.arange(len(data.target)) // 2) if grouped else data
     built = {key: options.pop(key) for key in ("fusion",) if key in options}
     return mmpid.Trainer(mmpid.LateFusion.from_data(data, seed=0, **built), data, **SHORT | options)
 
@@ -110,7 +112,7 @@ def settings_of_a_run():
     fit(class_weight="balanced", optimizer="adamw", stage2="balance")
     make(preset="paper").step(epochs=1)
     fit(name="cg-mnist")
-    fit(name="uci-mfeat")
+    fit(name="uci-mfeat", grouped=True, probe_samples=100)
 
 
 def all_proxies():
