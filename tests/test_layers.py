@@ -28,7 +28,7 @@ ONLY_IN = {
     "seaborn": {"plots"},
     "ipywidgets": {"widgets"},
     "IPython": {"widgets"},
-    "bqplot": {"widgets"},
+    "anywidget": {"widgets"},
     "papermill": {"check"},
     "jupyterlab": {"cli"},
 }
@@ -97,7 +97,7 @@ CORE = "import sys, mmpid; assert not {hidden} & set(sys.modules), sorted({hidde
 
 
 def test_importing_the_package_loads_no_jupyter_and_no_plotting():
-    hidden = {"matplotlib", "seaborn", "ipywidgets", "IPython", "bqplot"}
+    hidden = {"matplotlib", "seaborn", "ipywidgets", "IPython", "anywidget"}
     subprocess.run([sys.executable, "-c", CORE.format(hidden=hidden)], check=True, cwd=ROOT.parent)
 
 
@@ -124,7 +124,7 @@ else:
 
 
 def test_the_core_trains_with_torch_numpy_sklearn_and_pandas_alone():
-    hidden = {"matplotlib", "seaborn", "ipywidgets", "IPython", "bqplot", "papermill", "nbformat", "jupyterlab"}
+    hidden = {"matplotlib", "seaborn", "ipywidgets", "IPython", "anywidget", "papermill", "nbformat", "jupyterlab"}
     code = HIDE.format(hidden=hidden | {"safetensors"} | BENCHED_PEERS)
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT.parent, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

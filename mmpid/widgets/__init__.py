@@ -1,17 +1,13 @@
 """Boards for the notebook: watch a run live, and touch it.
 
-`import mmpid` does not load this package; it needs ipywidgets, bqplot and matplotlib.
+`import mmpid` does not load this package; it needs ipywidgets, anywidget and matplotlib.
 """
-
-import warnings
 
 from mmpid.errors import MissingDependencyError
 
 try:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # bqplot declares its traits in traitlets' old way
-        import bqplot  # noqa: F401
-        import ipywidgets  # noqa: F401
+    import anywidget  # noqa: F401
+    import ipywidgets  # noqa: F401
 except ImportError as problem:
     raise MissingDependencyError(
         f'`mmpid.widgets` needs {problem.name}, which is not installed. Try `pip install "mmpid[notebook]"`.'

@@ -55,6 +55,9 @@ _ADD_CELL = """(code) => { const notebook = window.jupyterapp.shell.currentWidge
 _COLORS = """(selector) => [getComputedStyle(document.querySelector(selector)).fill,
     getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor]"""
 
+_POINT = """(curve, i) => { const [x, y] = curve.getAttribute('d').split(/[ML]/)[i + 1].split(' ').map(Number);
+    const place = new DOMPoint(x, y).matrixTransform(curve.getScreenCTM()); return [place.x, place.y]; }"""
+
 
 @dataclass(frozen=True)
 class Lab:
@@ -130,6 +133,18 @@ class Page:
         """Open the saved notebook again, with a kernel that knows nothing."""
         self.shut_down()
         self.reload()
+
+    def point(self, chart: str, key: str, i: int) -> list[float]:
+        """Return where point `i` of a curve is on the screen, once the curve is drawn."""
+        curve = self.tab.locator(f"{chart} path.line[data-key='{key}']")
+        curve.wait_for(state="attached")
+        curve.scroll_into_view_if_needed()
+        return curve.evaluate(_POINT, i)
+
+    def drawn(self, selector: str) -> int:
+        """Return how many points, or bars, the marks of a chart have."""
+        self.tab.locator(selector).first.wait_for(state="attached")
+        return self.tab.eval_on_selector_all(selector, "all => all.reduce((sum, m) => sum + +m.dataset.points, 0)")
 
     def contrast(self, selector: str) -> float:
         """Return the contrast ratio (WCAG) of the first such element's fill with the page's ground."""

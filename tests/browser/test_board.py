@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 IMPORTS = "from fake_trainer import FakeTrainer\nfrom mmpid.widgets import Dashboard"
 PLAYS_LONG = "trainer = FakeTrainer(epochs=100_000, batches=50, seconds=0.004, busy=True)"
 BOARD = "board = Dashboard(trainer)\nboard"
+_CHOSEN = "(words) => [...document.querySelectorAll('select')].some(s => s.value === words)"
 THREADS = "import threading; print(sum(t.name.startswith('mmpid-session') for t in threading.enumerate()))"
 
 
@@ -50,13 +51,28 @@ def test_the_board_works_by_keyboard_alone(open_notebook):
 def test_hover_shows_the_value_of_a_probe(open_notebook, tmp_path):
     page = open_notebook(IMPORTS, "trainer = FakeTrainer(epochs=60, probe_every=5)\ntrainer.step(epochs=12)", BOARD)
     page.wait_for("paused")
-    dot = page.tab.locator(".mmpid-chart-pid .bqplot .dot").first
-    dot.wait_for()
-    dot.scroll_into_view_if_needed()
-    dot.hover(force=True)
-    shown = page.tab.get_by_text(re.compile(r"redundant \(R\): 0\.\d+ \[.*\] at epoch 5")).filter(visible=True)
-    shown.wait_for()
+    page.tab.mouse.move(*page.point(".mmpid-chart-pid", "redundancy", 0))
+    said = page.tab.locator(".mmpid-chart-pid .mmpid-tip")
+    said.get_by_text(re.compile(r"^redundant \(R\): 0\.\d+ \[.*\] at epoch 5$")).wait_for()
     page.screenshot("hover", tmp_path)
+    page.tab.mouse.move(5, 5)
+    said.wait_for(state="hidden")
+
+
+def test_a_chart_is_read_and_a_probe_chosen_by_keyboard(open_notebook):
+    page = open_notebook(IMPORTS, "trainer = FakeTrainer(epochs=60, probe_every=5)\ntrainer.step(epochs=12)", BOARD)
+    page.wait_for("paused")
+    chart = page.tab.locator(".mmpid-chart-pid .mmpid-plot-box")
+    chart.focus()
+    for _ in range(2):
+        page.tab.keyboard.press("ArrowRight")
+    said = page.tab.locator(".mmpid-chart-pid .mmpid-tip").inner_text().splitlines()
+    assert len(said) == 4 and all(line.endswith("at epoch 10") for line in said)
+    page.tab.keyboard.press("Enter")
+    page.tab.wait_for_function(_CHOSEN, arg="from the probe at epoch 10")
+    page.tab.keyboard.press("Escape")
+    page.tab.locator(".mmpid-chart-pid .mmpid-tip").wait_for(state="hidden")
+    assert page.problems == []
 
 
 def test_running_the_cell_again_leaves_one_training_thread(open_notebook):
@@ -181,7 +197,8 @@ def test_restart_and_run_all_while_playing(open_notebook):
 
 # as many columns as expected, and every figure as wide as its panel lets it be
 _LAID_OUT = """(columns) => { const charts = [...document.querySelectorAll('.mmpid-chart')];
-    const fits = c => { const f = c.querySelector('.bqplot').getBoundingClientRect(), b = c.getBoundingClientRect();
+    const place = e => e.getBoundingClientRect();
+    const fits = c => { const f = place(c.querySelector('.mmpid-plot-box')), b = place(c);
         return f.left >= b.left && f.right <= b.right + 1 && f.width > b.width - 40; };
     const places = new Set(charts.map(c => Math.round(c.getBoundingClientRect().x)));
     return places.size === columns && charts.every(fits); }"""
@@ -199,20 +216,15 @@ def test_the_board_fits_and_is_readable_in_both_themes_and_two_widths(open_noteb
             page.screenshot(f"board_{theme.lower()}_{width}", tmp_path)
             needed, given = page.tab.eval_on_selector(".mmpid-board", "e => [e.scrollWidth, e.clientWidth]")
             assert needed <= given + 1
-            assert page.contrast(".mmpid-chart-pid .bqplot .axis text") >= 4.5
+            assert page.contrast(".mmpid-chart-pid .axis text") >= 4.5
     assert page.problems == []
 
 
 def test_a_click_on_a_probe_chooses_it_and_rewind_goes_there(open_notebook, tmp_path):
     page = open_notebook(IMPORTS, "trainer = FakeTrainer(epochs=90)\ntrainer.step(epochs=32)", BOARD, height=1500)
     page.wait_for("paused")
-    dot = page.tab.locator(".mmpid-chart-pid .bqplot .dot_grp, .mmpid-chart-pid .bqplot .dot").nth(1)
-    dot.wait_for()
-    page.tab.locator(".mmpid-chart-pid").scroll_into_view_if_needed()
-    dot.click(force=True)
-    page.tab.wait_for_function(
-        "() => [...document.querySelectorAll('select')].some(s => s.value === 'from the probe at epoch 10')"
-    )
+    page.tab.mouse.click(*page.point(".mmpid-chart-pid", "redundancy", 1))
+    page.tab.wait_for_function(_CHOSEN, arg="from the probe at epoch 10")
     page.click("Rewind")
     page.tab.wait_for_function("() => document.querySelector('.mmpid-progress').textContent.startsWith('epoch 10 ')")
     assert "rewind" in page.tab.locator(".mmpid-decisions li").first.inner_text()
@@ -221,7 +233,7 @@ def test_a_click_on_a_probe_chooses_it_and_rewind_goes_there(open_notebook, tmp_
 
 def _drag_threshold(page, pixels: int) -> None:
     """Drag the handle of the threshold line once it stands still."""
-    handle = page.tab.locator(".mmpid-chart-pid .bqplot path.element, .mmpid-chart-pid .bqplot .dot").last
+    handle = page.tab.locator(".mmpid-chart-pid .handle")
     handle.element_handle().wait_for_element_state("stable")
     box = handle.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
@@ -293,7 +305,7 @@ def test_a_branch_is_named_trained_and_compared(open_notebook, tmp_path):
     row.get_by_text("Finished").wait_for()
     assert "main, epoch 10" in row.inner_text() and "validation, epoch 90" in row.inner_text()
     assert page.execute("print(trainer.epoch, board.branches[0].epoch)").split() == ["32", "90"]
-    thin = page.tab.locator(".mmpid-chart-pid path.line[style*='stroke-width: 1.2']").first
+    thin = page.tab.locator(".mmpid-chart-pid path.line[stroke-width='1.2']").first
     thin.wait_for(state="attached")
     x, y = thin.evaluate(_MIDDLE)
     page.tab.mouse.move(x, y - 20)

@@ -39,7 +39,7 @@ _CLIPPED = """(selector) => { const box = document.querySelector(selector).getBo
     for (const panel of document.querySelectorAll(selector + ' .mmpid-chart')) {
         const edge = panel.getBoundingClientRect();
         if (edge.right > box.right + 2) cut.push(panel.className);
-        for (const text of panel.querySelectorAll('svg.bqplot text')) {
+        for (const text of panel.querySelectorAll('.mmpid-plot svg text')) {
             const place = text.getBoundingClientRect();
             if (place.width && (place.left < edge.left - 1 || place.right > edge.right + 1)) cut.push(text.textContent);
         } }
@@ -62,7 +62,7 @@ def press(page, handle, key, times=1):
 def test_a_knob_of_the_lab_answers_and_the_sweep_fills(open_notebook, tmp_path):
     page = open_notebook(LAB, **TALL)
     words(page, "Of 8 classes")
-    assert page.tab.locator(".mmpid-chart-winners rect.bar").count() >= 16
+    assert page.drawn(".mmpid-chart-winners .bars") == 16
     assert page.tab.locator(".mmpid-chart-course path.line").count() >= 4
     page.tab.get_by_text("Error against K: complete").wait_for(timeout=120_000)
     seconds = []
@@ -75,7 +75,7 @@ def test_a_knob_of_the_lab_answers_and_the_sweep_fills(open_notebook, tmp_path):
     assert max(seconds) < 5
     page.tab.get_by_text("The charts' data as tables").click()
     page.tab.locator(".mmpid-lab td", has_text="modality 1").first.wait_for()
-    assert page.tab.locator(".mmpid-chart-sweep .dot").count() >= 16
+    assert page.drawn(".mmpid-chart-sweep .points") >= 16
     page.screenshot("competition_lab", tmp_path)
     assert page.problems == []
 
@@ -193,10 +193,10 @@ def test_both_themes_at_both_widths(open_notebook, tmp_path, name):
         page = open_notebook(*WIDGETS[name], width=width, height=1500)
         root = f".mmpid-{name}"
         page.tab.locator(root).wait_for(timeout=60_000)
-        page.tab.locator(f"{root} .bqplot .axislabel:not(:empty)").first.wait_for(timeout=30_000)
+        page.tab.locator(f"{root} .mmpid-plot .axislabel").first.wait_for(timeout=30_000)
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
             page.theme(theme)
-            assert page.contrast(f"{root} .bqplot text") > 4.5
+            assert page.contrast(f"{root} .mmpid-plot text") > 4.5
             assert page.tab.evaluate(_CLIPPED, root) == []
             page.screenshot(f"{name}_{theme.split()[1].lower()}_{width}", tmp_path)
         page.theme("JupyterLab Light")

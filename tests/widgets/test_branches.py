@@ -26,7 +26,8 @@ def board(live):
 
 def thin(panel):
     """The lines of other runs that are drawn: {label: x}."""
-    return {line.labels[0]: line.x.tolist() for line in panel._others.values() if len(line.x)}
+    marks = panel.plot.marks
+    return {mark["name"]: mark["x"].tolist() for key, mark in marks.items() if " of run " in key}
 
 
 def test_a_branch_has_the_name_given_before_and_takes_no_room_before(live, board):
@@ -42,12 +43,12 @@ def test_a_branch_is_drawn_thin_with_its_name_and_a_dash_of_its_own(board):
     panels = board._board.panels
     assert thin(panels.pid)["early: redundant (R)"] == [5, 10]
     assert thin(panels.accuracy)["early: audio"][-1] == 10
-    assert "early</span>" in panels.pid._legend.value
+    assert "early</span>" in panels.pid.plot.scene["legend"]
     board._board.controls.choose(5)
     press(board, "Branch")
     settle(board)
     assert [run.name for run in board._board.runs.all[1:]] == ["early", "branch 2"]
-    styles = {line.line_style for line in panels.pid._others.values()}
+    styles = {mark["dash"] for key, mark in panels.pid.plot.marks.items() if " of run " in key}
     assert len(styles) == 2
 
 
@@ -56,7 +57,7 @@ def test_a_hidden_branch_is_not_drawn(board):
     box.value = False
     settle(board)
     assert thin(board._board.panels.pid) == {}
-    assert "early</span>" not in board._board.panels.pid._legend.value
+    assert "early</span>" not in board._board.panels.pid.plot.scene["legend"]
     box.value = True
     settle(board)
     assert thin(board._board.panels.pid)
@@ -68,7 +69,7 @@ def test_the_buttons_drive_the_chosen_run_and_only_that(board):
     own.runs_panel.choice.value = "early"
     settle(board)
     assert "run “early”" in own._status.value
-    assert own.panels.pid._curves["redundancy"].line.x.tolist() == [5, 10]
+    assert own.panels.pid.plot.marks["redundancy"]["x"].tolist() == [5, 10]
     assert thin(own.panels.pid)["main: redundant (R)"] == [5, 10, 15, 20]
     press(board, "Step epoch")
     settle(board)

@@ -68,17 +68,17 @@ def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
     board.session.step(epochs=22)
     settle(board)
     controls, pid = board._board.controls, board._board.panels.pid
-    dots = pid._curves["unique1"].dots
-    dots._element_click_handlers(dots, {"data": {"x": 10.0, "y": 0.3}, "index": 1})
+    pid.plot._handle_custom_msg({"event": "click", "x": 10.0}, [])  # what the page sends
     settle(board)
     assert controls.chosen == 10
-    assert pid._chosen.visible and pid._chosen.x.tolist() == [10, 10]
+    assert [(mark["key"], mark["at"]) for mark in pid.plot.guests] == [("chosen", 10)]
     press(board, "Rewind")
     settle(board)
     assert board.trainer.epoch == 10
-    assert pid._curves["unique1"].line.x.tolist() == [5, 10]
-    assert pid._curves["unique1"].ghost.x.tolist() == [15, 20]  # what the rewind left behind stays visible, thin
-    assert "left behind by a rewind" in pid._legend.value
+    marks = pid.plot.marks
+    assert marks["unique1"]["x"].tolist() == [5, 10]
+    assert marks["unique1 left behind"]["x"].tolist() == [15, 20]  # stays visible, thin
+    assert "left behind by a rewind" in pid.plot.scene["legend"]
 
 
 def test_a_branch_is_kept_and_announced(live):
@@ -98,18 +98,22 @@ def test_dragging_the_threshold_asks_the_rule_at_once(live):
     board.trainer.auto = False
     board.session.step(epochs=40)
     settle(board)
-    panel = board._board.what_if
-    assert not panel.line.visible
+    panel, plot = board._board.what_if, board._board.panels.pid.plot
+
+    def guests():
+        return {mark["key"]: mark for mark in plot.guests}
+
+    assert guests() == {}
     panel.widget.selected_index = 0
     settle(board)
     peak = max(row["synergy"] for row in board.record.lineage("probe"))
-    assert panel.line.y.tolist() == pytest.approx([0.8 * peak] * 2)
-    early = panel.mark.x[0]
+    assert guests()["threshold"]["at"] == guests()["grip"]["y"] == pytest.approx(0.8 * peak)
+    early = guests()["what if"]["at"]
     assert f"switched at epoch {early:g}" in panel._answer.value
-    panel.handle._drag_handlers(panel.handle, {"point": {"x": 1.0, "y": 0.2 * peak}})
+    plot._handle_custom_msg({"event": "drag", "key": "grip", "y": 0.2 * peak}, [])
     settle(board)
     assert panel.threshold == 0.2
-    assert panel.mark.x[0] > early
+    assert guests()["what if"]["at"] > early
 
 
 def test_another_rule_can_be_adopted(live):
@@ -176,7 +180,7 @@ def test_more_modalities_have_their_own_buttons_rates_and_curves(live, n):
     settle(board)
     assert board.trainer.active == tuple(name for name in names if name != "sense 3")
     assert [*own.controls.rates.fields] == [*names, "joint"]
-    assert {f"validation_accuracy.{name}" for name in names} <= own.panels.accuracy._curves.keys()
+    assert {f"validation_accuracy.{name}" for name in names} <= own.panels.accuracy.plot.marks.keys()
     own.panels.tables.selected_index = own.panels.more.selected_index = 0
     settle(board)
     assert all(name in own.panels._table.value and name in own.panels._classes.value for name in names)
@@ -234,13 +238,15 @@ def test_charts_carry_the_record(live):
     board.wait(timeout=10)
     settle(board)
     panels, record = board._board.panels, board.record
-    lines = {key: curve.line for key, curve in panels.pid._curves.items()}
-    assert lines["redundancy"].y.tolist() == pytest.approx([row["redundancy"] for row in record.lineage("probe")])
-    accuracy = panels.accuracy._curves["validation_accuracy.audio"].line
-    assert accuracy.x.tolist() == [row["epoch"] for row in record.lineage("epoch")]
-    assert panels.pid._switch.visible and panels.pid._switch.x.tolist() == [10, 10]
-    assert panels.pid._band.visible
-    assert panels.pid._empty.layout.display == "none"
+    marks, probes = panels.pid.plot.marks, record.lineage("probe")
+    for name, key in (("y", "redundancy"), ("low", "redundancy_low"), ("high", "redundancy_high")):
+        assert marks["redundancy"][name].tolist() == pytest.approx([row[key] for row in probes])
+    assert marks["redundancy interval"]["high"].tolist() == marks["redundancy"]["high"].tolist()
+    accuracy = panels.accuracy.plot.marks["validation_accuracy.audio"]
+    assert accuracy["x"].tolist() == [row["epoch"] for row in record.lineage("epoch")]
+    assert marks["switch"]["at"] == 10
+    assert marks["band"]["low"].tolist() == pytest.approx([row["synergy_null_low"] for row in probes])
+    assert panels.pid.plot.scene["empty"] == ""
 
 
 def test_another_proxy_replaces_the_curves(live):
@@ -251,8 +257,8 @@ def test_another_proxy_replaces_the_curves(live):
     assert panels.proxy.options == ("margin", "confidence")
     panels.proxy.value = "confidence"
     settle(board)
-    assert panels.ecs._y_axis.label == "confidence (own unit)"
-    assert len(panels.ecs._curves) == 2
+    assert panels.ecs.plot.scene["y"]["label"] == "confidence (own unit)"
+    assert {key for key, mark in panels.ecs.plot.marks.items() if mark["kind"] == "line"} == {"audio", "image"}
 
 
 def test_the_table_is_filled_when_it_is_opened(live):

@@ -143,7 +143,7 @@ def test_the_newest_are_chosen_and_a_box_adds_another(browser):
     live.choices["one"].value = True
     assert browser.wait(10)
     assert [run.name for run in browser.chosen] == ["kept", "one", "sweep/two"]
-    assert sum(len(curve.line.x) > 0 for curve in live.curves._curves.values()) == 3
+    assert sum(mark["kind"] == "line" for mark in live.curves.plot.marks.values()) == 3
     assert live._failure.value == ""
 
 
@@ -152,13 +152,13 @@ def test_the_curves_are_the_records_numbers(browser):
     live.quantity.value, live.output.value, live.atom.value = "training loss", "audio", "redundancy"
     assert browser.wait(10)
     rows = chosen[0].record.lineage("epoch")
-    assert live.curves._curves["0"].line.y.tolist() == pytest.approx([row["loss.audio"] for row in rows])
+    assert live.curves.plot.marks["0"]["y"].tolist() == pytest.approx([row["loss.audio"] for row in rows])
     probes = chosen[0].record.lineage("probe")
-    assert live.atoms._curves["0"].line.y.tolist() == pytest.approx([row["redundancy"] for row in probes])
+    assert live.atoms.plot.marks["0"]["y"].tolist() == pytest.approx([row["redundancy"] for row in probes])
     live._folded.selected_index = 0
     assert browser.wait(10)
     assert f"{rows[-1]['loss.audio']:.3f}" in live._data.value and "nats" in live._data.value
-    assert "nats" in live.curves._y_axis.label and "bits" in live.atoms._y_axis.label
+    assert "nats" in live.curves.plot.scene["y"]["label"] and "bits" in live.atoms.plot.scene["y"]["label"]
 
 
 def test_the_answer_is_the_average_until_there_is_a_joint_head(browser):
@@ -209,7 +209,7 @@ def test_a_refresh_keeps_what_was_chosen_and_shows_how_far_a_live_trainer_is():
     browser.refresh()
     assert browser.wait(10)
     assert [run.name for run in browser.chosen] == ["live"] and "Choose a second" in browser._live._status.value
-    assert len(browser._live.curves._curves["0"].line.x) == 10
+    assert len(browser._live.curves.plot.marks["0"]["x"]) == 10
     browser.close()
 
 

@@ -47,7 +47,8 @@ def test_the_hint_says_what_is_waited_for():
 
 def test_changing_numbers_are_outside_of_the_region_that_is_read_aloud():
     assert text.status(NOW) == text.status(changed(epoch=13, done=13))
-    assert "epoch 13 · 13 of 60" in text.progress(changed(epoch=13, done=13))
+    share, words, look = text.progress(changed(epoch=13, done=13))
+    assert (share, look) == (13 / 60, "") and words.startswith("epoch 13 · 13 of 60")
 
 
 def test_nothing_from_outside_is_taken_as_html():
@@ -93,7 +94,7 @@ def test_the_legend_shows_each_dash():
     said = markup.legend(
         [Trace(key="a", label="a", color="#123456", dash="dotted", epoch=np.zeros(0), value=np.zeros(0))]
     )
-    assert 'stroke="#123456"' in said and 'stroke-dasharray="1.5 3"' in said
+    assert 'stroke="#123456"' in said and 'stroke-dasharray="2 4"' in said
 
 
 def test_runs_are_compared_in_words_and_their_names_are_escaped():

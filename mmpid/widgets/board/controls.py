@@ -53,9 +53,6 @@ class Controls:
         self.auto.observe(self.guarded(self._ask_auto), "value")
         self._make_starts()
         self.rates = LearningRates(modalities, lambda *command: self._session.post(*command), self.guarded)
-        self.progress = widgets.FloatProgress(
-            min=0, max=1, layout=widgets.Layout(width="130px", height="16px"), tooltip="Epochs trained, of all epochs"
-        )
         self.widget = widgets.VBox(
             [
                 row(self.transport),
@@ -106,8 +103,6 @@ class Controls:
         if starts:
             self._show_starts(now, open_)
         self.rates.show(now.rates, now.stage, open_ and now.state != "finished")
-        self.progress.value = min(now.done / now.total, 1.0) if now.total else 0.0
-        self.progress.bar_style = {"failed": "danger", "finished": "success"}.get(now.state, "info")
 
     @property
     def _session(self) -> Session:

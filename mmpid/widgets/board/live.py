@@ -19,15 +19,13 @@ from mmpid.widgets.board.rates import rates_in_force
 from mmpid.widgets.board.snapshot import Snapshot
 from mmpid.widgets.board.what_if import WhatIf
 from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.look import row, stylesheet
+from mmpid.widgets.parts.look import stylesheet
+from mmpid.widgets.parts.progress_line import ProgressLine
 from mmpid.widgets.parts.residents import make_room, settle_in, take_away
 
-# While training, every other update brings one chart up to date, in turn, and the others only the words: a chart costs
-# the browser, on the cores that train, as much as everything else together, and many small updates leave more time
-# for training than few large ones. Bands and the points under the mouse cost as much as the curves, and come once in
-# so many turns of all charts.
+# While training, every other update brings one chart up to date, in turn, and the others only the words: the browser
+# draws on the cores that train, and many small updates leave more time for training than few large ones.
 CHART_UPDATES = 2
-DOT_ROUNDS = 5
 
 
 class LiveBoard:
@@ -45,7 +43,8 @@ class LiveBoard:
         self._problems: dict[str, Failure] = {}
         self._turn = 0  # updates so far: which chart is next
         self._all_at_once = True
-        self._status, self._progress, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
+        self._status, self._failure, self._decisions = (widgets.HTML() for _ in range(3))
+        self._progress = ProgressLine(about="Epochs trained, of all epochs")
         self._note, self._refused = widgets.HTML(), widgets.HTML()
         self._build(tuple(trainer.record.card["modalities"]))
         self.publisher = Publisher(self.runs, self.show, self._settled, partial(self._trouble, "update"))
@@ -61,8 +60,7 @@ class LiveBoard:
         guarded = self.controls.guarded
         self.controls.start.observe(lambda _: runs.announce(), "value")
         self.panels = Panels(modalities, guarded(self.controls.choose), runs.announce)
-        self.what_if = WhatIf(self.panels.pid.scales, runs, guarded)
-        self.panels.pid.invite(self.what_if.marks)
+        self.what_if = WhatIf(self.panels.pid, runs, guarded)
         self.keep = Keep(runs, guarded, self._say, partial(self._trouble, "report"))
         self.runs_panel = RunsPanel(runs, guarded, self._other_run)
 
@@ -72,12 +70,11 @@ class LiveBoard:
         return [run.trainer for run in self.runs.all[1:]]
 
     def _layout(self) -> list:
-        self._progress.add_class("mmpid-progress-line")
         heading = widgets.HTML(markup.title("Decisions", "newest first"))
         return [
             self.controls.widget,
             self.keep.widget,
-            row([self.controls.progress, self._progress]),
+            self._progress,
             self._status,
             self._failure,
             self._refused,
@@ -106,14 +103,14 @@ class LiveBoard:
         path = record.lineage()
         decisions = [row for row in path if row["kind"] == "decision"]
         now = self.state(run, path, decisions)
-        closed, parts, dots = self.runs.state == "closed", *self._whose_turn()
+        closed, parts = self.runs.state == "closed", self._whose_turn()
         self.controls.show(now, starts="pid" in parts)
         self.keep.show()
         self._status.value = text.status(now)
-        self._progress.value = text.progress(now)
+        self._progress.show(*text.progress(now))
         self._failure.value = self._worst(run)
         self.panels.pid.choose(self.controls.chosen)
-        self.panels.show(path, rows, parts=parts, others=self.runs.others, dots=dots)
+        self.panels.show(path, rows, parts=parts, others=self.runs.others)
         if "pid" in parts:
             self.panels.show_more(record)
             self.runs_panel.show()
@@ -123,15 +120,13 @@ class LiveBoard:
         if closed:
             self.runs.close_branches()
 
-    def _whose_turn(self) -> tuple[tuple[str, ...], bool]:
-        """Return the charts to bring up to date, and whether with their bands: all unless something plays."""
+    def _whose_turn(self) -> tuple[str, ...]:
+        """Return the charts to bring up to date: all unless something plays."""
         if self.runs.state != "playing" or self._all_at_once:
             self._all_at_once = False
-            return PARTS, True
+            return PARTS
         turn, words_only = divmod(self._turn, CHART_UPDATES)
-        if words_only:
-            return (), False
-        return (PARTS[turn % len(PARTS)],), turn // len(PARTS) % DOT_ROUNDS == 0
+        return () if words_only else (PARTS[turn % len(PARTS)],)
 
     def _worst(self, run: Run) -> str:
         """Return what went wrong in training or, if nothing did, in the board itself."""

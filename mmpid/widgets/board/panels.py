@@ -97,13 +97,11 @@ class Panels:
         *,
         parts: Sequence[str] = PARTS,
         others: Sequence[Run] = (),
-        dots: bool = True,
     ) -> None:
         """Bring some charts and the tables to the rows on the present path; what has not changed is not even computed.
 
         Of `rows`, all rows of the record, the future that the latest rewind discarded is drawn thin, and so are the
-        runs `others`. `dots=False` leaves bands and the points that answer to the mouse for a later call: they are
-        the costly part.
+        runs `others`.
         """
         epochs, probes, decisions = (_of_kind(path, kind) for kind in ("epoch", "probe", "decision"))
         left = tr.left_behind(path, rows)
@@ -111,9 +109,9 @@ class Panels:
         switch = tr.switch_epoch(decisions)
         # one x axis for all charts
         reached = (row["epoch"] for rows_ in (path, left, *paths.values()) for row in rows_)
-        common = {"switch": switch, "dots": dots, "last": tr.nice_limit(1.02 * max(reached, default=0) or 10)}
+        common = {"switch": switch, "last": tr.nice_limit(1.02 * max(reached, default=0) or 10)}
         beside = tuple((id(run), run.name, len(paths[id(run)])) for run in others)
-        context = (dots, switch, common["last"], len(left), beside)
+        context = (switch, common["last"], len(left), beside)
 
         def over(kind: str, traces_of: Callable) -> dict:
             """Return what is drawn thin: the discarded future, and the other runs."""
@@ -132,7 +130,7 @@ class Panels:
         ):
             if part in parts and self._is_news(part, epochs, *context):
                 panel.show(traces(epochs), **over("epoch", traces), **common)
-        if dots and "pid" in parts and self.tables.selected_index is not None:
+        if "pid" in parts and self.tables.selected_index is not None:
             self._show_tables(epochs, probes)
 
     def _atoms(self, probes: list[dict]) -> list[tr.Trace]:
@@ -159,14 +157,11 @@ class Panels:
         names = record.card.get("class_names") or range(table.shape[1])
         return text.class_table(table, self._modalities, list(names)[: table.shape[1]], f"{proxy}, own unit")
 
-    def _is_news(self, part: str, rows: list[dict], dots: bool, *context) -> bool:
+    def _is_news(self, part: str, rows: list[dict], *context) -> bool:
         """Whether a part differs from what it shows; remembers the answer."""
-        seen = (len(rows), id(rows[-1]) if rows else 0, *context)
-        old, old_dots = self._shown.get(part, (None, False))
-        if seen == old and (old_dots or not dots):
-            return False
-        self._shown[part] = (seen, dots)
-        return True
+        seen, old = (len(rows), id(rows[-1]) if rows else 0, *context), self._shown.get(part)
+        self._shown[part] = seen
+        return seen != old
 
     def _show_tables(self, epochs: list[dict], probes: list[dict]) -> None:
         curves = (

@@ -72,11 +72,12 @@ def _hint(now: State) -> str:
     )
 
 
-def progress(now: State) -> str:
-    """Say how far the training is; changes at each update and is not read aloud."""
+def progress(now: State) -> tuple[float, str, str]:
+    """Say how far the training is, as a share, in words, and as the look of a bar; changes at each update."""
     total = f" of {now.total}" if now.total else ""
     words = f"epoch {now.epoch} · {now.done}{total} epochs trained · {now.batches:,} batches here"
-    return f'<span class="mmpid-progress" aria-live="off">{words}</span>'
+    look = now.state if now.state in ("failed", "finished") else ""
+    return min(now.done / now.total, 1.0) if now.total else 0.0, words, look
 
 
 def decisions(rows: Sequence[dict]) -> str:

@@ -2,7 +2,6 @@
 
 import threading
 
-import bqplot as bq
 import ipywidgets as widgets
 import numpy as np
 
@@ -11,10 +10,11 @@ from mmpid.plots.information_diagram import information_diagram
 from mmpid.plots.style import Picture
 from mmpid.plots.traces import ATOM_STYLE, SHORT_NAMES
 from mmpid.widgets.explorer import scene as sc
+from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.assign import assign
 from mmpid.widgets.parts.look import stylesheet
 from mmpid.widgets.parts.place import resolve_mode
+from mmpid.widgets.parts.plot import Plot
 from mmpid.widgets.parts.residents import Still, settle_in, take_away
 from mmpid.widgets.parts.worker import problem
 
@@ -93,7 +93,7 @@ class PIDExplorer:
         )
         self.noise = _share("noise", "Share of the uniform joint, in which nothing is known")
         self.cells = [_cell(i) for i in range(4 * MOST_CLASSES)]
-        self.bars, self.figure = _bars()
+        self.plot = Plot()
         words = ["x1 x2", *(f"y = {y}" for y in range(MOST_CLASSES))]
         self._heads = [widgets.HTML(f'<span class="mmpid-detail">{w}</span>', layout=_place(w)) for w in words]
         self._words, self._tables, self._failure = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -171,7 +171,7 @@ class PIDExplorer:
 
     def _show(self, scene: sc.Scene) -> None:
         self.scene = scene
-        assign(self.bars, y=np.array(list(scene.atoms.values())))
+        _show_atoms(self.plot, scene.atoms)
         self._words.value = sc.sentences(scene)
         self._tables.value = sc.tables(scene)
         self._still.refresh()
@@ -189,7 +189,7 @@ class PIDExplorer:
         left = [widgets.HTML(markup.title("Two sources and a target", "binary sources, two to four classes"))]
         left += [self.start, self.gate, self.other, self.mix, *self.shares.values(), self.correlation, self.noise]
         left += [widgets.HTML(markup.title("Weights of the cells", "edit them; they are normalized")), self._grid()]
-        right = [widgets.HTML(markup.title("What the sources know about the target")), self.figure, self._words]
+        right = [widgets.HTML(markup.title("What the sources know about the target")), self.plot, self._words]
         panels = [widgets.VBox(left), widgets.VBox(right)]
         for panel in panels:
             panel.add_class("mmpid-chart")
@@ -245,26 +245,13 @@ def _cell(i: int) -> widgets.BoundedFloatText:
     )
 
 
-def _bars() -> tuple[bq.Bars, bq.Figure]:
-    scales = {"x": bq.OrdinalScale(), "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-    scales["color"] = bq.OrdinalColorScale(colors=[color for color, _ in ATOM_STYLE.values()], domain=[0, 1, 2, 3])
-    tip = bq.Tooltip(fields=["x", "y"], labels=["atom", "bits"], formats=["", ".4f"])
-    bars = bq.Bars(x=list(SHORT_NAMES.values()), y=np.zeros(4), color=np.arange(4), scales=scales)
-    bars.tooltip, bars.padding = tip, 0.35
-    ticks = np.linspace(0, 1, 6)
-    axes = [
-        bq.Axis(scale=scales["x"], grid_lines="none"),
-        bq.Axis(scale=scales["y"], side="left", label="information (bits)", label_offset="3em", tick_values=ticks),
+def _show_atoms(plot: Plot, atoms: dict[str, float]) -> None:
+    """Draw the atoms, in the order of their names, as bars of their colors."""
+    names, values = list(SHORT_NAMES.values()), list(atoms.values())
+    across = mk.axis("", -0.6, 3.6, range(4), names)
+    up = mk.axis("information (bits)", 0, 1, np.linspace(0, 1, 6))
+    bars = [
+        mk.bars(name, [i], [value], color, width=0.65, says=[f"{name}: {value:.4f} bits"])
+        for i, (name, value, (color, _)) in enumerate(zip(names, values, ATOM_STYLE.values(), strict=True))
     ]
-    axes[1].tick_format = ".1f"
-    figure = bq.Figure(
-        marks=[bars],
-        axes=axes,
-        fig_margin={"top": 8, "bottom": 30, "left": 52, "right": 14},
-        padding_y=0,
-        animation_duration=150,
-        display_toolbar=False,
-        background_style={"fill": "none"},
-        layout=widgets.Layout(width="100%", height="220px", min_width="0"),
-    )
-    return bars, figure
+    plot.show(bars, across, up, title="The four atoms in bits")

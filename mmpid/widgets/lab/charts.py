@@ -2,15 +2,15 @@
 
 from html import escape
 
-import bqplot as bq
 import ipywidgets as widgets
 import numpy as np
 
-from mmpid.plots.traces import GRAY, GREEN, VERMILION, modality_style, nice_limit, nice_ticks
+from mmpid.plots.traces import BLUE, GRAY, GREEN, VERMILION, modality_style, nice_limit, nice_ticks
 from mmpid.widgets.lab.world import SWEEP_CLASSES, Sweep, World, discovered, lacking
+from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.assign import assign
-from mmpid.widgets.parts.xy_chart import Series, XYChart, new_figure, panel
+from mmpid.widgets.parts.plot import Plot
+from mmpid.widgets.parts.xy_chart import MARGIN, Series, XYChart, panel
 
 COLORS = [modality_style(i)[0] for i in range(2)]
 SCHEDULE_STYLE = {
@@ -20,72 +20,65 @@ SCHEDULE_STYLE = {
     "two-stage-margin": ("#56b4e9", "dashdot", "diamond"),
 }
 # who is named or has the class: a sign of its own for each, so that color is never the only one
-SIGNS = {0: ("circle", COLORS[0]), 1: ("triangle-up", COLORS[1]), 2: ("square", GREEN), -1: ("cross", GRAY)}
+SIGNS = {0: ("circle", COLORS[0]), 1: ("triangle", COLORS[1]), 2: ("square", GREEN), -1: ("cross", GRAY)}
 _ROWS = {"predicted": 0.955, "kept": 0.865}
+_PAIR = 0.36  # width of a bar, in classes
 _ROOM = 0.78  # share of the height that the bars may use; above them stand the signs
 
 
 class WinnerChart:
     """A pair of bars a class, and above them who ECS says will have the class, and who has it."""
 
+    TITLE = "Who is strong in each class, and who gets it"
+
     def __init__(self, names: tuple[str, str]):
-        self._names = names
-        self._scales = {"x": bq.OrdinalScale(), "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-        across = {"x": self._scales["x"], "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-        self.bars = [_bars(self._scales, i, names[i]) for i in range(2)]
-        self.signs = {(row, who): _sign(across, *SIGNS[who], filled=row == "kept") for row in _ROWS for who in SIGNS}
-        self._axes = [
-            bq.Axis(scale=self._scales["x"], label="class", label_offset="2.6em", grid_lines="none"),
-            bq.Axis(scale=self._scales["y"], side="left", label="ECS at the start (no unit)", label_offset="3.8em"),
-        ]
-        self.figure = new_figure([*self.bars, *self.signs.values()], self._axes)
-        title = markup.title("Who is strong in each class, and who gets it")
-        self.widget = panel("winners", widgets.HTML(title), widgets.HTML(_key(names)), self.figure)
+        self._names, self._key = names, _key(names)
+        self.plot = Plot()
+        self.widget = panel("winners", widgets.HTML(markup.title(self.TITLE)), self.plot)
 
     def show(self, world: World) -> None:
         """Bring the chart to a world."""
-        classes, ecs = np.arange(len(world.ecs)), world.ecs
-        top = nice_limit(ecs.max() / _ROOM)
-        if self._scales["x"].domain != classes.tolist():
-            for mark in self.signs.values():  # a class that the axis does not have would have no place
-                assign(mark, x=np.zeros(0), y=np.zeros(0))
-            self._scales["x"].domain = classes.tolist()
-        assign(self._scales["y"], max=top)
-        ticks = np.array(nice_ticks(0, top))
-        assign(self._axes[1], tick_values=ticks[ticks <= _ROOM * top], tick_format="~g")
-        assign(self._axes[0], tick_values=classes[:: 1 + len(classes) // 20])
-        for i, bars in enumerate(self.bars):
-            pair = np.zeros((2, len(classes)))
-            pair[i] = ecs[:, i]  # the other bar of the pair is drawn by the other mark
-            assign(bars, x=classes, y=pair)
-        for (row, who), mark in self.signs.items():
-            mine = classes[(world.predicted if row == "predicted" else world.kept) == who]
-            assign(mark, x=mine, y=np.full(len(mine), _ROWS[row]))
+        classes, top = np.arange(len(world.ecs)), nice_limit(world.ecs.max() / _ROOM)
+        ticks = [tick for tick in nice_ticks(0, top) if tick <= _ROOM * top]
+        up = mk.axis("ECS at the start (no unit)", 0, top, ticks, [f"{tick:g}" for tick in ticks])
+        across = mk.axis("class", -0.6, len(classes) - 0.4, classes[:: 1 + len(classes) // 20])
+        marks = [self._bars(i, classes, world.ecs[:, i]) for i in range(2)]
+        for row, owner in (("predicted", world.predicted), ("kept", world.kept)):
+            for who, (sign, color) in SIGNS.items():
+                mine = classes[owner == who]
+                at = np.full(len(mine), _ROWS[row] * top)
+                look = {"sign": sign, "size": 4.0, "filled": row == "kept"}
+                marks.append(mk.points(f"{row} {who}", mine, at, color, **look))
+        self.plot.show(marks, across, up, legend=self._key, title=self.TITLE, left=MARGIN)
+
+    def _bars(self, i: int, classes: np.ndarray, ecs: np.ndarray) -> mk.Mark:
+        """Return the bars of one modality; full and hollow are not told apart by color alone."""
+        says = [f"{self._names[i]}, class {k}: ECS {value:.3g}" for k, value in enumerate(ecs)]
+        place = classes + (i - 0.5) * _PAIR
+        return mk.bars(self._names[i], place, ecs, COLORS[i], width=_PAIR, filled=i == 0, says=says)
 
 
 class StrataChart:
     """The test error by which modality is insufficient, and how much of the whole error comes from there."""
 
+    TITLE = "Test error by what a sample lacks"
+
     def __init__(self, names: tuple[str, str]):
-        self._scales = {"x": bq.OrdinalScale(), "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-        tip = bq.Tooltip(fields=["x", "y"], labels=["insufficient", "error"], formats=["", ".3f"])
-        self.bars = bq.Bars(x=lacking(names), y=np.zeros(4), colors=["#0173b2"], scales=self._scales, tooltip=tip)
-        self.bars.padding = 0.5
-        across = bq.Axis(scale=self._scales["x"], label="insufficient in the sample", grid_lines="none")
-        across.label_offset = "2.6em"
-        up = bq.Axis(scale=self._scales["y"], side="left", label="test error (fraction wrong)", label_offset="3.8em")
-        up.tick_values, up.tick_format = np.linspace(0, 1, 6), ".1f"
-        self.figure = new_figure([self.bars], [across, up])
-        self._note = widgets.HTML()
-        title = markup.title("Test error by what a sample lacks")
-        self.widget = panel("strata", widgets.HTML(title), self._note, self.figure)
+        self._kinds = lacking(names)
+        self.plot = Plot()
+        self.widget = panel("strata", widgets.HTML(markup.title(self.TITLE)), self.plot)
 
     def show(self, world: World) -> None:
         """Bring the chart to a world."""
-        assign(self.bars, y=world.strata)
+        places = np.arange(len(self._kinds))
+        across = mk.axis("insufficient in the sample", -0.5, len(places) - 0.5, places, self._kinds)
+        up = mk.axis("test error (fraction wrong)", 0, 1, np.linspace(0, 1, 6))
+        says = [f"{kind}: error {value:.3f}" for kind, value in zip(self._kinds, world.strata, strict=True)]
         shares = [f"{100 * w:.3g} %" for w in world.strata_weights]
         words = f"of all samples {shares[0]}, {shares[1]}, {shares[2]} and {shares[3]} are of these four kinds"
-        assign(self._note, value=f'<div class="mmpid-legend mmpid-detail">{words}</div>')
+        legend = f'<div class="mmpid-legend mmpid-detail">{words}</div>'
+        bars = mk.bars("error", places, world.strata, BLUE, width=0.5, says=says)
+        self.plot.show([bars], across, up, legend=legend, title=self.TITLE, left=MARGIN)
 
 
 class CompetitionCharts:
@@ -116,8 +109,9 @@ class CompetitionCharts:
         """Bring all but the sweep to a world."""
         self.winners.show(world)
         self.strata.show(world)
-        self.course.limit((0.0, float(world.knobs.n_steps)), (0.0, 1.05 * len(world.ecs)))
-        self.course.show(course_series(world, self._names), upright=world.hand_over, extra=_hand_over(world))
+        limits = (0.0, float(world.knobs.n_steps)), (0.0, 1.05 * len(world.ecs))
+        curves = course_series(world, self._names)
+        self.course.show(curves, *limits, upright=world.hand_over, extra=_hand_over(world))
 
     def show_sweep(self, sweep: Sweep) -> None:
         """Bring the sweep to what is computed so far."""
@@ -125,8 +119,7 @@ class CompetitionCharts:
         values = np.concatenate([one.y for one in series])
         low = 10.0 ** np.floor(np.log10(values.min(initial=1e-3)))
         high = 10.0 ** np.ceil(np.log10(values.max(initial=1e-1)))
-        self.sweep.limit((0.92 * SWEEP_CLASSES[0], 1.08 * SWEEP_CLASSES[-1]), (low, high))
-        self.sweep.show(series)
+        self.sweep.show(series, (0.92 * SWEEP_CLASSES[0], 1.08 * SWEEP_CLASSES[-1]), (low, high))
 
 
 FLOOR = 1e-7  # where an error of zero is drawn: a logarithm has no place for it
@@ -170,28 +163,6 @@ def _hand_over(world: World) -> str:
     if world.knobs.schedule == "joint":
         return ""
     return "upright: joint training begins" if world.hand_over is not None else "stage 1 has not ended"
-
-
-def _bars(scales: dict, index: int, name: str) -> bq.Bars:
-    tip = bq.Tooltip(fields=["x", "y"], labels=[f"{name}, class", "ECS"], formats=["", ".3g"])
-    bars = bq.Bars(x=[0], y=np.zeros((2, 1)), scales=scales, colors=[COLORS[index]] * 2, type="grouped", tooltip=tip)
-    bars.padding, bars.stroke, bars.stroke_width = 0.25, COLORS[index], 1.5
-    bars.fill = index == 0  # full and hollow: not told apart by color alone
-    return bars
-
-
-def _sign(scales: dict, marker: str, color: str, filled: bool) -> bq.Scatter:
-    return bq.Scatter(
-        x=[],
-        y=[],
-        scales=scales,
-        marker=marker,
-        colors=[color],
-        stroke=color,
-        fill=filled,
-        default_size=46,
-        stroke_width=1.5,
-    )
 
 
 def _key(names: tuple[str, str]) -> str:

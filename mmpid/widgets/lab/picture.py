@@ -9,7 +9,7 @@ from mmpid.widgets.lab.text import seen
 from mmpid.widgets.lab.world import SWEEP_CLASSES, Sweep, World, lacking
 from mmpid.widgets.parts.xy_chart import Series
 
-_MARKERS = {"circle": "o", "triangle-up": "^", "square": "s", "cross": "P", "diamond": "D"}
+_MARKERS = {"circle": "o", "triangle": "^", "square": "s", "cross": "P", "diamond": "D"}
 
 
 def picture(world: World, sweep: Sweep | None, names: tuple[str, str]) -> Picture:

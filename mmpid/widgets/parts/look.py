@@ -34,6 +34,11 @@ _RULES = """
 .mmpid-decisions li.mmpid-quiet { border-left-color: var(--jp-border-color2, #ddd); }
 .mmpid-when { font-variant-numeric: tabular-nums; }
 .mmpid-progress { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.mmpid-progress-line { display: flex; gap: 8px; align-items: center; height: 24px; contain: strict; width: 100%; }
+.mmpid-bar { width: 130px; height: 12px; overflow: hidden; flex: none; background: var(--jp-layout-color2, #eee); }
+.mmpid-bar > div { height: 100%; transform-origin: left; background: var(--jp-brand-color1, #1976d2); }
+.mmpid-bar[data-look=finished] > div { background: var(--jp-success-color1, #388e3c); }
+.mmpid-bar[data-look=failed] > div { background: var(--jp-error-color1, #d32f2f); }
 .mmpid-table { border-collapse: collapse; font-size: 12px; margin: 0 0 12px; font-variant-numeric: tabular-nums; }
 .mmpid-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: inherit; }
 .mmpid-table th, .mmpid-table td { padding: 1px 10px; text-align: right;
@@ -49,18 +54,25 @@ _RULES = """
 .mmpid-note, .mmpid-answer { padding: 4px 10px; border-left: 4px solid var(--jp-brand-color1, #1976d2);
   margin: 4px 0; }
 .mmpid-tables { max-height: 320px; overflow: auto; }
-.mmpid-board .bqplot text { fill: var(--jp-ui-font-color1, #212121) !important; font-size: 11px; font-weight: 400; }
-.mmpid-board .bqplot .axislabel { font-size: 12px; fill: var(--jp-ui-font-color1, #212121) !important; }
-.mmpid-board .bqplot .axis path, .mmpid-board .bqplot .axis .tick line {
-  stroke: var(--jp-border-color2, #ccc) !important; }
-.mmpid-board .bqplot .plotarea_background { fill: none !important; }
-.bqplot_tooltip_div, .bqplot .mark_tooltip { z-index: 10; }
-/* denser dashes than the library's, so that short curves keep their pattern; brighter lines on dark ground */
-.mmpid-board .bqplot path.line[style*="dasharray: 10, 10"] { stroke-dasharray: 7 4 !important; }
-.mmpid-board .bqplot path.line[style*="dasharray: 2, 10"] { stroke-dasharray: 2 4 !important; }
-.mmpid-board .bqplot path.line[style*="dasharray: 10, 5, 2, 5"] { stroke-dasharray: 8 3 2 3 !important; }
-[data-jp-theme-light=false] .mmpid-legend svg, [data-jp-theme-light=false] .mmpid-board .bqplot path.line,
-[data-jp-theme-light=false] .mmpid-board .bqplot .dot { filter: brightness(1.35); }
+/* a plot is laid out and painted alone: what changes in it moves nothing around it */
+.mmpid-plot { display: flex; flex-direction: column; height: 100%; }
+.mmpid-plot-host { flex: 1 1 auto; width: 100%; min-height: 0; margin: 0; }
+.mmpid-plot-box { position: relative; flex: 1 1 250px; min-height: 200px; contain: strict; outline-offset: -2px; }
+.mmpid-plot-box svg { position: absolute; inset: 0; width: 100%; height: 100%; }
+.mmpid-plot text { fill: var(--jp-ui-font-color1, #212121); font: 11px var(--jp-ui-font-family, sans-serif); }
+.mmpid-plot .axislabel { font-size: 12px; }
+.mmpid-plot .rule, .mmpid-plot .grid { fill: none; stroke: var(--jp-border-color2, #ccc); }
+.mmpid-plot .grid { opacity: 0.55; }
+.mmpid-plot .line, .mmpid-plot .upright, .mmpid-plot .level { stroke-linejoin: round; }
+.mmpid-plot .handle { pointer-events: all; cursor: ns-resize; }
+.mmpid-plot .handle[data-along=x] { cursor: ew-resize; }
+.mmpid-here { stroke: var(--jp-layout-color0, #fff); stroke-width: 1.5; }
+.mmpid-tip { position: absolute; max-width: 62%; padding: 3px 7px; border-radius: 3px; font-size: 12px; z-index: 2;
+  pointer-events: none; white-space: pre-line; color: var(--jp-ui-font-color1, #212121);
+  background: var(--jp-layout-color0, #fff); border: 1px solid var(--jp-border-color1, #bbb); }
+.mmpid-tip:empty { display: none; }
+[data-jp-theme-light=false] .mmpid-legend svg, [data-jp-theme-light=false] .mmpid-plot .marks {
+  filter: brightness(1.35); } /* brighter lines on dark ground */
 /* while the live board is there, the static picture under it would only repeat it */
 .jp-OutputArea-child:has(.mmpid-board) + .jp-OutputArea-child { display: none; }
 """

@@ -5,7 +5,7 @@ from html import escape
 
 from mmpid.plots.traces import Band, Trace
 
-_DASHES = {"solid": "", "dashed": "6 3", "dotted": "1.5 3", "dashdot": "7 3 1.5 3"}
+DASHES = {"solid": "", "dashed": "7 4", "dotted": "2 4", "dashdot": "8 3 2 3"}  # of curves, and of their samples
 
 
 def title(words: str, note: str = "") -> str:
@@ -28,7 +28,7 @@ def legend(traces: Iterable[Trace], band: str = "", note: str = "", others: Iter
 
 def sample(color: str, dash: str, width: float = 2.5, label: str = "") -> str:
     """Return the line that stands for a curve in a legend or a table; a screen reader reads only its label."""
-    look = f'stroke="{color}" stroke-width="{width}" stroke-dasharray="{_DASHES[dash]}"'
+    look = f'stroke="{color}" stroke-width="{width}" stroke-dasharray="{DASHES[dash]}"'
     line = f'<line x1="1" y1="5" x2="29" y2="5" {look}/>'
     heard = f'role="img" aria-label="{escape(label)}"' if label else 'aria-hidden="true"'
     return f'<svg width="30" height="10" {heard}>{line}</svg>'

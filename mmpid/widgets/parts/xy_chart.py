@@ -1,18 +1,17 @@
-"""A live chart of a few series against any quantity, on linear or logarithmic axes, drawn by the browser."""
+"""A live chart of a few series against any quantity, on linear or logarithmic axes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import bqplot as bq
 import ipywidgets as widgets
 import numpy as np
 
 from mmpid.plots.traces import nice_ticks
+from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.assign import assign
+from mmpid.widgets.parts.plot import Plot
 
-BQPLOT_DASHES = {"solid": "solid", "dashed": "dashed", "dotted": "dotted", "dashdot": "dash_dotted"}
-MARGIN = {"top": 8, "bottom": 44, "left": 62, "right": 16}
+MARGIN = 64  # pixels left of a plot whose ticks may be long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,64 +46,31 @@ class XYChart:
     """
 
     def __init__(self, *, title: str, x: str, y: str, name: str, note: str = "", empty: str = "", log: bool = False):
-        self._log = log
-        scale = bq.LogScale if log else bq.LinearScale
-        self.scales = {
-            "x": scale(min=1.0, max=10.0, allow_padding=False),
-            "y": scale(min=0.1, max=1.0, allow_padding=False),
-        }
-        self._marks: dict[str, bq.Mark] = {}
-        across = {"x": self.scales["x"], "y": bq.LinearScale(min=0, max=1, allow_padding=False)}
-        look = {"colors": ["#808080"], "line_style": "dashed", "stroke_width": 1.5, "visible": False}
-        self._upright = bq.Lines(x=np.ones(2), y=np.array([0.0, 1.0]), scales=across, **look)
-        self._axes = [
-            bq.Axis(scale=self.scales["x"], label=x, label_offset="2.6em", grid_lines="none"),
-            bq.Axis(scale=self.scales["y"], side="left", label=y, label_offset="3.8em"),
-        ]
-        self.figure = new_figure([self._upright], self._axes)
-        self._legend = widgets.HTML()
-        self._empty = widgets.HTML(empty)
-        self._empty.add_class("mmpid-empty")
-        self.widget = panel(name, widgets.HTML(markup.title(title, note)), self._legend, self.figure, self._empty)
+        self._title, self._labels, self._if_empty, self._log = title, (x, y), empty, log
+        self.plot = Plot()
+        self.widget = panel(name, widgets.HTML(markup.title(title, note)), self.plot)
+        self.show([], (1.0, 10.0), (0.1, 1.0))
 
-    def show(self, series: Sequence[Series], *, upright: float | None = None, extra: str = "") -> None:
-        """Bring the chart to these series, with a vertical line at `upright`, sending only what differs."""
-        for one in series:
-            if one.key not in self._marks:
-                self._marks[one.key] = _mark(one, self.scales)
-                self.figure.marks = [self._upright, *self._marks.values()]
-            names = {"names": _hover(one)} if one.kind == "dots" else {}
-            assign(self._marks[one.key], x=_single(one.x), y=_single(one.y), **names)
-            if one.kind == "dots":
-                _repaint(self._marks[one.key])
-        for key in self._marks.keys() - {one.key for one in series}:
-            assign(self._marks[key], x=_single([]), y=_single([]))
-        if upright is not None:
-            assign(self._upright, x=np.array([upright, upright], np.float32))
-        assign(self._upright, visible=upright is not None)
-        assign(self._legend, value=_legend(series, extra))
-        assign(self._empty.layout, display="none" if any(len(one.x) for one in series) else "flex")
+    def show(
+        self,
+        series: Sequence[Series],
+        x: tuple[float, float],
+        y: tuple[float, float],
+        *,
+        upright: float | None = None,
+        extra: str = "",
+    ) -> None:
+        """Bring the chart to these series within the limits `x` and `y`, with a vertical line at `upright`."""
+        marks = [mk.upright("upright", upright, "#808080", dash="dashed")] if upright is not None else []
+        marks += [_mark(one) for one in series]
+        empty = "" if any(len(one.x) for one in series) else self._if_empty
+        words = {"legend": _legend(series, extra), "empty": empty, "title": self._title, "left": MARGIN}
+        self.plot.show(marks, self._axis(0, *x), self._axis(1, *y), **words)
 
-    def limit(self, x: tuple[float, float], y: tuple[float, float]) -> None:
-        """Set the limits of both axes with round ticks."""
-        for axis, (low, high) in zip(self._axes, (x, y), strict=True):
-            ticks = np.array(_powers(low, high) if self._log else nice_ticks(low, high))
-            assign(axis.scale, min=low, max=high)
-            assign(axis, tick_values=ticks, tick_format=".0e" if self._log and axis is self._axes[1] else "~g")
-
-
-def new_figure(marks: Sequence[bq.Mark], axes: Sequence[bq.Axis], height: str = "250px") -> bq.Figure:
-    """Return a figure in the board's look, as wide as its panel."""
-    return bq.Figure(
-        marks=list(marks),
-        axes=list(axes),
-        fig_margin=MARGIN,
-        padding_y=0,
-        animation_duration=0,
-        display_toolbar=False,
-        background_style={"fill": "none"},
-        layout=widgets.Layout(width="100%", flex=f"1 1 {height}", min_width="0"),
-    )
+    def _axis(self, which: int, low: float, high: float) -> dict:
+        ticks = _powers(low, high) if self._log else nice_ticks(low, high)
+        texts = [f"{tick:.0e}" if self._log and which else f"{tick:g}" for tick in ticks]
+        return mk.axis(self._labels[which], low, high, ticks, texts, log=self._log)
 
 
 def panel(name: str, *children: widgets.Widget) -> widgets.VBox:
@@ -115,28 +81,12 @@ def panel(name: str, *children: widgets.Widget) -> widgets.VBox:
     return box
 
 
-def _mark(one: Series, scales: dict) -> bq.Mark:
-    nothing = {"x": _single([]), "y": _single([]), "scales": scales, "colors": [one.color]}
+def _mark(one: Series) -> mk.Mark:
+    reading = {"name": one.label, "digits": None}
     if one.kind == "dots":
-        tip = bq.Tooltip(fields=["name"], show_labels=False)
-        look = {"default_size": 34, "marker": one.marker, "opacities": [0.75], "display_names": False}
-        return bq.Scatter(**nothing, **look, names=np.array([""]), tooltip=tip)
-    width, opacity = (1.2, 0.65) if one.kind == "thin" else (2.2, 1.0)
-    return bq.Lines(**nothing, stroke_width=width, opacities=[opacity], line_style=BQPLOT_DASHES[one.dash])
-
-
-def _repaint(mark: bq.Mark) -> None:
-    """Have the library color its newest points, which it draws black until their color changes."""
-    (color,) = mark.colors
-    mark.colors = [color.upper() if color.islower() else color.lower()]
-
-
-def _hover(one: Series) -> np.ndarray:
-    return np.array([f"{one.label}: {y:.3g} at {x:g}" for x, y in zip(one.x, one.y, strict=True)] or [""])
-
-
-def _single(values) -> np.ndarray:
-    return np.asarray(values, dtype=np.float32)
+        return mk.points(one.key, one.x, one.y, one.color, sign=one.marker, **reading) | {"opacity": 0.75}
+    thick, opacity = (1.2, 0.65) if one.kind == "thin" else (2.2, 1.0)
+    return mk.line(one.key, one.x, one.y, one.color, dash=one.dash, thick=thick, opacity=opacity, **reading)
 
 
 def _legend(series: Sequence[Series], extra: str) -> str:

@@ -1,0 +1,89 @@
+"""What a plot can draw: curves, bands, points, bars, and lines across it, as plain values.
+
+Each function returns one mark: what it is, how it looks, and its numbers (n,) by name under "arrays". A `key` tells the
+marks of a plot apart; a mark with a `name` or with words of its own (`says`) is read by the mouse and by keyboard.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mmpid.widgets.parts.markup import DASHES
+
+Mark = dict
+
+
+def line(
+    key: str, x, y, color: str, *, dash: str = "solid", thick: float = 2.2, opacity: float = 1.0, bounds=None, **reading
+) -> Mark:
+    """Return a curve; its `bounds` (low, high) are only read, and `reading` is what `readable` takes."""
+    look = {"stroke": color, "dash": DASHES[dash], "thick": thick, "opacity": opacity, "tone": color}
+    interval = dict(zip(("low", "high"), bounds, strict=True)) if bounds is not None else {}
+    return {"kind": "line", "key": key, **look, **readable(**reading), "arrays": {"x": x, "y": y, **interval}}
+
+
+def readable(
+    *, name: str = "", where: str = "at", digits: int | None = 3, click: bool = False, says: Sequence[str] = ()
+) -> Mark:
+    """Return how a mark answers: "name: value [low, high] where x", or in words of its own; a click may be told."""
+    if not name and not says:
+        return {}
+    return {"name": name, "where": where, "digits": digits, "click": click} | ({"says": list(says)} if says else {})
+
+
+def ribbon(key: str, x, low, high, color: str, opacity: float) -> Mark:
+    """Return the region between two curves; a single place gets a little width."""
+    x, low, high = (np.asarray(part, float) for part in (x, low, high))
+    if len(x) == 1:
+        x, low, high = np.array([x[0] - 0.1, x[0] + 0.1]), np.repeat(low, 2), np.repeat(high, 2)
+    return {
+        "kind": "ribbon",
+        "key": key,
+        "fill": color,
+        "opacity": opacity,
+        "arrays": {"x": x, "low": low, "high": high},
+    }
+
+
+def points(
+    key: str, x, y, color: str, *, sign: str = "circle", size: float = 3.0, filled: bool = True, **reading
+) -> Mark:
+    """Return points; `sign` is circle, square, diamond, triangle or cross, `size` its radius in pixels."""
+    look = {"fill": color} if filled else {"stroke": color, "thick": 1.5}
+    own = {"sign": sign, "size": size, "tone": color, **readable(**reading)}
+    return {"kind": "points", "key": key, **look, **own, "arrays": {"x": x, "y": y}}
+
+
+def bars(key: str, x, y, color: str, *, width: float, filled: bool = True, says: Sequence[str] = ()) -> Mark:
+    """Return bars from the lower edge up to `y`, `width` wide in units of x."""
+    look = {"fill": color if filled else "none", "stroke": color, "thick": 1.5, "width": width, "tone": color}
+    return {"kind": "bars", "key": key, **look, **readable(says=says), "arrays": {"x": x, "y": y}}
+
+
+def upright(key: str, at: float, color: str, *, dash: str = "solid", thick: float = 1.5, opacity: float = 1.0) -> Mark:
+    """Return a vertical line across the plot."""
+    look = {"stroke": color, "dash": DASHES[dash], "thick": thick, "opacity": opacity}
+    return {"kind": "upright", "key": key, "at": float(at), **look, "arrays": {}}
+
+
+def level(key: str, at: float, color: str, *, dash: str = "solid", thick: float = 1.5) -> Mark:
+    """Return a horizontal line across the plot."""
+    return upright(key, at, color, dash=dash, thick=thick) | {"kind": "level"}
+
+
+def handle(key: str, x: float, y: float, color: str, *, along: str) -> Mark:
+    """Return a grip that the mouse moves along "x" or "y"."""
+    return {"kind": "handle", "key": key, "x": float(x), "y": float(y), "fill": color, "along": along, "arrays": {}}
+
+
+def axis(
+    label: str, low: float, high: float, ticks: Sequence[float], texts: Sequence[str] = (), *, log: bool = False
+) -> dict:
+    """Return an axis; without `texts`, ticks are written with the digits that they need."""
+    ticks = [float(tick) for tick in ticks]
+    written = list(texts) or [f"{tick:.{_digits(ticks)}f}" for tick in ticks]
+    return {"label": label, "low": float(low), "high": float(high), "ticks": ticks, "texts": written, "log": log}
+
+
+def _digits(ticks: Sequence[float]) -> int:
+    return next(digits for digits in range(10) if np.allclose(ticks, np.round(ticks, digits), atol=1e-9))

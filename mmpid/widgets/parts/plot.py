@@ -1,0 +1,79 @@
+"""A live plot in the browser: a scene is one message, and costs the page one frame."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import anywidget
+import numpy as np
+import traitlets
+
+from mmpid.widgets.parts.marks import Mark
+
+
+class Plot(anywidget.AnyWidget):
+    """Axes, marks, legend and the words of an empty panel; `mmpid.widgets.parts.marks` makes what it draws.
+
+    Drawing is not left to a charting library: one such chart cost the browser three frames an update, on the cores that
+    train, since it took a message a mark and moved every mark in transitions.
+    """
+
+    _esm = traitlets.Unicode(Path(__file__).with_name("plot.js").read_text(encoding="utf-8")).tag(sync=True)
+    scene = traitlets.Dict({}).tag(sync=True)
+    guests = traitlets.List([]).tag(sync=True)  # marks without arrays, drawn on top: they move on their own
+
+    def __init__(self):
+        super().__init__()
+        self._answers: dict[str, Callable] = {}
+        self.on_msg(self._hear)
+        self.add_class("mmpid-plot-host")
+
+    def show(
+        self,
+        marks: Sequence[Mark],
+        x: dict,
+        y: dict,
+        *,
+        legend: str = "",
+        empty: str = "",
+        title: str = "",
+        left: int = 56,
+    ) -> None:
+        """Draw marks on two axes; what is equal to what is there sends nothing. `left` is the margin in pixels."""
+        packed, numbers = pack(marks)
+        words = {"legend": legend, "empty": empty, "title": title, "left": left}
+        self.scene = {"marks": packed, "numbers": numbers, "x": x, "y": y, **words}
+
+    @property
+    def marks(self) -> dict[str, Mark]:
+        """The marks that are drawn, by key, with arrays (n,) of single precision."""
+        numbers = np.frombuffer(self.scene.get("numbers", b""), np.float32)
+        return {
+            mark["key"]: mark | {name: numbers[a : a + n] for name, (a, n) in mark["arrays"].items()}
+            for mark in self.scene.get("marks", [])
+        }
+
+    def on_click(self, answer: Callable[[float], None]) -> None:
+        """Have `answer(x)` called for a click on a point of a mark that may be clicked."""
+        self._answers["click"] = lambda said: answer(float(said["x"]))
+
+    def on_drag(self, answer: Callable[[dict[str, float]], None]) -> None:
+        """Have `answer({"x" or "y": value})` called while a handle is dragged."""
+        self._answers["drag"] = lambda said: answer({name: float(said[name]) for name in "xy" if name in said})
+
+    def _hear(self, _, said: dict, buffers) -> None:
+        answer = self._answers.get(said.get("event"))
+        if answer is not None:
+            answer(said)
+
+
+def pack(marks: Sequence[Mark]) -> tuple[list[Mark], bytes]:
+    """Return the marks with (start, length) in place of each array, and all numbers as one buffer."""
+    parts, packed, start = [], [], 0
+    for mark in marks:
+        places = {}
+        for name, values in mark["arrays"].items():
+            parts.append(np.asarray(values, np.float32))
+            places[name] = [start, len(parts[-1])]
+            start += len(parts[-1])
+        packed.append(mark | {"arrays": places})
+    return packed, np.concatenate([np.zeros(0, np.float32), *parts]).tobytes()
