@@ -34,7 +34,7 @@ _RULES = """
 .mmpid-decisions li.mmpid-quiet { border-left-color: var(--jp-border-color2, #ddd); }
 .mmpid-when { font-variant-numeric: tabular-nums; }
 .mmpid-progress { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.mmpid-progress-line { display: flex; gap: 8px; align-items: center; height: 24px; contain: strict; width: 100%; }
+.mmpid-progress-line { display: flex; gap: 8px; align-items: center; height: 24px; contain: strict; margin: 2px; }
 .mmpid-bar { width: 130px; height: 12px; overflow: hidden; flex: none; background: var(--jp-layout-color2, #eee); }
 .mmpid-bar > div { height: 100%; transform-origin: left; background: var(--jp-brand-color1, #1976d2); }
 .mmpid-bar[data-look=finished] > div { background: var(--jp-success-color1, #388e3c); }
@@ -67,7 +67,7 @@ _RULES = """
 .mmpid-plot .handle { pointer-events: all; cursor: ns-resize; }
 .mmpid-plot .handle[data-along=x] { cursor: ew-resize; }
 .mmpid-here { stroke: var(--jp-layout-color0, #fff); stroke-width: 1.5; }
-.mmpid-tip { position: absolute; max-width: 62%; padding: 3px 7px; border-radius: 3px; font-size: 12px; z-index: 2;
+.mmpid-tip { position: absolute; max-width: 72%; padding: 3px 7px; border-radius: 3px; font-size: 12px; z-index: 2;
   pointer-events: none; white-space: pre-line; color: var(--jp-ui-font-color1, #212121);
   background: var(--jp-layout-color0, #fff); border: 1px solid var(--jp-border-color1, #bbb); }
 .mmpid-tip:empty { display: none; }

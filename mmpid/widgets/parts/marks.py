@@ -86,4 +86,4 @@ def axis(
 
 
 def _digits(ticks: Sequence[float]) -> int:
-    return next(digits for digits in range(10) if np.allclose(ticks, np.round(ticks, digits), atol=1e-9))
+    return next(digits for digits in range(10) if all(abs(tick - round(tick, digits)) < 1e-9 for tick in ticks))
