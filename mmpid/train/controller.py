@@ -42,6 +42,10 @@ class BalanceController:
         Probes after which a paused modality resumes whatever the ratio.
     measure : {"uniqueness", "information"}
         What is compared: U_m, or all that m knows, ``I(Y; X_m) = R_m + U_m``, which sees no overlap (a control).
+    max_reversals : int, optional
+        Joint training starts at the latest at the probe with so many pauses of stage 1, that probe's included, as
+        the paper's script does after two; by default pauses end nothing. Pauses by hand do not count, and those of
+        several modalities at one probe count once.
 
     Notes
     -----
@@ -69,6 +73,7 @@ class BalanceController:
     dwell: int = 2
     max_pause: int = 2
     measure: str = "uniqueness"
+    max_reversals: int | None = None
 
     def __post_init__(self):
         if not isinstance(self.rule, SwitchRule):
@@ -82,6 +87,8 @@ class BalanceController:
         _validate.number(self.dwell, "dwell", low=0, integer=True)
         _validate.number(self.max_pause, "max_pause", low=1, integer=True)
         _validate.choice(self.measure, "measure", MEASURES)
+        if self.max_reversals is not None:
+            _validate.number(self.max_reversals, "max_reversals", low=1, integer=True)
 
     def decide(self, record) -> list[Decision]:
         """Return the decisions after the latest probe: pauses and resumes first, then the rule's."""
@@ -90,23 +97,35 @@ class BalanceController:
             return []
         decisions = self._balance(record, one_an_epoch(probes))
         if probes[-1]["stage"] == "unimodal":
-            decisions.append(self._switch(record, probes[-1]))
+            decisions.append(self._switch(record, probes[-1], decisions))
         return decisions
 
-    def _switch(self, record, probe: dict) -> Decision:
-        """Ask the rule; stage 1 also ends when its epochs are used up."""
+    def _switch(self, record, probe: dict, changes: list[Decision]) -> Decision:
+        """Ask the rule; stage 1 also ends when its epochs are used up, or when it has seen enough pauses."""
         decision = self.rule.decide(record)
+        end = self._end_of_stage_one(record, probe, changes) if decision.action == "hold" else None
+        if end is None:
+            return decision
+        rule, why = end
+        best = self.rule.best(record) or probe
+        return Decision(
+            action="switch",
+            reason=f"stage 1 has {why} ({decision.reason})",
+            epoch=probe["epoch"],
+            rule=rule,
+            rewind_to=best["epoch"],
+        )
+
+    def _end_of_stage_one(self, record, probe: dict, changes: list[Decision]) -> tuple[str, str] | None:
+        """Say what ends stage 1 although the rule holds, or None."""
         limit = record.card.get("settings", {}).get("unimodal_epochs")
-        if decision.action == "hold" and limit is not None and probe["epoch"] >= limit:
-            best = self.rule.best(record) or probe
-            return Decision(
-                action="switch",
-                reason=f"stage 1 has used its {limit} epochs ({decision.reason})",
-                epoch=probe["epoch"],
-                rule="unimodal_epochs",
-                rewind_to=best["epoch"],
-            )
-        return decision
+        if limit is not None and probe["epoch"] >= limit:
+            return "unimodal_epochs", f"used its {limit} epochs"
+        if self.max_reversals is not None:
+            n = _count_pauses(record, changes)
+            if n >= self.max_reversals:
+                return "max_reversals", f"seen {n} {'pause' if n == 1 else 'pauses'}, the most allowed"
+        return None
 
     def _balance(self, record, probes: list[dict]) -> list[Decision]:
         """Compare each modality with the one that has the least unique information."""
@@ -182,6 +201,7 @@ class BalanceController:
             "dwell": self.dwell,
             "max_pause": self.max_pause,
             "measure": self.measure,
+            **({} if self.max_reversals is None else {"max_reversals": self.max_reversals}),
         }
 
     @classmethod
@@ -220,11 +240,18 @@ def _last_change(record, modality: str) -> dict | None:
     return changes[-1] if changes else None
 
 
+def _count_pauses(record, changes: list[Decision]) -> int:
+    """Return at how many probes of stage 1 a controller has paused someone, those of `changes` included."""
+    rows = record.lineage("decision", stage="unimodal")
+    epochs = {row["epoch"] for row in rows if row["action"] == "pause" and row["source"] == "controller"}
+    return len(epochs | {change.epoch for change in changes if change.action == "pause"})
+
+
 def default_controller(preset: str) -> BalanceController:
-    """Return our controller, or the paper's: no noise, no floor to speak of, no hysteresis, synergy's peak."""
+    """Return our controller, or the paper's: no noise, floor or hysteresis, synergy's peak, two pauses at the most."""
     if preset != "paper":
         return BalanceController()
     rule = PeakSynergy(drop=0.8, warmup=0, noise_aware=False)
     return BalanceController(
-        rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=0, dwell=0, max_pause=10**9
+        rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=0, dwell=0, max_pause=10**9, max_reversals=2
     )

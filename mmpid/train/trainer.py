@@ -41,7 +41,8 @@ class Trainer(Steering):
     out_dir : path, optional
         Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten.
     preset : {"default", "paper"}
-        Our settings, or the recipe of arXiv 2509.20840.
+        Our settings, or the recipe of arXiv 2509.20840 as its released script has it: its probes, its controller
+        (synergy's peak, two pauses at the most, 200 epochs alone), its stage 2, and selection on the test set.
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.card["name"]``.
     accelerator : accelerate.Accelerator, optional

@@ -26,6 +26,12 @@ def record(*, width=0.02, card=CARD, paused=(), **atoms) -> RunRecord:
     return made
 
 
+def later(made: RunRecord, **changed) -> dict:
+    """Return the fields of the latest probe as another one."""
+    probe = [row for row in made.rows if row["kind"] == "probe"][-1]
+    return {key: x for key, x in probe.items() if key != "kind"} | changed
+
+
 def actions(decisions):
     return [(d.action, d.modality) for d in decisions]
 
@@ -150,6 +156,36 @@ def test_stage_one_ends_when_its_epochs_are_used_up():
     assert decision.action == "switch" and "used its 4 epochs" in decision.reason and decision.rewind_to == 2
 
 
+def test_stage_one_ends_at_the_second_pause_where_two_are_the_most_allowed():
+    made = record(redundancy=[0.1, 0.2, 0.5, 0.2], unique1=[0.9] * 4, unique2=[0.1] * 4)
+    free, bound = BalanceController(rule=Manual()), BalanceController(rule=Manual(), max_reversals=2)
+    assert actions(bound.decide(made)) == actions(free.decide(made)) == [("pause", "audio"), ("hold", "")]
+    row = dict(segment=0, stage="unimodal", step=1, action="pause", modality="image")
+    made.append("decision", epoch=0, source="user", **row)
+    assert actions(bound.decide(made))[-1] == ("hold", ""), "what the user paused is no reversal"
+    made.append("decision", epoch=1, source="controller", **row)
+    assert actions(free.decide(made)) == [("pause", "audio"), ("hold", "")]
+    pause, switch = bound.decide(made)
+    assert (pause.action, switch.action, switch.rule, switch.rewind_to) == ("pause", "switch", "max_reversals", 2)
+    assert switch.reason == "stage 1 has seen 2 pauses, the most allowed (the switch is made by hand)"
+    made.append("probe", **later(made, epoch=4, unique1=0.1))
+    assert actions(bound.decide(made)) == [("hold", "")], "one pause is on record, and this probe asks for none"
+
+
+def test_several_pauses_at_one_probe_are_one_reversal_and_those_of_a_discarded_future_none():
+    card = {**CARD, "modalities": ["audio", "image", "text"]}
+    made = record(unique1=[0.9] * 4, unique2=[0.1] * 4, unique3=[0.9] * 4, card=card)
+    bound = BalanceController(rule=Manual(), max_reversals=2, dwell=0)
+    assert actions(bound.decide(made)) == [("pause", "audio"), ("pause", "text"), ("hold", "")]
+    row = dict(stage="unimodal", step=1, modality="image", source="controller")
+    made.append("decision", segment=0, epoch=3, action="pause", **row)
+    made.append("probe", **later(made, epoch=4))
+    assert bound.decide(made)[-1].action == "switch"
+    back = dict(parent=0, from_row=4, action="rewind")
+    made.append("decision", segment=1, epoch=3, **row, **back)
+    assert bound.decide(made)[-1].action == "hold"
+
+
 def test_a_decision_is_a_pure_function_of_the_record():
     made = record(redundancy=[0.1 * i for i in range(9)], unique1=[0.5] * 9)
     before = made.content()
@@ -158,8 +194,9 @@ def test_a_decision_is_a_pure_function_of_the_record():
 
 
 def test_the_settings_survive_json():
-    controller = BalanceController(rule=PeakSynergy(drop=0.6), uniqueness_ratio=2.5)
+    controller = BalanceController(rule=PeakSynergy(drop=0.6), uniqueness_ratio=2.5, max_reversals=3)
     assert BalanceController.from_dict(controller.to_dict()) == controller
+    assert "max_reversals" not in BalanceController().to_dict(), "older versions read what they know"
 
 
 def test_a_controller_saved_by_an_older_version_loads_and_one_of_a_newer_version_is_refused():
@@ -206,6 +243,7 @@ def test_a_rule_of_ones_own_is_asked(make_trainer):
         (lambda: RedundancyPlateau(patience=0), "`patience`.*at least 1"),
         (lambda: BalanceController(rule="peak"), "`rule` must be a SwitchRule.*'peak'"),
         (lambda: BalanceController(uniqueness_ratio=0.5), "`uniqueness_ratio`.*at least 1"),
+        (lambda: BalanceController(max_reversals=0), "`max_reversals` must be an integer of at least 1; it was 0"),
         (lambda: BalanceController(measure="mi"), "`measure` must be one of 'uniqueness', 'information'"),
         (lambda: replay(RunRecord(CARD), "peak"), "must be a SwitchRule or a BalanceController"),
     ],

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 import torch
 
-from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, PeakSynergy, Trainer
+from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, PeakSynergy, Trainer, replay
 from mmpid.errors import ConfigError, InputError, TrainingError
 from mmpid.models import MLP
+from mmpid.train.controller import default_controller
 from mmpid.train.engine import evaluate
 from tests.train.helpers import weights
 
@@ -227,6 +228,40 @@ def test_the_paper_preset_runs_its_own_recipe(make_trainer):
     assert (probe["observable"], probe["split"], probe["correction"]) == ("kmeans", "train", "none")
     assert trainer.record.lineage("result")[0]["selection"] == "test"
     assert not [row for row in trainer.record.rows if row.get("action") == "rewind"]
+
+
+def test_the_paper_preset_ends_stage_one_at_the_second_pause(make_trainer, small_data, tmp_path):
+    """A pause, a resume and another pause, forced by what the probes are made to see; saved between the two."""
+
+    def start():
+        trainer = make_trainer(preset="paper", epochs=12, unimodal_epochs=10, probe_every=1, n_clusters=6)
+        seen = iter([(0.2, 0.2), (0.9, 0.1), (0.2, 0.2), (0.1, 0.9), (0.2, 0.2)])
+        see(trainer, seen)
+        return trainer, seen
+
+    def see(trainer, seen):
+        def measure(model):
+            one, two = next(seen, (0.2, 0.2))
+            return {"redundancy": 0.1, "unique1": one, "unique2": two, "synergy": 0.5}
+
+        trainer._prober.measure = measure
+
+    trainer, _ = start()
+    trainer.fit(progress=False)
+    rows = [row for row in trainer.record.lineage("decision") if row["action"] != "hold"]
+    told = [(row["action"], row["modality"], row["epoch"]) for row in rows]
+    assert told == [("pause", "a", 1), ("resume", "a", 2), ("pause", "b", 3), ("switch", "", 3)]
+    assert rows[-1]["rule"] == "max_reversals" and "seen 2 pauses, the most allowed" in rows[-1]["reason"]
+    stage_one = [row for row in trainer.record.rows if row["kind"] == "decision" and row["stage"] == "unimodal"]
+    expected = [(row["action"], row["reason"]) for row in stage_one]
+    switched = (rows[-1]["action"], rows[-1]["reason"])
+    assert [(d.action, d.reason) for d in replay(trainer.record, trainer.controller)] == [*expected, switched]
+    stopped, seen = start()
+    stopped.step(epochs=2)
+    loaded = Trainer.load(stopped.save(tmp_path / "run"), small_data, device="cpu")
+    assert loaded.controller == default_controller("paper")
+    see(loaded, seen)
+    assert loaded.fit(progress=False) == trainer.record
 
 
 def test_frozen_encoders_stay_as_stage_one_left_them(make_trainer):
