@@ -1,6 +1,6 @@
 """What an epoch's batches gave: losses and right answers, kept as they are and read many batches at a time."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from math import inf, isfinite, nan
 from typing import NamedTuple
@@ -40,10 +40,10 @@ class Tally:
 
     def note(self, number: int, losses: Mapping[str, Tensor], logits: Mapping[str, Tensor], target: Tensor) -> None:
         """Note what a batch gave; `target` are the labels of this process's part of it."""
-        names, parts = tuple(losses), self.sizes[number] // len(target)
-        self._unread.append(_Batch(number, (names, parts), list(losses.values())))
-        self._unjudged.append(_Batch(number, (names, parts), [*logits.values(), target]))
-        self._held += sum(z.numel() for z in logits.values())
+        kind = (tuple(losses), self.sizes[number] // len(target))
+        self._unread.append(_Batch(number, kind, losses.values()))
+        self._unjudged.append(_Batch(number, kind, (*logits.values(), target)))
+        self._held += len(logits) * next(iter(logits.values())).numel()
 
     def trim(self) -> None:
         """Let no more wait than memory should hold."""
@@ -58,7 +58,7 @@ class Tally:
             *logits, target = zip(*(batch.tensors for batch in batches), strict=True)
             answers = torch.cat([z for own in logits for z in own]).argmax(1).view(len(names), -1)
             counts = answers.eq(torch.cat(target)).sum(1)
-            self._judged.append(([batch._replace(tensors=[]) for batch in batches], counts))
+            self._judged.append(([batch._replace(tensors=()) for batch in batches], counts))
         self._unjudged, self._held = [], 0
 
     def _read_losses(self) -> None:
@@ -143,7 +143,7 @@ class _Batch(NamedTuple):
 
     number: int
     kind: tuple[tuple[str, ...], int]
-    tensors: list[Tensor]
+    tensors: Iterable[Tensor]
 
 
 def _alike(batches: "list[_Batch]") -> "list[tuple[tuple[tuple[str, ...], int], list[_Batch]]]":
