@@ -12,6 +12,7 @@ from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.train.card import pick_device
 from mmpid.train.config import TrainConfig
+from mmpid.train.engine import fixed_parameters
 from mmpid.train.stacked_run import StackedRun, Stage
 
 SCHEDULES = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
@@ -68,7 +69,7 @@ def train_seeds(
     ------
     ConfigError
         For what cannot be stacked: a controller that pauses or switches each seed at its own time, other layers or
-        fusions, class weights, mixed precision.
+        fusions, class weights, mixed precision, parameters that are frozen.
     InputError
         Data whose sizes differ between seeds.
     TrainingError
@@ -94,7 +95,7 @@ def train_seeds(
     stages = _schedule(_check_method(method), config)
     drawn = [_draw(data, seed, dict(data_options or {})) for seed in seeds]
     build = model or (lambda each, seed: LateFusion.from_data(each, seed=seed))
-    models = [build(each, seed) for each, seed in zip(drawn, seeds, strict=True)]
+    models = [_check_model(build(each, seed)) for each, seed in zip(drawn, seeds, strict=True)]
     with _threads(config.threads or 1):
         rows, epochs, models = StackedRun(models, drawn, seeds, config, pick_device(device)).train(stages)
     return SeedRuns(tuple(_named(row, method) for row in rows), tuple(epochs), tuple(models))
@@ -158,6 +159,20 @@ def _check_settings(config: TrainConfig) -> TrainConfig:
                 f"or use mmpid.compare, which trains one seed after another."
             )
     return config
+
+
+def _check_model(model: LateFusion) -> LateFusion:
+    """Refuse frozen parameters, which a Trainer leaves as they are: a stacked update moves every weight of a part."""
+    fixed = fixed_parameters(model)
+    frozen = [name for name, parameter in model.named_parameters() if id(parameter) in fixed]
+    if frozen:
+        shown = ", ".join(frozen[:4]) + (", ..." if len(frozen) > 4 else "")
+        raise ConfigError(
+            f"a model with frozen parameters (requires_grad=False) cannot be stacked over seeds: {shown}. Unfreeze "
+            f"them, or train such models with Trainer or compare(), one seed after another, which leave them as "
+            f"they are; method='frozen' holds all encoders still in the second stage."
+        )
+    return model
 
 
 def _schedule(method: str, config: TrainConfig) -> list[Stage]:

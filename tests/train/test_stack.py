@@ -103,6 +103,34 @@ def test_other_layers_and_fusions_are_refused(draw):
         train_seeds(draw, [0], model=lambda d, seed: LateFusion.from_data(d, fusion="sum", seed=seed), **SHORT)
 
 
+@pytest.mark.parametrize("method", ["unimodal", "joint", "frozen"])
+def test_frozen_parameters_are_refused_by_name_and_not_trained_in_silence(draw, method):
+    def partly_frozen(data, seed):
+        model = LateFusion.from_data(data, seed=seed)
+        if seed == 1:
+            model.encoders["b"].requires_grad_(False)
+        return model
+
+    names = [f"encoders.b.{name}" for name, _ in partly_frozen(draw(1), 1).encoders["b"].named_parameters()]
+    with pytest.raises(ConfigError, match=f"frozen parameters.*{names[0]}, {names[1]}.*one seed after another"):
+        train_seeds(draw, [0, 1], method=method, model=partly_frozen, **SHORT)
+
+
+def test_what_a_trainer_froze_for_a_while_can_be_stacked(draw):
+    def paused(data, seed):
+        model = LateFusion.from_data(data, seed=seed)
+        if freeze:
+            model.fusion.requires_grad_(False)  # as in stage 1
+            for parameter in model.modality_parameters("b"):  # as in a pause
+                parameter.requires_grad_(False)
+        return model
+
+    freeze = False
+    plain = train_seeds(draw, [0], method="joint", model=paused, **SHORT)
+    freeze = True
+    assert train_seeds(draw, [0], method="joint", model=paused, **SHORT).rows == plain.rows
+
+
 def test_sizes_that_differ_between_seeds_are_refused(draw):
     def cut(seed):
         data = draw(0)
