@@ -4,7 +4,7 @@ A rule sees the probes of stage 1 and returns a :class:`~mmpid.train.decision.De
 other one can be asked again later, on the same record, without training (:func:`mmpid.replay`).
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from math import isfinite
 from typing import ClassVar
 
@@ -222,6 +222,27 @@ class RedundancyPlateau(SwitchRule):
             if gap > self.max_gap:
                 return self.hold(probes, f"{text}, but unique information differs by {gap:.2f} bit")
         return self.switch(now, text, rewind_to=self.best(record)["epoch"])
+
+
+def what_changed(before: SwitchRule, after: SwitchRule) -> str:
+    """Return in words what a new rule changes: settings from -> to, or for a rule of another kind those it was given.
+
+    Settings that are as they were, or as they are by default, are left out.
+
+    Examples
+    --------
+    >>> what_changed(FixedEpoch(epoch=5), FixedEpoch(epoch=2))
+    'FixedEpoch(epoch=5 -> 2)'
+    >>> what_changed(FixedEpoch(epoch=5), PeakSynergy(drop=0.6))
+    'FixedEpoch -> PeakSynergy(drop=0.6)'
+    """
+    now = {each.name: getattr(after, each.name) for each in fields(after)}
+    if type(before) is type(after):
+        old = {name: getattr(before, name) for name in now}
+        changed = [f"{name}={old[name]!r} -> {x!r}" for name, x in now.items() if x != old[name]]
+        return f"{after.name}({', '.join(changed)})"
+    given = [f"{each.name}={now[each.name]!r}" for each in fields(after) if now[each.name] != each.default]
+    return f"{before.name} -> {after.name}{'(' + ', '.join(given) + ')' if given else ''}"
 
 
 def _noise_of_fall(peak: dict, probe: dict) -> float:

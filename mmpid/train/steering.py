@@ -9,7 +9,7 @@ from mmpid.train.controller import BalanceController
 from mmpid.train.decision import Decision
 from mmpid.train.folder import RunFolder
 from mmpid.train.loop import Loop
-from mmpid.train.rules import SwitchRule
+from mmpid.train.rules import SwitchRule, what_changed
 
 
 class Steering(Loop):
@@ -111,7 +111,7 @@ class Steering(Loop):
         before = self.controller.rule
         if rule != before:
             self.controller = replace(self.controller, rule=rule)
-            self._note("rule", f"by hand: {before} -> {rule}", "user", rule=rule.name)
+            self._note("rule", f"by hand: {what_changed(before, rule)}", "user", rule=rule.name)
 
     def switch_to_joint(self, rewind: bool | int = True) -> None:
         """Start stage 2.

@@ -115,7 +115,7 @@ def test_another_rule_is_followed_recorded_and_kept_on_resume(make_trainer, tmp_
     trainer.follow(FixedEpoch(epoch=2))
     trainer.follow(FixedEpoch(epoch=2))  # no news
     (row,) = [row for row in trainer.record.lineage("decision") if row["action"] == "rule"]
-    assert row["reason"] == "by hand: FixedEpoch(epoch=5) -> FixedEpoch(epoch=2)" and row["source"] == "user"
+    assert row["reason"] == "by hand: FixedEpoch(epoch=5 -> 2)" and row["source"] == "user"
     trainer.save(tmp_path / "run")
     trainer.step(epochs=2)
     again = Trainer.load(tmp_path / "run", trainer.data)

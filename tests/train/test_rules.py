@@ -7,6 +7,7 @@ import pytest
 from mmpid import BalanceController, FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, RunRecord, replay
 from mmpid.errors import ConfigError
 from mmpid.train import Decision, SwitchRule
+from mmpid.train.rules import what_changed
 
 CARD = {"modalities": ["audio", "image"], "settings": {"unimodal_epochs": 99}}
 
@@ -317,6 +318,21 @@ def test_probing_again_by_hand_hastens_nothing():
         run.rows.append(dict(run.rows[-1]))
     assert "warming up: 2 of 4" in rule.decide(run).reason
     assert [d.action for d in controller.decide(run)] == ["hold"], "two probes are still the warm-up"
+
+
+def test_a_change_of_rule_is_told_by_what_changed():
+    class Mine(SwitchRule):
+        pass
+
+    plateau = RedundancyPlateau(patience=8, max_gap=0.2)
+    told = [
+        (plateau, RedundancyPlateau(patience=8, min_share=0.5), "(max_gap=0.2 -> None, min_share=0.75 -> 0.5)"),
+        (plateau, Manual(), " -> Manual"),
+        (plateau, Mine(), " -> Mine"),
+        (Mine(), plateau, " -> RedundancyPlateau(patience=8, max_gap=0.2)"),
+    ]
+    for before, after, words in told:
+        assert what_changed(before, after) == before.name + words
 
 
 def test_a_rule_derived_from_ours_keeps_its_own_name_and_is_not_loaded_as_ours():
