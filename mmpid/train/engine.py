@@ -17,13 +17,14 @@ from mmpid.train.config import TrainConfig
 
 CHUNK = 1024  # samples a forward pass in evaluation
 STREAMED_CHUNK = 128  # the same for data that are read as they are needed, where a chunk must fit into memory
+FEW = 4  # tensors that one call a tensor updates faster than one call for all
 
 
 def make_optimizer(model: LateFusion, config: TrainConfig, stage: str) -> torch.optim.Optimizer:
     """Return an optimizer with one named group a modality and, in stage 2, one for the joint head.
 
-    All parameters of a group are updated by one call: fused on CUDA, and elsewhere with the arithmetic of the plain
-    loop over parameters, bit for bit.
+    All parameters of a group are updated by one call: fused on CUDA, and elsewhere, unless they are few, with the
+    arithmetic of the plain loop over parameters, bit for bit.
     """
     scale = 1.0 if stage == "unimodal" or config.unimodal_epochs == 0 else config.joint_lr_scale
     groups = [{"name": name, "params": model.modality_parameters(name)} for name in model.modalities]
@@ -31,7 +32,10 @@ def make_optimizer(model: LateFusion, config: TrainConfig, stage: str) -> torch.
         groups.append({"name": "joint", "params": list(model.fusion.parameters())})
     groups = [group for group in groups if group["params"]]
     settings = {"lr": config.lr * scale, "weight_decay": config.weight_decay}
-    settings |= {"fused": True} if groups[0]["params"][0].is_cuda else {"foreach": True}
+    if groups[0]["params"][0].is_cuda:
+        settings["fused"] = True
+    else:
+        groups = [{**group, "foreach": len(group["params"]) > FEW} for group in groups]
     if config.optimizer == "adamw":
         return torch.optim.AdamW(groups, **settings)
     return torch.optim.SGD(groups, momentum=config.momentum, **settings)
