@@ -23,96 +23,15 @@ function set(element, attributes) {
   }
 }
 
-/** A function from values to pixels, with its inverse. */
-function scale(axis, from, to) {
-  const bend = axis.log ? Math.log : (v) => v;
-  const low = bend(axis.low), width = bend(axis.high) - low || 1;
-  const place = (value) => from + ((bend(value) - low) / width) * (to - from);
-  place.invert = (pixel) => {
-    const value = low + ((pixel - from) / (to - from)) * width;
-    return Math.min(Math.max(axis.log ? Math.exp(value) : value, axis.low), axis.high);
-  };
-  return place;
-}
-
-const round = (pixel) => Math.round(10 * pixel) / 10;
-
-/** Points in pixels, without those that have no place (a logarithm of zero). */
-function* places(x, y, at) {
-  for (let i = 0; i < x.length; i++) {
-    const px = round(at.x(x[i])), py = round(at.y(y[i]));
-    if (Number.isFinite(px) && Number.isFinite(py)) yield [px, py, i];
-  }
-}
-
-const walk = (points) => Array.from(points, ([x, y], i) => `${i ? "L" : "M"}${x} ${y}`).join("");
-
-const SIGNS = {
-  circle: (x, y, r) => `M${x - r} ${y}a${r} ${r} 0 1 0 ${2 * r} 0a${r} ${r} 0 1 0 ${-2 * r} 0Z`,
-  square: (x, y, r) => `M${x - r} ${y - r}h${2 * r}v${2 * r}h${-2 * r}Z`,
-  diamond: (x, y, r) => `M${x} ${y - 1.3 * r}l${1.1 * r} ${1.3 * r}l${-1.1 * r} ${1.3 * r}l${-1.1 * r} ${-1.3 * r}Z`,
-  triangle: (x, y, r) => `M${x} ${y - 1.1 * r}l${1.15 * r} ${2.1 * r}h${-2.3 * r}Z`,
-  cross: (x, y, r) => {
-    const a = round(r / 3), b = round(r - r / 3);
-    return `M${x - a} ${y - a - b}h${2 * a}v${b}h${b}v${2 * a}h${-b}v${b}h${-2 * a}v${-b}h${-b}v${-2 * a}h${b}Z`;
-  },
-};
-
-/** The path of each kind of mark. */
-const PATHS = {
-  line: (mark, at) => walk(places(mark.x, mark.y, at)),
-  ribbon: (mark, at) => {
-    const low = [...places(mark.x, mark.low, at)], high = [...places(mark.x, mark.high, at)];
-    return low.length ? `${walk([...low, ...high.reverse()])}Z` : "";
-  },
-  points: (mark, at) =>
-    Array.from(places(mark.x, mark.y, at), ([x, y]) => SIGNS[mark.sign](x, y, mark.size)).join(""),
-  bars: (mark, at) =>
-    Array.from(boxes(mark, at), ({ left, right, top, bottom }) => `M${left} ${bottom}V${top}H${right}V${bottom}Z`).join(""),
-  upright: (mark, at) => `M${round(at.x(mark.at))} ${at.top}V${at.bottom}`,
-  level: (mark, at) => `M${at.left} ${round(at.y(mark.at))}H${at.right}`,
-  handle: (mark, at) => SIGNS.diamond(round(at.x(mark.x)), round(at.y(mark.y)), 6.5),
-};
-
-function* boxes(mark, at) {
-  for (const [x, top, i] of places(mark.x, mark.y, at)) {
-    const half = Math.abs(at.x(mark.x[i] + mark.width / 2) - x);
-    yield { left: round(x - half), right: round(x + half), top, bottom: at.bottom, x, i };
-  }
-}
-
-/** Turn places in the one array of numbers into arrays. */
-function unpack(scene) {
-  const bytes = scene.numbers;
-  const copy = bytes ? bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) : new ArrayBuffer(0);
-  const numbers = new Float32Array(copy), marks = [];
-  for (const mark of scene.marks ?? []) {
-    const own = { ...mark };
-    for (const [name, [start, length]] of Object.entries(mark.arrays)) own[name] = numbers.subarray(start, start + length);
-    marks.push(own);
-  }
-  return marks;
-}
-
-const short = (value, digits) => (digits == null ? String(Number(value.toPrecision(3))) : value.toFixed(digits));
-const plain = (value) => String(Number(value.toPrecision(6))); // single precision has no more
-
-/** What a point says: words of its own, or its name, value, interval and place. */
-function words(mark, i) {
-  if (mark.says?.[i]) return mark.says[i];
-  const interval = mark.low ? ` [${mark.low[i].toFixed(2)}, ${mark.high[i].toFixed(2)}]` : "";
-  return `${mark.name}: ${short(mark.y[i], mark.digits)}${interval} ${mark.where} ${plain(mark.x[i])}`;
-}
-
 class Plot {
   constructor(model, el) {
     this.model = model;
     this.root = division(el, "mmpid-plot");
     this.legend = division(this.root, "mmpid-plot-legend");
     this.box = division(this.root, "mmpid-plot-box");
-    Object.assign(this.box, { tabIndex: 0 });
-    // with this, the keys that move along a chart are not the notebook's commands
-    set(this.box, { role: "group", "data-lm-suppress-shortcuts": "true", "aria-roledescription": "chart" });
+    // while the chart has the focus, keys move along it and are not the notebook's commands
+    set(this.box, { tabindex: 0, "data-lm-suppress-shortcuts": "true" });
+    set(this.box, { role: "group", "aria-roledescription": "chart" });
     this.svg = create(this.box, "svg", { "aria-hidden": "true" });
     this.axes = create(this.svg, "g");
     this.marks = create(this.svg, "g", { class: "marks" });
@@ -122,6 +41,7 @@ class Plot {
     set(this.tip, { role: "status" });
     this.paths = new Map();
     this.listen();
+    this.take();
   }
 
   listen() {
@@ -133,14 +53,14 @@ class Plot {
     const mouse = {
       pointermove: (e) => (this.grip ? this.drag(e) : this.look(e)), pointerleave: () => this.grip || this.read(null),
       pointerdown: (e) => this.grab(e), pointerup: (e) => this.release(e), pointercancel: (e) => this.release(e),
-      click: (e) => this.choose(this.nearest(e)), keydown: (e) => this.key(e), blur: () => this.read(null),
+      click: (e) => this.dropped || this.choose(this.nearest(e)),
+      keydown: (e) => this.key(e), blur: () => this.read(null),
     };
     for (const [event, answer] of Object.entries(mouse)) this.box.addEventListener(event, answer);
     this.dispose = () => {
       size.disconnect();
       for (const [event, answer] of Object.entries(heard)) this.model.off(event, answer);
     };
-    this.take();
   }
 
   /** Take a new scene over and draw it. */
@@ -162,18 +82,27 @@ class Plot {
     this.at = { left, right, top, bottom, x: scale(x, left, right), y: scale(y, bottom, top) };
     const frame = JSON.stringify([x, y, width, height, left]);
     if (this.frame !== frame) this.drawAxes(width, height, (this.frame = frame));
-    const guests = this.model.get("guests"), order = [...this.drawn, ...guests], seen = new Set();
-    for (const mark of order) seen.add(mark.key) && this.drawMark(mark);
-    for (const [key, path] of this.paths) if (!seen.has(key)) this.paths.delete(key) && path.remove();
-    order.forEach(({ key }, i) => {
-      const path = this.paths.get(key);
-      if (this.marks.children[i] !== path) this.marks.insertBefore(path, this.marks.children[i] ?? null);
-    });
+    this.drawMarks([...this.drawn, ...this.model.get("guests")]);
     if (this.reading) this.read(this.found(this.reading.mark.key, this.reading.i), this.reading.many);
   }
 
+  /** Draw marks, the last on top, and take away the paths of those that are gone. */
+  drawMarks(order) {
+    for (const mark of order) this.drawMark(mark);
+    const keys = new Set(order.map((mark) => mark.key));
+    for (const [key, path] of this.paths) {
+      if (keys.has(key)) continue;
+      path.remove();
+      this.paths.delete(key);
+    }
+    order.forEach(({ key }, i) => {
+      const path = this.paths.get(key), there = this.marks.children[i];
+      if (there !== path) this.marks.insertBefore(path, there ?? null);
+    });
+  }
+
   drawMark(mark) {
-    if (!this.paths.has(mark.key)) this.paths.set(mark.key, create(this.marks, "path", { "vector-effect": "none" }));
+    if (!this.paths.has(mark.key)) this.paths.set(mark.key, create(this.marks, "path"));
     const held = this.grip?.key === mark.key ? { ...mark, ...this.grip.place } : mark;
     set(this.paths.get(mark.key), {
       class: mark.kind, d: PATHS[mark.kind](held, this.at), fill: mark.fill ?? "none", stroke: mark.stroke ?? "none",
@@ -190,21 +119,22 @@ class Plot {
     const text = (group, words, place, name = "") => {
       create(group, "text", { ...place, class: name }).textContent = words;
     };
-    const ups = y.ticks.map((value) => round(this.at.y(value))), across = x.ticks.map((value) => round(this.at.x(value)));
+    const ups = y.ticks.map((value) => round(this.at.y(value)));
+    const across = x.ticks.map((value) => round(this.at.x(value)));
     line(ups.map((py) => `M${left} ${py}H${right}`).join(""), "grid");
     line(`M${left} ${top}V${bottom}H${right}${across.map((px) => `M${px} ${bottom}v4`).join("")}`, "rule");
     const [below, beside] = ["x", "y"].map((name) => create(this.axes, "g", { class: `axis axis-${name}` }));
     across.forEach((px, i) => text(below, x.texts[i], { x: px, y: bottom + 16, "text-anchor": "middle" }));
     ups.forEach((py, i) => text(beside, y.texts[i], { x: left - 7, y: py + 4, "text-anchor": "end" }));
-    const [middle, centre] = [(left + right) / 2, (top + bottom) / 2];
+    const [middle, center] = [(left + right) / 2, (top + bottom) / 2];
     if (x.label) text(this.axes, x.label, { x: middle, y: height - 7, "text-anchor": "middle" }, "axislabel");
-    const turned = { transform: `translate(13 ${centre}) rotate(-90)`, "text-anchor": "middle" };
+    const turned = { transform: `translate(13 ${center}) rotate(-90)`, "text-anchor": "middle" };
     if (y.label) text(this.axes, y.label, turned, "axislabel");
   }
 
   /** All points that can be read, in pixels. */
   *readable() {
-    for (const mark of this.drawn ?? []) {
+    for (const mark of this.at ? this.drawn : []) {
       if (!mark.name && !mark.says) continue;
       const points = mark.kind === "bars" ? boxes(mark, this.at) : places(mark.x, mark.y, this.at);
       for (const point of points) {
@@ -219,9 +149,14 @@ class Plot {
     return null;
   }
 
+  /** Where an event is in the plot. */
+  pixel(event) {
+    const corner = this.svg.getBoundingClientRect();
+    return [event.clientX - corner.left, event.clientY - corner.top];
+  }
+
   nearest(event) {
-    if (!this.at) return null;
-    const corner = this.svg.getBoundingClientRect(), [mx, my] = [event.clientX - corner.left, event.clientY - corner.top];
+    const [mx, my] = this.pixel(event);
     let best = null, shortest = REACH;
     for (const point of this.readable()) {
       const { px, py, box } = point;
@@ -251,8 +186,9 @@ class Plot {
     if (this.tip.textContent !== said) this.tip.textContent = said;
     const { clientWidth: width, clientHeight: height } = this.box;
     const side = point.px < width / 2 ? `left: ${point.px + 12}px` : `right: ${width - point.px + 12}px`;
-    const above = point.py < height / 2 ? `top: ${Math.max(point.py - 10, 2)}px` : `bottom: ${height - point.py - 10}px`;
-    set(this.tip, { style: `${side}; ${above}` });
+    const upper = point.py < height / 2;
+    const level = upper ? `top: ${Math.max(point.py - 10, 2)}px` : `bottom: ${height - point.py - 10}px`;
+    set(this.tip, { style: `${side}; ${level}` });
   }
 
   choose(point) {
@@ -265,7 +201,8 @@ class Plot {
     if (!stops.length) return;
     const now = this.reading && this.found(this.reading.mark.key, this.reading.i);
     const index = now ? stops.findIndex((p) => p.px === now.px) : -1, last = stops.length - 1;
-    const next = { ArrowRight: Math.min(index + 1, last), ArrowLeft: index < 0 ? last : Math.max(index - 1, 0), Home: 0, End: last };
+    const back = index < 0 ? last : Math.max(index - 1, 0);
+    const next = { ArrowRight: Math.min(index + 1, last), ArrowLeft: back, Home: 0, End: last };
     if (event.key in next) this.read(stops[next[event.key]], true);
     else if (event.key === "Escape") this.read(null);
     else if (event.key === "Enter" && now) this.choose(now);
@@ -275,6 +212,7 @@ class Plot {
   }
 
   grab(event) {
+    this.dropped = false;
     const { key, along } = event.target.dataset ?? {};
     if (!along) return;
     this.grip = { key, along };
@@ -284,10 +222,10 @@ class Plot {
   }
 
   drag(event) {
-    const corner = this.svg.getBoundingClientRect(), { key, along } = this.grip;
-    const value = this.at[along].invert(along === "x" ? event.clientX - corner.left : event.clientY - corner.top);
-    this.grip.place = { [along]: value };
-    this.drawMark(this.model.get("guests").find((mark) => mark.key === key) ?? { key, kind: "line", x: [], y: [] });
+    const { key, along } = this.grip, [px, py] = this.pixel(event);
+    this.grip.place = { [along]: this.at[along].invert(along === "x" ? px : py) };
+    const held = this.model.get("guests").find((mark) => mark.key === key);
+    if (held) this.drawMark(held);
     this.grip.waits ??= requestAnimationFrame(() => this.tell());
   }
 
@@ -301,6 +239,7 @@ class Plot {
     if (!this.grip) return;
     this.tell();
     this.grip = null;
+    this.dropped = true; // the click that ends a drag chooses nothing
     this.box.releasePointerCapture(event.pointerId);
     this.draw();
   }

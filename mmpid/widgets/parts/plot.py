@@ -10,6 +10,11 @@ import traitlets
 from mmpid.widgets.parts.marks import Mark
 
 
+def _script() -> str:
+    """Return the two halves of the script as the one module that the browser gets."""
+    return "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("paths.js", "plot.js"))
+
+
 class Plot(anywidget.AnyWidget):
     """Axes, marks, legend and the words of an empty panel; `mmpid.widgets.parts.marks` makes what it draws.
 
@@ -17,7 +22,7 @@ class Plot(anywidget.AnyWidget):
     train, since it took a message a mark and moved every mark in transitions.
     """
 
-    _esm = traitlets.Unicode(Path(__file__).with_name("plot.js").read_text(encoding="utf-8")).tag(sync=True)
+    _esm = traitlets.Unicode(_script()).tag(sync=True)
     scene = traitlets.Dict({}).tag(sync=True)
     guests = traitlets.List([]).tag(sync=True)  # marks without arrays, drawn on top: they move on their own
 
