@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 
 class Membership:
@@ -80,6 +80,47 @@ class GradientBatch:
     def class_logits(self, unimodal: Tensor) -> Tensor:
         """Class means (M, K) of the true class's logit, from unimodal logits (M, K, n)."""
         return (unimodal * self.classes.weights).sum(2)
+
+
+class Halves:
+    """Two random halves of the samples of M modalities, and their labels, one modality after the other.
+
+    A half that is one short takes in a row of zeros. One sample is both halves.
+
+    Attributes
+    ----------
+    fitted : Tensor, shape (2 M, h, K)
+        Indicators of the classes of the first and of the second half.
+    judged : Tensor, shape (2 M, K, h)
+        Those of the second and of the first half.
+    share : Tensor, shape (2 M, K, 1)
+        Shares of the classes in the first and in the second half.
+    count : Tensor, shape (K,)
+        Samples of each class in both.
+    """
+
+    def __init__(self, classes: Membership, n_modalities: int, seed: int):
+        n, device = classes.member.shape[1], classes.member.device
+        self.short = n % 2 == 1 and n > 1
+        order = torch.randperm(n, generator=torch.Generator().manual_seed(seed))
+        order = order.repeat(2) if n == 1 else nn.functional.pad(order, (0, n % 2), value=n)
+        one, two = order.chunk(2)
+        starts = torch.arange(n_modalities).unsqueeze(1) * (n + self.short)
+        self._rows = torch.cat([(starts + half).flatten() for half in (one, two, one)]).to(device)
+        member = nn.functional.pad(classes.member, (0, int(self.short)))
+        both = torch.stack([member.index_select(1, half.to(device)) for half in (one, two)])
+        size = both.new_tensor([len(one), len(two) - self.short]).view(2, 1, 1)
+        share = both.sum(2, keepdim=True) / size
+        self.count = both.sum((0, 2))
+        both, swapped, self.share = (x.repeat_interleave(n_modalities, 0) for x in (both, both.flip(0), share))
+        self.fitted, self.judged = both.mT.contiguous(), swapped.contiguous()
+
+    def split(self, features: Tensor) -> Tensor:
+        """Return the first half of features (M, N, d), the second, and the first again, (3 M, h, d)."""
+        if self.short:
+            features = nn.functional.pad(features, (0, 0, 0, 1))
+        rows = features.flatten(0, 1).index_select(0, self._rows)
+        return rows.view(3 * features.shape[0], -1, features.shape[2])
 
 
 def _in_turn(labels: list[int], at_most: int) -> list[int]:

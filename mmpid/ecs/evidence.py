@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpid._validate import as_tensor, finite, labels, number
-from mmpid.ecs.batch import GradientBatch, Membership
+from mmpid.ecs.batch import GradientBatch, Halves, Membership, stacked
 from mmpid.errors import InputError, ShapeError
 
 
@@ -106,6 +106,7 @@ class ProxyEvidence:
         for name in ("unimodal_logits", "embeddings"):
             self._put(name, _matrices(getattr(self, name), name, len(self.target)))
         self._put("n_classes", _n_classes(self))
+        _need_finite(self)
         if self.inputs is not None:
             self._put("inputs_target", _batch_target(self))
         self._put("_of_samples", {})
@@ -173,6 +174,7 @@ class ProxyEvidence:
                 f"`unimodal_logits` must have one column per class, {self.n_classes}; they had {sorted(widths)}. "
                 "Give `n_classes` where the labels do not show all classes."
             )
+        _need_finite(other)
         return other
 
     @cached_property
@@ -189,15 +191,21 @@ class ProxyEvidence:
         return torch.stack([logits.T for logits in self.unimodal_logits.values()])
 
     @cached_property
-    def log_likelihood(self) -> Tensor:
-        """Log-softmax of the unimodal logits at the true class, in nats, shape (M, N)."""
-        return (self.scores.log_softmax(1) * self.classes.member).sum(1)
+    def features(self) -> Tensor:
+        """Embeddings, filled up with zeros to the widest, shape (M, N, d)."""
+        return stacked(list(self.embeddings.values()))
 
     @cached_property
     def classes(self) -> Membership:
         """Which sample is in which class."""
         dtype = next(iter((self.unimodal_logits or self.embeddings).values())).dtype
         return self._once(("classes", dtype), lambda: Membership(self.target, self.n_classes, dtype))
+
+    def halves(self, seed: int) -> Halves:
+        """Return two random halves of the samples, in the precision of the embeddings."""
+        dtype, size = self.features.dtype, self.features.shape[0]
+        key = ("halves", dtype, size, seed)
+        return self._once(key, lambda: Halves(Membership(self.target, self.n_classes, dtype), size, seed))
 
     def gradient_batch(self, max_samples: int, dtype: torch.dtype) -> GradientBatch:
         """Return the small batch that gradients are measured on; means over classes are made in `dtype`."""
@@ -231,9 +239,18 @@ def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
             )
         narrow = not tensor.is_floating_point() or tensor.dtype.itemsize < 4
         checked[key] = tensor.float() if narrow else tensor
-        if not isfinite(float(checked[key].sum())):  # a finite sum has finite terms; only others need a closer look
-            finite(checked[key], f"{name}[{key!r}]")
     return checked
+
+
+def _need_finite(evidence: ProxyEvidence) -> None:
+    """Raise if a number is not finite: a finite sum has finite terms, only others need a closer look."""
+    logits, embeddings = evidence.unimodal_logits or {}, evidence.embeddings or {}
+    if logits and not isfinite(float(evidence.scores.sum())):
+        for name, value in logits.items():
+            finite(value, f"unimodal_logits[{name!r}]")
+    for name, value in embeddings.items():
+        if not isfinite(float(value.sum())):
+            finite(value, f"embeddings[{name!r}]")
 
 
 def _widths(matrices: Mapping[str, Tensor] | None) -> set[int]:

@@ -6,7 +6,6 @@ over classes.
 
 from math import log
 
-import torch
 from torch import Tensor
 
 from mmpid.ecs.evidence import ProxySettings
@@ -33,7 +32,8 @@ def mi(means: ClassMeans, settings: ProxySettings) -> Strength:
     classes keeps it a lower bound (for equally likely classes) when the batch is not balanced. It is negative when a
     scorer is worse than guessing, and says nothing about ECS at a cold random initialization.
     """
-    return (means.by_class("log_likelihood") + log(means.n_classes)).div_(log(2)), None
+    own = means.by_class("log_likelihood")[: means.n_modalities]
+    return (own + log(means.n_classes)).div_(log(2)), None
 
 
 def margin(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -64,7 +64,7 @@ def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:
     v of no modality is -log2 K. Two modalities: 1/2 [v(r) - v()] + 1/2 [v(12) - v(other)]. The cost is that of 2^M
     softmaxes of the stored logits; the values add up to v(all) + log2 K.
     """
-    value = torch.cat([means.by_class("log_likelihood"), means.by_class("coalitions")])
+    value = means.by_class("log_likelihood")
     _, weights = coalitions(means.n_modalities, value.dtype, value.device)
     return (weights @ value).add_(log(means.n_classes) / means.n_modalities).div_(log(2)), None
 
@@ -74,7 +74,7 @@ def prediction_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
 
     By class the specific information sum over c of p(c|j) log2 p(c|j)/p(c), whose mean over p(j) is I(Y; C).
     """
-    return _code_information(means, "predictions")
+    return means.information("predictions")
 
 
 def cluster_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -84,12 +84,4 @@ def cluster_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
     start this can be high, and even fall while the modality gets stronger; it is offered because the paper's own
     estimator clusters, not because it follows ECS.
     """
-    return _code_information(means, "clusters")
-
-
-def _code_information(means: ClassMeans, codes: str) -> Strength:
-    """Specific information by class and I(Y; C) in bits."""
-    given = means[codes].unflatten(0, (means.n_modalities, -1))  # p(c|j) and p(c) as (M, C, K + 1)
-    overall = given[..., -1:].clamp_min(torch.finfo(given.dtype).tiny)
-    specific = torch.special.xlogy(given, given / overall).sum(1)[:, :-1] / log(2)
-    return specific, (specific * means.share).nansum(1)
+    return means.information("clusters")

@@ -1,9 +1,9 @@
 """What the proxies of the logits are means of, and one product that takes all means that are asked for."""
 
 from collections.abc import Callable, Iterable
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import combinations
-from math import factorial
+from math import factorial, log
 
 import torch
 from torch import Tensor
@@ -24,10 +24,14 @@ class ClassMeans:
     def __init__(self, evidence: ProxyEvidence, settings: ProxySettings, rows: Iterable[str]):
         self.n_classes, self.n_modalities = evidence.n_classes, len(evidence.modalities)
         self.share = evidence.classes.share
-        numbers = {name: ROWS[name](evidence, settings) for name in dict.fromkeys(rows)}
+        asked = set(rows)
+        samples = _Samples(evidence, settings, with_coalitions="coalitions" in asked)
+        numbers = {name: row(samples) for name, row in ROWS.items() if name in asked}
         table = torch.cat(list(numbers.values())) @ evidence.classes.means.T
-        sizes = [part.shape[0] for part in numbers.values()]
-        self._table = dict(zip(numbers, torch.split_with_sizes(table, sizes), strict=True))
+        self._sizes = {name: part.shape[0] for name, part in numbers.items()}
+        self._table = dict(zip(numbers, table.split_with_sizes(list(self._sizes.values())), strict=True))
+        self._codes = [name for name in ("predictions", "clusters") if name in asked]
+        self._of_codes = table[-sum(self._sizes[name] for name in self._codes) :]  # they are the last rows
 
     def __getitem__(self, row: str) -> Tensor:
         return self._table[row]
@@ -36,78 +40,105 @@ class ClassMeans:
         """Means over each class (R, K)."""
         return self._table[row][:, :-1]
 
+    def information(self, codes: str) -> tuple[Tensor, Tensor]:
+        """Specific information (M, K) of codes on each class, and its mean over the classes (M,), in bits."""
+        by_class, mean = self._information
+        rows = slice(self._codes.index(codes) * self.n_modalities, None)
+        return by_class[rows][: self.n_modalities], mean[rows][: self.n_modalities]
 
-def _own(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Unimodal logit of the true class."""
-    return (evidence.scores * evidence.classes.member).sum(1)
-
-
-def _rival(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Largest unimodal logit of another class."""
-    lowest = torch.finfo(evidence.scores.dtype).min
-    return torch.add(evidence.scores, evidence.classes.member, alpha=lowest / 2).amax(1)
-
-
-def _log_likelihood(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Log-softmax of the unimodal logits at the true class, in nats."""
-    return evidence.log_likelihood
-
-
-def _confidence(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Softmax of the unimodal logits at the true class."""
-    return evidence.log_likelihood.exp()
+    @cached_property
+    def _information(self) -> tuple[Tensor, Tensor]:
+        """Information of all codes at once, which are sums of rows."""
+        given = self._of_codes  # p(c|j) and, in the last column, p(c)
+        overall = given[:, -1:].clamp_min(torch.finfo(given.dtype).tiny)
+        sizes = tuple(self._sizes[name] for name in self._codes)
+        sums = _sums_in_bits(sizes, self.n_modalities, given.dtype, given.device)
+        by_class = sums @ torch.special.xlogy(given, given / overall)[:, :-1]
+        return by_class, (by_class * self.share).nansum(1)
 
 
-def _coalitions(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Log-softmax at the true class of the added logits of every set of two or more modalities, in nats."""
-    scores = evidence.scores
-    flat = scores.flatten(1)
-    members, step = coalitions(scores.shape[0], scores.dtype, scores.device)[0], max(1, _CHUNK // flat.shape[1])
-    parts = [members] if members.shape[0] <= step else members.split(step)
-    fused = ((part @ flat).view(-1, *scores.shape[1:]) for part in parts)
-    found = [(one.log_softmax(1) * evidence.classes.member).sum(1) for one in fused]
-    return found[0] if len(found) == 1 else torch.cat(found)
+class _Samples:
+    """Numbers (R, N) of each sample; what several of them need is computed once."""
+
+    def __init__(self, evidence: ProxyEvidence, settings: ProxySettings, with_coalitions: bool):
+        self.evidence, self.settings, self.with_coalitions = evidence, settings, with_coalitions
+        self.scores, self.member = evidence.scores, evidence.classes.member
+
+    def own(self) -> Tensor:
+        """Unimodal logit of the true class."""
+        return self._at_class(self.scores)
+
+    def rival(self) -> Tensor:
+        """Largest unimodal logit of another class."""
+        lowest = torch.finfo(self.scores.dtype).min
+        return torch.add(self.scores, self.member, alpha=lowest / 2).amax(1)
+
+    def log_likelihood(self) -> Tensor:
+        """Log-softmax at the true class, in nats, of the unimodal logits and, if asked for, of those of coalitions."""
+        return self._log_likelihood
+
+    def confidence(self) -> Tensor:
+        """Softmax of the unimodal logits at the true class."""
+        return self._log_likelihood[: self.scores.shape[0]].exp()
+
+    def predictions(self) -> Tensor:
+        """Indicator of the predicted class, (M K, N)."""
+        return indicator(self.scores.clone()).flatten(0, 1)
+
+    def clusters(self) -> Tensor:
+        """Indicator of the cluster of the unimodal logits, (M C, N)."""
+        n_clusters = min(self.settings.n_clusters or 2 * self.scores.shape[1], self.scores.shape[2])
+        return kmeans(self.scores, n_clusters, self.settings.seed).flatten(0, 1)
+
+    def _at_class(self, scores: Tensor) -> Tensor:
+        """Scores (R, K, N) of the true class, (R, N)."""
+        return (scores * self.member).sum(1)
+
+    @cached_property
+    def _log_likelihood(self) -> Tensor:
+        if not self.with_coalitions:
+            return self._at_class(self.scores.log_softmax(1))
+        flat = self.scores.flatten(1)
+        members, step = coalitions(flat.shape[0], flat.dtype, flat.device)[0], max(1, _CHUNK // flat.shape[1])
+        parts = [members] if members.shape[0] <= step else members.split(step)
+        fused = ((part @ flat).view(-1, *self.scores.shape[1:]) for part in parts)
+        found = [self._at_class(one.log_softmax(1)) for one in fused]
+        return found[0] if len(found) == 1 else torch.cat(found)
 
 
-def _predictions(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Return the indicator of the predicted class, (M K, N)."""
-    return indicator(evidence.scores.clone()).flatten(0, 1)
-
-
-def _clusters(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
-    """Return the indicator of the cluster of the unimodal logits, (M C, N)."""
-    n_clusters = min(settings.n_clusters or 2 * evidence.n_classes, evidence.target.shape[0])
-    return kmeans(evidence.scores, n_clusters, settings.seed).flatten(0, 1)
-
-
-#: Rows of numbers (R, N) by name.
-ROWS: dict[str, Callable[[ProxyEvidence, ProxySettings], Tensor]] = {
-    "own": _own,
-    "rival": _rival,
-    "log_likelihood": _log_likelihood,
-    "confidence": _confidence,
-    "coalitions": _coalitions,
-    "predictions": _predictions,
-    "clusters": _clusters,
+#: Rows of numbers by name; the codes come last. "coalitions" adds rows to the log likelihood.
+ROWS: dict[str, Callable[[_Samples], Tensor]] = {
+    "own": _Samples.own,
+    "rival": _Samples.rival,
+    "log_likelihood": _Samples.log_likelihood,
+    "confidence": _Samples.confidence,
+    "predictions": _Samples.predictions,
+    "clusters": _Samples.clusters,
 }
+_CODES = ("predictions", "clusters")
+
+
+@lru_cache
+def _sums_in_bits(sizes: tuple[int, ...], n_modalities: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Weights that add up nats over the codes of each modality, for several kinds of codes with `sizes` rows each."""
+    per_code = [torch.full((1, size // n_modalities), 1 / log(2)) for size in sizes for _ in range(n_modalities)]
+    return torch.block_diag(*per_code).to(device, dtype)
 
 
 @lru_cache
 def coalitions(n_modalities: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Members (2^M - M - 1, M) of every set of two or more modalities, and weights (M, 2^M - 1) in Shapley values.
+    """Members (2^M - 1, M) of every set of modalities, single ones first, and weights (M, 2^M - 1) in Shapley values.
 
-    The weights are those of the single modalities and of the sets of two or more; that of no modality is -1 / M.
+    That of no modality is -1 / M.
     """
     sets = [members for size in range(1, n_modalities + 1) for members in combinations(range(n_modalities), size)]
+    inside = torch.zeros(len(sets), n_modalities)
     weights = torch.empty(n_modalities, len(sets), dtype=torch.float64)
     total = factorial(n_modalities)
     for column, members in enumerate(sets):
+        inside[column, list(members)] = 1
         for row in range(n_modalities):
             # the set with r, against the set without it, in the orders in which r comes right after the others
             sign, others = (1, len(members) - 1) if row in members else (-1, len(members))
             weights[row, column] = sign * factorial(others) * factorial(n_modalities - others - 1) / total
-    larger = sets[n_modalities:]
-    inside = torch.zeros(len(larger), n_modalities)
-    for row, members in enumerate(larger):
-        inside[row, list(members)] = 1
     return inside.to(device, dtype), weights.to(device, dtype)
