@@ -60,14 +60,14 @@ class GradientBatch:
         return cls(inputs, target, evidence.modalities, Membership(target, evidence.n_classes, dtype))
 
     @cached_property
-    def flat(self) -> list[Tensor]:
-        """Inputs (n, width) of each modality."""
-        return [self.inputs[name].flatten(1) for name in self.modalities]
+    def columns(self) -> list[Tensor]:
+        """Inputs (width, n) of each modality."""
+        return [self.inputs[name].flatten(1).T for name in self.modalities]
 
     def input_products(self, bias: float) -> Tensor:
         """Inner products (M, n, n) of the inputs, plus a constant."""
         if bias not in self._products:
-            self._products[bias] = torch.stack([x @ x.T for x in self.flat]).add_(bias)
+            self._products[bias] = torch.stack([x.T @ x for x in self.columns]).add_(bias)
         return self._products[bias]
 
     def pairs(self, n: int) -> tuple[Tensor, Tensor]:
@@ -148,10 +148,10 @@ def indicator(scores: Tensor) -> Tensor:
     return member
 
 
-def stacked(tensors: Sequence[Tensor]) -> Tensor:
+def stacked(tensors: list[Tensor]) -> Tensor:
     """Stack, filled up with zeros to the largest of each size."""
     if len({t.shape for t in tensors}) == 1:
-        return torch.stack(tuple(tensors))
+        return torch.stack(tensors)
     shape = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
     full = tensors[0].new_zeros(len(tensors), *shape)
     for place, tensor in zip(full, tensors, strict=True):

@@ -30,7 +30,8 @@ def dense_layers(model: nn.Module, modalities: Sequence[str]) -> list[list[nn.Mo
     """Return dense layers and activations of each encoder if gradients of the model can be written out, else None."""
     if not _is_linear_late_fusion(model, modalities):
         return None
-    stacks = [_flat(model.encoders[name]) for name in modalities]
+    encoders = model.encoders
+    stacks = [_flat(encoders[name]) for name in modalities]
     signatures = {tuple(map(_signature, stack)) if stack else None for stack in stacks}
     kinds = signatures.pop()
     # every activation comes after a dense layer, and all encoders are built alike
@@ -44,20 +45,20 @@ def dense_layers(model: nn.Module, modalities: Sequence[str]) -> list[list[nn.Mo
 
 def _signature(layer: nn.Module) -> tuple:
     """Whether a layer is dense, its kind, and whether it has a bias."""
-    dense = type(layer) is nn.Linear
-    return dense, type(layer), dense and layer.bias is not None
+    kind = type(layer)
+    return kind is nn.Linear, kind, layer._parameters.get("bias") is not None
 
 
 def _is_linear_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
     """Whether forward is known to be linear heads, and one linear joint head, on the embeddings."""
     if not isinstance(model, LateFusion) or type(model.fusion) not in (Concat, Sum):
         return False
-    own = type(model)
+    own, heads = type(model), model.heads
     known = all(getattr(own, name) is getattr(LateFusion, name) for name in ("forward", "embed", "fuse"))
     return (
         known
-        and set(modalities) == set(model.encoders) == set(model.heads)
-        and all(type(head) is nn.Linear and head.bias is not None for head in model.heads.values())
+        and set(modalities) == set(model.encoders) == set(heads)
+        and all(type(head) is nn.Linear and head.bias is not None for head in heads.values())
         and _is_uniform_without_hooks(model)
     )
 
@@ -102,19 +103,18 @@ class DenseBench:
     def __init__(self, model: LateFusion, batch: GradientBatch, stacks: list[list[nn.Module]]):
         self.batch = batch
         self.activations = _activations(stacks[0])
-        dense = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
-        heads = [[model.heads[name]] for name in batch.modalities]
-        later = list(zip(*(own[1:] + head for own, head in zip(dense, heads, strict=True)), strict=True))
-        self.weights = [stacked([layer.weight for layer in layers]) for layers in later]
-        self.biases = [_bias(layers) for layers in later]
-        self.first = stacked([own[0].weight @ x.T for own, x in zip(dense, batch.flat, strict=True)])
-        bias = _bias([own[0] for own in dense])
-        self.first = self.first if bias is None else self.first.add_(bias)
+        heads = model.heads
+        own = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
+        own = [layers + [heads[name]] for layers, name in zip(own, batch.modalities, strict=True)]
+        (weights, bias), *later = [_stacked_parameters(layers) for layers in zip(*own, strict=True)]
+        self.weights, self.biases = [stacked(w) for w, _ in later], [b for _, b in later]
+        first = stacked([w @ x for w, x in zip(weights, batch.columns, strict=True)])
+        self.first = first if bias is None else first.add_(bias)
         self.outputs = self._forward(self.first, self.weights, self.biases)
         self.slopes_of = self._activation_slopes(self.outputs)
-        one, *ones = [float(layer.bias is not None) for layer in dense[0]]
+        one, *ones = [float(b is not None) for b in (bias, *self.biases[:-1])]
         later = zip(self.outputs[:-2], ones, strict=True)
-        self.inner = [batch.input_products(one), *((a.mT @ a).add_(own) for a, own in later)]
+        self.inner = [batch.input_products(one), *(torch.bmm(a.mT, a).add_(own) for a, own in later)]
         self.joint = _joint_weights(model, batch.modalities, self.weights[-1].shape[2])
 
     # ---- what the proxies ask for ----------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class DenseBench:
         """Norms (M, C) of the gradients of weights (C, n) @ losses (n,) of the joint head in each encoder."""
         gram = None
         for b, inner in zip(self._joint_slopes, self.inner, strict=True):
-            own = b.mT @ b
+            own = torch.bmm(b.mT, b)
             gram = own.mul_(inner) if gram is None else gram.addcmul_(own, inner)
         by_column = weights.T
         return (gram @ by_column).mul_(by_column).sum(1).clamp_min_(0).sqrt_()
@@ -132,25 +132,24 @@ class DenseBench:
         """Change (M, K) of the class-mean unimodal logits per unit of step size of joint descent."""
         moved = None
         for i, (b, inner) in enumerate(zip(self._joint_slopes, self.inner, strict=True)):
-            moved = b @ inner if moved is None else (self.weights[i - 1] @ moved).baddbmm_(b, inner)
+            own = torch.bmm(b, inner)
+            moved = own if moved is None else own.baddbmm_(self.weights[i - 1], moved)
             moved.mul_(self.slopes_of[i])
-        return self.batch.class_logits(self.weights[-1] @ moved) / -self.batch.target.shape[0]
+        return self.batch.class_logits(torch.bmm(self.weights[-1], moved)) / -self.batch.target.shape[0]
 
     def look_ahead(self, steps: int, rate: float) -> Tensor:
         """Class-mean unimodal logits (M, K) after `steps` steps of unimodal descent."""
-        first, outputs, weights, biases = self.first, self.outputs, self.weights, self.biases
-        slopes_of, rate = self.slopes_of, -rate / self.batch.target.shape[0]
+        first, outputs, weights, biases = self.first, self.outputs, list(self.weights), list(self.biases)
+        rate = -rate / self.batch.target.shape[0]
         for step in range(steps):
-            slopes_of = self._activation_slopes(outputs) if step else slopes_of
+            slopes_of = self._activation_slopes(outputs) if step else self.slopes_of
             top = outputs[-1].softmax(1).sub_(self.batch.classes.member)
-            slopes = [*self._backward(weights[-1].mT @ top, weights, slopes_of), top]
+            slopes = [*self._backward(torch.bmm(weights[-1].mT, top), weights, slopes_of), top]
             move = Tensor.baddbmm_ if step else torch.baddbmm  # after the first step they are our own
-            moved = list(zip(outputs, slopes[1:], strict=False))
-            weights = [move(w, slope, x.mT, alpha=rate) for w, (x, slope) in zip(weights, moved, strict=True)]
-            biases = [
-                b if b is None else b.add(slope.sum(2, keepdim=True), alpha=rate)
-                for b, (_, slope) in zip(biases, moved, strict=True)
-            ]
+            for i, (source, slope) in enumerate(zip(outputs, slopes[1:], strict=False)):
+                weights[i] = move(weights[i], slope, source.mT, alpha=rate)
+                if biases[i] is not None:
+                    biases[i] = biases[i].add(slope.sum(2, keepdim=True), alpha=rate)
             first = move(first, slopes[0], self.inner[0], alpha=rate)  # may be outputs[0]: only now
             outputs = self._forward(first, weights, biases)
         return self.batch.class_logits(outputs[-1])
@@ -164,12 +163,13 @@ class DenseBench:
         top = self.outputs[-2][:, :, :n]
         grams, slope = None, self.weights[-1].unsqueeze(2) * slopes_of[-1]
         for i in reversed(range(len(slopes_of))):
-            own, inner = slope @ slope.mT, self.inner[i][:, :n, :n].unsqueeze(1)
+            rows, inner = slope.flatten(0, 1), self.inner[i][:, :n, :n].unsqueeze(1)
+            own = torch.bmm(rows, rows.mT).view(*slope.shape[:3], n)
             grams = own.mul_(inner) if grams is None else grams.addcmul_(own, inner)
             if i:
-                below = slope.flatten(1, 2) @ self.weights[i - 1]
+                below = torch.bmm(slope.flatten(1, 2), self.weights[i - 1])
                 slope = below.view(*slope.shape[:3], -1).mul_(slopes_of[i - 1])
-        return grams.add_((top.mT @ top).add_(1).unsqueeze(1))
+        return grams.add_(torch.bmm(top.mT, top).add_(1).unsqueeze(1))
 
     # ---- forward and backward --------------------------------------------------------------------------------
 
@@ -178,7 +178,7 @@ class DenseBench:
         outputs = [self.activations[0][0](first)]
         for (activate, _), weight, bias in zip([*self.activations[1:], _NO_ACTIVATION], weights, biases, strict=True):
             source = outputs[-1]
-            outputs.append(activate(weight @ source if bias is None else torch.baddbmm(bias, weight, source)))
+            outputs.append(activate(torch.bmm(weight, source) if bias is None else torch.baddbmm(bias, weight, source)))
         return outputs
 
     def _activation_slopes(self, outputs: list[Tensor]) -> list[Tensor]:
@@ -188,7 +188,7 @@ class DenseBench:
         """Slopes (M, h, n) at the outputs of the encoder's layers, before activation, from those at the top."""
         slopes = [slope * slopes_of[-1]]
         for weight, slope_of in zip(weights[-2::-1], slopes_of[-2::-1], strict=True):
-            slopes.append((weight.mT @ slopes[-1]).mul_(slope_of))
+            slopes.append(torch.bmm(weight.mT, slopes[-1]).mul_(slope_of))
         return slopes[::-1]
 
     @cached_property
@@ -212,9 +212,11 @@ def _activations(stack: list[nn.Module]) -> list[tuple[Callable, Callable]]:
     return found
 
 
-def _bias(layers: Sequence[nn.Linear]) -> Tensor | None:
-    """Biases (M, out, 1) of one layer of every modality."""
-    return None if layers[0].bias is None else stacked([layer.bias for layer in layers]).unsqueeze(2)
+def _stacked_parameters(layers: Sequence[nn.Linear]) -> tuple[list[Tensor], Tensor | None]:
+    """Weights of one layer of every modality, and its biases (M, out, 1)."""
+    parameters = [layer._parameters for layer in layers]  # without the search that an attribute of a module takes
+    weights, biases = ([own[name] for own in parameters] for name in ("weight", "bias"))
+    return weights, None if biases[0] is None else stacked(biases).unsqueeze(2)
 
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,8 @@ from mmpid.errors import InputError
 def make_bench(evidence: ProxyEvidence, settings: ProxySettings) -> "DenseBench | ModelBench":
     """Return the cheapest bench on which the model of the evidence can be differentiated."""
     layers = dense_layers(evidence.model, evidence.modalities)
+    if layers is None:
+        _need_encoders(evidence.model, evidence.modalities)
     first = next(evidence.model.parameters(), None) if layers is None else layers[0][0].weight
     dtype = torch.get_default_dtype() if first is None else first.dtype
     batch = evidence.gradient_batch(settings.max_samples, dtype)
@@ -143,7 +145,7 @@ class ModelBench:
         torch._foreach_copy_(self.parameters, start)
 
 
-def need_late_fusion(model: nn.Module, modalities: tuple[str, ...]) -> None:
+def _need_encoders(model: nn.Module, modalities: tuple[str, ...]) -> None:
     """Raise unless `model.encoders` has an encoder for every modality."""
     encoders = getattr(model, "encoders", {})
     missing = [name for name in modalities if name not in encoders]

@@ -27,6 +27,7 @@ class _Proxy:
     compute: Callable
     unit: str
     needs: str
+    fields: tuple[str, ...]
     rows: tuple[str, ...] = ()
     passes: Callable[[ProxySettings], float] = lambda settings: 0.0
 
@@ -36,26 +37,26 @@ class _Proxy:
 
 
 def _of_logits(compute: Callable, unit: str, *rows: str) -> _Proxy:
-    return _Proxy(compute, unit, "logits", rows)
+    return _Proxy(compute, unit, "logits", ("unimodal_logits",), rows)
 
 
-def _of_model(compute: Callable, unit: str, passes: Callable[[ProxySettings], float]) -> _Proxy:
-    return _Proxy(compute, unit, "model", passes=passes)
+def _of_model(compute: Callable, unit: str, passes: Callable[[ProxySettings], float], *others: str) -> _Proxy:
+    return _Proxy(compute, unit, "model", ("model", "inputs", *others), passes=passes)
 
 
 _PROXIES = {
     "class_logit": _of_logits(logits.class_logit, "logit", "own"),
     "mi": _of_logits(logits.mi, "bit", "log_likelihood"),
     "gradient_share": _of_model(gradients.gradient_share, "share", lambda s: 3.0),
-    "look_ahead": _of_model(gradients.look_ahead, "logit", lambda s: 3.0 * s.look_ahead_steps + 1),
-    "logit_velocity": _of_model(gradients.logit_velocity, "logit per step size", lambda s: 5.0),
+    "look_ahead": _of_model(gradients.look_ahead, "logit", lambda s: 3.0 * s.look_ahead_steps + 1, "unimodal_logits"),
+    "logit_velocity": _of_model(gradients.logit_velocity, "logit per step size", lambda s: 5.0, "unimodal_logits"),
     "ogm": _of_logits(logits.ogm, "ratio", "confidence"),
     "margin": _of_logits(logits.margin, "logit", "own", "rival"),
     "shapley": _of_logits(logits.shapley, "bit", "log_likelihood", "coalitions"),
-    "ntk_alignment": _of_model(gradients.ntk_alignment, "cosine", lambda s: 3.0),
+    "ntk_alignment": _of_model(gradients.ntk_alignment, "cosine", lambda s: 3.0, "unimodal_logits"),
     "prediction_mi": _of_logits(logits.prediction_mi, "bit", "predictions"),
     "cluster_mi": _of_logits(logits.cluster_mi, "bit", "clusters"),
-    "linear_probe": _Proxy(readouts.linear_probe, "recall", "embeddings"),
+    "linear_probe": _Proxy(readouts.linear_probe, "recall", "embeddings", ("embeddings",)),
 }
 
 
@@ -128,10 +129,11 @@ def measure(
     """
     settings = settings or _DEFAULTS
     asked = (names,) if isinstance(names, str) and names != "all" else names
+    absent = _absent(evidence)
     if asked == "all":
-        asked = [name for name, proxy in _PROXIES.items() if not _lacks(proxy, evidence)]
+        asked = [name for name, proxy in _PROXIES.items() if not _lacks(proxy, absent)]
     asked = [choice(name, "names", _PROXIES) for name in asked]
-    _need(asked, evidence)
+    _need(asked, absent)
     kinds = {_PROXIES[name].needs for name in asked}
     sources: dict[str, object] = {"embeddings": evidence}
     if "model" in kinds:
@@ -150,53 +152,51 @@ def _results(
     """Bring all numbers over in one piece; by modality a mean over classes where the proxy gives nothing else."""
     if not asked:
         return []
-    # one transfer; made outside inference mode, so that the numbers by class are ordinary tensors
+    # made outside inference mode, so that the numbers by class are ordinary tensors
     table = torch.cat([by_class for by_class, _ in strengths]).cpu()
     means = table.mean(1).tolist()
     if any(mean != mean for mean in means):  # a class has no samples
         means = table.nanmean(1).tolist()
-    modalities = evidence.modalities
-    size = len(modalities)
-    results = []
-    for i, (name, (_, by_modality)) in enumerate(zip(asked, strengths, strict=True)):
-        own = means[i * size : (i + 1) * size] if by_modality is None else by_modality.tolist()
+    own = [by_modality for _, by_modality in strengths if by_modality is not None]
+    own = iter(torch.cat(own).tolist() if own else ())
+    modalities, results, first = evidence.modalities, [], 0
+    for name, (_, by_modality) in zip(asked, strengths, strict=True):
+        proxy, numbers = _PROXIES[name], means[first:] if by_modality is None else own
         results.append(
             ProxyResult(
                 name=name,
-                by_modality=dict(zip(modalities, own, strict=True)),
-                by_class=ByModality(modalities, table, i * size),
-                unit=_PROXIES[name].unit,
-                cost=_PROXIES[name].passes(settings),
+                by_modality=dict(zip(modalities, numbers, strict=False)),
+                by_class=ByModality(modalities, table, first),
+                unit=proxy.unit,
+                cost=proxy.passes(settings),
             )
         )
+        first += len(modalities)
     return results
 
 
-def _lacks(proxy: _Proxy, evidence: ProxyEvidence) -> str:
+def _absent(evidence: ProxyEvidence) -> set[str]:
+    """Names of the fields that the evidence does not have, or that are empty."""
+    found = {name for name in ("unimodal_logits", "embeddings", "inputs") if not getattr(evidence, name)}
+    return found if evidence.model is not None else found | {"model"}
+
+
+def _lacks(proxy: _Proxy, absent: set[str]) -> str:
     """Name of the field that the proxy needs and the evidence does not have, or an empty string."""
-    if proxy.needs == "logits":
-        return "" if evidence.unimodal_logits else "unimodal_logits"
-    if proxy.needs == "embeddings":
-        return "" if evidence.embeddings else "embeddings"
-    if evidence.model is None or not evidence.inputs:
-        return "model" if evidence.model is None else "inputs"
-    needs_scorers = proxy.compute is not gradients.gradient_share
-    return "unimodal_logits" if needs_scorers and not evidence.unimodal_logits else ""
+    return next((name for name in proxy.fields if name in absent), "")
 
 
-def _need(asked: list[str], evidence: ProxyEvidence) -> None:
+def _need(asked: list[str], absent: set[str]) -> None:
     """Raise if the evidence lacks what a proxy needs."""
-    for name in asked:
-        missing = _lacks(_PROXIES[name], evidence)
+    for name in asked if absent else ():
+        missing = _lacks(_PROXIES[name], absent)
         if missing:
-            usable = [other for other, p in _PROXIES.items() if not _lacks(p, evidence)]
+            usable = [other for other, p in _PROXIES.items() if not _lacks(p, absent)]
             instead = f", or measure one of {', '.join(map(repr, usable))} instead" if usable else ""
             raise InputError(
                 f"`evidence` must have `{missing}` for the proxy {name!r}; it was None or empty. "
                 f"{_REMEDY[missing]}{instead}."
             )
-    if any(_PROXIES[name].needs == "model" for name in asked):
-        gradients.need_late_fusion(evidence.model, evidence.modalities)
 
 
 _REMEDY = {
