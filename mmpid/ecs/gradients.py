@@ -39,7 +39,7 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     norms = bench.gradient_norms(bench.batch.classes.means)
     norms.clamp_min_(torch.finfo(norms.dtype).tiny)  # of nothing all have the same share; NaN for absent classes
     share = norms / norms.sum(0)
-    return share[:, :-1].contiguous(), share[:, -1]
+    return share[:, :-1], share[:, -1]
 
 
 def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:

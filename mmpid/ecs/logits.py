@@ -4,8 +4,6 @@ Each is a function of class means and returns strengths by class, (M, K), and by
 over classes.
 """
 
-from math import log
-
 from torch import Tensor
 
 from mmpid.ecs.evidence import ProxySettings
@@ -22,7 +20,7 @@ def class_logit(means: ClassMeans, settings: ProxySettings) -> Strength:
     fixed data strength. A softmax scorer is free up to a constant per sample, so compare it along one run, or between
     scorers built alike.
     """
-    return means.by_class("own").contiguous(), None
+    return means.by_class("own"), None
 
 
 def mi(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -32,8 +30,7 @@ def mi(means: ClassMeans, settings: ProxySettings) -> Strength:
     classes keeps it a lower bound (for equally likely classes) when the batch is not balanced. It is negative when a
     scorer is worse than guessing, and says nothing about ECS at a cold random initialization.
     """
-    own = means.by_class("log_likelihood")[: means.n_modalities]
-    return (own + log(means.n_classes)).div_(log(2)), None
+    return means.information_bounds[: means.n_modalities], None
 
 
 def margin(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -55,7 +52,7 @@ def ogm(means: ClassMeans, settings: ProxySettings) -> Strength:
         )
     others = confidence.sum(0) - confidence
     ratio = confidence / (others if n_others == 1 else others / n_others)
-    return ratio[:, :-1].contiguous(), ratio[:, -1]
+    return ratio[:, :-1], ratio[:, -1]
 
 
 def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -64,9 +61,9 @@ def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:
     v of no modality is -log2 K. Two modalities: 1/2 [v(r) - v()] + 1/2 [v(12) - v(other)]. The cost is that of 2^M
     softmaxes of the stored logits; the values add up to v(all) + log2 K.
     """
-    value = means.by_class("log_likelihood")
-    _, weights = coalitions(means.n_modalities, value.dtype, value.device)
-    return (weights @ value).add_(log(means.n_classes) / means.n_modalities).div_(log(2)), None
+    gain = means.information_bounds  # v(S) - v(); the weights, with that of no modality, add up to zero
+    _, weights = coalitions(means.n_modalities, gain.dtype, gain.device)
+    return weights @ gain, None
 
 
 def prediction_mi(means: ClassMeans, settings: ProxySettings) -> Strength:

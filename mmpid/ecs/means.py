@@ -47,6 +47,11 @@ class ClassMeans:
         return by_class[rows][: self.n_modalities], mean[rows][: self.n_modalities]
 
     @cached_property
+    def information_bounds(self) -> Tensor:
+        """Mean log likelihood over each class, in bits above guessing: of each modality, then of larger coalitions."""
+        return (self.by_class("log_likelihood") + log(self.n_classes)).div_(log(2))
+
+    @cached_property
     def _information(self) -> tuple[Tensor, Tensor]:
         """Information of all codes at once, which are sums of rows."""
         given = self._of_codes  # p(c|j) and, in the last column, p(c)

@@ -18,7 +18,7 @@ def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     halves = evidence.halves(settings.seed)
     widths = [z.shape[1] for z in evidence.embeddings.values()]
     scores = _class_scores(halves, halves.split(evidence.features), widths, settings.ridge)
-    right = indicator(scores).mul_(halves.judged).sum(2).view(2, len(widths), -1).sum(0)
+    right = indicator(scores).mul_(halves.judged).view(2, len(widths), *scores.shape[1:]).sum((0, 3))
     return right / halves.count, None
 
 
@@ -35,11 +35,12 @@ def _class_scores(halves: Halves, parts: Tensor, widths: list[int], ridge: float
     columns = centered.mT
     scatter, target = torch.bmm(columns, centered), torch.bmm(columns, halves.fitted)
     diagonal = scatter.diagonal(dim1=1, dim2=2)
-    variance = diagonal.sum(1, keepdim=True)
-    variance *= ridge / d if len(set(widths)) == 1 else ridge / variance.new_tensor(widths).repeat(2).unsqueeze(1)
-    diagonal.add_(variance.add_(torch.finfo(parts.dtype).tiny))
+    variance = diagonal.sum(1, keepdim=True).add_(torch.finfo(parts.dtype).tiny * d / ridge)
+    if len(set(widths)) > 1:  # not of the columns that fill up
+        variance *= d / variance.new_tensor(widths).repeat(2).unsqueeze(1)
+    diagonal.add_(variance, alpha=ridge / d)
     factor, failed = torch.linalg.cholesky_ex(scatter)
-    if failed.any():  # a ridge below the rounding error
+    if any(failed.tolist()):  # a ridge below the rounding error
         weights = torch.linalg.solve_ex(scatter, target)[0]
     else:
         weights = torch.cholesky_solve(target, factor)
