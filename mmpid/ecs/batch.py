@@ -1,7 +1,7 @@
 """The small batch that gradients are measured on, and the reductions that all proxies share."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 
 import torch
@@ -79,7 +79,7 @@ class GradientBatch:
 
     def class_logits(self, unimodal: Tensor) -> Tensor:
         """Class means (M, K) of the true class's logit, from unimodal logits (M, K, n)."""
-        return (unimodal * self.classes.weights).sum(2)
+        return torch.linalg.vecdot(unimodal, self.classes.weights)
 
 
 class Halves:

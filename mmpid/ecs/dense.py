@@ -106,13 +106,13 @@ class DenseBench:
         heads = model.heads
         own = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
         own = [layers + [heads[name]] for layers, name in zip(own, batch.modalities, strict=True)]
-        (weights, bias), *later = [_stacked_parameters(layers) for layers in zip(*own, strict=True)]
-        self.weights, self.biases = [stacked(w) for w, _ in later], [b for _, b in later]
-        first = stacked([w @ x for w, x in zip(weights, batch.columns, strict=True)])
-        self.first = first if bias is None else first.add_(bias)
+        first, *later = zip(*own, strict=True)
+        self.first = stacked([_affine(layer, x) for layer, x in zip(first, batch.columns, strict=True)])
+        self.weights = [stacked([layer.weight for layer in layers]) for layers in later]
+        self.biases = [_biases(layers) for layers in later]
         self.outputs = self._forward(self.first, self.weights, self.biases)
         self.slopes_of = self._activation_slopes(self.outputs)
-        one, *ones = [float(b is not None) for b in (bias, *self.biases[:-1])]
+        one, *ones = [float(layer.bias is not None) for layer in own[0][:-1]]
         later = zip(self.outputs[:-2], ones, strict=True)
         self.inner = [batch.input_products(one), *(torch.bmm(a.mT, a).add_(own) for a, own in later)]
         self.joint = _joint_weights(model, batch.modalities, self.weights[-1].shape[2])
@@ -120,13 +120,14 @@ class DenseBench:
     # ---- what the proxies ask for ----------------------------------------------------------------------------
 
     def gradient_norms(self, weights: Tensor) -> Tensor:
-        """Norms (M, C) of the gradients of weights (C, n) @ losses (n,) of the joint head in each encoder."""
+        """Norms (M, C), above zero, of the gradients of weights (C, n) @ joint losses (n,) in each encoder."""
         gram = None
         for b, inner in zip(self._joint_slopes, self.inner, strict=True):
             own = torch.bmm(b.mT, b)
             gram = own.mul_(inner) if gram is None else gram.addcmul_(own, inner)
         by_column = weights.T
-        return (gram @ by_column).mul_(by_column).sum(1).clamp_min_(0).sqrt_()
+        squares = torch.linalg.vecdot(gram @ by_column, by_column, dim=1)
+        return squares.clamp_min_(torch.finfo(gram.dtype).tiny).sqrt_()
 
     def velocity(self) -> Tensor:
         """Change (M, K) of the class-mean unimodal logits per unit of step size of joint descent."""
@@ -212,11 +213,16 @@ def _activations(stack: list[nn.Module]) -> list[tuple[Callable, Callable]]:
     return found
 
 
-def _stacked_parameters(layers: Sequence[nn.Linear]) -> tuple[list[Tensor], Tensor | None]:
-    """Weights of one layer of every modality, and its biases (M, out, 1)."""
-    parameters = [layer._parameters for layer in layers]  # without the search that an attribute of a module takes
-    weights, biases = ([own[name] for own in parameters] for name in ("weight", "bias"))
-    return weights, None if biases[0] is None else stacked(biases).unsqueeze(2)
+def _affine(layer: nn.Linear, columns: Tensor) -> Tensor:
+    """Return the outputs (out, n) of a layer for inputs (in, n)."""
+    weight, bias = layer.weight, layer.bias
+    return weight @ columns if bias is None else torch.addmm(bias.unsqueeze(1), weight, columns)
+
+
+def _biases(layers: Sequence[nn.Linear]) -> Tensor | None:
+    """Biases (M, out, 1) of one layer of every modality."""
+    biases = [layer.bias for layer in layers]
+    return None if biases[0] is None else stacked(biases).unsqueeze(2)
 
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:

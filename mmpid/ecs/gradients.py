@@ -36,9 +36,8 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     kappa ECS^(q-2) Lambda before discovery; after it the norm falls, while its share stays informative. Equal shares
     where no gradient flows at all.
     """
-    norms = bench.gradient_norms(bench.batch.classes.means)
-    norms.clamp_min_(torch.finfo(norms.dtype).tiny)  # of nothing all have the same share; NaN for absent classes
-    share = norms / norms.sum(0)
+    norms = bench.gradient_norms(bench.batch.classes.means)  # above zero: of nothing all have the same share
+    share = norms / norms.sum(0)  # NaN for absent classes
     return share[:, :-1], share[:, -1]
 
 
@@ -71,7 +70,7 @@ def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> 
     n = min(settings.n_ntk_samples, bench.batch.target.shape[0])
     both, count = bench.batch.pairs(n)
     grams = bench.kernels(n).flatten(2)
-    fit = (grams * both).sum(2)
+    fit = torch.linalg.vecdot(grams, both)
     return fit / (torch.linalg.vector_norm(grams, dim=2) * count), None  # 0 / 0 for classes without samples
 
 
@@ -90,12 +89,13 @@ class ModelBench:
 
     @torch.enable_grad()
     def gradient_norms(self, weights: Tensor) -> Tensor:
-        """Norms (M, C) of the gradients of weights (C, n) @ joint losses (n,) in each encoder."""
+        """Norms (M, C), above zero, of the gradients of weights (C, n) @ joint losses (n,) in each encoder."""
         with Taps(self.model, self.batch.modalities, heads=False) as taps:
             logits = self.model(self.batch.inputs).logits
         losses = nn.functional.cross_entropy(logits, self.batch.target, reduction="none")
         names = self.batch.modalities
-        return torch.stack([class_gradient_norms(taps, name, losses, weights.T) for name in names]).detach()
+        norms = torch.stack([class_gradient_norms(taps, name, losses, weights.T) for name in names]).detach()
+        return norms.clamp_min_(torch.finfo(norms.dtype).tiny)
 
     @torch.enable_grad()
     def look_ahead(self, steps: int, rate: float) -> Tensor:

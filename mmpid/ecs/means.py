@@ -87,17 +87,17 @@ class _Samples:
         return self._log_likelihood[: self.scores.shape[0]].exp()
 
     def predictions(self) -> Tensor:
-        """Indicator of the predicted class, (M K, N)."""
+        """Return the indicator of the predicted class, (M K, N)."""
         return indicator(self.scores.clone()).flatten(0, 1)
 
     def clusters(self) -> Tensor:
-        """Indicator of the cluster of the unimodal logits, (M C, N)."""
+        """Return the indicator of the cluster of the unimodal logits, (M C, N)."""
         n_clusters = min(self.settings.n_clusters or 2 * self.scores.shape[1], self.scores.shape[2])
         return kmeans(self.scores, n_clusters, self.settings.seed).flatten(0, 1)
 
     def _at_class(self, scores: Tensor) -> Tensor:
         """Scores (R, K, N) of the true class, (R, N)."""
-        return (scores * self.member).sum(1)
+        return torch.linalg.vecdot(scores, self.member, dim=1)
 
     @cached_property
     def _log_likelihood(self) -> Tensor:
