@@ -186,8 +186,8 @@ class DenseBench:
         return [slope(output) for (_, slope), output in zip(self.activations, outputs, strict=False)]
 
     def _backward(self, slope: Tensor, weights: list[Tensor], slopes_of: list[Tensor]) -> list[Tensor]:
-        """Slopes (M, h, n) at the outputs of the encoder's layers, before activation, from those at the top."""
-        slopes = [slope * slopes_of[-1]]
+        """Slopes (M, h, n) at the encoder's layers before activation, from those at the top, which are overwritten."""
+        slopes = [slope.mul_(slopes_of[-1])]
         for weight, slope_of in zip(weights[-2::-1], slopes_of[-2::-1], strict=True):
             slopes.append(torch.bmm(weight.mT, slopes[-1]).mul_(slope_of))
         return slopes[::-1]

@@ -67,9 +67,7 @@ class _Draws(NamedTuple):
 
 
 @lru_cache
-def _draws(
-    n: int, n_clusters: int, seed: int, dtype: torch.dtype, device: torch.device
-) -> _Draws:
+def _draws(n: int, n_clusters: int, seed: int, dtype: torch.dtype, device: torch.device) -> _Draws:
     """Draw with the seed; once for all clusterings of as many points."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(n, generator=generator)[: 4 * n_clusters].to(device)

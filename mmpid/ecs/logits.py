@@ -71,7 +71,7 @@ def prediction_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
 
     By class the specific information sum over c of p(c|j) log2 p(c|j)/p(c), whose mean over p(j) is I(Y; C).
     """
-    return means.information("predictions")
+    return means.information["predictions"]
 
 
 def cluster_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -81,4 +81,4 @@ def cluster_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
     start this can be high, and even fall while the modality gets stronger; it is offered because the paper's own
     estimator clusters, not because it follows ECS.
     """
-    return means.information("clusters")
+    return means.information["clusters"]

@@ -28,10 +28,10 @@ class ClassMeans:
         samples = _Samples(evidence, settings, with_coalitions="coalitions" in asked)
         numbers = {name: row(samples) for name, row in ROWS.items() if name in asked}
         table = torch.cat(list(numbers.values())) @ evidence.classes.means.T
-        self._sizes = {name: part.shape[0] for name, part in numbers.items()}
-        self._table = dict(zip(numbers, table.split_with_sizes(list(self._sizes.values())), strict=True))
-        self._codes = [name for name in ("predictions", "clusters") if name in asked]
-        self._of_codes = table[-sum(self._sizes[name] for name in self._codes) :]  # they are the last rows
+        sizes = [part.shape[0] for part in numbers.values()]
+        self._table = dict(zip(numbers, table.split_with_sizes(sizes), strict=True))
+        self._codes = [name for name in _CODES if name in asked]
+        self._of_codes = table[-sum(self._table[name].shape[0] for name in self._codes) :]  # they are the last rows
 
     def __getitem__(self, row: str) -> Tensor:
         return self._table[row]
@@ -40,26 +40,20 @@ class ClassMeans:
         """Means over each class (R, K)."""
         return self._table[row][:, :-1]
 
-    def information(self, codes: str) -> tuple[Tensor, Tensor]:
-        """Specific information (M, K) of codes on each class, and its mean over the classes (M,), in bits."""
-        by_class, mean = self._information
-        rows = slice(self._codes.index(codes) * self.n_modalities, None)
-        return by_class[rows][: self.n_modalities], mean[rows][: self.n_modalities]
-
     @cached_property
     def information_bounds(self) -> Tensor:
         """Mean log likelihood over each class, in bits above guessing: of each modality, then of larger coalitions."""
         return (self.by_class("log_likelihood") + log(self.n_classes)).div_(log(2))
 
     @cached_property
-    def _information(self) -> tuple[Tensor, Tensor]:
-        """Information of all codes at once, which are sums of rows."""
+    def information(self) -> dict[str, tuple[Tensor, Tensor]]:
+        """Specific information (M, K) of codes on each class, and its mean over the classes (M,), in bits, by name."""
         given = self._of_codes  # p(c|j) and, in the last column, p(c)
         overall = given[:, -1:].clamp_min(torch.finfo(given.dtype).tiny)
-        sizes = tuple(self._sizes[name] for name in self._codes)
+        sizes = tuple(self._table[name].shape[0] for name in self._codes)
         sums = _sums_in_bits(sizes, self.n_modalities, given.dtype, given.device)
-        by_class = sums @ torch.special.xlogy(given, given / overall)[:, :-1]
-        return by_class, (by_class * self.share).nansum(1)
+        by_class = (sums @ torch.special.xlogy(given, given / overall)[:, :-1]).view(len(sizes), self.n_modalities, -1)
+        return dict(zip(self._codes, zip(by_class, (by_class * self.share).nansum(2), strict=True), strict=True))
 
 
 class _Samples:
