@@ -93,7 +93,9 @@ class Tally:
 
     def mean_losses(self) -> dict[str, float]:
         """Return the mean loss of each classifier over its batches."""
-        return self._named(torch.tensor(self.losses()).nanmean(0).tolist())
+        table = torch.tensor(self.losses())
+        means = table.mean(0).tolist()
+        return self._named(means if all(map(isfinite, means)) else table.nanmean(0).tolist())  # as a rule, none is NaN
 
     def accuracies(self) -> dict[str, float]:
         """Return the share of right answers among the samples that each classifier was trained on.
