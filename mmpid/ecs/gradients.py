@@ -38,7 +38,7 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     """
     norms = bench.gradient_norms(bench.batch.classes.means)  # above zero: of nothing all have the same share
     share = norms / norms.sum(0)  # NaN for absent classes
-    return share[:, :-1], share[:, -1]
+    return share[:, :-1].contiguous(), share[:, -1]
 
 
 def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:

@@ -20,7 +20,7 @@ def class_logit(means: ClassMeans, settings: ProxySettings) -> Strength:
     fixed data strength. A softmax scorer is free up to a constant per sample, so compare it along one run, or between
     scorers built alike.
     """
-    return means.by_class("own"), None
+    return means.by_class("own").contiguous(), None  # one strided part would slow down putting all together
 
 
 def mi(means: ClassMeans, settings: ProxySettings) -> Strength:
@@ -52,7 +52,7 @@ def ogm(means: ClassMeans, settings: ProxySettings) -> Strength:
         )
     others = confidence.sum(0) - confidence
     ratio = confidence / (others if n_others == 1 else others / n_others)
-    return ratio[:, :-1], ratio[:, -1]
+    return ratio[:, :-1].contiguous(), ratio[:, -1]
 
 
 def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:
