@@ -106,7 +106,6 @@ class ProxyEvidence:
         for name in ("unimodal_logits", "embeddings"):
             self._put(name, _matrices(getattr(self, name), name, len(self.target)))
         self._put("n_classes", _n_classes(self))
-        _need_finite(self)
         if self.inputs is not None:
             self._put("inputs_target", _batch_target(self))
         self._put("_of_samples", {})
@@ -174,7 +173,6 @@ class ProxyEvidence:
                 f"`unimodal_logits` must have one column per class, {self.n_classes}; they had {sorted(widths)}. "
                 "Give `n_classes` where the labels do not show all classes."
             )
-        _need_finite(other)
         return other
 
     @cached_property
@@ -239,18 +237,9 @@ def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
             )
         narrow = not tensor.is_floating_point() or tensor.dtype.itemsize < 4
         checked[key] = tensor.float() if narrow else tensor
+        if not isfinite(float(checked[key].sum())):  # a finite sum has finite terms; only others need a closer look
+            finite(checked[key], f"{name}[{key!r}]")
     return checked
-
-
-def _need_finite(evidence: ProxyEvidence) -> None:
-    """Raise if a number is not finite: a finite sum has finite terms, only others need a closer look."""
-    logits, embeddings = evidence.unimodal_logits or {}, evidence.embeddings or {}
-    if logits and not isfinite(float(evidence.scores.sum())):
-        for name, value in logits.items():
-            finite(value, f"unimodal_logits[{name!r}]")
-    for name, value in embeddings.items():
-        if not isfinite(float(value.sum())):
-            finite(value, f"embeddings[{name!r}]")
 
 
 def _widths(matrices: Mapping[str, Tensor] | None) -> set[int]:

@@ -155,11 +155,11 @@ def _results(
     # made outside inference mode, so that the numbers by class are ordinary tensors
     table = torch.cat([by_class for by_class, _ in strengths])
     own = [by_modality for _, by_modality in strengths if by_modality is not None]
-    means = torch.cat([table.mean(1), *own]).tolist()
+    own = iter(torch.cat(own).tolist() if own else ())
+    table, modalities, results, first = table.cpu(), evidence.modalities, [], 0
+    means = table.mean(1).tolist()
     if any(mean != mean for mean in means):  # a class has no samples
-        means = torch.cat([table.nanmean(1), *own]).tolist()
-    table, modalities = table.cpu(), evidence.modalities
-    own, results, first = iter(means[table.shape[0] :]), [], 0
+        means = table.nanmean(1).tolist()
     for name, (_, by_modality) in zip(asked, strengths, strict=True):
         proxy, numbers = _PROXIES[name], means[first : first + len(modalities)] if by_modality is None else own
         results.append(
