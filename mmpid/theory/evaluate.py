@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from mmpid._validate import number
 from mmpid.theory.data import Samples, draw
 from mmpid.theory.network import pattern_weights, stratified_error, unimodal_logits
 from mmpid.theory.settings import ModelSettings
@@ -21,7 +22,7 @@ def sample(state: State, n_per_class: int, seed: int = 0) -> Samples:
     ----------
     state : State
         One world or a batch of S.
-    n_per_class : int
+    n_per_class : int, at least 1
         Samples of each class; they come in class order.
     seed : int
         World s draws from seed + s.
@@ -31,6 +32,7 @@ def sample(state: State, n_per_class: int, seed: int = 0) -> Samples:
     Samples
         `inputs` (S, 2, n, d), `own` (S, 2, n), `target` (n,); S is 1 for a single world.
     """
+    number(n_per_class, "n_per_class", low=1, integer=True)
     amplitude = batched(state).amplitude
     generators = [torch.Generator().manual_seed(seed + index) for index in range(len(amplitude))]
     return draw(state.settings, amplitude, n_per_class, generators)

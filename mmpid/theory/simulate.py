@@ -60,14 +60,14 @@ def simulate(
         Steps in all, one number for every seed if a sequence. By default 400 for "joint"; for the other schedules
         joint training lasts `joint_steps`.
     shaping_steps : int, optional
-        Length of the first stage. By default an oracle ends it, see `balanced`.
+        Length of the first stage. By default an oracle ends it, see `balanced`. "joint" has no first stage.
     joint_steps : int
         Length of the second stage, unless `n_steps` is given.
     balanced : bool
         The oracle ends shaping when Lambda > 2 for every class and, if `balanced`, no confuser class of one modality
         outvotes the own class of the other in a mean sample. Without balance the error falls more slowly than mu^2.
     imbalance : float, above 0
-        Factor on the weights of modality 2 at the hand-over.
+        Factor on the weights of modality 2 at the hand-over, which "joint" does not have.
     checkpoints : sequence of int
         Steps at which to keep the model.
     n_test : int

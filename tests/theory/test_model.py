@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from mmpid.errors import ConfigError
 from mmpid.theory import ModelSettings, simulate
 from mmpid.theory.data import amplitudes, draw
 from mmpid.theory.evaluate import (
@@ -132,3 +133,9 @@ def test_prediction_joint_counts_predictions_with_the_target_last():
     one, two = logits(sim.final, batch.inputs)[1].argmax(-1)
     expected = ((one == 1) & (two == 2) & (batch.target == 2)).double().mean()
     assert joint[1, 1, 2, 2] == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("n_per_class", [0, -1, 2.5])
+def test_number_of_samples_is_checked(n_per_class):
+    with pytest.raises(ConfigError, match="n_per_class"):
+        sample(simulate(4, n_steps=0, n_test=4).start, n_per_class)
