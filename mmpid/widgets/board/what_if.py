@@ -9,7 +9,6 @@ from mmpid.train.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, Switch
 from mmpid.widgets.board.branches import Runs
 from mmpid.widgets.board.text import what_if
 from mmpid.widgets.parts import marks as mk
-from mmpid.widgets.parts.assign import assign
 from mmpid.widgets.parts.curve_chart import CurveChart
 
 COLOR = "#d55e00"
@@ -84,10 +83,10 @@ class WhatIf:
             self._chart.invite([])
             return
         for name, (slider, _) in self.rules.items():
-            assign(slider.layout, display="" if name == self.rule.value else "none")
+            slider.layout.display = "" if name == self.rule.value else "none"
         probes = [row for row in record.lineage("probe") if row["stage"] == "unimodal"]
         decisions = replay(record, self.chosen_rule()) if probes else []
-        assign(self._answer, value=what_if(decisions, len(probes)))
+        self._answer.value = what_if(decisions, len(probes))
         switch = decisions[-1] if decisions and decisions[-1].action == "switch" else None
         self._peak = max((row["synergy"] for row in probes), default=0.0)
         at = [mk.upright("what if", switch.epoch, COLOR, thick=3, opacity=0.6)] if switch is not None else []
