@@ -134,6 +134,11 @@ class Page:
         self.shut_down()
         self.reload()
 
+    def resize(self, width: int, height: int) -> None:
+        """Give the window another size; back once the page is laid out and drawn anew."""
+        self.tab.set_viewport_size({"width": width, "height": height})
+        self.tab.evaluate("() => new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))")
+
     def point(self, chart: str, key: str, i: int) -> list[float]:
         """Return where point `i` of a curve is on the screen, once the curve is drawn."""
         curve = self.tab.locator(f"{chart} path.line[data-key='{key}']")
