@@ -11,7 +11,7 @@ from mmpid._tables import html_table, text_table
 from mmpid.datasets import MultimodalData, load
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
-from mmpid.train.config import TrainConfig
+from mmpid.train.config import TrainConfig, share_budget
 from mmpid.train.controller import BalanceController
 from mmpid.train.rules import FixedEpoch, Manual
 from mmpid.train.trainer import Trainer
@@ -101,6 +101,7 @@ def run_method(
 
     With a `controller` it is a two-stage run of that controller, whatever the method is called.
     """
+    settings = share_budget(settings)
     config = TrainConfig.make(**settings)
     if controller is None:
         method = _validate.choice(method, "method", METHODS)

@@ -14,8 +14,10 @@ PID_METHODS = ("exact", "fastpid")
 OPTIMIZERS = ("sgd", "adamw")
 PRESETS = ("default", "paper")
 UNIMODAL_SHARE = 0.8  # of the budget, for stage 1 at the most
+CODEBOOKS = ("warm", "fresh")
 CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("float32", "bfloat16")
+LATER = ("joint_epochs", "codebooks", "codebook_seed")  # written only where they are set: older versions know none
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +31,12 @@ class TrainConfig:
         that is compared spends the same.
     unimodal_epochs : int, optional
         Stage 1 ends here at the latest; 0 trains jointly from scratch, `epochs` never starts stage 2. By default four
-        fifths of `epochs`. Below a rule's own `min_share` it decides alone: the rule never gets to speak.
+        fifths of `epochs`, or what `joint_epochs` leaves of them if that is less. Below a rule's own `min_share` it
+        decides alone: the rule never gets to speak.
+    joint_epochs : int, optional
+        Epochs of stage 2, whenever it starts: the run ends after them, with some of `epochs` unspent if it started
+        early. `epochs` stays the most that is spent, so a late start, or epochs that a rewind discarded, can leave
+        fewer. By default stage 2 has the rest of `epochs`.
     batch_size, optimizer, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
         like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
@@ -64,6 +71,11 @@ class TrainConfig:
         What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
         Passed to :func:`mmpid.estimate_pid`.
+    codebooks : {"warm", "fresh"}
+        Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
+        found anew at each probe, whatever was probed before.
+    codebook_seed : int, optional
+        Seed of every k-means codebook; by default that of the run, plus the number of the modality.
     ecs : tuple of str
         Names of the proxies of competitive strength that are recorded at each probe.
     stage2 : {"monitor", "balance", "off"}
@@ -77,6 +89,7 @@ class TrainConfig:
 
     epochs: int = 30
     unimodal_epochs: int | None = None
+    joint_epochs: int | None = None
     batch_size: int = 64
     optimizer: str = "sgd"
     lr: float = 0.02
@@ -102,6 +115,8 @@ class TrainConfig:
     n_boot: int = 100
     n_null: int = 20
     pid_method: str = "exact"
+    codebooks: str = "warm"
+    codebook_seed: int | None = None
     ecs: tuple[str, ...] = ("class_logit", "mi")
     stage2: str = "monitor"
     log_every: int = 10
@@ -110,8 +125,12 @@ class TrainConfig:
     def __post_init__(self):
         """Refuse settings that cannot work, naming the field; settle what depends on another one."""
         _validate.number(self.epochs, "epochs", low=1, integer=True)
+        for name, low in {"joint_epochs": 1, "codebook_seed": 0}.items():
+            if getattr(self, name) is not None:
+                _validate.number(getattr(self, name), name, low=low, integer=True)
         if self.unimodal_epochs is None:
-            object.__setattr__(self, "unimodal_epochs", max(1, round(UNIMODAL_SHARE * self.epochs)))
+            longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
+            object.__setattr__(self, "unimodal_epochs", max(1, longest))
         whole = {"unimodal_epochs": 0, "batch_size": 1, "lr_step": 0, "probe_every": 1}
         whole |= {"probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0}
         for name, low in whole.items():
@@ -127,6 +146,7 @@ class TrainConfig:
         _validate.choice(self.selection, "selection", SELECTIONS)
         _validate.choice(self.probe_split, "probe_split", ("probe", "train", "validation"))
         _validate.choice(self.observable, "observable", OBSERVABLES)
+        _validate.choice(self.codebooks, "codebooks", CODEBOOKS)
         _validate.choice(self.stage2, "stage2", STAGE2)
         _validate.choice(self.pid_method, "pid_method", PID_METHODS)
         object.__setattr__(self, "ecs", (self.ecs,) if isinstance(self.ecs, str) else tuple(self.ecs))
@@ -153,7 +173,8 @@ class TrainConfig:
 
     def to_dict(self) -> dict:
         """Return the settings as plain JSON values."""
-        return asdict(self) | {"ecs": list(self.ecs)}
+        plain = asdict(self) | {"ecs": list(self.ecs)}
+        return {name: x for name, x in plain.items() if name not in LATER or x != getattr(TrainConfig, name)}
 
     @classmethod
     def from_dict(cls, values: dict) -> "TrainConfig":
@@ -164,13 +185,35 @@ class TrainConfig:
         return cls(**values)
 
 
-# The recipe of arXiv 2509.20840 as its released script has it: what it does, not what we would do.
+def share_budget(settings: dict) -> dict:
+    """Return settings of runs that are compared, each of which spends all of `epochs`; refuse another length."""
+    if settings.get("joint_epochs") is not None:
+        raise ConfigError(
+            f"`joint_epochs` must be left out where runs are compared, since each of them spends the same `epochs`; it "
+            f"was {settings['joint_epochs']}. Set `epochs` and `unimodal_epochs`, or train single runs with Trainer."
+        )
+    return {**settings, "joint_epochs": None}
+
+
+# The recipe of arXiv 2509.20840 as its released script has it: what it does, not what we would do. All of it is
+# named, so that it stays when our own defaults move.
 PAPER = {
     "epochs": 300,
     "unimodal_epochs": 200,
+    "joint_epochs": 100,
+    "batch_size": 64,
+    "optimizer": "sgd",
     "lr": 0.01,
+    "momentum": 0.9,
+    "weight_decay": 1e-4,
     "joint_lr_scale": 0.05,
     "lr_step": 70,
+    "lr_gamma": 0.1,
+    "class_weight": "none",
+    "precision": "float32",
+    "aux_weight": 0.6,
+    "fusion_init": "random",
+    "freeze_encoders": False,
     "rewind": False,
     "selection": "test",
     "probe_every": 5,
@@ -178,10 +221,12 @@ PAPER = {
     "probe_samples": 1280,
     "observable": "kmeans",
     "n_clusters": 20,
+    "n_components": 5,
+    "codebooks": "fresh",
+    "codebook_seed": 42,
     "correction": "none",
     "n_boot": 0,
     "n_null": 0,
     "pid_method": "fastpid",
-    "fusion_init": "random",
     "stage2": "off",
 }

@@ -47,7 +47,7 @@ class Loop(RunState):
     def _train_batch(self) -> None:
         """Train on the batch that is due, with what belongs before and after it."""
         if self._at.batch == 0:
-            if self._at.epochs_run >= self.config.epochs:  # a stop, or a rewind, after the last epoch
+            if self._is_spent:  # a stop, or a rewind, after the last epoch
                 self._finish()
                 return
             self._begin_epoch()
@@ -161,6 +161,7 @@ class Loop(RunState):
             if not isfinite(loss):  # the last update broke the weights, after its own loss was taken
                 self._fail_on_loss(f"the validation loss of {name!r}", f"after epoch {at.epoch + 1}")
         at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
+        at.joint_epochs += at.stage == "joint"
         fields |= {f"train_accuracy.{name}": x for name, x in self._tally.accuracies().items()}
         for name, scores in held_out.items():
             fields[f"validation_accuracy.{name}"], fields[f"validation_loss.{name}"] = scores
@@ -174,7 +175,7 @@ class Loop(RunState):
         self._lower_learning_rate()
         if at.epoch % self.config.probe_every == 0 and not (self.stage == "joint" and self.config.stage2 == "off"):
             self._probe_and_decide()
-        if at.epochs_run >= self.config.epochs:
+        if self._is_spent:
             self._finish()
 
     def _evaluate(self, model: LateFusion, split: str) -> engine.Evaluation:
@@ -219,7 +220,6 @@ class Loop(RunState):
     def _lower_learning_rate(self) -> None:
         """Follow the step schedule of stage 2."""
         at, every = self._at, self.config.lr_step
-        at.joint_epochs += at.stage == "joint"
         if every and at.joint_epochs and at.joint_epochs % every == 0:
             for group in self._optimizer.param_groups:
                 group["lr"] *= self.config.lr_gamma

@@ -26,8 +26,8 @@ ONE_GROUP = (
 class Prober:
     """Measures information and competitive strength on one fixed set of samples.
 
-    It keeps the k-means codebooks of the last probe, so that the next one starts from them and traces do not jump:
-    one a modality and, with three or more of them, one for the rest of each.
+    It keeps the k-means codebooks of the last probe, so that the next one starts from them and traces do not jump,
+    unless `codebooks` is "fresh": one a modality and, with three or more of them, one for the rest of each.
     """
 
     def __init__(self, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
@@ -55,12 +55,16 @@ class Prober:
                 f"the {self.config.probe_split!r} split must have at least `n_clusters` = {n} samples; it has "
                 f"{len(self.split)}. Use fewer clusters, a larger split, or observable='prediction'."
             )
-        size = self.config.n_components
-        books = {name: KMeansDiscretizer(n, size, seed=self.seed + i) for i, name in enumerate(names)}
+        size, rest = self.config.n_components, self.config.n_components * (len(names) - 1)
+        books = {name: self._codebook(n, size, self.seed + i) for i, name in enumerate(names)}
         if len(names) > 2:
-            rest = size * (len(names) - 1)
-            books |= {f"not {name}": KMeansDiscretizer(n, rest, seed=self.seed) for name in names}
+            books |= {f"not {name}": self._codebook(n, rest, self.seed) for name in names}
         return books
+
+    def _codebook(self, n_clusters: int, n_components: int, seed: int) -> KMeansDiscretizer:
+        """Return one codebook; `seed` is what it has unless the settings name one for all."""
+        warm, fixed = self.config.codebooks == "warm", self.config.codebook_seed
+        return KMeansDiscretizer(n_clusters, n_components, warm_start=warm, seed=seed if fixed is None else fixed)
 
     def measure(self, model: LateFusion) -> dict:
         """Return the fields of a probe row: atoms with their uncertainty, and proxies, all on held-out samples."""

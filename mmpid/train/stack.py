@@ -11,7 +11,7 @@ from mmpid.datasets import MultimodalData, load
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.train.card import pick_device
-from mmpid.train.config import TrainConfig
+from mmpid.train.config import TrainConfig, share_budget
 from mmpid.train.engine import fixed_parameters
 from mmpid.train.stacked_run import StackedRun, Stage
 
@@ -23,7 +23,7 @@ OBEYED = (
 )  # fmt: skip
 BESIDE = (
     "rewind", "probe_every", "probe_split", "probe_samples", "observable", "n_clusters", "n_components", "correction",
-    "n_boot", "n_null", "pid_method", "ecs", "stage2", "log_every", "threads",
+    "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "ecs", "stage2", "log_every", "threads",
 )  # fmt: skip
 
 
@@ -91,7 +91,7 @@ def train_seeds(
     seeds = [_validate.number(seed, "seeds", low=0, integer=True) for seed in seeds]
     if not seeds:
         raise ConfigError("`seeds` must hold at least one seed; it was empty.")
-    config = _check_settings(TrainConfig.make(**settings))
+    config = _check_settings(TrainConfig.make(**share_budget(settings)))
     stages = _schedule(_check_method(method), config)
     drawn = [_draw(data, seed, dict(data_options or {})) for seed in seeds]
     build = model or (lambda each, seed: LateFusion.from_data(each, seed=seed))

@@ -91,7 +91,7 @@ class RunState(ABC):
 
     @property
     def finished(self) -> bool:
-        """Whether the budget of epochs is used up and the result is in the record."""
+        """Whether the budget of epochs, or that of stage 2, is used up and the result is in the record."""
         return self._at.finished
 
     @property
@@ -101,8 +101,24 @@ class RunState(ABC):
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Epochs done and epochs to do, those of discarded futures included."""
-        return self._at.epochs_run, self.config.epochs
+        """Epochs done and epochs to do, those of discarded futures included.
+
+        In stage 1 the second is the whole budget, also where `joint_epochs` will end the run before it is spent.
+        """
+        done = self._at.epochs_run
+        return done, done + self._epochs_left(done)
+
+    def _epochs_left(self, done: int) -> int:
+        """Return how many more epochs the run has after `done` ones, if its stage stays."""
+        left, length = self.config.epochs - done, self.config.joint_epochs
+        if length is not None and self.stage == "joint":
+            left = min(left, length - self._at.joint_epochs)
+        return max(left, 0)
+
+    @property
+    def _is_spent(self) -> bool:
+        """Whether nothing is left to train."""
+        return self._epochs_left(self._at.epochs_run) == 0
 
     @property
     def batch_size(self) -> int:

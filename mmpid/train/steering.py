@@ -165,7 +165,7 @@ class Steering(Loop):
 
     def _before_epoch(self) -> None:
         """Ask the controller about the latest probe, once, if it is in charge."""
-        if self._at.decided or not self.auto or self._at.epochs_run >= self.config.epochs:
+        if self._at.decided or not self.auto or self._is_spent:
             return
         self._at.decided = True
         if self.stage == "joint" and self.config.stage2 != "balance":

@@ -80,6 +80,7 @@ def sweep_switch(
     with progress_bar(total=len(seeds) * len(at), unit="run", show=progress) as bar:
         for seed in seeds:
             parent = recipe(seed) if callable(recipe) else _make(recipe, seed, at[-1], settings)
+            _check_budget(parent)
             parent.controller = BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE)
             if at[-1] >= parent.config.unimodal_epochs or at[-1] >= parent.config.epochs:
                 raise ConfigError(
@@ -99,8 +100,18 @@ def sweep_switch(
 
 def _make(name: str, seed: int, last: int, settings: dict) -> Trainer:
     data = load(name, seed=seed)
-    own = {"stage2": "off", "unimodal_epochs": last + 1, **settings}
+    own = {"stage2": "off", "unimodal_epochs": last + 1, **settings, "joint_epochs": settings.get("joint_epochs")}
     return Trainer(LateFusion.from_data(data, seed=seed), data, seed=seed, **own)
+
+
+def _check_budget(trainer: Trainer) -> None:
+    """Refuse a trainer whose joint training does not take the rest of the budget."""
+    length = trainer.config.joint_epochs
+    if length is not None:
+        raise ConfigError(
+            f"`joint_epochs` must be None in a sweep, where each branch has the rest of the same budget; it was "
+            f"{length}. With preset='paper' pass joint_epochs=None to the Trainer of the `recipe`."
+        )
 
 
 def _finish_from(parent: Trainer, epoch: int) -> dict:

@@ -42,7 +42,8 @@ class Trainer(Steering):
         Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten.
     preset : {"default", "paper"}
         Our settings, or the recipe of arXiv 2509.20840 as its released script has it: its probes, its controller
-        (synergy's peak, two pauses at the most, 200 epochs alone), its stage 2, and selection on the test set.
+        (synergy's peak, two pauses at the most, 200 epochs alone), its stage 2 of 100 epochs, and selection on the
+        test set. Model and data are yours.
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.card["name"]``.
     accelerator : accelerate.Accelerator, optional
@@ -153,7 +154,8 @@ class Trainer(Steering):
         with progress_bar(total=total, initial=done, unit="epoch", show=progress) as bar:
             while not self.finished:
                 self.step(epochs=1)
-                bar.update(self.progress[0] - bar.n)
+                done, bar.total = self.progress
+                bar.update(done - bar.n)
         return self.record
 
     # ---- other futures -----------------------------------------------------------------------------------------
