@@ -91,7 +91,7 @@ class BalanceController:
             _validate.number(self.max_reversals, "max_reversals", low=1, integer=True)
 
     def decide(self, record) -> list[Decision]:
-        """Return the decisions after the latest probe: pauses and resumes first, then the rule's."""
+        """Return the decisions after the latest probe: resumes, pauses, then the rule's."""
         probes = record.lineage("probe")
         if not probes:
             return []
@@ -128,7 +128,7 @@ class BalanceController:
         return None
 
     def _balance(self, record, probes: list[dict]) -> list[Decision]:
-        """Compare each modality with the one that has the least unique information."""
+        """Compare each modality with the one that has the least unique information; resumes come before pauses."""
         if len(probes) <= self.warmup:
             return []
         now = probes[-1]
@@ -148,7 +148,7 @@ class BalanceController:
             if answer:
                 action, rule, why = answer
                 decisions.append(Decision(action=action, reason=why, epoch=now["epoch"], modality=name, rule=rule))
-        return decisions
+        return sorted(decisions, key=lambda each: each.action == "pause")  # the last one that trains is never paused
 
     def _should_pause(self, lead: "_Lead") -> tuple[str, str, str] | None:
         """Say why an active modality runs too far ahead, or None."""

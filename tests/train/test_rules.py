@@ -135,6 +135,12 @@ def test_a_pause_ends_after_the_longest_allowed(since, action):
     assert BalanceController(max_pause=2, dwell=1).decide(made)[0].action == action
 
 
+def test_where_the_lead_changes_hands_the_other_resumes_first():
+    """The last active modality cannot be paused: asked for first, the pause would be counted and never come."""
+    made = record(unique1=[0.9] * 5, unique2=[0.1] * 5, paused=["image"])
+    assert actions(BalanceController().decide(made)) == [("resume", "image"), ("pause", "audio"), ("hold", "")]
+
+
 def test_what_the_user_paused_stays_paused():
     made = record(unique1=[0.1] * 5, unique2=[0.1] * 5, paused=["audio"])
     made.append(
