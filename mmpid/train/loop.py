@@ -62,8 +62,7 @@ class Loop(RunState):
         last = at.batch == len(self._order)
         if last or at.batch % self.config.log_every == 0:
             self._log_batches()
-        else:
-            self._tally.trim()
+        self._tally.trim()
         if last:
             self._end_epoch()
 

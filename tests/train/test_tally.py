@@ -54,15 +54,16 @@ def test_how_much_may_wait_changes_no_number(make_trainer, monkeypatch, logits, 
     assert tight.record == plain.record and torch.equal(weights(tight), weights(plain))
 
 
-def test_no_more_waits_than_memory_should_hold(make_trainer, monkeypatch):
+@pytest.mark.parametrize(("log_every", "losses"), [(10**6, 5), (1, 0)])
+def test_no_more_waits_than_memory_should_hold(make_trainer, monkeypatch, log_every, losses):
     monkeypatch.setattr(tally, "MOST_LOGITS", 500)  # a batch has 2 x 16 x 4
     monkeypatch.setattr(tally, "MOST_LOSSES", 5)
-    trainer, most = make_trainer(batch_size=16, log_every=10**6), [0, 0]
+    trainer, most = make_trainer(batch_size=16, log_every=log_every), [0, 0]
     for _ in range(12):
         trainer.step(batches=1)
         waiting = trainer._tally
         most = [max(most[0], len(waiting._unjudged)), max(most[1], len(waiting._unread))]
-    assert most == [3, 5] and len(waiting._judged) == 3
+    assert most == [3, losses] and len(waiting._judged) == 3
 
 
 def test_a_state_of_an_older_version_has_its_counts_batch_by_batch(make_trainer):
