@@ -128,7 +128,9 @@ def _atoms(record) -> str:
             [trace.label, f"{trace.value[-1]:.3f}", interval, "" if None in null else f"{null[0]:.3f} to {null[1]:.3f}"]
         )
     words = f"Latest probe, epoch {last['epoch']}"
-    words += f", {last['n_samples']} held-out samples" if "n_samples" in last else ""
+    kind = "training" if last.get("split") == "train" else "held-out"
+    words += f", {last['n_samples']} {kind} samples" if "n_samples" in last else ""
+    words += f" in {last['n_groups']} group{'s' * (last['n_groups'] > 1)}" if last.get("n_groups") else ""
     words += f", largest certified gap {last['gap']:.1e} bit" if "gap" in last else ""
     return _quiet(words + ".") + _table(["atom", "bits", "95 % interval", "with shuffled labels"], lines)
 

@@ -93,3 +93,18 @@ def test_nothing_from_outside_is_taken_as_html(tmp_path):
 def test_what_is_no_record_is_refused(tmp_path):
     with pytest.raises(InputError, match="`record` must be a RunRecord or a Trainer; it was dict"):
         write_report({}, tmp_path / "run.html")
+
+
+@pytest.mark.parametrize(
+    ("probe", "words"),
+    [
+        ({}, "240 held-out samples, largest"),
+        ({"n_groups": 14}, "240 held-out samples in 14 groups, largest"),
+        ({"n_groups": 1, "split": "train"}, "240 training samples in 1 group, largest"),
+    ],
+)
+def test_the_samples_of_a_probe_are_named(tmp_path, probe, words):
+    row = dict(segment=0, stage="unimodal", epoch=0, step=0, redundancy=0.1, unique1=0.2, unique2=0.1, synergy=0.1)
+    record = RunRecord({"modalities": ["audio", "image"]})
+    record.append("probe", **row, gap=1e-7, n_samples=240, **probe)
+    assert words in write_report(record, tmp_path / "run.html").read_text()
