@@ -57,7 +57,8 @@ def baselines(
     device : str
         See :class:`Trainer`.
     **settings
-        Fields of :class:`TrainConfig` that all methods share, such as `epochs=30, unimodal_epochs=15`.
+        Fields of :class:`TrainConfig` that all methods share, such as `epochs=30, unimodal_epochs=15`; not
+        `joint_epochs`, since every method spends the same budget.
 
     Returns
     -------
@@ -192,7 +193,7 @@ def compare(
     device, progress
         See :class:`Trainer` and :meth:`Trainer.fit`.
     **settings
-        Fields of :class:`TrainConfig` that all methods share.
+        Fields of :class:`TrainConfig` that all methods share; as in :func:`baselines`, not `joint_epochs`.
 
     Examples
     --------

@@ -58,7 +58,7 @@ def train_seeds(
     device : str
         "auto" takes CUDA where there is one.
     **settings
-        Fields of :class:`~mmpid.train.TrainConfig`. Those of probes are ignored: nothing is probed.
+        Fields of :class:`~mmpid.train.TrainConfig`, but `joint_epochs`. Those of probes are ignored: nothing is probed.
 
     Returns
     -------

@@ -48,7 +48,7 @@ def sweep_switch(
     progress : bool
         Show a bar.
     **settings
-        Fields of :class:`TrainConfig`, with a built-in data set only.
+        Fields of :class:`TrainConfig`, with a built-in data set only. `joint_epochs` must be None here and in a recipe.
 
     Returns
     -------
