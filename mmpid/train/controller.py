@@ -248,10 +248,13 @@ def _count_pauses(record, changes: list[Decision]) -> int:
 
 
 def default_controller(preset: str) -> BalanceController:
-    """Return our controller, or the paper's: no noise, floor or hysteresis, synergy's peak, two pauses at the most."""
+    """Return our controller, or the paper's: no noise, floor or hysteresis, synergy's peak, two pauses at the most.
+
+    The probe of the untrained network, which a script that probes every so many epochs has not, decides nothing there.
+    """
     if preset != "paper":
         return BalanceController()
-    rule = PeakSynergy(drop=0.8, warmup=0, noise_aware=False)
+    rule = PeakSynergy(drop=0.8, warmup=1, noise_aware=False)
     return BalanceController(
-        rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=0, dwell=0, max_pause=10**9, max_reversals=2
+        rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=1, dwell=0, max_pause=10**9, max_reversals=2
     )

@@ -4,7 +4,16 @@ import numpy as np
 import pytest
 import torch
 
-from mmpid import BalanceController, FixedEpoch, LateFusion, MultimodalData, Trainer, baselines, sweep_switch
+from mmpid import (
+    BalanceController,
+    FixedEpoch,
+    LateFusion,
+    MultimodalData,
+    RunRecord,
+    Trainer,
+    baselines,
+    sweep_switch,
+)
 from mmpid.errors import ConfigError
 from mmpid.train.compare import run_method
 from mmpid.train.config import LATER, TrainConfig, share_budget
@@ -176,6 +185,19 @@ def test_one_seed_for_all_codebooks_or_one_of_each():
     assert books(codebooks="fresh", codebook_seed=42) == [(42, False)] * 6
 
 
+# --- decisions --------------------------------------------------------------------------------------------------
+
+
+def test_the_probe_of_the_untrained_network_decides_nothing_in_the_preset():
+    record = RunRecord({"modalities": ["a", "b"], "settings": {"epochs": 300, "unimodal_epochs": 200}})
+    row = dict(segment=0, stage="unimodal", step=0, redundancy=0.1)
+    told = []
+    for epoch, unique, synergy in ((0, 0.9, 1.0), (5, 0.9, 0.5), (10, 0.1, 0.45), (15, 0.1, 0.39)):
+        record.append("probe", epoch=epoch, unique1=unique, unique2=0.1, synergy=synergy, **row)
+        told.append([decision.action for decision in default_controller("paper").decide(record)])
+    assert told == [["hold"], ["pause", "hold"], ["hold"], ["switch"]]
+
+
 # --- settings ---------------------------------------------------------------------------------------------------
 
 
@@ -196,8 +218,8 @@ def test_the_preset_is_the_recipe_row_by_row():
         "probe": (5, 20 * 64, "train"),
         "discretize": ("kmeans", 5, 20, "fresh", 42),
         "PID": ("fastpid", "none", 0, 0),
-        "pause": (3, 1, 0, 0),
-        "switch": (0.8, False, 0, False),
+        "pause": (3, 1, 1, 0),
+        "switch": (0.8, False, 1, False),
         "other stop": (2, 200),
         "stage 1": ("sgd", 0.01, 0.9, 1e-4, 64),
         "stage 2": (100, 0.6, 70, 0.1, "test"),
