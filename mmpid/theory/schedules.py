@@ -9,6 +9,7 @@ from torch import Tensor
 from mmpid.theory.data import DTYPE, MEAN_SIZE, Samples, amplitudes, draw
 from mmpid.theory.network import Descent, leading, stratified_error
 from mmpid.theory.settings import ModelSettings
+from mmpid.theory.strength import ecs_from
 
 SCHEDULES = ("joint", "two-stage", "one-shaped", "two-stage-margin")
 
@@ -66,6 +67,8 @@ def run_group(settings: ModelSettings, plan: Plan, seeds: Sequence[int], device:
     amplitude = torch.stack([amplitudes(settings, g) for g in generators]).to(device, DTYPE)
     samples = draw(settings, amplitude, settings.n_train, generators)
     start = _initial_weights(settings, generators).to(device)
+    strengths = data_strength(settings, samples)
+    ecs_from(settings, leading(settings, start), strengths)  # refuses before training what it could not tell after it
     run = _Run(settings, plan, amplitude, samples, start.clone(), generators)
     run.train()
     tests = [torch.Generator().manual_seed(int(seed) + 1_000_003) for seed in seeds]
@@ -75,7 +78,7 @@ def run_group(settings: ModelSettings, plan: Plan, seeds: Sequence[int], device:
         final=run.final,
         snapshots=tuple(run.snapshots),
         path=torch.stack(run.path),
-        data_strength=data_strength(settings, samples),
+        data_strength=strengths,
         amplitude=amplitude,
         hand_over=run.hand_over,
         n_steps=run.ended,

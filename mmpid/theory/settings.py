@@ -26,7 +26,8 @@ class ModelSettings:
     n_neurons : int, at least 1
         m, neurons per class and modality.
     q : float, at least 2
-        Power of the smoothed ReLU near zero. Competition is sharp for q of 3 or more.
+        Power of the smoothed ReLU near zero. Competition is sharp for q of 3 or more. Just above 2 (below 2.01 or so,
+        sooner for uneven amplitudes) ECS is beyond single precision, and a simulation is refused.
     beta : float, above 0
         Threshold of the smoothed ReLU; a class counts as discovered when its strength passes it.
     init_scale : float, above 0

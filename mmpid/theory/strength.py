@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mmpid.errors import ConfigError
 from mmpid.theory.network import leading
 from mmpid.theory.settings import ModelSettings
 
@@ -61,6 +62,11 @@ def ecs(state: State) -> Tensor:
     Tensor, shape (..., K, 2)
         ECS, no unit. For q = 2 growth is exponential and ECS is defined as the inverse discovery time in steps.
 
+    Raises
+    ------
+    ConfigError
+        If q is so little above 2 that ECS is not a number in the precision of the state.
+
     Notes
     -----
     The formula was not found in the texts of the two-stage paper that could be read. It is derived by us from
@@ -83,10 +89,23 @@ def ecs(state: State) -> Tensor:
 
 
 def ecs_from(settings: ModelSettings, lam: Tensor, d: Tensor) -> Tensor:
-    """ECS from leading strengths and data strengths of the same shape."""
+    """ECS from leading strengths and data strengths of the same shape.
+
+    Refused where the power of d, or ECS, is beyond the numbers of its precision: logarithms would still name the
+    larger one, but ECS itself is what is asked for, and infinities or zeros on both sides look like a draw.
+    """
     if settings.q == 2:
         return 1 / predicted_discovery_time(settings, lam, d).clamp_min(1)
-    return lam * d ** (1 / (settings.q - 2))
+    power = d ** (1 / (settings.q - 2))
+    found = lam * power
+    lost = ((power < torch.finfo(power.dtype).tiny) & (d > 0)) | power.isinf() | (found.isinf() & lam.isfinite())
+    if lost.any():
+        raise ConfigError(
+            f"`q` must be 2, or so far above 2 that ECS = Lambda d^(1/(q-2)) is a number in {power.dtype}; it was "
+            f"{settings.q:g}, and d ran from {float(d.min()):.3g} to {float(d.max()):.3g}. Try q = 2, for which ECS is "
+            "the inverse discovery time, or 2.1 and more."
+        )
+    return found
 
 
 def predicted_discovery_time(settings: ModelSettings, lam: Tensor, d: Tensor) -> Tensor:

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from mmpid.theory import ModelSettings, ecs, predicted_discovery_time, simulate, study
+from mmpid.errors import ConfigError
+from mmpid.theory import ModelSettings, ecs, predicted_discovery_time, schedules, simulate, study
 from mmpid.theory.strength import crossing_time, ecs_from
 
 SIMPLE = {"noise": 0.0, "clutter_rate": 0.0, "mu": 0.0, "amplitude_spread": 0.0, "n_neurons": 1, "noise_dims": 0}
@@ -33,6 +34,24 @@ def test_ecs_for_q_2_is_the_inverse_of_the_exponential_time():
     lam, d = torch.tensor([0.01]), torch.tensor([2.0])
     expected = settings.kappa * d / (settings.beta / lam).log()
     torch.testing.assert_close(ecs_from(settings, lam, d), expected)
+
+
+@pytest.mark.parametrize("d", [2.0, 0.5])
+def test_q_so_little_above_2_that_ecs_is_no_number_is_refused(d):
+    settings = ModelSettings(q=2.001)
+    strengths = torch.tensor([[0.01, 0.02]]), torch.tensor([[d, 1.1 * d]])
+    with pytest.raises(ConfigError, match=r"`q` must be 2, or .*it was 2\.001.*Try q = 2"):
+        ecs_from(settings, *strengths)
+    assert ecs_from(settings, *(x.double() for x in strengths)).argmax() == 1  # double precision still holds it
+    near = ecs_from(ModelSettings(q=2.1), *strengths)
+    torch.testing.assert_close(near, (strengths[0].log() + strengths[1].log() / 0.1).exp(), rtol=1e-5, atol=0.0)
+    assert ecs_from(settings, torch.zeros(1, 2), torch.zeros(1, 2)).eq(0).all()  # nothing to learn from is no overflow
+
+
+def test_a_simulation_is_refused_before_it_trains(monkeypatch):
+    monkeypatch.setattr(schedules._Run, "train", lambda run: pytest.fail("it trained"))
+    with pytest.raises(ConfigError, match="`q` must be 2"):
+        simulate(4, n_steps=5, q=2.0005)
 
 
 def test_simple_case_is_discovered_when_predicted():
