@@ -1,7 +1,7 @@
 """The small batch that gradients are measured on, and the reductions that all proxies share."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 
 import torch
@@ -48,6 +48,7 @@ class GradientBatch:
 
     def __init__(self, inputs: Mapping[str, Tensor], target: Tensor, modalities: tuple[str, ...], classes: Membership):
         self.inputs, self.target, self.modalities, self.classes = inputs, target, modalities, classes
+        self.one = classes.means.new_ones(1, 1, 1)  # for biases, within products
         self._products: dict[float, Tensor] = {}
         self._pairs: dict[int, tuple[Tensor, Tensor]] = {}
 
@@ -89,8 +90,9 @@ class Halves:
 
     Attributes
     ----------
-    fitted : Tensor, shape (2 M, h, K)
-        Indicators of the classes of the first and of the second half.
+    fitted : Tensor, shape (2 M, K + 1, h)
+        Rows to multiply the first and the second half with: indicators of the classes less their shares, so that the
+        products are those of centered features, and in the last row the weights of the mean.
     judged : Tensor, shape (2 M, K, h)
         Those of the second and of the first half.
     share : Tensor, shape (2 M, K, 1)
@@ -113,7 +115,8 @@ class Halves:
         share = both.sum(2, keepdim=True) / size
         self.count = both.sum((0, 2))
         both, swapped, self.share = (x.repeat_interleave(n_modalities, 0) for x in (both, both.flip(0), share))
-        self.fitted, self.judged = both.mT.contiguous(), swapped.contiguous()
+        weights = (1 / size).repeat_interleave(n_modalities, 0).expand(-1, -1, both.shape[2])
+        self.fitted, self.judged = torch.cat([both - self.share, weights], 1), swapped.contiguous()
 
     def split(self, features: Tensor) -> Tensor:
         """Return the first half of features (M, N, d), the second, and the first again, (3 M, h, d)."""
@@ -148,9 +151,10 @@ def indicator(scores: Tensor) -> Tensor:
     return member
 
 
-def stacked(tensors: list[Tensor]) -> Tensor:
+def stacked(tensors: Sequence[Tensor]) -> Tensor:
     """Stack, filled up with zeros to the largest of each size."""
-    if len({t.shape for t in tensors}) == 1:
+    first = tensors[0].shape
+    if all(t.shape == first for t in tensors):
         return torch.stack(tensors)
     shape = [max(sizes) for sizes in zip(*(t.shape for t in tensors), strict=True)]
     full = tensors[0].new_zeros(len(tensors), *shape)

@@ -8,6 +8,7 @@ change, is known by that n x n matrix alone. Encoders narrower than others are f
 
 from collections.abc import Callable, Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,73 +23,85 @@ _ACTIVATIONS: dict[type, tuple[Callable, Callable]] = {
     nn.ReLU: (torch.relu, torch.sign),
     nn.Tanh: (torch.tanh, lambda output: 1 - output.square()),
 }
-_START = (False,)
 _NO_ACTIVATION = (lambda before: before, torch.ones_like)
 
 
-def dense_layers(model: nn.Module, modalities: Sequence[str]) -> list[list[nn.Module]] | None:
-    """Return dense layers and activations of each encoder if gradients of the model can be written out, else None."""
-    if not _is_linear_late_fusion(model, modalities):
+class DenseLayers(NamedTuple):
+    """Parameters and activations of a model whose gradients can be written out."""
+
+    by_depth: list[tuple[tuple[Tensor, Tensor | None], ...]]  # (weight, bias) of each modality; the heads come last
+    activations: list[tuple[Callable, Callable]]  # after each layer of the encoders
+
+
+def dense_layers(model: nn.Module, modalities: Sequence[str]) -> DenseLayers | None:
+    """Return the layers if gradients of the model can be written out, else None.
+
+    Nothing is kept from one call to the next, because modules can be replaced: one walk, which asks of each module
+    only what decides, and past `nn.Module.__getattr__`, which would take as long as the rest.
+    """
+    if not _is_late_fusion(model, modalities):
         return None
-    encoders = model.encoders
-    stacks = [_flat(encoders[name]) for name in modalities]
-    signatures = {tuple(map(_signature, stack)) if stack else None for stack in stacks}
-    kinds = signatures.pop()
-    # every activation comes after a dense layer, and all encoders are built alike
-    fits = (
-        kinds is not None
-        and not signatures
-        and all(one[0] or two[0] for one, two in zip((_START, *kinds), kinds, strict=False))
-    )
-    return stacks if fits else None
+    parts = model._modules
+    encoders, heads, fusion = parts["encoders"]._modules, parts["heads"]._modules, parts["fusion"]
+    joint = [fusion, *fusion._modules.values()]
+    place = next((p.dtype, p.device) for module in joint for p in module._parameters.values())
+    if not all([_is_plain(module, place) for module in (model, *joint)]):
+        return None
+    dense, kinds = [], []
+    for name in modalities:
+        head, found, of_layers = heads[name], [], []
+        if not (_walk(encoders[name], place, found, of_layers) and found and type(head) is nn.Linear):
+            return None
+        dense.append([*found, tuple(head._parameters.values())])
+        kinds.append(of_layers)
+        if dense[-1][-1][1] is None or not _is_plain(head, place) or of_layers != kinds[0]:
+            return None
+    activations = [_ACTIVATIONS.get(kind, _NO_ACTIVATION) for _, kind in kinds[0]]
+    return DenseLayers(list(zip(*dense, strict=True)), activations)
 
 
-def _signature(layer: nn.Module) -> tuple:
-    """Whether a layer is dense, its kind, and whether it has a bias."""
-    kind = type(layer)
-    return kind is nn.Linear, kind, layer._parameters.get("bias") is not None
-
-
-def _is_linear_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
-    """Whether forward is known to be linear heads, and one linear joint head, on the embeddings."""
-    if not isinstance(model, LateFusion) or type(model.fusion) not in (Concat, Sum):
+def _is_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
+    """Whether forward is known to be scorers, and one linear joint head, on the embeddings of these modalities."""
+    if not isinstance(model, LateFusion) or type(model._modules["fusion"]) not in (Concat, Sum):
         return False
-    own, heads = type(model), model.heads
-    known = all(getattr(own, name) is getattr(LateFusion, name) for name in ("forward", "embed", "fuse"))
-    return (
-        known
-        and set(modalities) == set(model.encoders) == set(heads)
-        and all(type(head) is nn.Linear and head.bias is not None for head in heads.values())
-        and _is_uniform_without_hooks(model)
-    )
+    own, parts = type(model), model._modules
+    known = own.forward is LateFusion.forward and own.embed is LateFusion.embed and own.fuse is LateFusion.fuse
+    return known and set(modalities) == parts["encoders"]._modules.keys() == parts["heads"]._modules.keys()
 
 
-def _is_uniform_without_hooks(model: nn.Module) -> bool:
-    """Whether all parameters have one dtype and device and no module has hooks; seen in one walk, which is not free."""
-    kinds, left = set(), [model]
-    while left:
-        module = left.pop()
-        if module is None:
-            continue
-        if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+def _walk(module: nn.Module, place: tuple, dense: list, kinds: list) -> bool:
+    """Note (weight, bias) and (has a bias, activation) of the dense layers of nested sequences.
+
+    False where there is any other layer, or an activation without a dense layer right before it.
+    """
+    kind = type(module)
+    if not _is_plain(module, place):
+        return False
+    if kind is nn.Linear:
+        weight, bias = module._parameters.values()
+        dense.append((weight, bias))
+        kinds.append((bias is not None, None))
+        return True
+    if kind in _ACTIVATIONS:
+        if not kinds or kinds[-1][1] is not None:
             return False
-        for parameter in module._parameters.values():
-            if parameter is not None:
-                kinds.add((parameter.dtype, parameter.device))
-        left.extend(module._modules.values())
-    return len(kinds) == 1
+        kinds[-1] = (kinds[-1][0], kind)
+        return True
+    if kind in _SKIPPED:
+        return kind is not nn.Flatten or (module.start_dim, module.end_dim) == (1, -1)
+    if not isinstance(module, nn.Sequential) or kind.forward is not nn.Sequential.forward:
+        return False
+    return all([_walk(part, place, dense, kinds) for part in module._modules.values()])
 
 
-def _flat(encoder: nn.Module) -> list[nn.Module] | None:
-    """Layers of nested sequences of dense layers, None where there is any other layer."""
-    if isinstance(encoder, nn.Sequential) and type(encoder).forward is nn.Sequential.forward:
-        parts = [_flat(module) for module in encoder]
-        return None if None in parts else [layer for part in parts for layer in part]
-    if isinstance(encoder, nn.Flatten) and (encoder.start_dim, encoder.end_dim) != (1, -1):
-        return None
-    if type(encoder) in _SKIPPED:
-        return []
-    return [encoder] if type(encoder) is nn.Linear or type(encoder) in _ACTIVATIONS else None
+def _is_plain(module: nn.Module, place: tuple[torch.dtype, torch.device]) -> bool:
+    """Whether a module has no hooks, and its own parameters are of one dtype in one place."""
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
+        return False
+    for parameter in module._parameters.values():
+        if parameter is not None and (parameter.dtype is not place[0] or parameter.device != place[1]):
+            return False
+    return True
 
 
 class DenseBench:
@@ -100,21 +113,18 @@ class DenseBench:
     """
 
     @torch.inference_mode()
-    def __init__(self, model: LateFusion, batch: GradientBatch, stacks: list[list[nn.Module]]):
-        self.batch = batch
-        self.activations = _activations(stacks[0])
-        heads = model.heads
-        own = [[m for m in stack if type(m) is nn.Linear] for stack in stacks]
-        own = [layers + [heads[name]] for layers, name in zip(own, batch.modalities, strict=True)]
-        first, *later = zip(*own, strict=True)
-        self.first = stacked([_affine(layer, x) for layer, x in zip(first, batch.columns, strict=True)])
-        self.weights = [stacked([layer.weight for layer in layers]) for layers in later]
-        self.biases = [_biases(layers) for layers in later]
+    def __init__(self, model: LateFusion, batch: GradientBatch, layers: DenseLayers):
+        self.batch, self.activations = batch, layers.activations
+        first, *later = layers.by_depth
+        self.first = stacked([_affine(*layer, x) for layer, x in zip(first, batch.columns, strict=True)])
+        later = [tuple(zip(*layer, strict=True)) for layer in later]
+        self.weights = [stacked(weights) for weights, _ in later]
+        self.biases = [None if biases[0] is None else stacked(biases).unsqueeze(2) for _, biases in later]
         self.outputs = self._forward(self.first, self.weights, self.biases)
         self.slopes_of = self._activation_slopes(self.outputs)
-        one, *ones = [float(layer.bias is not None) for layer in own[0][:-1]]
-        later = zip(self.outputs[:-2], ones, strict=True)
-        self.inner = [batch.input_products(one), *(torch.bmm(a.mT, a).add_(own) for a, own in later)]
+        ones = (None if bias is None else batch.one for bias in self.biases[:-1])
+        self.inner = [_inner(a, one) for a, one in zip(self.outputs[:-2], ones, strict=True)]
+        self.inner.insert(0, batch.input_products(float(first[0][1] is not None)))
         self.joint = _joint_weights(model, batch.modalities, self.weights[-1].shape[2])
 
     # ---- what the proxies ask for ----------------------------------------------------------------------------
@@ -136,7 +146,7 @@ class DenseBench:
             own = torch.bmm(b, inner)
             moved = own if moved is None else own.baddbmm_(self.weights[i - 1], moved)
             moved.mul_(self.slopes_of[i])
-        return self.batch.class_logits(torch.bmm(self.weights[-1], moved)) / -self.batch.target.shape[0]
+        return self.batch.class_logits(torch.bmm(self.weights[-1], moved)).mul_(-1 / self.batch.target.shape[0])
 
     def look_ahead(self, steps: int, rate: float) -> Tensor:
         """Class-mean unimodal logits (M, K) after `steps` steps of unimodal descent."""
@@ -150,7 +160,7 @@ class DenseBench:
             for i, (source, slope) in enumerate(zip(outputs, slopes[1:], strict=False)):
                 weights[i] = move(weights[i], slope, source.mT, alpha=rate)
                 if biases[i] is not None:
-                    biases[i] = biases[i].add(slope.sum(2, keepdim=True), alpha=rate)
+                    biases[i] = biases[i].add(slope.sum(2, keepdim=True), alpha=rate)  # faster than within a product
             first = move(first, slopes[0], self.inner[0], alpha=rate)  # may be outputs[0]: only now
             outputs = self._forward(first, weights, biases)
         return self.batch.class_logits(outputs[-1])
@@ -170,7 +180,7 @@ class DenseBench:
             if i:
                 below = torch.bmm(slope.flatten(1, 2), self.weights[i - 1])
                 slope = below.view(*slope.shape[:3], -1).mul_(slopes_of[i - 1])
-        return grams.add_(torch.bmm(top.mT, top).add_(1).unsqueeze(1))
+        return grams.add_(_inner(top, self.batch.one).unsqueeze(1))
 
     # ---- forward and backward --------------------------------------------------------------------------------
 
@@ -202,27 +212,14 @@ class DenseBench:
         return self._backward((weight.T @ residual).view_as(embeddings), self.weights, self.slopes_of)
 
 
-def _activations(stack: list[nn.Module]) -> list[tuple[Callable, Callable]]:
-    """Activation and slope after each dense layer of an encoder."""
-    found: list = []
-    for module in stack:
-        if type(module) is nn.Linear:
-            found.append(_NO_ACTIVATION)
-        else:
-            found[-1] = _ACTIVATIONS[type(module)]
-    return found
-
-
-def _affine(layer: nn.Linear, columns: Tensor) -> Tensor:
+def _affine(weight: Tensor, bias: Tensor | None, columns: Tensor) -> Tensor:
     """Return the outputs (out, n) of a layer for inputs (in, n)."""
-    weight, bias = layer.weight, layer.bias
     return weight @ columns if bias is None else torch.addmm(bias.unsqueeze(1), weight, columns)
 
 
-def _biases(layers: Sequence[nn.Linear]) -> Tensor | None:
-    """Biases (M, out, 1) of one layer of every modality."""
-    biases = [layer.bias for layer in layers]
-    return None if biases[0] is None else stacked(biases).unsqueeze(2)
+def _inner(columns: Tensor, one: Tensor | None) -> Tensor:
+    """Return inner products (M, n, n) of columns (M, d, n), plus one for a bias."""
+    return torch.bmm(columns.mT, columns) if one is None else torch.baddbmm(one, columns.mT, columns)
 
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:

@@ -162,12 +162,14 @@ class ProxyEvidence:
         ('a', 'b')
         """
         other = object.__new__(type(self))
-        for name in ("target", "inputs", "inputs_target", "n_classes", "_of_samples"):
-            other._put(name, getattr(self, name))
-        other._put("unimodal_logits", _matrices(unimodal_logits, "unimodal_logits", self.target.shape[0]))
-        other._put("embeddings", _matrices(embeddings, "embeddings", self.target.shape[0]))
-        other._put("model", model)
-        widths = _widths(other.unimodal_logits)
+        length = self.target.shape[0]
+        vars(other).update(  # past the checks of the class, which are those of the samples
+            {name: getattr(self, name) for name in ("target", "inputs", "inputs_target", "n_classes", "_of_samples")},
+            unimodal_logits=_matrices(unimodal_logits, "unimodal_logits", length),
+            embeddings=_matrices(embeddings, "embeddings", length),
+            model=model,
+        )
+        widths = _widths(other.unimodal_logits) if unimodal_logits else ()
         if widths and widths != {self.n_classes}:
             raise ShapeError(
                 f"`unimodal_logits` must have one column per class, {self.n_classes}; they had {sorted(widths)}. "
@@ -224,19 +226,22 @@ def frozen_copy(model: nn.Module) -> nn.Module:
     return twin
 
 
+_WIDE = (torch.float32, torch.float64)
+
+
 def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
     if not source:
         return None
     checked = {}
     for key, value in source.items():
-        tensor = as_tensor(value, f"{name}[{key!r}]").detach()
-        if tensor.ndim != 2 or len(tensor) != length:
+        tensor = value if isinstance(value, Tensor) else as_tensor(value, f"{name}[{key!r}]")
+        tensor = tensor.detach() if tensor.requires_grad else tensor
+        if tensor.ndim != 2 or tensor.shape[0] != length:
             raise ShapeError(
                 f"`{name}[{key!r}]` must have shape ({length}, d), a row for each label in `target`; "
                 f"it was {tuple(tensor.shape)}. Flatten it, or take the labels of the same samples."
             )
-        narrow = not tensor.is_floating_point() or tensor.dtype.itemsize < 4
-        checked[key] = tensor.float() if narrow else tensor
+        checked[key] = tensor if tensor.dtype in _WIDE else tensor.float()
         if not isfinite(float(checked[key].sum())):  # a finite sum has finite terms; only others need a closer look
             finite(checked[key], f"{name}[{key!r}]")
     return checked

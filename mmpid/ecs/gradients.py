@@ -23,7 +23,7 @@ def make_bench(evidence: ProxyEvidence, settings: ProxySettings) -> "DenseBench 
     layers = dense_layers(evidence.model, evidence.modalities)
     if layers is None:
         _need_encoders(evidence.model, evidence.modalities)
-    first = next(evidence.model.parameters(), None) if layers is None else layers[0][0].weight
+    first = next(evidence.model.parameters(), None) if layers is None else layers.by_depth[0][0][0]
     dtype = torch.get_default_dtype() if first is None else first.dtype
     batch = evidence.gradient_batch(settings.max_samples, dtype)
     return ModelBench(evidence.model, batch) if layers is None else DenseBench(evidence.model, batch, layers)
@@ -38,7 +38,7 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     """
     norms = bench.gradient_norms(bench.batch.classes.means)  # above zero: of nothing all have the same share
     share = norms / norms.sum(0)  # NaN for absent classes
-    return share[:, :-1].contiguous(), share[:, -1]
+    return share[:, :-1].contiguous(), share[:, -1].contiguous()  # strided parts slow down putting all together
 
 
 def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:

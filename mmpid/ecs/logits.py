@@ -52,7 +52,7 @@ def ogm(means: ClassMeans, settings: ProxySettings) -> Strength:
         )
     others = confidence.sum(0) - confidence
     ratio = confidence / (others if n_others == 1 else others / n_others)
-    return ratio[:, :-1].contiguous(), ratio[:, -1]
+    return ratio[:, :-1].contiguous(), ratio[:, -1].contiguous()  # as for the class logit
 
 
 def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:

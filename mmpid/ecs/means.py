@@ -31,6 +31,7 @@ class ClassMeans:
         sizes = [part.shape[0] for part in numbers.values()]
         self._table = dict(zip(numbers, table.split_with_sizes(sizes), strict=True))
         self._codes = [name for name in _CODES if name in asked]
+        self._of_codes = table[sum(sizes[: len(sizes) - len(self._codes)]) :]  # they come last
 
     def __getitem__(self, row: str) -> Tensor:
         return self._table[row]
@@ -47,7 +48,7 @@ class ClassMeans:
     @cached_property
     def information(self) -> dict[str, tuple[Tensor, Tensor]]:
         """Specific information (M, K) of codes on each class, and its mean over the classes (M,), in bits, by name."""
-        given = torch.cat([self._table[name] for name in self._codes])  # p(c|j) and, in the last column, p(c)
+        given = self._of_codes  # p(c|j) and, in the last column, p(c)
         overall = given[:, -1:].clamp_min(torch.finfo(given.dtype).tiny)
         sizes = tuple(self._table[name].shape[0] for name in self._codes)
         sums = _sums_in_bits(sizes, self.n_modalities, given.dtype, given.device)
@@ -90,7 +91,7 @@ class _Samples:
 
     def _at_class(self, scores: Tensor) -> Tensor:
         """Scores (R, K, N) of the true class, (R, N)."""
-        return (scores * self.member).sum(1)
+        return torch.linalg.vecdot(scores, self.member, dim=-2)
 
     @cached_property
     def _log_likelihood(self) -> Tensor:
@@ -104,7 +105,7 @@ class _Samples:
         return found[0] if len(found) == 1 else torch.cat(found)
 
 
-#: Rows of numbers by name; "coalitions" adds rows to the log likelihood.
+#: Rows of numbers by name, codes last; "coalitions" adds rows to the log likelihood.
 ROWS: dict[str, Callable[[_Samples], Tensor]] = {
     "own": _Samples.own,
     "rival": _Samples.rival,

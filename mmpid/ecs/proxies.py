@@ -58,6 +58,7 @@ _PROXIES = {
     "cluster_mi": _of_logits(logits.cluster_mi, "bit", "clusters"),
     "linear_probe": _Proxy(readouts.linear_probe, "recall", "embeddings", ("embeddings",)),
 }
+_NAMES = tuple(_PROXIES)
 
 
 def available() -> ProxyTable:
@@ -132,7 +133,7 @@ def measure(
     absent = _absent(evidence)
     if asked == "all":
         asked = [name for name, proxy in _PROXIES.items() if not _lacks(proxy, absent)]
-    asked = [choice(name, "names", _PROXIES) for name in asked]
+    asked = [name if name in _NAMES else choice(name, "names", _PROXIES) for name in asked]
     _need(asked, absent)
     kinds = {_PROXIES[name].needs for name in asked}
     sources: dict[str, object] = {"embeddings": evidence}

@@ -18,7 +18,7 @@ def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     halves = evidence.halves(settings.seed)
     widths = [z.shape[1] for z in evidence.embeddings.values()]
     scores = _class_scores(halves, halves.split(evidence.features), widths, settings.ridge)
-    right = indicator(scores).mul_(halves.judged).view(2, len(widths), *scores.shape[1:]).sum((0, 3))
+    right = torch.linalg.vecdot(indicator(scores), halves.judged).view(2, len(widths), -1).sum(0)
     return right / halves.count, None
 
 
@@ -26,14 +26,12 @@ def _class_scores(halves: Halves, parts: Tensor, widths: list[int], ridge: float
     """Scores (2 M, K, h) of the second and third part of (3 M, h, d) by ridge classifiers of the first and second."""
     size = len(widths)
     fit, d = parts[:-size], parts.shape[2]
-    center = fit.mean(1, keepdim=True)
-    if halves.short:  # the second half ends in a row of zeros
-        center[size:] *= fit.shape[1] / (fit.shape[1] - 1)
+    products = torch.bmm(halves.fitted, fit)
+    target, center = products[:, :-1].mT, products[:, -1:]
     centered = fit - center
-    if halves.short:
+    if halves.short:  # the second half ends in a row of zeros
         centered[size:, -1] = 0
-    columns = centered.mT
-    scatter, target = torch.bmm(columns, centered), torch.bmm(columns, halves.fitted)
+    scatter = torch.bmm(centered.mT, centered)
     diagonal = scatter.diagonal(dim1=1, dim2=2)
     variance = diagonal.sum(1, keepdim=True).add_(torch.finfo(parts.dtype).tiny * d / ridge)
     if len(set(widths)) > 1:  # not of the columns that fill up
