@@ -38,9 +38,9 @@ def test_ecs_for_q_2_is_the_inverse_of_the_exponential_time():
 
 @pytest.mark.parametrize("d", [2.0, 0.5])
 def test_q_so_little_above_2_that_ecs_is_no_number_is_refused(d):
-    settings = ModelSettings(q=2.001)
+    settings = ModelSettings(q=2.005)
     strengths = torch.tensor([[0.01, 0.02]]), torch.tensor([[d, 1.1 * d]])
-    with pytest.raises(ConfigError, match=r"`q` must be 2, or .*it was 2\.001.*Try q = 2"):
+    with pytest.raises(ConfigError, match=r"`q` must be 2, or .*it was 2\.005.*Try q = 2"):
         ecs_from(settings, *strengths)
     assert ecs_from(settings, *(x.double() for x in strengths)).argmax() == 1  # double precision still holds it
     near = ecs_from(ModelSettings(q=2.1), *strengths)
