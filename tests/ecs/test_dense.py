@@ -125,6 +125,10 @@ def test_what_is_not_known_layer_by_layer_goes_the_long_way():
     handle = model.encoders["audio"].register_forward_hook(lambda module, args, out: 2 * out)
     assert dense_layers(model, names) is None
     handle.remove()
+    model.encoders["image"].float()  # of another precision than the rest
+    assert dense_layers(model, names) is None
+    model.encoders["image"].double()
+    assert dense_layers(model, names)
     model.encoders["audio"].append(nn.GELU())
     assert dense_layers(model, names) is None
 
