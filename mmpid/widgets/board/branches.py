@@ -10,6 +10,7 @@ from mmpid.plots.traces import switch_epoch
 from mmpid.train.announcer import Announcer
 from mmpid.train.session import Session
 from mmpid.widgets.board import text
+from mmpid.widgets.board.history import History
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.look import row
 
@@ -26,6 +27,9 @@ class Run:
     session: Session
     dash: str
     shown: bool = True
+
+    def __post_init__(self):
+        self.history = History(self.record)
 
     @property
     def record(self):

@@ -12,6 +12,7 @@ from mmpid.train.session import Failure
 from mmpid.widgets.board import text
 from mmpid.widgets.board.branches import Run, Runs, RunsPanel
 from mmpid.widgets.board.controls import Controls
+from mmpid.widgets.board.history import History
 from mmpid.widgets.board.keep import Keep
 from mmpid.widgets.board.panels import PARTS, Panels
 from mmpid.widgets.board.publisher import Publisher
@@ -98,11 +99,8 @@ class LiveBoard:
 
     def _show(self) -> None:
         run = self.runs.chosen
-        record = run.record
-        rows = record.rows[:]  # before the path: rows that come in between belong to it
-        path = record.lineage()
-        decisions = [row for row in path if row["kind"] == "decision"]
-        now = self.state(run, path, decisions)
+        history, decisions = run.history.update(), run.history.of("decision")
+        now = self.state(run, history)
         closed, parts = self.runs.state == "closed", self._whose_turn()
         self.controls.show(now, starts="pid" in parts)
         self.keep.show()
@@ -110,11 +108,12 @@ class LiveBoard:
         self._progress.show(*text.progress(now))
         self._failure.value = self._worst(run)
         self.panels.pid.choose(self.controls.chosen)
-        self.panels.show(path, rows, parts=parts, others=self.runs.others)
+        if parts:
+            self.panels.show(history, parts=parts, others=self.runs.others)
         if "pid" in parts:
-            self.panels.show_more(record)
+            self.panels.show_more(run.record)
             self.runs_panel.show()
-            self.what_if.show(record)
+            self.what_if.show(run.record)
         self._decisions.value = text.decisions(worth_showing(decisions))
         self._turn += 1  # only now: what could not be drawn is tried again at once
         if closed:
@@ -134,9 +133,9 @@ class LiveBoard:
             return text.failure(run.session.failure)
         return text.failure(next(iter(self._problems.values()), None), of_training=False)
 
-    def state(self, run: Run, path: list[dict], decisions: list[dict]) -> text.State:
+    def state(self, run: Run, history: History) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
-        trainer, card = run.trainer, run.record.card
+        trainer, card, decisions = run.trainer, run.record.card, history.of("decision")
         done, total = trainer.progress
         holding = bool(decisions) and decisions[-1]["action"] == "hold"
         return text.State(
@@ -150,11 +149,11 @@ class LiveBoard:
             done=done,
             total=total,
             batches=run.session.batches,
-            probes=tuple(row["epoch"] for row in path if row["kind"] == "probe"),
+            probes=tuple(row["epoch"] for row in history.of("probe")),
             waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
             notice=run.session.notice,
             run=run.name if len(self.runs.all) > 1 else "",
-            rates=rates_in_force(path, trainer.stage, card),
+            rates=rates_in_force(history.path, trainer.stage, card),
             result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
         )
 

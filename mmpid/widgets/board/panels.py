@@ -9,8 +9,9 @@ from mmpid.plots import traces as tr
 from mmpid.train.diagnose import diagnose
 from mmpid.widgets.board import text
 from mmpid.widgets.board.branches import Run
+from mmpid.widgets.board.history import History, thinned
 from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.curve_chart import CurveChart, Overlay
+from mmpid.widgets.parts.curve_chart import MOST_POINTS, CurveChart, Overlay
 
 PARTS = ("pid", "accuracy", "ecs", "loss")
 
@@ -92,36 +93,34 @@ class Panels:
 
     def show(
         self,
-        path: list[dict],
-        rows: list[dict],
+        history: History,
         *,
         parts: Sequence[str] = PARTS,
         others: Sequence[Run] = (),
     ) -> None:
         """Bring some charts and the tables to the rows on the present path; what has not changed is not even computed.
 
-        Of `rows`, all rows of the record, the future that the latest rewind discarded is drawn thin, and so are the
-        runs `others`.
+        The future that the latest rewind discarded is drawn thin, and so are the runs `others`.
         """
-        epochs, probes, decisions = (_of_kind(path, kind) for kind in ("epoch", "probe", "decision"))
-        left = tr.left_behind(path, rows)
-        paths = {id(run): run.record.lineage() for run in others}
-        switch = tr.switch_epoch(decisions)
+        epochs, probes, left = history.of("epoch"), history.of("probe"), history.left
+        paths = {id(run): run.history.update() for run in others}
+        switch = tr.switch_epoch(history.of("decision"))
         # one x axis for all charts
-        reached = (row["epoch"] for rows_ in (path, left, *paths.values()) for row in rows_)
-        common = {"switch": switch, "last": tr.nice_limit(1.02 * max(reached, default=0) or 10)}
-        beside = tuple((id(run), run.name, len(paths[id(run)])) for run in others)
+        reached = max([history.reached, *(path.reached for path in paths.values())])
+        common = {"switch": switch, "last": tr.nice_limit(1.02 * reached or 10)}
+        beside = tuple((id(run), run.name, len(paths[id(run)].path)) for run in others)
         context = (switch, common["last"], len(left), beside)
 
         def over(kind: str, traces_of: Callable) -> dict:
             """Return what is drawn thin: the discarded future, and the other runs."""
-            found = [Overlay(id(r), r.name, r.dash, traces_of(_of_kind(paths[id(r)], kind))) for r in others]
-            return {"ghosts": traces_of(_of_kind(left, kind)), "others": found}
+            found = [Overlay(id(r), r.name, r.dash, traces_of(_few(paths[id(r)].of(kind)))) for r in others]
+            return {"ghosts": traces_of(_few([row for row in left if row["kind"] == kind])), "others": found}
 
         if "pid" in parts and self._is_news("pid", probes, *context):
-            self.pid.show(self._atoms(probes), band=tr.null_band(probes), **over("probe", self._atoms), **common)
+            few = _few(probes)
+            self.pid.show(self._atoms(few), band=tr.null_band(few), **over("probe", self._atoms), **common)
         if "ecs" in parts and self._is_news("ecs", probes, *context, self.proxy.value):
-            strength = self._strength(probes)
+            strength = self._strength(_few(probes))
             unit = f"{self.proxy.value} (own unit)" if self.proxy.value else ""
             self.ecs.show(strength, unit=unit, **over("probe", self._strength), **common)
         for part, panel, traces in (
@@ -129,7 +128,7 @@ class Panels:
             ("loss", self.loss, self._loss),
         ):
             if part in parts and self._is_news(part, epochs, *context):
-                panel.show(traces(epochs), **over("epoch", traces), **common)
+                panel.show(traces(_few(epochs)), **over("epoch", traces), **common)
         if "pid" in parts and self.tables.selected_index is not None:
             self._show_tables(epochs, probes)
 
@@ -185,5 +184,6 @@ class Panels:
         return [replace(trace, key=trace.label) for trace in found]
 
 
-def _of_kind(rows: list[dict], kind: str) -> list[dict]:
-    return [row for row in rows if row["kind"] == kind]
+def _few(rows: Sequence[dict]) -> Sequence[dict]:
+    """Return as many rows as a chart can show."""
+    return thinned(rows, MOST_POINTS)
