@@ -10,6 +10,7 @@ import torch
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.train.rules import FixedEpoch
 from mmpid.widgets import Dashboard, TrainingNotFinished
+from mmpid.widgets.board.controls import MOST_OFFERED
 from mmpid.widgets.parts.place import resolve_mode
 from tests.widgets.fake_trainer import FakeTrainer
 from tests.widgets.hands import button, press, settle, status, until
@@ -79,6 +80,25 @@ def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
     assert marks["unique1"]["x"].tolist() == [5, 10]
     assert marks["unique1 left behind"]["x"].tolist() == [15, 20]  # stays visible, thin
     assert "left behind by a rewind" in pid.plot.scene["legend"]
+
+
+def test_a_long_run_offers_some_probes_and_any_that_is_clicked(live):
+    board = live(epochs=900, probe_every=1)
+    board.trainer.auto = False
+    board.session.step(epochs=200)
+    settle(board)
+    controls = board._board.controls
+    assert len(controls.start.options) <= MOST_OFFERED + 2
+    missing = next(e for e in range(1, 200) if f"from the probe at epoch {e}" not in controls.start.options)
+    board._board.panels.pid.plot._handle_custom_msg({"event": "click", "x": float(missing)}, [])
+    settle(board)
+    assert controls.chosen == missing
+    board.session.step(epochs=5)
+    settle(board)
+    assert controls.chosen == missing  # a choice outlasts new probes
+    press(board, "Rewind")
+    settle(board)
+    assert board.trainer.epoch == missing
 
 
 def test_a_branch_is_kept_and_announced(live):

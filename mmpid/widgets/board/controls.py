@@ -9,6 +9,7 @@ import ipywidgets as widgets
 from mmpid.errors import InputError
 from mmpid.train.session import Session
 from mmpid.widgets.board.branches import Runs
+from mmpid.widgets.board.history import thinned
 from mmpid.widgets.board.rates import LearningRates
 from mmpid.widgets.board.text import State
 from mmpid.widgets.parts.look import row
@@ -16,6 +17,7 @@ from mmpid.widgets.parts.look import row
 # where to start from: words, and what `switch_to_joint(rewind=...)` takes; the probes' epochs come behind these
 STARTS = {"from the best probe so far": True, "from now": False}
 _PROBE = "from the probe at epoch {}"
+MOST_OFFERED = 60  # probes in the list; any other is chosen by a click in the chart
 
 
 class Controls:
@@ -46,6 +48,7 @@ class Controls:
         self._runs = runs
         self._on_branch, self._on_error, self._on_refusal = on_branch, on_error, on_refusal
         self._asked: dict[str, bool] = {}
+        self._probes: tuple[int, ...] = ()
         self.shower: int | None = None  # the thread that brings the board up to date
         self.transport = self._transport()
         self.modalities = {name: self._modality_button(name) for name in modalities}
@@ -113,8 +116,9 @@ class Controls:
         self._asked.clear()
 
     def choose(self, epoch: int) -> None:
-        """Choose the probe at `epoch` as the state to start from, if it is one of those on offer."""
-        if _PROBE.format(epoch) in self.start.options:
+        """Choose the probe at `epoch` as the state to start from, if there is one."""
+        if epoch in self._probes:
+            self._offer(epoch)
             self.start.value = _PROBE.format(epoch)
 
     @property
@@ -123,14 +127,20 @@ class Controls:
         return None if self.start.value in STARTS else int(self.start.value.split()[-1])
 
     def _show_starts(self, now: State, open_: bool) -> None:
-        options = (*STARTS, *(_PROBE.format(epoch) for epoch in reversed(now.probes)))
+        self._probes = now.probes
+        self._offer(self.chosen)
+        self.start.disabled = not open_
+        self.joint.disabled = now.stage == "joint" or not open_
+        self.back.disabled = self.branch.disabled = not now.probes or not open_
+
+    def _offer(self, chosen: int | None) -> None:
+        """List the states to start from, the chosen probe always among them."""
+        epochs = {*thinned(self._probes, MOST_OFFERED), *({chosen} & {*self._probes})}
+        options = (*STARTS, *(_PROBE.format(epoch) for epoch in sorted(epochs, reverse=True)))
         if options != self.start.options:
             kept = self.start.value
             self.start.options = options
             self.start.value = kept if kept in options else options[0]
-        self.start.disabled = not open_
-        self.joint.disabled = now.stage == "joint" or not open_
-        self.back.disabled = self.branch.disabled = not now.probes or not open_
 
     def _show_modality(self, button: widgets.Button, name: str, now: State, open_: bool) -> None:
         active = name in now.active

@@ -54,8 +54,8 @@ class History:
         return self
 
 
-def thinned(rows: Sequence[dict], most: int) -> Sequence[dict]:
-    """Return at most `most` rows, evenly spaced, always with the first and the last."""
-    if len(rows) <= most:
-        return rows
-    return [rows[i] for i in np.unique(np.linspace(0, len(rows) - 1, most).round().astype(int))]
+def thinned(many: Sequence, most: int) -> Sequence:
+    """Return at most `most` of them, evenly spaced, always with the first and the last."""
+    if len(many) <= most:
+        return many
+    return [many[i] for i in np.unique(np.linspace(0, len(many) - 1, most).round().astype(int))]
