@@ -6,10 +6,15 @@ import threading
 class Announcer:
     """Count changes, and wake whoever waits for one.
 
+    Mere progress, more of the same, is announced many times a second. Whoever waits for a turn of events sleeps through
+    it: to wake costs the thread that trains as much as the one that wakes, since both need Python's lock.
+
     Attributes
     ----------
     version : int
         Grows with every change that a display should show.
+    turns : int
+        Grows with every change that is more than progress.
 
     Examples
     --------
@@ -17,11 +22,15 @@ class Announcer:
     >>> counter.announce()
     >>> counter.wait_for_change(version=0)
     1
+    >>> counter.announce(progress=True)
+    >>> counter.version, counter.turns
+    (2, 1)
     """
 
     def __init__(self):
-        self.version = 0
-        self._changed = threading.Condition()
+        self.version = self.turns = 0
+        lock = threading.RLock()
+        self._changed, self._turned = threading.Condition(lock), threading.Condition(lock)
 
     def wait_for_change(self, version: int, timeout: float | None = None) -> int:
         """Block until `self.version` differs from `version`, or the timeout; return the present version."""
@@ -29,8 +38,17 @@ class Announcer:
             self._changed.wait_for(lambda: self.version != version, timeout)
             return self.version
 
-    def announce(self) -> None:
+    def wait_for_turn(self, turns: int, timeout: float | None = None) -> int:
+        """Block until `self.turns` differs from `turns`, or the timeout; return their present number."""
+        with self._turned:
+            self._turned.wait_for(lambda: self.turns != turns, timeout)
+            return self.turns
+
+    def announce(self, progress: bool = False) -> None:
         """Count one change and wake whoever waits for it."""
         with self._changed:
             self.version += 1
             self._changed.notify_all()
+            if not progress:
+                self.turns += 1
+                self._turned.notify_all()

@@ -111,7 +111,7 @@ class Session(Announcer):
         Where the session was made, as `(place, count)`: making one at the same place with another count closes the
         earlier ones of that place. The board passes the notebook cell and its execution count.
     on_change
-        Called after each change, in the thread that made it; must return at once.
+        Called after each change, in the thread that made it, with whether it is mere progress; must return at once.
 
     Notes
     -----
@@ -145,7 +145,7 @@ class Session(Announcer):
         name: Hashable = None,
         *,
         origin: tuple[Hashable, int] | None = None,
-        on_change: Callable[[], None] | None = None,
+        on_change: Callable[[bool], None] | None = None,
     ):
         super().__init__()
         self.trainer = trainer
@@ -218,8 +218,8 @@ class Session(Announcer):
             If the kernel was interrupted; the session is paused first.
         """
         try:
-            with self._changed:
-                settled = self._changed.wait_for(lambda: not self.busy, timeout)
+            with self._turned:
+                settled = self._turned.wait_for(lambda: not self.busy, timeout)
         except KeyboardInterrupt:
             self.pause()
             raise
@@ -228,17 +228,18 @@ class Session(Announcer):
             raise TrainingError(f"Training stopped: {self.failure.summary}.{advice}") from self.failure.error
         return settled
 
-    def announce(self) -> None:
+    def announce(self, progress: bool = False) -> None:
         """Count one change and wake whoever waits for it."""
-        super().announce()
+        super().announce(progress)
         if self._on_change is not None:
-            self._on_change()
+            self._on_change(progress)
 
     def close(self, timeout: float = 5.0) -> bool:
         """End the thread after its present micro-step; return whether it ended within `timeout` seconds."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+            self._turned.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
         with _registry_lock:
@@ -332,9 +333,8 @@ class Session(Announcer):
                 if time.perf_counter() > deadline:
                     break
         except BaseException as error:  # even SystemExit from a user's callback must not leave a dead board
-            self._fail(error)
-        self.announce()
-        return None
+            return self._fail(error)
+        return self.announce(progress=True)
 
     def _fail(self, error: BaseException) -> None:
         text = "".join(traceback.format_exception(error))

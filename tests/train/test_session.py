@@ -198,11 +198,11 @@ def test_pause_all_pauses_every_session():
 def test_an_interrupted_wait_pauses_and_raises(monkeypatch):
     session = Session(FakeTrainer(epochs=10_000, seconds=0.001))
     session.play()
-    real = session._changed.wait_for
-    monkeypatch.setattr(session._changed, "wait_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    real = session._turned.wait_for
+    monkeypatch.setattr(session._turned, "wait_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         session.wait()
-    monkeypatch.setattr(session._changed, "wait_for", real)
+    monkeypatch.setattr(session._turned, "wait_for", real)
     session.wait(timeout=5)
     assert session.state == "paused"
 
@@ -279,7 +279,7 @@ def test_a_run_has_the_same_numbers_beside_another_as_alone(make_trainer):
 
 def test_changes_are_told_to_a_listener():
     heard = threading.Event()
-    session = Session(FakeTrainer(), on_change=heard.set)
+    session = Session(FakeTrainer(), on_change=lambda progress: heard.set())
     assert not heard.is_set()
     session.step(batches=1)
     assert heard.wait(5)

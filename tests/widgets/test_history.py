@@ -15,6 +15,8 @@ def expect_same(history, record):
     assert history.path == path and all(a is b for a, b in zip(history.path, path, strict=True))
     for kind in ("epoch", "probe", "decision", "batch", "result"):
         assert history.of(kind) == record.lineage(kind)
+    assert history.probed == [row["epoch"] for row in record.lineage("probe")]
+    assert history.decided == [row for row in record.lineage("decision") if row["action"] != "hold"]
     left = left_behind(path, record.rows)
     assert history.left == left
     assert history.reached == max((row["epoch"] for part in (path, left) for row in part), default=0)
@@ -67,8 +69,18 @@ def test_a_record_that_was_replaced_is_read_anew():
     expect_same(history, trainer.record)
 
 
-def test_few_rows_keep_the_first_and_the_last():
-    rows = [{"epoch": i} for i in range(1000)]
-    few = thinned(rows, 120)
-    assert len(few) == 120 and few[0] is rows[0] and few[-1] is rows[-1]
-    assert thinned(rows[:120], 120) == rows[:120]
+@pytest.mark.parametrize("most", (2, 3, 60, 120))
+def test_few_rows_keep_the_first_and_the_last(most):
+    assert thinned(range(most), most) == range(most)
+    for count in (*range(most + 1, 4 * most + 3), 1000, 4097):
+        few = thinned(range(count), most)
+        assert (few[0], few[-1]) == (0, count - 1) and most / 2 <= len(few) <= most
+        assert few == sorted(set(few))
+
+
+def test_a_row_that_is_drawn_stays_until_twice_as_many_are_there():
+    for count in range(121, 2000):
+        few = thinned(range(count), 120)
+        stride = few[1]
+        assert stride.bit_count() == 1  # a power of two: the places of a longer list are among those of a shorter one
+        assert few == [*range(0, count - 1, stride), count - 1]

@@ -40,13 +40,14 @@ def test_every_state_has_a_word(state):
 
 
 def test_the_hint_says_what_is_waited_for():
-    assert "The controller waits: R still rises." in text.status(changed(waiting_for="R still rises"))
+    assert "The controller waits: R still rises." in text.hint(changed(waiting_for="R still rises"))
     assert "You decide" in text.status(changed(auto=False))
-    assert "The controller" not in text.status(changed(stage="joint"))
+    for now in (changed(stage="joint"), changed(auto=False), changed(state="finished")):
+        assert text.hint(now) == ""
 
 
 def test_changing_numbers_are_outside_of_the_region_that_is_read_aloud():
-    assert text.status(NOW) == text.status(changed(epoch=13, done=13))
+    assert text.status(NOW) == text.status(changed(epoch=13, done=13, waiting_for="R rose by 0.1 bit"))
     share, words, look = text.progress(changed(epoch=13, done=13))
     assert (share, look) == (13 / 60, "") and words.startswith("epoch 13 · 13 of 60")
 
@@ -57,7 +58,13 @@ def test_nothing_from_outside_is_taken_as_html():
     failure = Failure(error=RuntimeError(hostile), text=hostile, advice=hostile)
     trace = Trace(key="x", label=hostile, color="red", dash="solid", epoch=np.zeros(1), value=np.zeros(1))
     now = changed(active=(hostile,), modalities=(hostile, "image"), device=hostile, notice=hostile, waiting_for=hostile)
-    said = [text.status(now), text.decisions([row]), text.failure(failure), markup.legend([trace], hostile)]
+    said = [
+        text.status(now),
+        text.hint(now),
+        text.decisions([row]),
+        text.failure(failure),
+        markup.legend([trace], hostile),
+    ]
     for html in [*said, markup.curves_table([trace], hostile), markup.title(hostile, hostile)]:
         assert "<img" not in html
 

@@ -1,7 +1,7 @@
 """The board's buttons: each posts a command to the session and returns; none of them trains, draws or waits."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 
 import ipywidgets as widgets
@@ -48,7 +48,9 @@ class Controls:
         self._runs = runs
         self._on_branch, self._on_error, self._on_refusal = on_branch, on_error, on_refusal
         self._asked: dict[str, bool] = {}
-        self._probes: tuple[int, ...] = ()
+        self._probes: Sequence[int] = ()
+        self._offered = 0  # how many probes there were when they were listed
+        self._looks: tuple = ()  # what the buttons were last brought to
         self.shower: int | None = None  # the thread that brings the board up to date
         self.transport = self._transport()
         self.modalities = {name: self._modality_button(name) for name in modalities}
@@ -97,15 +99,21 @@ class Controls:
     def show(self, now: State, starts: bool = True) -> None:
         """Bring labels and availability to the state of the run; `starts=False` leaves the list of probes for later."""
         open_ = now.state != "closed"
+        looks = (now.state, now.stage, now.active, now.auto)
+        if self._looks != (*looks, self.auto.value):
+            self._show_buttons(now, open_)
+            self._looks = (*looks, self.auto.value)
+        if starts:
+            self._show_starts(now, open_)
+        self.rates.show(now.rates, now.stage, open_ and now.state != "finished")
+
+    def _show_buttons(self, now: State, open_: bool) -> None:
         for button in self.transport:
             button.disabled = not open_ or now.state == "finished"
         self.transport[0].button_style = "success" if now.state == "playing" else ""
         for name, button in self.modalities.items():
             self._show_modality(button, name, now, open_)
         self._show_auto(now, open_)
-        if starts:
-            self._show_starts(now, open_)
-        self.rates.show(now.rates, now.stage, open_ and now.state != "finished")
 
     @property
     def _session(self) -> Session:
@@ -114,6 +122,7 @@ class Controls:
     def forget(self) -> None:
         """Drop what was asked of the run that was driven before."""
         self._asked.clear()
+        self._looks = ()
 
     def choose(self, epoch: int) -> None:
         """Choose the probe at `epoch` as the state to start from, if there is one."""
@@ -128,13 +137,16 @@ class Controls:
 
     def _show_starts(self, now: State, open_: bool) -> None:
         self._probes = now.probes
-        self._offer(self.chosen)
+        # a list that changes under the pointer cannot be used, and costs the page more than a chart
+        if now.state != "playing" or not self._offered <= len(now.probes) <= 1.25 * self._offered:
+            self._offer(self.chosen)
         self.start.disabled = not open_
         self.joint.disabled = now.stage == "joint" or not open_
         self.back.disabled = self.branch.disabled = not now.probes or not open_
 
     def _offer(self, chosen: int | None) -> None:
         """List the states to start from, the chosen probe always among them."""
+        self._offered = len(self._probes)
         epochs = {*thinned(self._probes, MOST_OFFERED), *({chosen} & {*self._probes})}
         options = (*STARTS, *(_PROBE.format(epoch) for epoch in sorted(epochs, reverse=True)))
         if options != self.start.options:

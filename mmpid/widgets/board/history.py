@@ -2,8 +2,6 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from mmpid.plots.traces import left_behind
 
 
@@ -28,6 +26,8 @@ class History:
         self.path: list[dict] = []
         self.left: list[dict] = []  # the future that the latest rewind discarded
         self.reached = 0  # the last epoch of either
+        self.decided: list[dict] = []  # the decisions on the path that changed something
+        self.probed: list[int] = []  # the epochs of its probes
         self._by_kind: dict[str, list[dict]] = {}
 
     def of(self, kind: str) -> list[dict]:
@@ -48,6 +48,10 @@ class History:
             self.left = left_behind(new, earlier.rows)
         for row in new:
             self._by_kind.setdefault(row["kind"], []).append(row)
+            if row["kind"] == "probe":
+                self.probed.append(row["epoch"])
+            elif row["kind"] == "decision" and row["action"] != "hold":
+                self.decided.append(row)
         self.path += new
         self.reached = max([self.reached, *(row["epoch"] for part in (new, self.left) for row in part)])
         self._seen, self._last = count, rows[count - 1] if count else None
@@ -55,7 +59,12 @@ class History:
 
 
 def thinned(many: Sequence, most: int) -> Sequence:
-    """Return at most `most` of them, evenly spaced, always with the first and the last."""
+    """Return at most `most` of them, with the first and the last: every second, or every fourth, and so on.
+
+    What was chosen stays chosen as more come, until twice as many are there; a curve through evenly spaced ones would
+    tremble.
+    """
     if len(many) <= most:
         return many
-    return [many[i] for i in np.unique(np.linspace(0, len(many) - 1, most).round().astype(int))]
+    stride = 1 << ((len(many) - 1) // (most - 1)).bit_length()
+    return [*many[:-1:stride], many[-1]]

@@ -7,7 +7,6 @@ from functools import partial
 import ipywidgets as widgets
 
 from mmpid.plots.overview import test_scores
-from mmpid.plots.traces import worth_showing
 from mmpid.train.session import Failure
 from mmpid.widgets.board import text
 from mmpid.widgets.board.branches import Run, Runs, RunsPanel
@@ -24,8 +23,9 @@ from mmpid.widgets.parts.look import stylesheet
 from mmpid.widgets.parts.progress_line import ProgressLine
 from mmpid.widgets.parts.residents import make_room, settle_in, take_away
 
-# While training, every other update brings one chart up to date, in turn, and the others only the words: the browser
-# draws on the cores that train, and many small updates leave more time for training than few large ones.
+# While training, every other update brings one chart up to date, in turn, and the others only the bar and the state:
+# the browser draws on the cores that train, and many small updates leave more time for training than few large ones.
+# What the controller waits for changes with every probe, faster than one can read: it comes with the chart of probes.
 CHART_UPDATES = 2
 
 
@@ -44,7 +44,8 @@ class LiveBoard:
         self._problems: dict[str, Failure] = {}
         self._turn = 0  # updates so far: which chart is next
         self._all_at_once = True
-        self._status, self._failure, self._decisions = (widgets.HTML() for _ in range(3))
+        self._status, self._hint, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
+        self._said: tuple = ()  # what the hint and the decisions were of
         self._progress = ProgressLine(about="Epochs trained, of all epochs")
         self._note, self._refused = widgets.HTML(), widgets.HTML()
         self._build(tuple(trainer.record.card["modalities"]))
@@ -77,6 +78,7 @@ class LiveBoard:
             self.keep.widget,
             self._progress,
             self._status,
+            self._hint,
             self._failure,
             self._refused,
             self._note,
@@ -99,7 +101,7 @@ class LiveBoard:
 
     def _show(self) -> None:
         run = self.runs.chosen
-        history, decisions = run.history.update(), run.history.of("decision")
+        history = run.history.update()
         now = self.state(run, history)
         closed, parts = self.runs.state == "closed", self._whose_turn()
         self.controls.show(now, starts="pid" in parts)
@@ -114,7 +116,11 @@ class LiveBoard:
             self.panels.show_more(run.record)
             self.runs_panel.show()
             self.what_if.show(run.record)
-        self._decisions.value = text.decisions(worth_showing(decisions))
+        said = (len(history.decided), now.stage, now.auto)
+        if "pid" in parts or said != self._said:
+            self._hint.value = text.hint(now)
+            self._decisions.value = text.decisions([*history.decided, *_holding(history)])
+            self._said = said
         self._turn += 1  # only now: what could not be drawn is tried again at once
         if closed:
             self.runs.close_branches()
@@ -135,9 +141,8 @@ class LiveBoard:
 
     def state(self, run: Run, history: History) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
-        trainer, card, decisions = run.trainer, run.record.card, history.of("decision")
+        trainer, card, holding = run.trainer, run.record.card, _holding(history)
         done, total = trainer.progress
-        holding = bool(decisions) and decisions[-1]["action"] == "hold"
         return text.State(
             state=run.session.state,
             stage=trainer.stage,
@@ -149,8 +154,8 @@ class LiveBoard:
             done=done,
             total=total,
             batches=run.session.batches,
-            probes=tuple(row["epoch"] for row in history.of("probe")),
-            waiting_for=decisions[-1]["reason"].rstrip(".") if holding else "",
+            probes=history.probed,
+            waiting_for=holding[0]["reason"].rstrip(".") if holding else "",
             notice=run.session.notice,
             run=run.name if len(self.runs.all) > 1 else "",
             rates=rates_in_force(history.path, trainer.stage, card),
@@ -206,3 +211,8 @@ class LiveBoard:
         self._problems[where] = Failure(error=error, text="".join(traceback.format_exception(error)))
         traceback.clear_frames(error.__traceback__)
         self._failure.value = text.failure(self._problems[where], of_training=False)
+
+
+def _holding(history: History) -> list[dict]:
+    """Return the latest decision if it is to hold: what is waited for."""
+    return [row for row in history.of("decision")[-1:] if row["action"] == "hold"]

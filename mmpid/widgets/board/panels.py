@@ -104,7 +104,7 @@ class Panels:
         """
         epochs, probes, left = history.of("epoch"), history.of("probe"), history.left
         paths = {id(run): run.history.update() for run in others}
-        switch = tr.switch_epoch(history.of("decision"))
+        switch = tr.switch_epoch(history.decided)
         # one x axis for all charts
         reached = max([history.reached, *(path.reached for path in paths.values())])
         common = {"switch": switch, "last": tr.nice_limit(1.02 * reached or 10)}

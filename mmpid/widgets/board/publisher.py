@@ -72,14 +72,15 @@ class Publisher:
         return True
 
     def _publish(self, version: int) -> None:
-        started, worked, playing = time.monotonic(), time.thread_time(), self.session.state == "playing"
+        started, worked = time.monotonic(), time.thread_time()
+        playing, turns = self.session.state == "playing", self.session.turns
         self._guarded(self._show)
         self.count, self.shown = self.count + 1, version
         self.seconds += time.thread_time() - worked
         while (left := started + 1 / MOST_PER_SECOND - time.monotonic()) > 0 and not self._stopped.is_set():
             if playing and self.session.state != "playing":
                 return  # a step or a pause is over: what came of a click is shown at once
-            version = self.session.wait_for_change(version, left)
+            turns = self.session.wait_for_turn(turns, left)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

@@ -33,7 +33,7 @@ class State:
     done: int
     total: int
     batches: int = 0
-    probes: tuple[int, ...] = ()
+    probes: Sequence[int] = ()
     waiting_for: str = ""
     run: str = ""
     rates: Mapping[str, float] = field(default_factory=dict)
@@ -51,25 +51,33 @@ def status(now: State) -> str:
     parts.append(f"on {now.device}")
     parts = [f"run “{now.run}”", *parts] if now.run else parts
     line = f"<b>{symbol} {word}</b> · " + " · ".join(escape(part) for part in parts)
-    hint = _hint(now)
-    detail = f'<div class="mmpid-detail">{escape(hint)}</div>' if hint else ""
+    detail = _detail(_next(now))
     notice = f'<div class="mmpid-notice" role="alert">{escape(now.notice)}</div>' if now.notice else ""
     live = f'class="mmpid-status" role="status" aria-live="polite" data-state="{now.state}"'
     return f"<div {live}>{line}{detail}{notice}</div>"
 
 
-def _hint(now: State) -> str:
+def hint(now: State) -> str:
+    """Say what the controller waits for; it changes with every probe, so it is outside of what is read aloud."""
+    if now.state in ("closed", "finished") or now.stage == "joint" or not now.auto:
+        return ""
+    waits = f"The controller waits: {now.waiting_for}."
+    return _detail(waits if now.waiting_for else "The controller decides after each probe.")
+
+
+def _detail(words: str) -> str:
+    return f'<div class="mmpid-detail">{escape(words)}</div>' if words else ""
+
+
+def _next(now: State) -> str:
+    """Say what the user can do next, where the board does not say it already."""
     if now.state == "closed":
         return "Another board has taken over this run, or it was closed. Run the cell again to go on here."
     if now.state == "finished":
         return f"The run is complete{': ' if now.result else ''}{now.result}. The next cells can use it."
-    if now.stage == "joint":
+    if now.stage == "joint" or now.auto:
         return ""
-    if not now.auto:
-        return "You decide: press “Start joint training” when you want stage 2."
-    return (
-        f"The controller waits: {now.waiting_for}." if now.waiting_for else "The controller decides after each probe."
-    )
+    return "You decide: press “Start joint training” when you want stage 2."
 
 
 def progress(now: State) -> tuple[float, str, str]:

@@ -61,6 +61,7 @@ class CurveChart:
         self._chosen: list[mk.Mark] = []
         self._invited: list[mk.Mark] = []
         self.limits = {"x": (0.0, 10.0), "y": limits or (0.0, 1.0)}
+        self._axes_of: tuple = ()
         self.plot = Plot()
         if on_click is not None:
             self.plot.on_click(lambda epoch: on_click(round(epoch)))
@@ -103,9 +104,12 @@ class CurveChart:
         self.plot.show(marks, *self._axes(), legend=self._legend(thin, band, ghosts, others), **self._words(thin))
 
     def _axes(self) -> tuple[dict, dict]:
-        (left, right), (low, high) = self.limits["x"], self.limits["y"]
-        across = mk.axis("epoch", left, right, nice_ticks(left, right, whole=True))
-        return across, mk.axis(self._unit, low, high, nice_ticks(low, high))
+        wanted = (self._unit, *self.limits["x"], *self.limits["y"])
+        if wanted != self._axes_of:  # limits rest, and ticks take as long as curves
+            unit, left, right, low, high = self._axes_of = wanted
+            across = mk.axis("epoch", left, right, nice_ticks(left, right, whole=True))
+            self._drawn_axes = across, mk.axis(unit, low, high, nice_ticks(low, high))
+        return self._drawn_axes
 
     def _words(self, traces: Sequence[Trace]) -> dict[str, str]:
         return {"title": self._title, "empty": "" if any(len(one.epoch) for one in traces) else self._if_empty}
