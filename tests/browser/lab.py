@@ -24,12 +24,6 @@ _COUNT_CHANGES = """async ([selector, milliseconds]) => {
     const watch = new MutationObserver(() => seen.add(element.textContent));
     watch.observe(element, {childList: true, subtree: true, characterData: true});
     await new Promise(done => setTimeout(done, milliseconds)); watch.disconnect(); return seen.size; }"""
-_LOOK_OUT = """(selector) => new Promise(resolve => {
-    const look = () => { if (document.querySelector(selector)) { watch.disconnect(); resolve(); } };
-    const watch = new MutationObserver(look);
-    watch.observe(document.querySelector('.mmpid-board'), {childList: true, subtree: true, attributes: true});
-    look(); })"""
-
 _REPLACE_CELLS = """(sources) => { const notebook = window.jupyterapp.shell.currentWidget.content;
     const model = notebook.model.sharedModel, old = model.cells.length;
     model.insertCells(0, sources.map(source => ({cell_type: 'code', source, metadata: {}, outputs: []})));
@@ -191,10 +185,6 @@ class Page:
                 f"the board did not become {state!r}; the notebook shows:\n{seen[-3000:]}"
             ) from problem
         return time.perf_counter() - started
-
-    def look_out_for(self, state: str) -> None:
-        """Wait until the board shows a state, woken by the page: asking it again and again would cost it frames."""
-        self.tab.evaluate(_LOOK_OUT, f".mmpid-status[data-state={state}]")
 
     def wait_until(self, condition, seconds: float = PATIENCE):
         """Wait until a condition of this process comes true, and return its value; the page goes on meanwhile."""

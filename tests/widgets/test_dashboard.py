@@ -101,6 +101,39 @@ def test_a_long_run_offers_some_probes_and_any_that_is_clicked(live):
     assert board.trainer.epoch == missing
 
 
+def test_while_training_the_list_of_probes_rests_and_what_is_waited_for_comes_with_the_chart(live, monkeypatch):
+    board = live(epochs=900, probe_every=1)
+    own = board._board
+    own.publisher.stop()
+    monkeypatch.setattr(type(own.runs), "state", "playing")
+    monkeypatch.setattr(type(board.session), "state", "playing")
+    offered, waiting = set(), set()
+    for _ in range(160):
+        board.trainer.step(epochs=1)
+        own.show()
+        offered.add(own.controls.start.options)
+        waiting.add(own._hint.value)
+    assert len(offered) < 16 and len(waiting) <= 160 // 8 + 1
+    latest = max(int(options[2].split()[-1]) for options in offered if len(options) > 2)
+    assert 160 / 1.25 - 8 <= latest <= 160  # a quarter more, and the turns of eight updates, are waited for
+    monkeypatch.undo()
+    own.show()
+    assert own.controls.start.options[2] == "from the probe at epoch 160"
+
+
+def test_a_decision_is_listed_at_once_while_training(live, monkeypatch):
+    board = live(epochs=900, probe_every=1)
+    own = board._board
+    own.publisher.stop()
+    monkeypatch.setattr(type(own.runs), "state", "playing")
+    for _ in range(3):
+        own.show()
+    assert own._whose_turn() == ()  # not even a chart is due
+    board.trainer.set_learning_rate(0.5, "audio")
+    own.show()
+    assert "by hand: 0.02 -&gt; 0.5" in own._decisions.value
+
+
 def test_a_branch_is_kept_and_announced(live):
     board = live(epochs=200)
     board.session.step(epochs=12)

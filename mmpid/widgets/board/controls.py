@@ -49,7 +49,7 @@ class Controls:
         self._on_branch, self._on_error, self._on_refusal = on_branch, on_error, on_refusal
         self._asked: dict[str, bool] = {}
         self._probes: Sequence[int] = ()
-        self._offered = 0  # how many probes there were when they were listed
+        self._offered = -1  # how many probes there were when they were listed
         self._looks: tuple = ()  # what the buttons were last brought to
         self.shower: int | None = None  # the thread that brings the board up to date
         self.transport = self._transport()
@@ -122,7 +122,7 @@ class Controls:
     def forget(self) -> None:
         """Drop what was asked of the run that was driven before."""
         self._asked.clear()
-        self._looks = ()
+        self._looks, self._offered = (), -1
 
     def choose(self, epoch: int) -> None:
         """Choose the probe at `epoch` as the state to start from, if there is one."""
