@@ -51,8 +51,10 @@ def one_an_epoch(probes: Iterable[dict]) -> list[dict]:
 
 def is_known(probe: Mapping, atom: str) -> bool:
     """Whether an atom of a probe row is a finite number, and so are the bounds of its interval where there is one."""
-    value, *bounds = (probe.get(key) for key in (atom, f"{atom}_low", f"{atom}_high"))
-    return value is not None and all(isfinite(x) for x in (value, *bounds) if x is not None)
+    value, low, high = probe.get(atom), probe.get(f"{atom}_low"), probe.get(f"{atom}_high")
+    if value is None or not isfinite(value):
+        return False
+    return (low is None or isfinite(low)) and (high is None or isfinite(high))
 
 
 def half_width(probe: Mapping, atom: str) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from mmpid import _validate
 from mmpid.errors import CheckpointError, InputError
+from mmpid.train.lineage import Lineage
 
 FORMAT = 1
 KINDS = ("epoch", "probe", "decision", "batch", "result")
@@ -42,6 +43,10 @@ class RunRecord:
     def __init__(self, card: dict | None = None, rows: Iterable[dict] = ()):
         self.card = dict(card or {})
         self.rows: list[dict] = list(rows)
+        self._lineage = Lineage()
+
+    def __reduce__(self):
+        return RunRecord, (self.card, self.rows)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -71,15 +76,8 @@ class RunRecord:
 
     def lineage(self, kind: str | None = None, stage: str | None = None) -> list[dict]:
         """Return the rows on the path to the present, discarded futures left out."""
-        rows = self.rows[:]  # another thread may be appending
-        limits = _path_limits(rows)
-        return [
-            row
-            for index, row in enumerate(rows)
-            if index < limits.get(row["segment"], 0)
-            and (kind is None or row["kind"] == kind)
-            and (stage is None or row["stage"] == stage)
-        ]
+        rows = self._lineage.of(self.rows, kind)
+        return rows if stage is None else [row for row in rows if row["stage"] == stage]
 
     def to_frame(self, kind: str = "epoch", *, lineage: bool = True):
         """Return the rows of one kind as a pandas table.
@@ -135,17 +133,6 @@ def flatten(entry: dict, prefix: str = "", skip: Iterable[str] = ()) -> Iterator
             yield from flatten(value, f"{prefix}{key}.", skip)
         else:
             yield f"{prefix}{key}", value
-
-
-def _path_limits(rows: list[dict]) -> dict[int, int]:
-    """Return {segment: number of rows that count} for the segments that lead to the last row."""
-    starts = {row["segment"]: (row["parent"], row["from_row"]) for row in rows if "parent" in row}
-    segment, limit = (rows[-1]["segment"] if rows else 0), len(rows)
-    limits = {segment: limit}
-    while segment in starts:
-        segment, start = starts[segment]
-        limits[segment] = limit = min(limit, start)
-    return limits
 
 
 def _read_rows(lines: list[str], path: Path) -> list[dict]:

@@ -46,8 +46,7 @@ class SwitchRule:
         if not probes:
             return None
         peak = max(probes, key=lambda p: p["redundancy"])
-        near = [p for p in probes if peak["redundancy"] - p["redundancy"] <= _noise_of_fall(peak, p)]
-        return near[-1]
+        return next(p for p in reversed(probes) if peak["redundancy"] - p["redundancy"] <= _noise_of_fall(peak, p))
 
     @staticmethod
     def probes(record) -> list[dict]:
