@@ -119,7 +119,8 @@ class LiveBoard:
         said = (len(history.decided), now.stage, now.auto)
         if "pid" in parts or said != self._said:
             self._hint.value = text.hint(now)
-            self._decisions.value = text.decisions([*history.decided, *_holding(history)])
+            waiting = [] if now.state == "playing" else _holding(history)  # a list that rests; the hint says it, too
+            self._decisions.value = text.decisions([*history.decided, *waiting])
             self._said = said
         self._turn += 1  # only now: what could not be drawn is tried again at once
         if closed:
