@@ -19,6 +19,8 @@ class Membership:
         Samples of each class.
     means : Tensor, shape (K + 1, N)
         Weights of the mean over each class, NaN for absent ones, and in the last row over all samples.
+    columns : Tensor, shape (N, K + 1)
+        The same, for products from the left.
     weights : Tensor, shape (K, N)
         Those of the classes only.
     share : Tensor, shape (K,)
@@ -29,6 +31,7 @@ class Membership:
         rows = _indicators(n_classes, dtype, target.device).index_select(1, target)
         count = rows.sum(1, keepdim=True)
         self.means = rows / count
+        self.columns = self.means.T
         self.member, self.weights, self.count = rows[:-1], self.means[:-1], count[:-1, 0]
         self.share = self.count / len(target)
 
@@ -139,6 +142,12 @@ def _in_turn(labels: list[int], at_most: int) -> list[int]:
     return [place for _, place in sorted(zip(turns, places, strict=True))]
 
 
+@lru_cache
+def tiny(dtype: torch.dtype) -> float:
+    """Return the smallest positive number of full precision."""
+    return torch.finfo(dtype).tiny
+
+
 def indicator(scores: Tensor) -> Tensor:
     """Return the indicator of the largest score over the last axis but one, the first of equal ones.
 
@@ -146,9 +155,14 @@ def indicator(scores: Tensor) -> Tensor:
     """
     largest = scores.amax(-2, keepdim=True)
     member = scores.eq_(largest)
-    if float(member.sum()) > largest.numel():  # ties
-        member.mul_(member.cumsum(-2).eq_(1))
+    if float(member.sum()) > largest.numel():
+        first_only(member)
     return member
+
+
+def first_only(member: Tensor) -> None:
+    """Leave of equal scores, over the last axis but one, the first."""
+    member.mul_(member.cumsum(-2).eq_(1))
 
 
 def stacked(tensors: Sequence[Tensor]) -> Tensor:

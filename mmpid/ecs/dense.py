@@ -6,14 +6,14 @@ outputs of the layer on the same batch by -b (a' a + 1), the 1 for the bias: the
 change, is known by that n x n matrix alone. Encoders narrower than others are filled up with units that stay at zero.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from mmpid.ecs.batch import GradientBatch, stacked
+from mmpid.ecs.batch import GradientBatch, stacked, tiny
 from mmpid.models import LateFusion
 from mmpid.models.fusion import Concat, Sum
 
@@ -44,7 +44,10 @@ def dense_layers(model: nn.Module, modalities: Sequence[str]) -> DenseLayers | N
     parts = model._modules
     encoders, heads, fusion = parts["encoders"]._modules, parts["heads"]._modules, parts["fusion"]
     joint = [fusion, *fusion._modules.values()]
-    place = next((p.dtype, p.device) for module in joint for p in module._parameters.values())
+    some = joint[-1]._parameters.get("weight")
+    if some is None:
+        return None
+    place = some.dtype, some.device
     if not all([_is_plain(module, place) for module in (model, *joint)]):
         return None
     dense, kinds = [], []
@@ -75,21 +78,21 @@ def _walk(module: nn.Module, place: tuple, dense: list, kinds: list) -> bool:
     False where there is any other layer, or an activation without a dense layer right before it.
     """
     kind = type(module)
-    if not _is_plain(module, place):
+    if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         return False
-    if kind is nn.Linear:
-        weight, bias = module._parameters.values()
-        dense.append((weight, bias))
-        kinds.append((bias is not None, None))
-        return True
     if kind in _ACTIVATIONS:
         if not kinds or kinds[-1][1] is not None:
             return False
         kinds[-1] = (kinds[-1][0], kind)
         return True
+    if kind is nn.Linear:
+        layer = tuple(module._parameters.values())
+        dense.append(layer)
+        kinds.append((layer[1] is not None, None))
+        return _are_at(layer, place)
     if kind in _SKIPPED:
         return kind is not nn.Flatten or (module.start_dim, module.end_dim) == (1, -1)
-    if not isinstance(module, nn.Sequential) or kind.forward is not nn.Sequential.forward:
+    if not isinstance(module, nn.Sequential) or kind.forward is not nn.Sequential.forward or module._parameters:
         return False
     return all([_walk(part, place, dense, kinds) for part in module._modules.values()])
 
@@ -98,21 +101,26 @@ def _is_plain(module: nn.Module, place: tuple[torch.dtype, torch.device]) -> boo
     """Whether a module has no hooks, and its own parameters are of one dtype in one place."""
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         return False
-    for parameter in module._parameters.values():
-        if parameter is not None and (parameter.dtype is not place[0] or parameter.device != place[1]):
+    return _are_at(module._parameters.values(), place)
+
+
+def _are_at(parameters: Iterable[Tensor | None], place: tuple[torch.dtype, torch.device]) -> bool:
+    dtype, device = place
+    for parameter in parameters:
+        if parameter is not None and (parameter.dtype is not dtype or parameter.device != device):
             return False
     return True
 
 
 class DenseBench:
-    """A dense model on one batch. Layers are numbered from the inputs on; the unimodal heads are the last one.
+    """A dense model on one batch, made in inference mode.
 
+    Layers are numbered from the inputs on; the unimodal heads are the last one.
     Features come before samples. `first` (M, h, n) are the outputs of layer 0 before its activation; `weights[i]`
     (M, out, in) and `biases[i]` (M, out, 1) belong to layer i + 1; `inner[i]` (M, n, n) are inner products of the
     inputs of layer i of the encoder.
     """
 
-    @torch.inference_mode()
     def __init__(self, model: LateFusion, batch: GradientBatch, layers: DenseLayers):
         self.batch, self.activations = batch, layers.activations
         first, *later = layers.by_depth
@@ -121,6 +129,7 @@ class DenseBench:
         self.weights = [stacked(weights) for weights, _ in later]
         self.biases = [None if biases[0] is None else stacked(biases).unsqueeze(2) for _, biases in later]
         self.outputs = self._forward(self.first, self.weights, self.biases)
+        self.turned = [weight.mT for weight in self.weights]
         self.slopes_of = self._activation_slopes(self.outputs)
         ones = (None if bias is None else batch.one for bias in self.biases[:-1])
         self.inner = [_inner(a, one) for a, one in zip(self.outputs[:-2], ones, strict=True)]
@@ -135,9 +144,8 @@ class DenseBench:
         for b, inner in zip(self._joint_slopes, self.inner, strict=True):
             own = torch.bmm(b.mT, b)
             gram = own.mul_(inner) if gram is None else gram.addcmul_(own, inner)
-        by_column = weights.T
-        squares = torch.linalg.vecdot(gram @ by_column, by_column, dim=1)
-        return squares.clamp_min_(torch.finfo(gram.dtype).tiny).sqrt_()
+        squares = torch.linalg.vecdot(torch.bmm(weights.expand(gram.shape[0], -1, -1), gram), weights)
+        return squares.clamp_min_(tiny(gram.dtype)).sqrt_()
 
     def velocity(self) -> Tensor:
         """Change (M, K) of the class-mean unimodal logits per unit of step size of joint descent."""
@@ -146,21 +154,24 @@ class DenseBench:
             own = torch.bmm(b, inner)
             moved = own if moved is None else own.baddbmm_(self.weights[i - 1], moved)
             moved.mul_(self.slopes_of[i])
-        return self.batch.class_logits(torch.bmm(self.weights[-1], moved)).mul_(-1 / self.batch.target.shape[0])
+        per_step = -1 / self.batch.target.shape[0]
+        return self.batch.class_logits(torch.baddbmm(self.batch.one, self.weights[-1], moved, beta=0, alpha=per_step))
 
     def look_ahead(self, steps: int, rate: float) -> Tensor:
         """Class-mean unimodal logits (M, K) after `steps` steps of unimodal descent."""
         first, outputs, weights, biases = self.first, self.outputs, list(self.weights), list(self.biases)
-        rate = -rate / self.batch.target.shape[0]
+        rate, turned = -rate / self.batch.target.shape[0], self.turned
         for step in range(steps):
             slopes_of = self._activation_slopes(outputs) if step else self.slopes_of
             top = outputs[-1].softmax(1).sub_(self.batch.classes.member)
-            slopes = [*self._backward(torch.bmm(weights[-1].mT, top), weights, slopes_of), top]
+            slopes = [*self._backward(torch.bmm(turned[-1], top), turned, slopes_of), top]
             move = Tensor.baddbmm_ if step else torch.baddbmm  # after the first step they are our own
             for i, (source, slope) in enumerate(zip(outputs, slopes[1:], strict=False)):
                 weights[i] = move(weights[i], slope, source.mT, alpha=rate)
                 if biases[i] is not None:
                     biases[i] = biases[i].add(slope.sum(2, keepdim=True), alpha=rate)  # faster than within a product
+            if not step:
+                turned = [weight.mT for weight in weights]
             first = move(first, slopes[0], self.inner[0], alpha=rate)  # may be outputs[0]: only now
             outputs = self._forward(first, weights, biases)
         return self.batch.class_logits(outputs[-1])
@@ -171,35 +182,39 @@ class DenseBench:
         Slopes are (M, K, n, d) here: for every class and sample a row, so that one product takes all of them.
         """
         slopes_of = [s[:, :, :n].mT.contiguous().unsqueeze(1) for s in self.slopes_of]
-        top = self.outputs[-2][:, :, :n]
-        grams, slope = None, self.weights[-1].unsqueeze(2) * slopes_of[-1]
+        top, size = self.outputs[-2][:, :, :n], self.weights[-1].shape[:2]
+        grams, slope = _inner(top, self.batch.one).unsqueeze(1), self.weights[-1].unsqueeze(2) * slopes_of[-1]
         for i in reversed(range(len(slopes_of))):
-            rows, inner = slope.flatten(0, 1), self.inner[i][:, :n, :n].unsqueeze(1)
-            own = torch.bmm(rows, rows.mT).view(*slope.shape[:3], n)
-            grams = own.mul_(inner) if grams is None else grams.addcmul_(own, inner)
+            rows = slope.flatten(0, 1)
+            own = torch.bmm(rows, rows.mT).view(size + (n, n))
+            grams = torch.addcmul(grams, own, self.inner[i][:, :n, :n].unsqueeze(1))
             if i:
                 below = torch.bmm(slope.flatten(1, 2), self.weights[i - 1])
-                slope = below.view(*slope.shape[:3], -1).mul_(slopes_of[i - 1])
-        return grams.add_(_inner(top, self.batch.one).unsqueeze(1))
+                slope = below.view(size + (n, -1)).mul_(slopes_of[i - 1])
+        return grams
 
     # ---- forward and backward --------------------------------------------------------------------------------
 
     def _forward(self, first: Tensor, weights: list[Tensor], biases: list[Tensor | None]) -> list[Tensor]:
         """Return outputs of every layer after its activation; the last are the unimodal logits."""
-        outputs = [self.activations[0][0](first)]
-        for (activate, _), weight, bias in zip([*self.activations[1:], _NO_ACTIVATION], weights, biases, strict=True):
-            source = outputs[-1]
-            outputs.append(activate(torch.bmm(weight, source) if bias is None else torch.baddbmm(bias, weight, source)))
+        outputs, last = [self.activations[0][0](first)], len(weights) - 1
+        for i, (weight, bias) in enumerate(zip(weights, biases, strict=True)):
+            source = outputs[i]
+            before = torch.bmm(weight, source) if bias is None else torch.baddbmm(bias, weight, source)
+            outputs.append(before if i == last else self.activations[i + 1][0](before))
         return outputs
 
     def _activation_slopes(self, outputs: list[Tensor]) -> list[Tensor]:
         return [slope(output) for (_, slope), output in zip(self.activations, outputs, strict=False)]
 
-    def _backward(self, slope: Tensor, weights: list[Tensor], slopes_of: list[Tensor]) -> list[Tensor]:
-        """Slopes (M, h, n) at the encoder's layers before activation, from those at the top, which are overwritten."""
+    def _backward(self, slope: Tensor, turned: list[Tensor], slopes_of: list[Tensor]) -> list[Tensor]:
+        """Slopes (M, h, n) at the encoder's layers before activation, from those at the top, which are overwritten.
+
+        `turned` are the weights (M, in, out).
+        """
         slopes = [slope.mul_(slopes_of[-1])]
-        for weight, slope_of in zip(weights[-2::-1], slopes_of[-2::-1], strict=True):
-            slopes.append(torch.bmm(weight.mT, slopes[-1]).mul_(slope_of))
+        for weight, slope_of in zip(turned[-2::-1], slopes_of[-2::-1], strict=True):
+            slopes.append(torch.bmm(weight, slopes[-1]).mul_(slope_of))
         return slopes[::-1]
 
     @cached_property
@@ -209,7 +224,7 @@ class DenseBench:
         embeddings = self.outputs[-2]
         residual = torch.addmm(bias.unsqueeze(1), weight, embeddings.flatten(0, 1)).softmax(0)
         residual.sub_(self.batch.classes.member)
-        return self._backward((weight.T @ residual).view_as(embeddings), self.weights, self.slopes_of)
+        return self._backward(torch.mm(weight.T, residual).view_as(embeddings), self.turned, self.slopes_of)
 
 
 def _affine(weight: Tensor, bias: Tensor | None, columns: Tensor) -> Tensor:
@@ -224,13 +239,14 @@ def _inner(columns: Tensor, one: Tensor | None) -> Tensor:
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:
     """Weights (K, M d) and bias (K,) of the joint head, d the width that all embeddings are filled up to."""
-    if isinstance(model.fusion, Sum):
-        heads = [model.fusion[name] for name in modalities]
+    fusion = model._modules["fusion"]
+    if isinstance(fusion, Sum):
+        heads = [fusion[name] for name in modalities]
         parts, bias = [head.weight for head in heads], sum(head.bias for head in heads)
     else:
-        sizes, bias = model.fusion.dims, model.fusion.bias
+        sizes, weight, bias = fusion.dims, fusion._parameters["weight"], fusion._parameters["bias"]
         if tuple(sizes) == tuple(modalities) and set(sizes.values()) == {width}:
-            return model.fusion.weight.detach(), bias.detach()
-        own = dict(zip(sizes, model.fusion.weight.split(list(sizes.values()), 1), strict=True))
+            return weight.detach(), bias.detach()
+        own = dict(zip(sizes, weight.split(list(sizes.values()), 1), strict=True))
         parts = [own[name] for name in modalities]
     return torch.cat([nn.functional.pad(part, (0, width - part.shape[1])) for part in parts], 1), bias.detach()

@@ -1,8 +1,8 @@
 """Proxies that differentiate the model, which stays as it was.
 
-Every function returns strengths by class, (M, K), and by modality, (M,) or None for the mean over classes. A bench
-does the differentiation: in closed form where the encoders are dense and the joint head is linear, by autograd on a
-copy in evaluation mode otherwise.
+Every function returns strengths by class, (M, K), or (M, K + 1) with those by modality in the last column. A bench does
+the differentiation: in closed form where the encoders are dense and the joint head is linear, by autograd on a copy in
+evaluation mode otherwise.
 """
 
 from functools import cached_property
@@ -11,25 +11,31 @@ import torch
 from torch import Tensor, nn
 
 from mmpid.ecs.batch import GradientBatch
-from mmpid.ecs.dense import DenseBench, dense_layers
+from mmpid.ecs.dense import DenseBench, DenseLayers, dense_layers
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings, frozen_copy
-from mmpid.ecs.logits import Strength
 from mmpid.ecs.tangent import Taps, class_gradient_norms, tangent_gram
 from mmpid.errors import InputError
 
 
-def make_bench(evidence: ProxyEvidence, settings: ProxySettings) -> "DenseBench | ModelBench":
-    """Return the cheapest bench on which the model of the evidence can be differentiated."""
+def find_layers(evidence: ProxyEvidence) -> DenseLayers | None:
+    """Return the layers of the model if its gradients can be written out, else None, if there are encoders."""
     layers = dense_layers(evidence.model, evidence.modalities)
     if layers is None:
         _need_encoders(evidence.model, evidence.modalities)
+    return layers
+
+
+def make_bench(
+    evidence: ProxyEvidence, settings: ProxySettings, layers: DenseLayers | None
+) -> "DenseBench | ModelBench":
+    """Return the bench on which the model of the evidence is differentiated."""
     first = next(evidence.model.parameters(), None) if layers is None else layers.by_depth[0][0][0]
     dtype = torch.get_default_dtype() if first is None else first.dtype
     batch = evidence.gradient_batch(settings.max_samples, dtype)
     return ModelBench(evidence.model, batch) if layers is None else DenseBench(evidence.model, batch, layers)
 
 
-def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:
+def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Tensor:
     """Share of the gradient norm, g_r / sum of g, with g_r the norm of the joint loss's gradient in encoder r.
 
     By class the loss is that of the samples of the class. The solvable model has g = kappa d Lambda^(q-1) =
@@ -37,30 +43,29 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     where no gradient flows at all.
     """
     norms = bench.gradient_norms(bench.batch.classes.means)  # above zero: of nothing all have the same share
-    share = norms / norms.sum(0)  # NaN for absent classes
-    return share[:, :-1].contiguous(), share[:, -1].contiguous()  # strided parts slow down putting all together
+    return norms / norms.sum(0)  # NaN for absent classes
 
 
-def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:
+def look_ahead(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Tensor:
     """Class-mean unimodal logit after h steps of unimodal gradient descent on a copy, c_jr(theta_h).
 
     Every modality takes its own steps on CE(f^r), so the joint loss plays no part; h and the step size are
     `look_ahead_steps` and `learning_rate`. Costs h forward and backward passes and one forward pass.
     """
-    return bench.look_ahead(settings.look_ahead_steps, settings.learning_rate), None
+    return bench.look_ahead(settings.look_ahead_steps, settings.learning_rate)
 
 
-def logit_velocity(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:
+def logit_velocity(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Tensor:
     """Velocity of the class-mean unimodal logit under joint training, <grad c_jr, -grad L>, per unit of step size.
 
     One forward and backward pass of the joint loss and one pass along -grad L: exact where the encoders are dense and
     the joint head is linear, otherwise a finite difference, which takes two forward passes. The solvable model has
     c_jr times q kappa (1 - p_j) ECS^(q-2): a cold-start proxy that fades once classes are learned.
     """
-    return bench.velocity(), None
+    return bench.velocity()
 
 
-def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Strength:
+def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Tensor:
     """Alignment of the tangent kernel of f_j^r with its class, y' K y / (|K|_F |y|^2), y the class indicator.
 
     K is the Gram matrix of the gradients of f_j^r in all parameters, over at most `n_ntk_samples` samples, so it
@@ -71,7 +76,7 @@ def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> 
     both, count = bench.batch.pairs(n)
     grams = bench.kernels(n).flatten(2)
     fit = torch.linalg.vecdot(grams, both)
-    return fit / (torch.linalg.vector_norm(grams, dim=2) * count), None  # 0 / 0 for classes without samples
+    return fit / torch.linalg.vecdot(grams, grams).sqrt_().mul_(count)  # 0 / 0 for classes without samples
 
 
 class ModelBench:

@@ -1,44 +1,42 @@
 """Proxies that need only the unimodal logits of the probe batch: no forward pass of their own.
 
-Each is a function of class means and returns strengths by class, (M, K), and by modality, (M,), or None for the mean
-over classes.
+Each is a function of class means and returns strengths (M, K + 1) by class and, in the last column, over the batch.
 """
 
+import torch
 from torch import Tensor
 
 from mmpid.ecs.evidence import ProxySettings
 from mmpid.ecs.means import ClassMeans, coalitions
 from mmpid.errors import InputError
 
-Strength = tuple[Tensor, Tensor | None]
 
-
-def class_logit(means: ClassMeans, settings: ProxySettings) -> Strength:
+def class_logit(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Class-mean unimodal logit, c_jr = mean over y=j of f_j^r(x).
 
     In the solvable model this is d Lambda^q / (q beta^(q-1)) of the leading neuron, an increasing function of ECS at
     fixed data strength. A softmax scorer is free up to a constant per sample, so compare it along one run, or between
     scorers built alike.
     """
-    return means.by_class("own").contiguous(), None  # one strided part would slow down putting all together
+    return means["own"]
 
 
-def mi(means: ClassMeans, settings: ProxySettings) -> Strength:
+def mi(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Variational mutual information in bits, log2 K + mean over y=j of log2 softmax_y(f^r), averaged over classes.
 
     With equally frequent classes this is log2 K - CE, the Barber-Agakov lower bound on I(Y; f^r). The mean over
     classes keeps it a lower bound (for equally likely classes) when the batch is not balanced. It is negative when a
     scorer is worse than guessing, and says nothing about ECS at a cold random initialization.
     """
-    return means.information_bounds[: means.n_modalities], None
+    return means.information_bounds[: means.n_modalities]
 
 
-def margin(means: ClassMeans, settings: ProxySettings) -> Strength:
+def margin(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Class-mean margin, mean over y=j of f_y^r - max over k != y of f_k^r, in logits."""
-    return means.by_class("own") - means.by_class("rival"), None
+    return means["own"] - means["rival"]
 
 
-def ogm(means: ClassMeans, settings: ProxySettings) -> Strength:
+def ogm(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Ratio of OGM-GE (Peng et al., CVPR 2022): rho_r = s_r / s_other, s_r = sum of softmax(f^r)_y over the batch.
 
     By class the sums run over the samples of the class; with more than two modalities the others are averaged.
@@ -51,11 +49,10 @@ def ogm(means: ClassMeans, settings: ProxySettings) -> Strength:
             "Ask for 'class_logit' or 'mi' instead."
         )
     others = confidence.sum(0) - confidence
-    ratio = confidence / (others if n_others == 1 else others / n_others)
-    return ratio[:, :-1].contiguous(), ratio[:, -1].contiguous()  # as for the class logit
+    return confidence / (others if n_others == 1 else others / n_others)
 
 
-def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:
+def shapley(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Shapley value in bits of each modality for v(S) = mean over y=j of log2 softmax_y(sum over r in S of f^r).
 
     v of no modality is -log2 K. Two modalities: 1/2 [v(r) - v()] + 1/2 [v(12) - v(other)]. The cost is that of 2^M
@@ -63,10 +60,10 @@ def shapley(means: ClassMeans, settings: ProxySettings) -> Strength:
     """
     gain = means.information_bounds  # v(S) - v(); the weights, with that of no modality, add up to zero
     _, weights = coalitions(means.n_modalities, gain.dtype, gain.device)
-    return weights @ gain, None
+    return torch.mm(weights, gain)
 
 
-def prediction_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
+def prediction_mi(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Plug-in mutual information I(Y; argmax f^r) in bits.
 
     By class the specific information sum over c of p(c|j) log2 p(c|j)/p(c), whose mean over p(j) is I(Y; C).
@@ -74,7 +71,7 @@ def prediction_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
     return means.information["predictions"]
 
 
-def cluster_mi(means: ClassMeans, settings: ProxySettings) -> Strength:
+def cluster_mi(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Plug-in mutual information I(Y; C) in bits of k-means clusters of the unimodal logits, 2K clusters by default.
 
     By class sum over c of p(c|j) log2 p(c|j)/p(c). Clusters of raw inputs can already follow the classes, so at the

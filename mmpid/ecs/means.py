@@ -1,6 +1,6 @@
 """What the proxies of the logits are means of, and one product that takes all means that are asked for."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from itertools import combinations
 from math import factorial, log
@@ -8,9 +8,9 @@ from math import factorial, log
 import torch
 from torch import Tensor
 
-from mmpid.ecs.batch import indicator
+from mmpid.ecs.batch import first_only, tiny
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
-from mmpid.ecs.kmeans import kmeans
+from mmpid.ecs.kmeans import closeness
 
 _CHUNK = 4_000_000  # fused logits held at a time
 
@@ -21,39 +21,48 @@ class ClassMeans:
     `rows` names what is averaged, see `ROWS`; `means[name]` is NaN for classes without samples.
     """
 
-    def __init__(self, evidence: ProxyEvidence, settings: ProxySettings, rows: Iterable[str]):
+    def __init__(self, evidence: ProxyEvidence, settings: ProxySettings, rows: set[str]):
         self.n_classes, self.n_modalities = evidence.n_classes, len(evidence.modalities)
-        self.share = evidence.classes.share
-        asked = set(rows)
-        samples = _Samples(evidence, settings, with_coalitions="coalitions" in asked)
-        numbers = {name: row(samples) for name, row in ROWS.items() if name in asked}
-        table = torch.cat(list(numbers.values())) @ evidence.classes.means.T
-        sizes = [part.shape[0] for part in numbers.values()]
-        self._table = dict(zip(numbers, table.split_with_sizes(sizes), strict=True))
-        self._codes = [name for name in _CODES if name in asked]
-        self._of_codes = table[sum(sizes[: len(sizes) - len(self._codes)]) :]  # they come last
+        samples = _Samples(evidence, settings, with_coalitions="coalitions" in rows)
+        self._codes = [name for name in _CODES if name in rows]
+        numbers = {name: row(samples) for name, row in ROWS.items() if name in rows}
+        self._places, first = {}, 0
+        for name, part in numbers.items():
+            self._places[name] = first, first + part.shape[0]
+            first += part.shape[0]
+        table = torch.cat(list(numbers.values()))
+        if self._codes:
+            self._settle(table)
+        self._table = torch.mm(table, evidence.classes.columns)
 
     def __getitem__(self, row: str) -> Tensor:
-        return self._table[row]
+        first, stop = self._places[row]
+        return self._table[first:stop]
 
-    def by_class(self, row: str) -> Tensor:
-        """Means over each class (R, K)."""
-        return self._table[row][:, :-1]
+    def _settle(self, rows: Tensor) -> None:
+        """Of equal scores of predictions and clusters the first counts."""
+        first = self._places[self._codes[0]][0]  # they come last
+        if float(rows[first:].sum()) > len(self._codes) * self.n_modalities * rows.shape[1]:
+            for name in self._codes:
+                first, stop = self._places[name]
+                first_only(rows[first:stop].view(self.n_modalities, -1, rows.shape[1]))
 
     @cached_property
     def information_bounds(self) -> Tensor:
-        """Mean log likelihood over each class, in bits above guessing: of each modality, then of larger coalitions."""
-        return (self.by_class("log_likelihood") + log(self.n_classes)).div_(log(2))
+        """Mean log likelihood, in bits above guessing: of each modality, then of larger coalitions."""
+        # the sum first: next to guessing it is exact, and all that a cold network has
+        return (self["log_likelihood"] + log(self.n_classes)).div_(log(2))
 
     @cached_property
-    def information(self) -> dict[str, tuple[Tensor, Tensor]]:
-        """Specific information (M, K) of codes on each class, and its mean over the classes (M,), in bits, by name."""
-        given = self._of_codes  # p(c|j) and, in the last column, p(c)
-        overall = given[:, -1:].clamp_min(torch.finfo(given.dtype).tiny)
-        sizes = tuple(self._table[name].shape[0] for name in self._codes)
+    def information(self) -> dict[str, Tensor]:
+        """Specific information (M, K + 1) of codes on each class, and 0 in the last column, in bits, by name."""
+        places = [self._places[name] for name in self._codes]
+        given = self._table[places[0][0] :]  # p(c|j) and, in the last column, p(c)
+        overall = given[:, -1:].clamp_min(tiny(given.dtype))
+        sizes = tuple([stop - first for first, stop in places])
         sums = _sums_in_bits(sizes, self.n_modalities, given.dtype, given.device)
-        by_class = (sums @ torch.special.xlogy(given, given / overall)[:, :-1]).view(len(sizes), self.n_modalities, -1)
-        return dict(zip(self._codes, zip(by_class, (by_class * self.share).nansum(2), strict=True), strict=True))
+        bits = torch.mm(sums, torch.special.xlogy(given, given / overall))
+        return {name: bits[i * self.n_modalities :][: self.n_modalities] for i, name in enumerate(self._codes)}
 
 
 class _Samples:
@@ -81,13 +90,14 @@ class _Samples:
         return self._log_likelihood[: self.scores.shape[0]].exp()
 
     def predictions(self) -> Tensor:
-        """Return the indicator of the predicted class, (M K, N)."""
-        return indicator(self.scores.clone()).flatten(0, 1)
+        """Return the indicator of the predicted class, (M K, N); equal scores all count."""
+        return torch.eq(self.scores, self.scores.amax(1, keepdim=True), out=torch.empty_like(self.scores)).flatten(0, 1)
 
     def clusters(self) -> Tensor:
-        """Return the indicator of the cluster of the unimodal logits, (M C, N)."""
+        """Return the indicator of the cluster of the unimodal logits, (M C, N); equal scores all count."""
         n_clusters = min(self.settings.n_clusters or 2 * self.scores.shape[1], self.scores.shape[2])
-        return kmeans(self.scores, n_clusters, self.settings.seed).flatten(0, 1)
+        scores = closeness(self.scores, n_clusters, self.settings.seed)
+        return scores.eq_(scores.amax(1, keepdim=True)).flatten(0, 1)
 
     def _at_class(self, scores: Tensor) -> Tensor:
         """Scores (R, K, N) of the true class, (R, N)."""
@@ -98,11 +108,15 @@ class _Samples:
         if not self.with_coalitions:
             return self._at_class(self.scores.log_softmax(1))
         flat = self.scores.flatten(1)
-        members, step = coalitions(flat.shape[0], flat.dtype, flat.device)[0], max(1, _CHUNK // flat.shape[1])
-        parts = [members] if members.shape[0] <= step else members.split(step)
-        fused = ((part @ flat).view(-1, *self.scores.shape[1:]) for part in parts)
-        found = [self._at_class(one.log_softmax(1)) for one in fused]
-        return found[0] if len(found) == 1 else torch.cat(found)
+        members = coalitions(flat.shape[0], flat.dtype, flat.device)[0]
+        if members.shape[0] * flat.shape[1] <= _CHUNK:
+            return self._fused(members, flat)
+        return torch.cat([self._fused(part, flat) for part in members.split(max(1, _CHUNK // flat.shape[1]))])
+
+    def _fused(self, members: Tensor, flat: Tensor) -> Tensor:
+        """Log likelihood (S, N) of sums of logits, flat (M, K N), over sets of modalities (S, M)."""
+        fused = torch.mm(members, flat).view(-1, self.scores.shape[1], self.scores.shape[2])
+        return self._at_class(fused.log_softmax(1))
 
 
 #: Rows of numbers by name, codes last; "coalitions" adds rows to the log likelihood.

@@ -7,14 +7,16 @@ well each follows ECS there is measured in `notebooks/03_ecs_and_the_error_laws.
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
+from torch import Tensor
 
 from mmpid._validate import choice
 from mmpid.ecs import gradients, logits, readouts
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 from mmpid.ecs.means import ClassMeans
-from mmpid.ecs.results import ByModality, ProxyInfo, ProxyResult, ProxyTable
+from mmpid.ecs.results import ByModality, ProxyInfo, ProxyResult, ProxyTable, weighted_sums
 from mmpid.errors import InputError
 
 #: The proxies that a trainer records unless told otherwise: they cost no forward pass.
@@ -30,35 +32,67 @@ class _Proxy:
     fields: tuple[str, ...]
     rows: tuple[str, ...] = ()
     passes: Callable[[ProxySettings], float] = lambda settings: 0.0
+    wide: bool = False  # gives a column over the whole batch beside those by class
+    overall: str = "mean"  # by modality: mean over the classes, mean by their "share", or the "last" column
 
     @property
     def formula(self) -> str:
         return inspect.getdoc(self.compute).splitlines()[0].rstrip(".")
 
 
-def _of_logits(compute: Callable, unit: str, *rows: str) -> _Proxy:
-    return _Proxy(compute, unit, "logits", ("unimodal_logits",), rows)
+def _of_logits(compute: Callable, unit: str, *rows: str, overall: str = "mean") -> _Proxy:
+    return _Proxy(compute, unit, "logits", ("unimodal_logits",), rows, wide=True, overall=overall)
 
 
-def _of_model(compute: Callable, unit: str, passes: Callable[[ProxySettings], float], *others: str) -> _Proxy:
-    return _Proxy(compute, unit, "model", ("model", "inputs", *others), passes=passes)
+def _of_model(compute: Callable, unit: str, passes: Callable[[ProxySettings], float], *others: str, **more) -> _Proxy:
+    return _Proxy(compute, unit, "model", ("model", "inputs", *others), passes=passes, **more)
 
 
 _PROXIES = {
     "class_logit": _of_logits(logits.class_logit, "logit", "own"),
     "mi": _of_logits(logits.mi, "bit", "log_likelihood"),
-    "gradient_share": _of_model(gradients.gradient_share, "share", lambda s: 3.0),
+    "gradient_share": _of_model(gradients.gradient_share, "share", lambda s: 3.0, wide=True, overall="last"),
     "look_ahead": _of_model(gradients.look_ahead, "logit", lambda s: 3.0 * s.look_ahead_steps + 1, "unimodal_logits"),
     "logit_velocity": _of_model(gradients.logit_velocity, "logit per step size", lambda s: 5.0, "unimodal_logits"),
-    "ogm": _of_logits(logits.ogm, "ratio", "confidence"),
+    "ogm": _of_logits(logits.ogm, "ratio", "confidence", overall="last"),
     "margin": _of_logits(logits.margin, "logit", "own", "rival"),
     "shapley": _of_logits(logits.shapley, "bit", "log_likelihood", "coalitions"),
     "ntk_alignment": _of_model(gradients.ntk_alignment, "cosine", lambda s: 3.0, "unimodal_logits"),
-    "prediction_mi": _of_logits(logits.prediction_mi, "bit", "predictions"),
-    "cluster_mi": _of_logits(logits.cluster_mi, "bit", "clusters"),
+    "prediction_mi": _of_logits(logits.prediction_mi, "bit", "predictions", overall="share"),
+    "cluster_mi": _of_logits(logits.cluster_mi, "bit", "clusters", overall="share"),
     "linear_probe": _Proxy(readouts.linear_probe, "recall", "embeddings", ("embeddings",)),
 }
-_NAMES = tuple(_PROXIES)
+
+
+class _Plan:
+    """What follows from the names of proxies alone."""
+
+    def __init__(self, names: tuple[str, ...]):
+        self.names = [name if name in _PROXIES else choice(name, "names", _PROXIES) for name in names]
+        self.proxies = [_PROXIES[name] for name in self.names]
+        self.kinds = {proxy.needs for proxy in self.proxies}
+        self.rows = {row for proxy in self.proxies for row in proxy.rows}
+        self.tables = [places for wide in (True, False) if (places := self._places(wide))]
+
+    def _places(self, wide: bool) -> tuple[int, ...]:
+        return tuple(place for place, proxy in enumerate(self.proxies) if proxy.wide is wide)
+
+    def weights(self, places: tuple[int, ...], evidence: ProxyEvidence, table: Tensor) -> Tensor:
+        """Weights, for rows of a table, of the sums over columns that are the numbers by modality."""
+        key = (self, places, table.shape, table.dtype)
+        return evidence.once(key, lambda: self._weights(places, evidence, table))
+
+    def _weights(self, places: tuple[int, ...], evidence: ProxyEvidence, table: Tensor) -> Tensor:
+        k, rows = evidence.n_classes, torch.zeros(len(places), table.shape[1], dtype=table.dtype)
+        for row, place in zip(rows, places, strict=True):
+            if self.proxies[place].overall == "last":
+                row[-1] = 1
+            else:
+                row[:k] = 1 / k if self.proxies[place].overall == "mean" else evidence.classes.share
+        return rows.repeat_interleave(len(evidence.modalities), 0)
+
+
+_plan = lru_cache(_Plan)
 
 
 def available() -> ProxyTable:
@@ -129,50 +163,41 @@ def measure(
     (1.0, 0.0)
     """
     settings = settings or _DEFAULTS
-    asked = (names,) if isinstance(names, str) and names != "all" else names
     absent = _absent(evidence)
-    if asked == "all":
-        asked = [name for name, proxy in _PROXIES.items() if not _lacks(proxy, absent)]
-    asked = [name if name in _NAMES else choice(name, "names", _PROXIES) for name in asked]
-    _need(asked, absent)
-    kinds = {_PROXIES[name].needs for name in asked}
+    if isinstance(names, str):
+        names = _usable(absent) if names == "all" else (names,)
+    plan = _plan(tuple(names))
+    _need(plan, absent)
     sources: dict[str, object] = {"embeddings": evidence}
-    if "model" in kinds:
-        sources["model"] = gradients.make_bench(evidence, settings)
-    with torch.inference_mode(not isinstance(sources.get("model"), gradients.ModelBench)):  # autograd fails in it
-        if "logits" in kinds:
-            rows = (row for name in asked for row in _PROXIES[name].rows)
-            sources["logits"] = ClassMeans(evidence, settings, rows)
-        strengths = [_PROXIES[name].compute(sources[_PROXIES[name].needs], settings) for name in asked]
-    return _results(asked, strengths, evidence, settings)
+    layers = gradients.find_layers(evidence) if "model" in plan.kinds else ()
+    with torch.inference_mode(layers is not None):  # autograd fails in it
+        if "model" in plan.kinds:
+            sources["model"] = gradients.make_bench(evidence, settings, layers)
+        if "logits" in plan.kinds:
+            sources["logits"] = ClassMeans(evidence, settings, plan.rows)
+        strengths = [proxy.compute(sources[proxy.needs], settings) for proxy in plan.proxies]
+    return _results(plan, strengths, evidence, settings)
 
 
 def _results(
-    asked: list[str], strengths: list[logits.Strength], evidence: ProxyEvidence, settings: ProxySettings
+    plan: _Plan, strengths: list[Tensor], evidence: ProxyEvidence, settings: ProxySettings
 ) -> list[ProxyResult]:
-    """Bring all numbers over in one piece; by modality a mean over classes where the proxy gives nothing else."""
-    if not asked:
-        return []
-    # made outside inference mode, so that the numbers by class are ordinary tensors
-    table = torch.cat([by_class for by_class, _ in strengths])
-    own = [by_modality for _, by_modality in strengths if by_modality is not None]
-    own = iter(torch.cat(own).tolist() if own else ())
-    table, modalities, results, first = table.cpu(), evidence.modalities, [], 0
-    means = [total / table.shape[1] for total in table.sum(1).tolist()]  # half the time of a mean
-    if any(mean != mean for mean in means):  # a class has no samples
-        means = table.nanmean(1).tolist()
-    for name, (_, by_modality) in zip(asked, strengths, strict=True):
-        proxy, numbers = _PROXIES[name], means[first : first + len(modalities)] if by_modality is None else own
-        results.append(
-            ProxyResult(
-                name=name,
+    """Bring all numbers over in one piece for each width that they come in."""
+    modalities, n_classes, results = evidence.modalities, evidence.n_classes, [None] * len(strengths)
+    for places in plan.tables:
+        # made outside inference mode, so that the numbers by class are ordinary tensors
+        table = torch.cat([strengths[place] for place in places]).cpu()
+        numbers, first = iter(weighted_sums(table, plan.weights(places, evidence, table))), 0
+        for place in places:
+            proxy = plan.proxies[place]
+            results[place] = ProxyResult.of(
+                name=plan.names[place],
                 by_modality=dict(zip(modalities, numbers, strict=False)),
-                by_class=ByModality(modalities, table, first),
+                by_class=ByModality(modalities, table, first, n_classes),
                 unit=proxy.unit,
                 cost=proxy.passes(settings),
             )
-        )
-        first += len(modalities)
+            first += len(modalities)
     return results
 
 
@@ -187,12 +212,17 @@ def _lacks(proxy: _Proxy, absent: set[str]) -> str:
     return next((name for name in proxy.fields if name in absent), "")
 
 
-def _need(asked: list[str], absent: set[str]) -> None:
+def _usable(absent: set[str]) -> list[str]:
+    """Names of the proxies for which the evidence suffices."""
+    return [name for name, proxy in _PROXIES.items() if not _lacks(proxy, absent)]
+
+
+def _need(plan: _Plan, absent: set[str]) -> None:
     """Raise if the evidence lacks what a proxy needs."""
-    for name in asked if absent else ():
-        missing = _lacks(_PROXIES[name], absent)
+    for name, proxy in zip(plan.names, plan.proxies, strict=True) if absent else ():
+        missing = _lacks(proxy, absent)
         if missing:
-            usable = [other for other, p in _PROXIES.items() if not _lacks(p, absent)]
+            usable = _usable(absent)
             instead = f", or measure one of {', '.join(map(repr, usable))} instead" if usable else ""
             raise InputError(
                 f"`evidence` must have `{missing}` for the proxy {name!r}; it was None or empty. "

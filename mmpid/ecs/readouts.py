@@ -1,14 +1,15 @@
 """A linear probe read out of the stored embeddings."""
 
+from functools import lru_cache
+
 import torch
 from torch import Tensor
 
-from mmpid.ecs.batch import Halves, indicator
+from mmpid.ecs.batch import Halves, indicator, tiny
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
-from mmpid.ecs.logits import Strength
 
 
-def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
+def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
     """Recall of a ridge classifier on the embeddings, W = (Z'Z/n + a v I)^-1 Z'Y/n, fitted on the other half.
 
     Each half of the batch is classified by the probe of the other half; v is the mean variance of Z. By modality the
@@ -19,7 +20,7 @@ def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Strength:
     widths = [z.shape[1] for z in evidence.embeddings.values()]
     scores = _class_scores(halves, halves.split(evidence.features), widths, settings.ridge)
     right = torch.linalg.vecdot(indicator(scores), halves.judged).view(2, len(widths), -1).sum(0)
-    return right / halves.count, None
+    return right / halves.count
 
 
 def _class_scores(halves: Halves, parts: Tensor, widths: list[int], ridge: float) -> Tensor:
@@ -31,12 +32,26 @@ def _class_scores(halves: Halves, parts: Tensor, widths: list[int], ridge: float
     centered = fit - center
     if halves.short:  # the second half ends in a row of zeros
         centered[size:, -1] = 0
-    scatter = torch.bmm(centered.mT, centered)
+    scatter = torch.baddbmm(_traces(d, parts.dtype, parts.device), centered.mT, centered)
     diagonal = scatter.diagonal(dim1=1, dim2=2)
-    variance = diagonal.sum(1, keepdim=True).add_(torch.finfo(parts.dtype).tiny * d / ridge)
+    variance = diagonal.sum(1, keepdim=True)
     if len(set(widths)) > 1:  # not of the columns that fill up
         variance *= d / variance.new_tensor(widths).repeat(2).unsqueeze(1)
     diagonal.add_(variance, alpha=ridge / d)
-    # as fast here as a Cholesky factor, which a ridge below the rounding error does not have
-    weights = torch.linalg.solve_ex(scatter, target)[0]
-    return torch.baddbmm(halves.share, weights.mT, (parts[size:] - center).mT)
+    return torch.baddbmm(halves.share, _solved(scatter, target).mT, (parts[size:] - center).mT)
+
+
+def _solved(scatter: Tensor, target: Tensor) -> Tensor:
+    """Return scatter^-1 target, scatter symmetric and, unless the ridge is below the rounding error, positive."""
+    factor, failed = torch.linalg.cholesky_ex(scatter)
+    if any(failed.tolist()):
+        return torch.linalg.solve_ex(scatter, target)[0]
+    half = torch.linalg.solve_triangular(factor, target, upper=False)
+    return torch.linalg.solve_triangular(factor.mT, half, upper=True)
+
+
+@lru_cache
+def _traces(d: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Return the diagonal (1, d, d) of what is next to nothing: dead features have no variance."""
+    with torch.inference_mode(False):  # kept, and used outside of it, too
+        return torch.eye(d, dtype=dtype, device=device).mul_(tiny(dtype)).unsqueeze(0)

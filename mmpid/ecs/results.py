@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from html import escape
+from math import isnan
 
+import torch
 from torch import Tensor
 
 
@@ -14,19 +16,21 @@ class ByModality(Mapping[str, Tensor]):
     ----------
     modalities : tuple of str
         Names of the rows.
-    table : Tensor, shape (R, K)
+    table : Tensor, shape (R, K) or wider
         The rows, among others.
     first : int
         Which is that of the first modality.
+    n_classes : int
+        K, the numbers that belong to a row.
     """
 
-    def __init__(self, modalities: tuple[str, ...], table: Tensor, first: int = 0):
-        self._modalities, self._table, self._first = modalities, table, first
+    def __init__(self, modalities: tuple[str, ...], table: Tensor, first: int, n_classes: int):
+        self._modalities, self._table, self._first, self._n_classes = modalities, table, first, n_classes
 
     def __getitem__(self, modality: str) -> Tensor:
         if modality not in self._modalities:
             raise KeyError(modality)
-        return self._table[self._first + self._modalities.index(modality)]
+        return self._table[self._first + self._modalities.index(modality), : self._n_classes]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._modalities)
@@ -36,6 +40,14 @@ class ByModality(Mapping[str, Tensor]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+def weighted_sums(table: Tensor, weights: Tensor) -> list[float]:
+    """Return sums (R,) over the columns of a table (R, C), and where some are NaN, means of the others."""
+    sums = torch.linalg.vecdot(table, weights).tolist()
+    if any(map(isnan, sums)):
+        sums = ((table * weights).nansum(1) / (~table.isnan() * weights).sum(1)).tolist()
+    return sums
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +74,13 @@ class ProxyResult:
     by_class: Mapping[str, Tensor]
     unit: str
     cost: float
+
+    @classmethod
+    def of(cls, **fields) -> "ProxyResult":
+        """Make one of all its fields, in half the time that a frozen dataclass takes to set them one by one."""
+        result = object.__new__(cls)
+        object.__setattr__(result, "__dict__", fields)
+        return result
 
     def __repr__(self) -> str:
         values = ", ".join(f"{name} {value:.4g}" for name, value in self.by_modality.items())

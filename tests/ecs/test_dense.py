@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from mmpid import ecs
 from mmpid.ecs.batch import GradientBatch
 from mmpid.ecs.dense import DenseBench, dense_layers
-from mmpid.ecs.gradients import ModelBench, make_bench
+from mmpid.ecs.gradients import ModelBench, find_layers, make_bench
 from mmpid.models.late_fusion import LateFusion
 
 K, N = 4, 22
@@ -38,9 +38,15 @@ def build(n_modalities=2, activation=nn.ReLU, bias=True, depth=2, fusion="concat
     return model.to(dtype), inputs, torch.randint(K - 1, (N,), generator=generator)  # the last class is absent
 
 
+def bench_of(evidence, settings):
+    layers = find_layers(evidence)
+    with torch.inference_mode(layers is not None):
+        return make_bench(evidence, settings, layers)
+
+
 def benches(model, inputs, target):
     evidence = ecs.ProxyEvidence.from_model(model, inputs, target)
-    dense = make_bench(evidence, ecs.ProxySettings(max_samples=N))
+    dense = bench_of(evidence, ecs.ProxySettings(max_samples=N))
     assert isinstance(dense, DenseBench)
     return dense, ModelBench(model, dense.batch)
 
@@ -121,7 +127,7 @@ def test_what_is_not_known_layer_by_layer_goes_the_long_way():
     own = Doubled(dict(model.encoders.items()), K, dims=model.dims).double()
     assert dense_layers(own, names) is None
     evidence = ecs.ProxyEvidence.from_model(own, inputs, target)
-    assert isinstance(make_bench(evidence, ecs.ProxySettings()), ModelBench)
+    assert isinstance(bench_of(evidence, ecs.ProxySettings()), ModelBench)
     handle = model.encoders["audio"].register_forward_hook(lambda module, args, out: 2 * out)
     assert dense_layers(model, names) is None
     handle.remove()
@@ -131,6 +137,17 @@ def test_what_is_not_known_layer_by_layer_goes_the_long_way():
     assert dense_layers(model, names)
     model.encoders["audio"].append(nn.GELU())
     assert dense_layers(model, names) is None
+
+
+def test_the_long_way_on_samples_that_were_seen_the_short_way():
+    model, inputs, target = build()
+    samples = ecs.ProxyEvidence(target=target, inputs=inputs, n_classes=K)
+    seen = {"unimodal_logits": ecs.ProxyEvidence.from_model(model, inputs, target).unimodal_logits, "model": model}
+    names = ["gradient_share", "look_ahead"]
+    short = ecs.measure(names, samples.seen(**seen))
+    model.encoders["audio"].append(nn.Threshold(-1e9, 0.0))  # changes nothing, and is not known
+    for one, two in zip(short, ecs.measure(names, samples.seen(**seen)), strict=True):
+        assert one.by_modality == pytest.approx(two.by_modality, rel=1e-6)
 
 
 def test_activations_without_a_dense_layer_before_them_go_the_long_way():

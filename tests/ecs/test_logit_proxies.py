@@ -146,6 +146,17 @@ def test_linear_probe_separates_what_is_linear_and_nothing_else():
     assert 0.3 < values["noise"] < 0.7
 
 
+def test_linear_probe_without_a_ridge_to_speak_of_is_still_a_probe():
+    target = torch.arange(40) % 2
+    z = torch.nn.functional.one_hot(target, 2).float().repeat(1, 8)  # of rank one: no Cholesky factor
+    [result] = ecs.measure(
+        "linear_probe",
+        ecs.ProxyEvidence(target=target, embeddings={"a": z}),
+        settings=ecs.ProxySettings(ridge=1e-12),
+    )
+    assert 0 <= result.by_modality["a"] <= 1
+
+
 def test_absent_class_is_nan_and_left_out_of_the_mean():
     target = torch.tensor([0, 0, 1])
     logits = {m: v[:3] for m, v in LOGITS.items()}
@@ -192,6 +203,12 @@ def test_one_sample_is_enough_to_measure():
 def test_of_equal_scores_the_first_is_the_largest():
     scores = torch.tensor([[[1.0, 0.0, 2.0], [1.0, 3.0, 2.0], [0.0, 3.0, 2.0]]])
     assert indicator(scores)[0].tolist() == [[1, 0, 1], [0, 1, 0], [0, 0, 0]]
+
+
+def test_no_point_is_the_center_of_two_clusters():
+    points = torch.randn(2, 3, 60, generator=torch.Generator().manual_seed(0)) ** 5  # some far from all others
+    for seed in range(10):
+        assert kmeans(points, 12, seed).sum(2).gt(0).all()
 
 
 def test_each_point_is_in_one_cluster_where_clusters_outnumber_points():
