@@ -15,29 +15,30 @@ class Lineage:
         self._forget([])
 
     def _forget(self, rows: list[dict]) -> None:
-        self._rows, self._seen, self._last = rows, 0, None
-        self._path: list[dict] = []
-        self._by_kind: dict[str, list[dict]] = {}
+        self._rows, self._last = rows, None
+        self.seen = 0  # of the rows, on the path or not
+        self.path: list[dict] = []
+        self.by_kind: dict[str, list[dict]] = {}
 
     def of(self, rows: list[dict], kind: str | None = None) -> list[dict]:
-        """Return a list of the rows on the path, of one kind if it is given."""
+        """Return a list of the rows on the path, of one kind if it is given; safe to call from any thread."""
         with self._lock:
-            self._update(rows)
-            return list(self._path if kind is None else self._by_kind.get(kind, ()))
+            self.follow(rows)
+            return list(self.path if kind is None else self.by_kind.get(kind, ()))
 
-    def _update(self, rows: list[dict]) -> None:
+    def follow(self, rows: list[dict]) -> tuple[list[dict], bool]:
+        """Take in the rows that came since; return those of them on the path, and whether they are all of the path."""
         count = len(rows)  # rows that come in between are for the next time
-        changed = count < self._seen or (self._seen and rows[self._seen - 1] is not self._last)
-        if rows is not self._rows or changed:
-            self._forget(rows)
-        new = rows[self._seen : count]
-        if any("parent" in row for row in new):  # a rewind, or the first row of a branch
+        new = rows[self.seen : count]
+        other = rows is not self._rows or count < self.seen or (self.seen and rows[self.seen - 1] is not self._last)
+        if other or any("parent" in row for row in new):  # a rewind, or the first row of a branch
             self._forget(rows)
             new = _on_path(rows[:count])
         for row in new:
-            self._by_kind.setdefault(row["kind"], []).append(row)
-        self._path += new
-        self._seen, self._last = count, rows[count - 1] if count else None
+            self.by_kind.setdefault(row["kind"], []).append(row)
+        self.path += new
+        self.seen, self._last = count, rows[count - 1] if count else None
+        return new, len(new) == len(self.path)
 
 
 def _on_path(rows: list[dict]) -> list[dict]:

@@ -83,6 +83,9 @@ class Page:
 
     def open(self) -> None:
         self.tab.goto(f"{self.lab.address}/{self.place}/{self.name}?reset&token={self.lab.token}")
+        self._until_ready()
+
+    def _until_ready(self) -> None:
         self.tab.wait_for_function("() => window.jupyterapp?.shell.currentWidget?.content?.model", timeout=90_000)
         self.tab.wait_for_function(_READY, timeout=90_000)
 
@@ -117,7 +120,7 @@ class Page:
 
     def reload(self) -> None:
         self.tab.reload()
-        self.open()
+        self._until_ready()
 
     def shut_down(self) -> None:
         """End this notebook's kernel."""

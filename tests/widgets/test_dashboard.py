@@ -11,6 +11,8 @@ from mmpid.errors import ConfigError, TrainingError
 from mmpid.train.rules import FixedEpoch
 from mmpid.widgets import Dashboard, TrainingNotFinished
 from mmpid.widgets.board.controls import MOST_OFFERED
+from mmpid.widgets.board.live import CHART_UPDATES
+from mmpid.widgets.board.panels import PARTS
 from mmpid.widgets.parts.place import resolve_mode
 from tests.widgets.fake_trainer import FakeTrainer
 from tests.widgets.hands import button, press, settle, status, until
@@ -113,9 +115,10 @@ def test_while_training_the_list_of_probes_rests_and_what_is_waited_for_comes_wi
         own.show()
         offered.add(own.controls.start.options)
         waiting.add(own._hint.value)
-    assert len(offered) < 16 and len(waiting) <= 160 // 8 + 1
+    turns = CHART_UPDATES * len(PARTS)  # of updates until the same chart is brought again
+    assert len(offered) < 16 and len(waiting) <= 160 // turns + 1
     latest = max(int(options[2].split()[-1]) for options in offered if len(options) > 2)
-    assert 160 / 1.25 - 8 <= latest <= 160  # a quarter more, and the turns of eight updates, are waited for
+    assert 160 / 1.25 - turns <= latest <= 160  # a quarter more, and all turns, are waited for
     monkeypatch.undo()
     own.show()
     assert own.controls.start.options[2] == "from the probe at epoch 160"

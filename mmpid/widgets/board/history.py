@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mmpid.plots.traces import left_behind
+from mmpid.train.lineage import Lineage
 
 
 class History:
@@ -18,43 +19,34 @@ class History:
     """
 
     def __init__(self, record):
-        self._record = record
+        self._record, self._lineage = record, Lineage()
         self._forget()
 
     def _forget(self) -> None:
-        self._seen, self._last = 0, None
-        self.path: list[dict] = []
         self.left: list[dict] = []  # the future that the latest rewind discarded
         self.reached = 0  # the last epoch of either
         self.decided: list[dict] = []  # the decisions on the path that changed something
         self.probed: list[int] = []  # the epochs of its probes
-        self._by_kind: dict[str, list[dict]] = {}
+
+    @property
+    def path(self) -> list[dict]:
+        """The rows on the path."""
+        return self._lineage.path
 
     def of(self, kind: str) -> list[dict]:
         """Return the rows of one kind on the path."""
-        return self._by_kind.get(kind, [])
+        return self._lineage.by_kind.get(kind, [])
 
     def update(self) -> "History":
         """Take in the rows that came since; return itself."""
         rows = self._record.rows
-        count = len(rows)  # rows that come in between are for the next update
-        if count < self._seen or (self._seen and rows[self._seen - 1] is not self._last):
+        new, anew = self._lineage.follow(rows)
+        if anew:
             self._forget()
-        new = rows[self._seen : count]
-        if any("parent" in row for row in new):  # a rewind, or the first row of a branch
-            self._forget()
-            earlier = self._record.prefix(count)
-            new = earlier.lineage()
-            self.left = left_behind(new, earlier.rows)
-        for row in new:
-            self._by_kind.setdefault(row["kind"], []).append(row)
-            if row["kind"] == "probe":
-                self.probed.append(row["epoch"])
-            elif row["kind"] == "decision" and row["action"] != "hold":
-                self.decided.append(row)
-        self.path += new
+            self.left = left_behind(new, rows[: self._lineage.seen])
+        self.probed += [row["epoch"] for row in new if row["kind"] == "probe"]
+        self.decided += [row for row in new if row["kind"] == "decision" and row["action"] != "hold"]
         self.reached = max([self.reached, *(row["epoch"] for part in (new, self.left) for row in part)])
-        self._seen, self._last = count, rows[count - 1] if count else None
         return self
 
 

@@ -23,10 +23,10 @@ from mmpid.widgets.parts.look import stylesheet
 from mmpid.widgets.parts.progress_line import ProgressLine
 from mmpid.widgets.parts.residents import make_room, settle_in, take_away
 
-# While training, every other update brings one chart up to date, in turn, and the others only the bar and the state:
-# the browser draws on the cores that train, and many small updates leave more time for training than few large ones.
+# While training, every third update brings one chart up to date, in turn, and the others only the bar and the state:
+# the browser draws on the cores that train, and a bar costs nothing that could be measured, a chart does.
 # What the controller waits for changes with every probe, faster than one can read: it comes with the chart of probes.
-CHART_UPDATES = 2
+CHART_UPDATES = 3
 
 
 class LiveBoard:
