@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from mmpid.train.session import Session
 
-MOST_PER_SECOND = 6.5
+MOST_PER_SECOND = 6.25
 
 
 class Publisher:
-    """Call `show()` after changes of a session, at most 6.5 times a second; the latest state wins.
+    """Call `show()` after changes of a session, at most 6.25 times a second; the latest state wins.
 
     The last state (paused, finished, failed, closed) is always shown, and the end of a play or a step at once. When
     nothing has changed for `settle_seconds`, `settled()` is called once, in a thread of its own: the place for work

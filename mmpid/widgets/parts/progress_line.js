@@ -1,5 +1,7 @@
 // A bar and words beside it, in a box of fixed height: an update moves two things and lays nothing else out.
 
+const STEPS = 200; // of half a pixel each
+
 export default {
   render({ model, el }) {
     const line = el.appendChild(document.createElement("div"));
@@ -7,13 +9,17 @@ export default {
     line.innerHTML = '<div class="mmpid-bar" role="progressbar" aria-valuemin="0" aria-valuemax="100"><div></div></div>'
       + '<span class="mmpid-progress" aria-live="off"></span>';
     const [bar, words] = line.children;
+    const text = words.appendChild(document.createTextNode(""));
     bar.title = bar.ariaLabel = model.get("about");
+    let steps;
     const show = () => {
       const { share, says, look } = model.get("now");
-      bar.firstChild.style.transform = `scaleX(${share})`;
-      bar.ariaValueNow = Math.round(100 * share);
+      if (steps !== (steps = Math.floor(STEPS * share))) { // a style is costly in a page of thousands of rules
+        bar.firstChild.style.transform = `scaleX(${steps / STEPS})`;
+        bar.ariaValueNow = Math.floor((100 * steps) / STEPS);
+      }
       if (bar.dataset.look !== look) bar.dataset.look = look;
-      if (words.textContent !== says) words.textContent = says;
+      if (text.data !== says) text.data = says;
     };
     model.on("change:now", show);
     show();
