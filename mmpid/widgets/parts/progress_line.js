@@ -1,6 +1,6 @@
 // A bar and words beside it, in a box of fixed height: an update moves two things and lays nothing else out.
 
-const STEPS = 200; // of half a pixel each
+const STEPS = 200; // each is less than a pixel of the bar
 
 export default {
   render({ model, el }) {
@@ -11,12 +11,14 @@ export default {
     const [bar, words] = line.children;
     const text = words.appendChild(document.createTextNode(""));
     bar.title = bar.ariaLabel = model.get("about");
-    let steps;
+    let shown = -1;
     const show = () => {
       const { share, says, look } = model.get("now");
-      if (steps !== (steps = Math.floor(STEPS * share))) { // a style is costly in a page of thousands of rules
-        bar.firstChild.style.transform = `scaleX(${steps / STEPS})`;
-        bar.ariaValueNow = Math.floor((100 * steps) / STEPS);
+      const step = Math.floor(STEPS * share);
+      if (step !== shown) { // to compute a style is costly in a page of thousands of rules
+        bar.firstChild.style.transform = `scaleX(${step / STEPS})`;
+        bar.ariaValueNow = Math.floor((100 * step) / STEPS);
+        shown = step;
       }
       if (bar.dataset.look !== look) bar.dataset.look = look;
       if (text.data !== says) text.data = says;
