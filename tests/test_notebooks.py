@@ -1,11 +1,16 @@
 """Notebooks are evidence and are kept executed; tutorials are lessons and are kept clean. All have one shape."""
 
 import ast
+import base64
+import functools
+import io
 import json
 import tempfile
 from pathlib import Path
 
+import numpy as np
 import pytest
+from matplotlib.image import imread
 
 from mmpid.check import NotebookError, run_notebook, with_solutions
 from mmpid.check.exercises import exercises, task
@@ -14,6 +19,8 @@ from mmpid.check.notebook import flaws, inspect_parameters
 ROOT = Path(__file__).parents[1]
 EVIDENCE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = sorted((ROOT / "tutorials").glob("*.ipynb"))
+WIDGETS = ("board", "board_branch", "board_dark", "competition_lab", "explorer", "run_browser")
+OF_WIDGETS = {ROOT / "docs" / "images" / f"{widget}.png" for widget in WIDGETS}  # taken in the browser
 
 
 def name(path: Path) -> str:
@@ -49,6 +56,24 @@ def test_evidence_publishes_values_that_have_references_at_both_sizes(path):
     assert set(stored["full"]["values"]) == set(published[0])
     assert stored["smoke"]["values"]  # a small size may have fewer values, of fewer classes or sample sizes
     assert all({"commit", "versions"} <= set(stored[size]) for size in ("smoke", "full"))
+
+
+def pixels(png: bytes | Path) -> np.ndarray:
+    return imread(png if isinstance(png, Path) else io.BytesIO(png))
+
+
+@functools.cache
+def drawn() -> list[np.ndarray]:
+    """All pictures in the executed notebooks."""
+    outputs = [output for path in EVIDENCE for cell in cells(path, "code") for output in cell["outputs"]]
+    pictures = [output["data"]["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    return [pixels(base64.b64decode(picture)) for picture in pictures]
+
+
+@pytest.mark.parametrize("path", sorted(set((ROOT / "docs").rglob("*.png")) - OF_WIDGETS), ids=name)
+def test_a_picture_of_the_docs_is_in_an_executed_notebook(path):
+    picture = pixels(path)
+    assert any(np.array_equal(picture, one) for one in drawn()), f"{path.name} is not what its notebook shows now"
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=name)
