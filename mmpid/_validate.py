@@ -1,7 +1,10 @@
 """Checks at the public doors: turn what users pass into tensors, or say clearly what is wrong."""
 
 import difflib
+import math
+import os
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -21,15 +24,56 @@ def choice(value, name: str, options: Iterable, error: type[InputError] = Config
     raise error(f"`{name}` must be one of {listed}; it was {value!r}.{hint}")
 
 
-def number(value, name: str, *, low=None, high=None, integer: bool = False, open_low: bool = False):
+def flag(value, name: str) -> bool:
+    """Return `value` if it is True or False; otherwise raise, since a text such as "no" would count as true."""
+    if not isinstance(value, bool | np.bool_):
+        raise ConfigError(f"`{name}` must be True or False; it was {value!r} ({type(value).__name__}).")
+    return bool(value)
+
+
+def instance(value, name: str, kind: type | tuple[type, ...], must: str, hint: str):
+    """Return `value` if it is of a kind; otherwise raise, saying what it `must` be and what to try."""
+    if not isinstance(value, kind):
+        raise InputError(f"`{name}` must be {must}; it was {type(value).__name__}. {hint}")
+    return value
+
+
+def path(value, name: str) -> Path:
+    """Return `value` as a path if it is a text or a path; otherwise raise."""
+    return Path(instance(value, name, (str, os.PathLike), "a path", f'For example {name}="runs/first".'))
+
+
+def integers(values, name: str, *, low: int = 0) -> list[int]:
+    """Return integers of at least `low` as a list; otherwise raise, also for a single number."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise ConfigError(
+            f"`{name}` must be a list or range of integers; it was {values!r} ({type(values).__name__}). "
+            f"For example {name}=range(5), or {name}=[3] for one."
+        )
+    return [number(value, name, low=low, integer=True) for value in values]
+
+
+def seeds(values) -> list[int]:
+    """Return seeds as a list; raise without any, or where one comes twice and would count as two independent runs."""
+    found = integers(values, "seeds")
+    if not found:
+        raise ConfigError("`seeds` must hold at least one seed, better five or more; it was empty.")
+    if len(set(found)) < len(found):
+        raise ConfigError(f"`seeds` must differ, or one run counts as two; they were {found}. Try range({len(found)}).")
+    return found
+
+
+def number(
+    value, name: str, *, low=None, high=None, integer: bool = False, open_low: bool = False, finite: bool = False
+):
     """Return `value` as int or float if it lies in [low, high]; otherwise raise."""
-    kind = "an integer" if integer else "a number"
+    kind = "an integer" if integer else "a finite number" if finite else "a number"
     bounds = _bounds(low, high, open_low)
     accepted = (int, np.integer) if integer else (int, float, np.integer, np.floating)
     if isinstance(value, bool) or not isinstance(value, accepted):
         raise ConfigError(f"`{name}` must be {kind}{bounds}; it was {value!r} ({type(value).__name__}).")
     bad_low = low is not None and (value <= low if open_low else value < low)
-    if bad_low or (high is not None and value > high) or value != value:
+    if bad_low or (high is not None and value > high) or value != value or (finite and abs(value) == math.inf):
         raise ConfigError(f"`{name}` must be {kind}{bounds}; it was {value!r}.")
     return int(value) if integer else float(value)
 
@@ -45,6 +89,9 @@ def _bounds(low, high, open_low: bool) -> str:
 def as_tensor(value, name: str) -> Tensor:
     """Return `value` as a tensor without copying where possible; numbers only."""
     if isinstance(value, Tensor):
+        if value.layout != torch.strided or value.device.type == "meta":
+            kind = "without data (device 'meta')" if value.device.type == "meta" else f"of layout {value.layout}"
+            raise InputError(f"`{name}` must be a dense tensor with data; it was one {kind}. Try `.to_dense()`.")
         return value
     try:
         array = np.asarray(value)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from math import isfinite
 
-from mmpid._validate import number
+from mmpid._validate import flag, number
 from mmpid.errors import ConfigError
 
 
@@ -103,6 +103,7 @@ class ModelSettings:
             _check(getattr(self, name), name, f"Try {getattr(type(self), name)}", low=0)
         for name in ("gamma", "rho"):
             _check(getattr(self, name), name, f"Try {getattr(type(self), name)}", low=0, high=1)
+        flag(self.fresh_data, "fresh_data")
         for rate in self.rates:
             _check(rate, "mu", f"It is a probability, try 0.25 / K = {0.25 / self.n_classes:g}", low=0, high=1)
 

@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
+from math import isinf
 
 import torch
 from torch import Tensor
 
-from mmpid._validate import choice, number
+from mmpid._validate import choice, flag, integers, number
 from mmpid.errors import ConfigError
 from mmpid.theory.network import pattern_weights
 from mmpid.theory.results import Simulation, last_strength
@@ -60,16 +61,18 @@ def simulate(
         Steps in all, one number for every seed if a sequence. By default 400 for "joint"; for the other schedules
         joint training lasts `joint_steps`.
     shaping_steps : int, optional
-        Length of the first stage. By default an oracle ends it, see `balanced`. "joint" has no first stage.
+        Length of the first stage. By default an oracle ends it, see `balanced`. Refused with "joint", which has no
+        first stage.
     joint_steps : int
-        Length of the second stage, unless `n_steps` is given.
+        Length of the second stage, unless `n_steps` is given; of no effect with "joint", whose length is `n_steps`.
     balanced : bool
         The oracle ends shaping when Lambda > 2 for every class and, if `balanced`, no confuser class of one modality
         outvotes the own class of the other in a mean sample. Without balance the error falls more slowly than mu^2.
+        Of no effect where no oracle is asked: with "joint", "one-shaped" or `shaping_steps`.
     imbalance : float, above 0
-        Factor on the weights of modality 2 at the hand-over, which "joint" does not have.
+        Factor on the weights of modality 2 at the hand-over. Refused with "joint", which has no hand-over.
     checkpoints : sequence of int
-        Steps at which to keep the model.
+        Steps at which to keep the model; of a step after the last one, the final model is kept.
     n_test : int
         Test samples per stratum and seed, rounded down to a multiple of K, but at least one a class.
     device : str or torch.device
@@ -88,7 +91,8 @@ def simulate(
     Raises
     ------
     ConfigError
-        If a setting is unknown or out of range: q < 2, fewer than two classes, rates outside [0, 1].
+        If a setting is unknown or out of range: q < 2, fewer than two classes, rates outside [0, 1], a device that
+        is not there; or if it is of a first stage that the schedule does not have.
 
     Notes
     -----
@@ -111,8 +115,8 @@ def simulate(
     model = _settings(n_classes, settings)
     seeds = _seeds(seed, n_seeds)
     lengths = (n_steps, shaping_steps, joint_steps)
-    plan = _plan(schedule, lengths, bool(balanced), imbalance, checkpoints, n_test, len(seeds))
-    outcome = _run(model, plan, seeds, torch.device(device), number(workers, "workers", low=1, integer=True))
+    plan = _plan(schedule, lengths, flag(balanced, "balanced"), imbalance, checkpoints, n_test, len(seeds))
+    outcome = _run(model, plan, seeds, _device(device), number(workers, "workers", low=1, integer=True))
     return _result(model, plan, seeds, outcome, squeeze=n_seeds is None)
 
 
@@ -126,6 +130,29 @@ def _seeds(seed: int, n_seeds: int | None) -> tuple[int, ...]:
     number(seed, "seed", low=0, integer=True)
     count = 1 if n_seeds is None else number(n_seeds, "n_seeds", low=1, integer=True)
     return tuple(range(seed, seed + count))
+
+
+def _device(device: str | torch.device) -> torch.device:
+    """Return a device that there is."""
+    try:
+        found = torch.device(device)
+    except (RuntimeError, TypeError):
+        found = None
+    if found is None or (found.type == "cuda" and not torch.cuda.is_available()):
+        there = "a device of this machine" + ("" if torch.cuda.is_available() else ", which has no CUDA device")
+        raise ConfigError(f'`device` must be {there}; it was {device!r}. Try device="cpu".')
+    return found
+
+
+def _refuse_first_stage(shaping_steps: int | None, imbalance: float) -> None:
+    """Refuse settings of a first stage, which joint training from the start does not have."""
+    given = {"shaping_steps": (shaping_steps, None), "imbalance": (imbalance, 1)}
+    for name, (value, without) in given.items():
+        if value != without:
+            raise ConfigError(
+                f'`{name}` must be left out with schedule="joint", which has no first stage and no hand-over; it was '
+                f'{value!r}. Try schedule="two-stage".'
+            )
 
 
 def _plan(schedule, lengths, balanced: bool, imbalance, checkpoints, n_test, n_seeds: int) -> Plan:
@@ -145,14 +172,19 @@ def _plan(schedule, lengths, balanced: bool, imbalance, checkpoints, n_test, n_s
         budget = tuple(number(n, "n_steps", low=0, integer=True) for n in listed)
     if shaping_steps is not None:
         number(shaping_steps, "shaping_steps", low=0, integer=True)
+    imbalance = number(imbalance, "imbalance", low=0, open_low=True)
+    if isinf(imbalance):
+        raise ConfigError("`imbalance` must be finite; it was inf. Try 3.")
+    if schedule == "joint":
+        _refuse_first_stage(shaping_steps, imbalance)
     return Plan(
         schedule=schedule,
         n_steps=budget,
         shaping_steps=shaping_steps,
         joint_steps=number(joint_steps, "joint_steps", low=0, integer=True),
         balanced=balanced,
-        imbalance=number(imbalance, "imbalance", low=0, open_low=True),
-        checkpoints=tuple(sorted({number(c, "checkpoints", low=0, integer=True) for c in checkpoints})),
+        imbalance=imbalance,
+        checkpoints=tuple(sorted(set(integers(checkpoints, "checkpoints")))),
         n_test=number(n_test, "n_test", low=1, integer=True),
     )
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmpid.errors import ConfigError
+from mmpid._validate import as_tensor, instance
+from mmpid.errors import ConfigError, ShapeError
 from mmpid.theory.network import leading
 from mmpid.theory.settings import ModelSettings
 
@@ -39,7 +40,14 @@ class State:
 
 
 def strength(state: State) -> Tensor:
-    """Lambda_j^r (..., K, 2): the largest positive product of a class's neurons with its own dictionary column."""
+    """Lambda_j^r (..., K, 2): the largest positive product of a class's neurons with its own dictionary column.
+
+    Parameters
+    ----------
+    state : State
+        The model at any step, such as `sim.start`.
+    """
+    _check_state(state)
     weights = state.weights if state.weights.ndim == 4 else state.weights.unsqueeze(0)
     found = leading(state.settings, weights)
     return found if state.weights.ndim == 4 else found.squeeze(0)
@@ -85,7 +93,11 @@ def ecs(state: State) -> Tensor:
     >>> bool((ecs(sim.start) == sim.ecs).all())
     True
     """
-    return ecs_from(state.settings, strength(state), state.data_strength)
+    return ecs_from(_check_state(state).settings, strength(state), state.data_strength)
+
+
+def _check_state(state) -> State:
+    return instance(state, "state", State, "a State", "Of a simulation take `.start`, `.final` or one of `.snapshots`.")
 
 
 def ecs_from(settings: ModelSettings, lam: Tensor, d: Tensor) -> Tensor:
@@ -111,8 +123,16 @@ def ecs_from(settings: ModelSettings, lam: Tensor, d: Tensor) -> Tensor:
 def predicted_discovery_time(settings: ModelSettings, lam: Tensor, d: Tensor) -> Tensor:
     """Predict the steps until Lambda reaches beta when nothing else interferes.
 
-    T = (Lambda^-(q-2) - beta^-(q-2)) / ((q-2) kappa d), and log(beta / Lambda) / (kappa d) for q = 2.
+    T = (Lambda^-(q-2) - beta^-(q-2)) / ((q-2) kappa d), and log(beta / Lambda) / (kappa d) for q = 2; 0 where Lambda
+    has passed beta. `lam` is Lambda and `d` the strength of the data, positive, of one shape (..., K, 2).
     """
+    instance(settings, "settings", ModelSettings, "ModelSettings", "Of a simulation take `.settings`.")
+    lam, d = as_tensor(lam, "lam"), as_tensor(d, "d")
+    if lam.shape != d.shape:
+        raise ShapeError(
+            f"`lam` and `d` must have one shape (..., K, 2); they had {tuple(lam.shape)} and {tuple(d.shape)}. Take "
+            "both of the same State."
+        )
     p = settings.q - 2
     gap = (lam**-p - settings.beta**-p) / p if p else (settings.beta / lam).log()
     return (gap / (settings.kappa * d)).clamp_min(0)

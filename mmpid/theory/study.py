@@ -12,6 +12,8 @@ from mmpid.errors import InputError
 from mmpid.theory.results import Simulation
 from mmpid.theory.simulate import simulate
 
+FIRST_STAGE = ("shaping_steps", "imbalance")  # settings of `simulate` that joint training refuses
+
 
 class Interval(NamedTuple):
     """An estimate with its 95 % interval."""
@@ -68,7 +70,7 @@ def sweep(
     schedules : sequence of str
         Schedules; "two-stage" is always run, because it sets the number of steps of "joint".
     seed, workers, **settings
-        As for `simulate`.
+        As for `simulate`; what belongs to a first stage (`shaping_steps`, `imbalance`) is not for "joint".
 
     Returns
     -------
@@ -84,8 +86,11 @@ def sweep(
     for k, count in n_seeds.items():
         common = {"seed": seed, "n_seeds": count, "workers": workers, **settings}
         for name, by_classes in runs.items():
-            budget = {"n_steps": runs["two-stage"][k].n_steps.tolist()} if name == "joint" else {}
-            by_classes[k] = simulate(k, name, **common, **budget)
+            own = common
+            if name == "joint":
+                own = {key: x for key, x in common.items() if key not in FIRST_STAGE}
+                own["n_steps"] = runs["two-stage"][k].n_steps.tolist()
+            by_classes[k] = simulate(k, name, **own)
     return Sweep(runs=runs)
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from mmpid.errors import ConfigError
-from mmpid.theory import ModelSettings, simulate
+from mmpid.errors import ConfigError, InputError, ShapeError
+from mmpid.theory import ModelSettings, ecs, predicted_discovery_time, simulate, strength, study
 
 QUICK = {"n_test": 40}
 
@@ -149,11 +149,51 @@ def test_q_2_runs_and_predicts():
         ({"checkpoints": (-1,)}, "checkpoints"),
         ({"n_test": 0}, "n_test"),
         ({"workers": 0}, "workers"),
+        ({"imbalance": 3.0}, 'imbalance.*schedule="joint".*it was 3.0.*two-stage'),
+        ({"shaping_steps": 10}, 'shaping_steps.*schedule="joint".*it was 10'),
+        ({"schedule": "two-stage", "imbalance": float("inf")}, "imbalance.*finite"),
+        ({"balanced": "no"}, "`balanced` must be True or False; it was 'no'"),
+        ({"fresh_data": 1}, "`fresh_data` must be True or False"),
+        ({"checkpoints": 3}, "`checkpoints` must be a list or range of integers; it was 3"),
+        ({"device": "gpu"}, "`device` must be a device of this machine.*it was 'gpu'.*cpu"),
+        ({"device": None}, "`device` must be"),
     ],
 )
 def test_bad_input_is_refused(settings, match):
     with pytest.raises(ConfigError, match=match):
         simulate(**settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+def test_a_device_that_is_not_there_is_refused():
+    with pytest.raises(ConfigError, match="`device` must be .*no CUDA device; it was 'cuda'"):
+        simulate(device="cuda")
+
+
+def test_a_sweep_keeps_what_belongs_to_a_first_stage_from_joint_training():
+    runs = study.sweep({3: 1}, shaping_steps=4, imbalance=2.0, joint_steps=3, n_test=6).runs
+    assert int(runs["two-stage"][3].hand_over) == 4 and int(runs["joint"][3].n_steps) == 7
+
+
+@pytest.mark.parametrize("wrong", [None, torch.ones(3, 2)])
+def test_strength_is_asked_of_a_state(wrong):
+    sim = simulate(3, n_steps=1, **QUICK)
+    for ask in (ecs, strength):
+        for thing in (wrong, sim):
+            with pytest.raises(InputError, match="`state` must be a State; it was .*`.start`"):
+                ask(thing)
+
+
+def test_a_predicted_time_needs_settings_and_two_tables_of_one_shape():
+    lam, d = torch.full((3, 2), 0.01), torch.ones(3, 2)
+    assert torch.equal(
+        predicted_discovery_time(ModelSettings(), lam.numpy(), d.numpy()),
+        predicted_discovery_time(ModelSettings(), lam, d),
+    )
+    with pytest.raises(ShapeError, match="`lam` and `d` must have one shape"):
+        predicted_discovery_time(ModelSettings(), lam, torch.ones(4, 2))
+    with pytest.raises(InputError, match="`settings` must be ModelSettings; it was dict"):
+        predicted_discovery_time({}, lam, d)
 
 
 def test_settings_say_their_rates():
