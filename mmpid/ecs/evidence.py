@@ -9,7 +9,7 @@ from math import isfinite
 import torch
 from torch import Tensor, nn
 
-from mmpid._validate import as_tensor, finite, labels, number
+from mmpid._validate import as_tensor, finite, instance, labels, number
 from mmpid.ecs.batch import GradientBatch, Halves, Membership, stacked
 from mmpid.errors import InputError, ShapeError
 
@@ -51,6 +51,7 @@ class ProxySettings:
         number(self.max_samples, "max_samples", low=1, integer=True)
         number(self.n_ntk_samples, "n_ntk_samples", low=2, integer=True)
         number(self.ridge, "ridge", low=0, open_low=True)
+        number(self.seed, "seed", low=0, integer=True)
         if self.n_clusters is not None:
             number(self.n_clusters, "n_clusters", low=2, integer=True)
 
@@ -108,6 +109,11 @@ class ProxyEvidence:
             for key, matrix in (matrices or {}).items():
                 finite(matrix, f"{name}[{key!r}]")
             self._put(name, matrices)
+        self._put("embeddings", _in_order(self.embeddings, self.unimodal_logits))
+        if self.n_classes is not None:
+            number(self.n_classes, "n_classes", low=1, integer=True)
+        if self.model is not None:
+            instance(self.model, "model", nn.Module, "a module of torch", "Pass the model itself.")
         self._put("n_classes", _n_classes(self))
         if self.inputs is not None:
             self._put("inputs_target", _batch_target(self))
@@ -166,7 +172,7 @@ class ProxyEvidence:
         """
         other, length = object.__new__(type(self)), self.target.shape[0]
         logits = _matrices(unimodal_logits, "unimodal_logits", length)
-        embeddings = _matrices(embeddings, "embeddings", length)
+        embeddings = _in_order(_matrices(embeddings, "embeddings", length), logits)
         vars(other).update(  # past the checks of the class, which are those of the samples
             target=self.target,
             inputs=self.inputs,
@@ -243,7 +249,9 @@ _WIDE = (torch.float32, torch.float64)
 
 
 def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
-    if not source:
+    if source is None:
+        return None
+    if not instance(source, name, Mapping, "a mapping of names to arrays", 'For example {"audio": a, "image": v}.'):
         return None
     checked = {}
     for key, value in source.items():
@@ -256,6 +264,18 @@ def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
             )
         checked[key] = tensor if tensor.dtype in _WIDE else tensor.float()
     return checked
+
+
+def _in_order(embeddings: dict[str, Tensor] | None, logits: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+    """Return embeddings in the order of the logits, since numbers are named after that; refuse other modalities."""
+    if not embeddings or not logits or tuple(embeddings) == tuple(logits):
+        return embeddings
+    if set(embeddings) != set(logits):
+        raise ShapeError(
+            f"`embeddings` must have the modalities of `unimodal_logits`, {', '.join(logits)}; they had "
+            f"{', '.join(embeddings)}. Take both from one forward pass."
+        )
+    return {name: embeddings[name] for name in logits}
 
 
 def _check(together: Tensor, matrices: Mapping[str, Tensor], name: str) -> None:

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from mmpid._validate import choice
+from mmpid._validate import choice, instance
 from mmpid.ecs import gradients, logits, readouts
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 from mmpid.ecs.means import ClassMeans
@@ -163,10 +163,12 @@ def measure(
     (1.0, 0.0)
     """
     settings = settings or _DEFAULTS
+    instance(evidence, "evidence", ProxyEvidence, "ProxyEvidence", "See ProxyEvidence.from_model.")
+    instance(settings, "settings", ProxySettings, "ProxySettings", "For example ProxySettings(seed=1).")
     absent = _absent(evidence)
     if isinstance(names, str):
         names = _usable(absent) if names == "all" else (names,)
-    plan = _plan(tuple(names))
+    plan = _plan(tuple(instance(names, "names", Iterable, "a name or several", 'Try "all", or see `available()`.')))
     _need(plan, absent)
     sources: dict[str, object] = {"embeddings": evidence}
     layers = gradients.find_layers(evidence) if "model" in plan.kinds else ()

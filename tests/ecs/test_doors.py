@@ -130,3 +130,43 @@ def test_later_evidence_is_checked():
 def test_bad_settings_are_refused(setting):
     with pytest.raises(ConfigError, match=next(iter(setting))):
         ecs.ProxySettings(**setting)
+
+
+def test_numbers_go_by_name_where_embeddings_come_in_another_order_than_logits():
+    torch.manual_seed(0)
+    target = torch.arange(60) % 3
+    logits = {"a": torch.randn(60, 3), "b": torch.randn(60, 3)}
+    seen = {"b": torch.randn(60, 4), "a": torch.randn(60, 4) + 9 * torch.nn.functional.one_hot(target, 4)}
+    alone = ecs.measure("linear_probe", ecs.ProxyEvidence(target=target, embeddings=seen))[0].by_modality
+    samples = ecs.ProxyEvidence(target=target)
+    both = {"unimodal_logits": logits, "embeddings": seen}
+    for evidence in (ecs.ProxyEvidence(target=target, **both), samples.seen(**both)):
+        found = ecs.measure("linear_probe", evidence)[0].by_modality
+        assert dict(found) == pytest.approx(dict(alone)) and found["a"] > 0.9 > found["b"]
+    with pytest.raises(ShapeError, match="`embeddings` must have the modalities of `unimodal_logits`, a, b"):
+        ecs.ProxyEvidence(target=target, unimodal_logits=logits, embeddings={"a": seen["a"], "c": seen["b"]})
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"unimodal_logits": [torch.zeros(4, 2)]}, "`unimodal_logits` must be a mapping .*it was list"),
+        ({"n_classes": "2"}, "`n_classes` must be an integer"),
+        ({"model": "net"}, "`model` must be a module of torch; it was str"),
+    ],
+)
+def test_evidence_of_another_kind_is_refused(fields, match):
+    with pytest.raises(InputError, match=match):
+        ecs.ProxyEvidence(target=torch.tensor([0, 1, 0, 1]), **fields)
+
+
+def test_what_is_no_evidence_no_settings_or_no_name_is_refused():
+    evidence = ecs.ProxyEvidence(target=torch.tensor([0, 1]), unimodal_logits={"a": torch.eye(2), "b": torch.eye(2)})
+    with pytest.raises(InputError, match="`evidence` must be ProxyEvidence; it was dict.*from_model"):
+        ecs.measure("mi", {})
+    with pytest.raises(InputError, match="`settings` must be ProxySettings; it was dict"):
+        ecs.measure("mi", evidence, settings={"seed": 1})
+    with pytest.raises(InputError, match="`names` must be a name or several; it was int"):
+        ecs.measure(3, evidence)
+    with pytest.raises(InputError, match="`seed` must be an integer"):
+        ecs.ProxySettings(seed="x")
