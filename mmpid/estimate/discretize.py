@@ -6,7 +6,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from mmpid._validate import number
+from mmpid._validate import as_tensor, number
 from mmpid.errors import InputError, ShapeError
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.kmeans import KMeansDiscretizer
@@ -74,9 +74,7 @@ class QuantileDiscretizer:
     @property
     def n_codes(self) -> int:
         """Number of bins after merging equal edges."""
-        if self.edges is None:
-            raise InputError("this `QuantileDiscretizer` must be fitted first: call `.fit(source)`.")
-        return len(self.edges) + 1
+        return len(self._fitted()) + 1
 
     def fit(self, source: Tensor, target: Tensor | None = None) -> "QuantileDiscretizer":
         """Find the bin edges; tied values can merge bins."""
@@ -89,7 +87,12 @@ class QuantileDiscretizer:
     def transform(self, source: Tensor) -> Tensor:
         """Bin index, int64 (N,); a value on an edge belongs to the bin below it."""
         values = _column(source)
-        return torch.bucketize(values, self.edges.to(values.device))
+        return torch.bucketize(values, self._fitted().to(values.device))
+
+    def _fitted(self) -> Tensor:
+        if self.edges is None:
+            raise InputError("this `QuantileDiscretizer` must be fitted first: call `.fit(source)`.")
+        return self.edges
 
     def state_dict(self) -> dict[str, Tensor]:
         """Bin edges."""
@@ -127,9 +130,7 @@ class CodesDiscretizer:
     @property
     def n_codes(self) -> int:
         """Number of distinct codes seen by `fit`."""
-        if self.values is None:
-            raise InputError("this `CodesDiscretizer` must be fitted first: call `.fit(source)`.")
-        return len(self.values)
+        return len(self._fitted())
 
     def fit(self, source: Tensor, target: Tensor | None = None) -> "CodesDiscretizer":
         """Collect the distinct codes."""
@@ -139,14 +140,20 @@ class CodesDiscretizer:
     def transform(self, source: Tensor) -> Tensor:
         """Renumber; a code that `fit` has not seen is an error."""
         codes = _integers(source)
-        index = torch.searchsorted(self.values.to(codes.device), codes).clamp(max=len(self.values) - 1)
-        unseen = self.values.to(codes.device)[index] != codes
+        values = self._fitted().to(codes.device)
+        index = torch.searchsorted(values, codes).clamp(max=len(values) - 1)
+        unseen = values[index] != codes
         if unseen.any():
             raise InputError(
                 f"`source` must hold codes that were there at `fit`; {int(unseen.sum())} were not, such as "
                 f"{int(codes[unseen][0])}. Fit on a split that has every code."
             )
         return index
+
+    def _fitted(self) -> Tensor:
+        if self.values is None:
+            raise InputError("this `CodesDiscretizer` must be fitted first: call `.fit(source)`.")
+        return self.values
 
     def state_dict(self) -> dict[str, Tensor]:
         """Distinct codes."""
@@ -169,6 +176,7 @@ def assign(discretizer: Discretizer, source: Tensor) -> Assignment:
 
 
 def _column(source: Tensor) -> Tensor:
+    source = as_tensor(source, "source")
     if source.ndim == 2 and source.shape[1] == 1:
         source = source[:, 0]
     if source.ndim != 1:
@@ -180,6 +188,7 @@ def _column(source: Tensor) -> Tensor:
 
 
 def _integers(source: Tensor) -> Tensor:
+    source = as_tensor(source, "source")
     if source.ndim == 2 and source.shape[1] == 1:
         source = source[:, 0]
     if source.ndim != 1 or (source.is_floating_point() and bool((source != source.round()).any())):

@@ -4,8 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mmpid._validate import number
-from mmpid.errors import ConfigError, InputError
+from mmpid._validate import as_tensor, finite, number
+from mmpid.errors import ConfigError, InputError, ShapeError
 
 # A basis or codebook of an earlier fit is kept while it explains this share of what a fresh one would.
 KEEP_BASIS = 0.95
@@ -158,7 +158,10 @@ class KMeansDiscretizer:
 
 def _rows(source: Tensor) -> Tensor:
     """Float64 rows of unit length; a single column stays as it is, since its unit length is only a sign."""
-    rows = source.detach().double()
+    rows = as_tensor(source, "source").detach().double()
+    if rows.ndim not in (1, 2) or 0 in rows.shape:
+        raise ShapeError(f"`source` must have shape (N, d) or (N,); it was {tuple(rows.shape)}. Flatten samples.")
+    finite(rows, "source")
     rows = rows[:, None] if rows.ndim == 1 else rows
     return normalize(rows, dim=1) if rows.shape[1] > 1 else rows
 

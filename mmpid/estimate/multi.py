@@ -198,6 +198,8 @@ def _check_names(sources: Mapping[str, object]) -> tuple[str, ...]:
             f"`sources` must be a mapping of 2 to {MAX_MODALITIES} modalities, name to array; it was {got}. "
             'Try {"audio": a, "image": b, "text": c}.'
         )
+    for name in sources:
+        _validate.instance(name, "sources", str, "a mapping from names, which are text", f"Rename {name!r}.")
     return tuple(sources)
 
 

@@ -78,6 +78,9 @@ def named_discretizer(
 
 def _own_discretizer(choice, in_place: bool) -> Discretizer:
     """Check the user's discretizer against the protocol; a single one is copied for each source."""
+    if isinstance(choice, type):
+        name = choice.__name__
+        raise ConfigError(f"`discretizer` must be a name or an object; it was the class {name}. Try {name}().")
     if not is_discretizer(choice):
         raise ConfigError(
             f"`discretizer` must be one of {', '.join(map(repr, DISCRETIZERS))}, a Discretizer or a pair of them; "

@@ -16,7 +16,14 @@ from mmpid.errors import (
     ShapeError,
     SmallSampleWarning,
 )
-from mmpid.estimate import KMeansDiscretizer, PredictionDiscretizer, estimate_pid
+from mmpid.estimate import (
+    CodesDiscretizer,
+    KMeansDiscretizer,
+    PredictionDiscretizer,
+    QuantileDiscretizer,
+    estimate_pid,
+    estimate_pid_multi,
+)
 from mmpid.estimate.labels import mapped_like
 
 NONE = {"n_boot": 0, "n_null": 0}
@@ -305,3 +312,38 @@ def test_few_groups_and_groups_of_several_labels_are_said(blobs, groups, said):
     assert "labels differ within groups" in notes
     constant = " ".join(estimate_pid(strong, weak, groups % 3, groups=groups, **QUIET).notes)
     assert "labels differ within groups" not in constant
+
+
+def test_a_class_of_discretizers_is_not_a_discretizer():
+    x, y = torch.arange(40.0), torch.arange(40) % 2
+    with pytest.raises(ConfigError, match=r"it was the class KMeansDiscretizer. Try KMeansDiscretizer\(\)"):
+        estimate_pid(x, x, y, discretizer=KMeansDiscretizer)
+
+
+def test_modalities_are_named_by_text():
+    x, y = torch.arange(40.0), torch.arange(40) % 2
+    with pytest.raises(InputError, match="`sources` must be .* text; it was int. Rename 1"):
+        estimate_pid_multi({1: x, 2: x, 3: x}, y)
+
+
+def test_a_tensor_without_numbers_of_its_own_is_refused():
+    x, y = torch.arange(40.0), torch.arange(40) % 2
+    for wrong in (torch.eye(40).to_sparse(), x.to("meta")):
+        with pytest.raises(InputError, match="`source1` must be a dense tensor with data"):
+            estimate_pid(wrong, x, y)
+
+
+@pytest.mark.parametrize("kind", [KMeansDiscretizer, QuantileDiscretizer, CodesDiscretizer])
+def test_a_discretizer_says_what_is_wrong_with_a_source(kind):
+    column = torch.arange(40)
+    with pytest.raises(InputError, match=f"this `{kind.__name__}` must be fitted first"):
+        kind().transform(column)
+    for wrong in ("audio", torch.zeros(4, 2, 2)):
+        with pytest.raises(InputError, match="`source` must"):
+            kind().fit(wrong)
+    assert torch.equal(kind().fit(column).transform(column), kind().fit(column.numpy()).transform(column.numpy()))
+
+
+def test_kmeans_takes_no_broken_numbers():
+    with pytest.raises(InputError, match="`source` must be finite; 1 of 12"):
+        KMeansDiscretizer().fit(torch.tensor([[float("nan"), 1.0]] + [[0.0, 1.0]] * 5))
