@@ -7,10 +7,13 @@ import torch
 from torch import Tensor, nn
 
 from mmpid import _validate
+from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError, InputError
 from mmpid.models.encoders import KINDS, embedding_dim, make_encoder
 from mmpid.models.fusion import make_fusion
 from mmpid.models.scorers import score_embeddings
+
+HOW_TO_LOAD = "Try mmpid.datasets.load(name), or MultimodalData.from_arrays(inputs, target) for data of your own."
 
 
 @dataclass(frozen=True)
@@ -71,19 +74,15 @@ class LateFusion(nn.Module):
                 f"`encoders` must map two or more modality names to modules; it was {encoders!r}. For example "
                 f"{{'audio': net, 'image': other_net}}."
             )
-        for name in encoders:
-            if hasattr(nn.ModuleDict(), name):
-                raise ConfigError(
-                    f"a modality must not be named {name!r}: torch modules have an attribute of that name."
-                )
-        unsized = [name for name in encoders if dims and name not in dims]
-        if unsized:
-            raise ConfigError(f"`dims` must hold every modality; {', '.join(unsized)} is missing. Or leave `dims` out.")
+        for name, module in encoders.items():
+            _check_encoder(name, module)
         self.fusion_name = fusion
         self.n_classes = _validate.number(n_classes, "n_classes", low=2, integer=True)
-        self.dims = {
-            name: int(dims[name]) if dims else _declared_dim(module, name) for name, module in encoders.items()
-        }
+        self.dims = (
+            _check_dims(dims, encoders)
+            if dims
+            else {name: _declared_dim(module, name) for name, module in encoders.items()}
+        )
         self.encoders = nn.ModuleDict(encoders)
         self.heads = nn.ModuleDict({name: nn.Linear(d, n_classes) for name, d in self.dims.items()})
         self.fusion = make_fusion(fusion, self.dims, self.n_classes)
@@ -112,13 +111,8 @@ class LateFusion(nn.Module):
         >>> LateFusion.from_data(datasets.load("av-digits"), seed=0).modalities
         ('audio', 'image')
         """
-        kinds = dict.fromkeys(data.modalities, encoder) if isinstance(encoder, str) else dict(encoder)
-        for name in data.modalities:
-            if name not in kinds:
-                raise ConfigError(
-                    f"`encoder` must name an encoder for each modality; {name!r} is missing. "
-                    f"Choose from {', '.join(KINDS)}."
-                )
+        _validate.instance(data, "data", MultimodalData, "MultimodalData", HOW_TO_LOAD)
+        kinds = _check_kinds(encoder, data)
         with torch.random.fork_rng(devices=[]):
             # not torch.manual_seed: that would also set the accelerator's generator, which belongs to others
             torch.default_generator.manual_seed(_validate.number(seed, "seed", low=0, integer=True))
@@ -136,6 +130,8 @@ class LateFusion(nn.Module):
 
     def embed(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return the embeddings (B, d) of each modality."""
+        if isinstance(inputs, Tensor):
+            raise InputError(f"`inputs` must map modalities to tensors, {', '.join(self.encoders)}; it was one tensor.")
         missing = [name for name in self.encoders if name not in inputs]
         if missing:
             raise InputError(
@@ -223,6 +219,39 @@ class LateFusion(nn.Module):
     def modality_parameters(self, name: str) -> list[nn.Parameter]:
         """Return the parameters that belong to one modality: its encoder and its unimodal head."""
         return [*self.encoders[name].parameters(), *self.heads[name].parameters()]
+
+
+def _check_encoder(name: str, module: nn.Module) -> None:
+    """Refuse names that torch or a record cannot hold, and encoders that are no modules."""
+    if not isinstance(name, str) or not name or "." in name:
+        raise ConfigError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
+    if hasattr(nn.ModuleDict(), name):
+        raise ConfigError(f"a modality must not be named {name!r}: torch modules have an attribute of that name.")
+    _validate.instance(module, f"encoders[{name!r}]", nn.Module, "a module of torch", "Wrap a function in a module.")
+
+
+def _check_dims(dims: Mapping[str, int], encoders: Mapping[str, nn.Module]) -> dict[str, int]:
+    """Return the embedding size of every modality, and of nothing else."""
+    _validate.instance(dims, "dims", Mapping, "a mapping of names to sizes", "For example {'audio': 16, 'image': 16}.")
+    missing = [name for name in encoders if name not in dims]
+    if missing:
+        raise ConfigError(f"`dims` must hold every modality; {', '.join(missing)} is missing. Or leave `dims` out.")
+    for name in dims:
+        _validate.choice(name, "dims", encoders)
+    return {name: _validate.number(dims[name], f"dims[{name!r}]", low=1, integer=True) for name in encoders}
+
+
+def _check_kinds(encoder: str | Mapping[str, str], data: MultimodalData) -> dict[str, str]:
+    """Return the kind of encoder of every modality, and of nothing else."""
+    kinds = dict.fromkeys(data.modalities, encoder) if isinstance(encoder, str) else encoder
+    hint = f"Choose from {', '.join(KINDS)}."
+    _validate.instance(kinds, "encoder", Mapping, "a name, or a mapping with one a modality", hint)
+    for name in data.modalities:
+        if name not in kinds:
+            raise ConfigError(f"`encoder` must name an encoder for each modality; {name!r} is missing. {hint}")
+    for name in kinds:
+        _validate.choice(name, "encoder", data.modalities)
+    return dict(kinds)
 
 
 def _declared_dim(module: nn.Module, name: str) -> int:

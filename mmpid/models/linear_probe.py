@@ -4,7 +4,10 @@ import warnings
 
 import torch
 
-from mmpid.models.late_fusion import LateFusion
+from mmpid import _validate
+from mmpid.datasets import MultimodalData
+from mmpid.errors import InputError
+from mmpid.models.late_fusion import HOW_TO_LOAD, LateFusion
 from mmpid.models.modes import evaluating
 
 CHUNK = 1024  # samples a forward pass
@@ -51,6 +54,14 @@ def linear_probe(model: LateFusion, data, *, fit_on: str = "train", score_on: st
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
+    hint = "Build it with LateFusion.from_data(data)."
+    _validate.instance(model, "model", LateFusion, "a LateFusion", hint)
+    _validate.instance(data, "data", MultimodalData, "MultimodalData", HOW_TO_LOAD)
+    if set(model.modalities) != set(data.modalities):
+        raise InputError(
+            f"`model` must have the modalities of `data`, {', '.join(data.modalities)}; it had "
+            f"{', '.join(model.modalities)}. {hint}"
+        )
     device = next(model.parameters()).device
     fit, score = data.split(fit_on), data.split(score_on)
     known, asked = (_embed(model, split, device) for split in (fit, score))

@@ -3,7 +3,7 @@ import torch
 
 from mmpid import LateFusion, datasets
 from mmpid.errors import ConfigError, InputError, ShapeError
-from mmpid.models import MLP, ConvNet
+from mmpid.models import MLP, ConvNet, linear_probe
 from mmpid.models.encoders import embedding_dim
 from mmpid.models.fusion import KINDS
 from mmpid.models.modes import evaluating
@@ -108,3 +108,41 @@ def test_names_and_sizes_that_cannot_be_are_refused():
         LateFusion(nets, n_classes=2)
     with pytest.raises(ConfigError, match="`dims` must hold every modality; b is missing"):
         LateFusion({"a": nets["type"], "b": nets["b"]}, n_classes=2, dims={"a": 3})
+
+
+@pytest.mark.parametrize(
+    ("more", "match"),
+    [
+        ({"dims": {"a": 3, "b": 3, "c": 3}}, "`dims` must be one of 'a', 'b'; it was 'c'"),
+        ({"dims": {"a": "x", "b": 3}}, r"`dims\['a'\]` must be an integer"),
+        ({"dims": {"a": -1, "b": 3}}, r"`dims\['a'\]` must be an integer of at least 1"),
+        ({"dims": [3, 3]}, "`dims` must be a mapping of names to sizes; it was list"),
+        ({"a": lambda x: x}, r"`encoders\['a'\]` must be a module of torch; it was function"),
+        ({1: torch.nn.Linear(4, 3)}, "without dots; it was 1"),
+        ({"a.b": torch.nn.Linear(4, 3)}, "without dots; it was 'a.b'"),
+    ],
+)
+def test_each_encoder_has_a_name_a_module_and_a_size(more, match):
+    nets = {name: torch.nn.Linear(4, 3) for name in ("a", "b")}
+    dims = more.pop("dims", None) if "dims" in more else None
+    with pytest.raises(InputError, match=match):
+        LateFusion(nets | more, n_classes=2, dims=dims)
+
+
+def test_a_model_is_built_for_data_and_reads_a_mapping():
+    tiny = datasets.load("av-digits")
+    for wrong in (None, "av-digits", {"a": 1}):
+        with pytest.raises(InputError, match="`data` must be MultimodalData; it was .*from_arrays"):
+            LateFusion.from_data(wrong)
+    with pytest.raises(ConfigError, match="`encoder` must be one of .*; it was 'text'"):
+        LateFusion.from_data(tiny, encoder={**dict.fromkeys(tiny.modalities, "mlp"), "text": "mlp"})
+    with pytest.raises(InputError, match="`encoder` must be a name, or a mapping .*it was NoneType"):
+        LateFusion.from_data(tiny, encoder=None)
+    model = LateFusion.from_data(tiny)
+    with pytest.raises(InputError, match="`inputs` must map modalities to tensors"):
+        model(torch.zeros(2, 4))
+    with pytest.raises(InputError, match="`model` must be a LateFusion; it was MultimodalData"):
+        linear_probe(tiny, model)
+    other = LateFusion({"c": torch.nn.Linear(4, 3), "d": torch.nn.Linear(4, 3)}, n_classes=2)
+    with pytest.raises(InputError, match="`model` must have the modalities of `data`"):
+        linear_probe(other, tiny)
