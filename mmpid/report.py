@@ -41,9 +41,14 @@ def publish(name: str, values: Mapping[str, float], *, out_dir="") -> Published:
     >>> publish("demo", {"gain": 0.04})["gain"]
     0.04
     """
+    if not isinstance(name, str) or not isinstance(values, Mapping):
+        raise InputError(
+            f"`name` must be a text and `values` map names to numbers; they were {type(name).__name__} and "
+            f"{type(values).__name__}. Try publish('01_quickstart', {{'gain': 0.04}})."
+        )
     checked = Published()
     for key, value in values.items():
-        number = value.item() if hasattr(value, "item") else value
+        number = value.item() if hasattr(value, "item") and set(getattr(value, "shape", ())) <= {1} else value
         if not isinstance(number, numbers.Real) or number != number or abs(number) == float("inf"):
             raise InputError(
                 f"`values[{key!r}]` must be a finite number; it was {value!r}. Publish only what can be compared."

@@ -8,11 +8,12 @@ import numpy as np
 from mmpid import _validate
 from mmpid._progress import progress_bar
 from mmpid._tables import html_table, text_table
-from mmpid.datasets import MultimodalData, load
+from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig, share_budget
-from mmpid.train.controller import BalanceController
+from mmpid.train.controller import BalanceController, check_controller
+from mmpid.train.doors import build, draw
 from mmpid.train.rules import FixedEpoch, Manual
 from mmpid.train.trainer import Trainer
 
@@ -80,6 +81,7 @@ def baselines(
     """
     import pandas as pd
 
+    _validate.instance(data, "data", MultimodalData, "MultimodalData", "Try mmpid.datasets.load(name).")
     rows, methods = [], _listed(methods)
     if not methods:
         raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}; it was empty.")
@@ -109,7 +111,7 @@ def run_method(
         controller, own = _recipe(method, config, seed)
     else:
         own = TWO_STAGE
-    net = LateFusion.from_data(data, seed=seed) if model is None else model(data, seed)
+    net = build(model, data, seed)
     trainer = Trainer(net, data, controller=controller, seed=seed, device=device, **{**settings, **own})
     result = trainer.fit(progress=False).lineage("result")[-1]
     if method != "unimodal" and trainer.stage == "unimodal":
@@ -126,7 +128,8 @@ def _listed(methods: str | Iterable[str]) -> tuple[str, ...]:
     """Return the names of methods; "all" names every one, any other string itself."""
     if isinstance(methods, str):
         return tuple(METHODS) if methods == "all" else (methods,)
-    return tuple(methods)
+    hint = f'Try "all", or some of {", ".join(METHODS)}.'
+    return tuple(_validate.instance(methods, "methods", Iterable, "a name or several", hint))
 
 
 def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceController, dict]:
@@ -202,16 +205,15 @@ def compare(
     >>> c.to_frame().columns.tolist()
     ['seed', 'method', 'test_accuracy', 'selected_epoch']
     """
-    seeds = list(seeds)
-    runs = {**dict.fromkeys(_listed(methods)), **(controllers or {})}
-    if not seeds:
-        raise ConfigError("`seeds` must hold at least one seed, better five or more; it was empty.")
+    seeds = _validate.seeds(seeds)
+    _refuse_single(settings)
+    runs = {**dict.fromkeys(_listed(methods)), **_named_controllers(controllers)}
     if not runs:
         raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}, or `controllers` hold one.")
     rows = []
     with progress_bar(total=len(seeds) * len(runs), unit="run", show=progress) as bar:
         for seed in seeds:
-            drawn = load(data, seed=seed, **(data_options or {})) if isinstance(data, str) else data(seed)
+            drawn = draw(data, seed, data_options)
             for method, controller in runs.items():
                 bar.set_description(f"seed {seed}, {method}")
                 own = run_method(
@@ -220,6 +222,21 @@ def compare(
                 rows += [{"seed": seed, **row} for row in own]
                 bar.update()
     return Comparison(tuple(rows))
+
+
+def _refuse_single(settings: Mapping) -> None:
+    """Refuse the singular of what a comparison takes several of."""
+    for one, several in {"seed": "seeds=[0, 1, 2]", "controller": "controllers={'mine': controller}"}.items():
+        if one in settings:
+            raise ConfigError(f"`{one}` must be left out of a comparison; it was {settings[one]!r}. Try {several}.")
+
+
+def _named_controllers(controllers: Mapping[str, BalanceController] | None) -> dict[str, BalanceController]:
+    hint = "For example {'mine': BalanceController(rule=PeakSynergy())}."
+    _validate.instance(controllers or {}, "controllers", Mapping, "a mapping of names to controllers", hint)
+    for name, controller in (controllers or {}).items():
+        check_controller(controller, f"controllers[{name!r}]")
+    return dict(controllers or {})
 
 
 @dataclass(frozen=True, repr=False)

@@ -1,5 +1,6 @@
 """Settings of a run: one frozen object, checked when it is made, saved with the record."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 
 from mmpid import _validate
@@ -136,9 +137,12 @@ class TrainConfig:
         for name, low in whole.items():
             _validate.number(getattr(self, name), name, low=low, integer=True)
         for name in ("lr", "joint_lr_scale", "lr_gamma"):
-            _validate.number(getattr(self, name), name, low=0, open_low=True)
-        for name in ("momentum", "weight_decay", "aux_weight"):
-            _validate.number(getattr(self, name), name, low=0)
+            _validate.number(getattr(self, name), name, low=0, open_low=True, finite=True)
+        for name in ("weight_decay", "aux_weight"):
+            _validate.number(getattr(self, name), name, low=0, finite=True)
+        _validate.number(self.momentum, "momentum", low=0, high=1)
+        for name in ("freeze_encoders", "rewind"):
+            _validate.flag(getattr(self, name), name)
         _validate.choice(self.optimizer, "optimizer", OPTIMIZERS)
         _validate.choice(self.class_weight, "class_weight", CLASS_WEIGHTS)
         _validate.choice(self.precision, "precision", PRECISIONS)
@@ -149,6 +153,7 @@ class TrainConfig:
         _validate.choice(self.codebooks, "codebooks", CODEBOOKS)
         _validate.choice(self.stage2, "stage2", STAGE2)
         _validate.choice(self.pid_method, "pid_method", PID_METHODS)
+        _validate.instance(self.ecs, "ecs", Iterable, "names of proxies", "Try () for none.")
         object.__setattr__(self, "ecs", (self.ecs,) if isinstance(self.ecs, str) else tuple(self.ecs))
         for name in self.ecs:
             _validate.choice(name, "ecs", available_proxies())

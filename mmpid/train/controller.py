@@ -247,6 +247,14 @@ def _count_pauses(record, changes: list[Decision]) -> int:
     return len(epochs | {change.epoch for change in changes if change.action == "pause"})
 
 
+def check_controller(controller, name: str = "controller") -> BalanceController:
+    """Return a controller; a bare rule is the likely mistake."""
+    hint = "For example BalanceController(rule=RedundancyPlateau())."
+    if isinstance(controller, SwitchRule):
+        hint = f"Wrap it: BalanceController(rule={controller!r})."
+    return _validate.instance(controller, name, BalanceController, "a BalanceController", hint)
+
+
 def default_controller(preset: str) -> BalanceController:
     """Return our controller, or the paper's: no noise, floor or hysteresis, synergy's peak, two pauses at the most.
 

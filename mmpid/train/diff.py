@@ -1,5 +1,6 @@
 """What differs between two runs? Their cards, entry by entry."""
 
+from mmpid.train.doors import as_record
 from mmpid.train.record import WALL_CLOCK, RunRecord, flatten
 
 
@@ -29,7 +30,8 @@ def diff(run_a: RunRecord, run_b: RunRecord):
     """
     import pandas as pd
 
-    one, two = (dict(flatten(run.card, skip=WALL_CLOCK)) for run in (run_a, run_b))
+    runs = as_record(run_a, "run_a"), as_record(run_b, "run_b")
+    one, two = (dict(flatten(run.card, skip=WALL_CLOCK)) for run in runs)
     missing = "(absent)"
     rows = {
         key: (one.get(key, missing), two.get(key, missing))

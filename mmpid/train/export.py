@@ -10,7 +10,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from mmpid import _validate
 from mmpid.errors import InputError, MissingDependencyError
+from mmpid.train.doors import as_record
 from mmpid.train.record import RunRecord, flatten
 
 POSITION = ("kind", "segment", "stage", "epoch", "step")
@@ -59,7 +61,7 @@ def to_tensorboard(record: RunRecord, folder) -> Path:
         from torch.utils.tensorboard import SummaryWriter
     except ModuleNotFoundError as missing:
         raise _missing("TensorBoard", missing) from missing
-    folder = Path(folder)
+    record, folder = as_record(record), _validate.path(folder, "folder")
     if any(folder.glob("events.out.tfevents.*")):
         raise InputError(f"`folder` must not hold event files yet; {folder} does. Choose a new one for each run.")
     with SummaryWriter(str(folder)) as writer:
@@ -112,6 +114,7 @@ def to_mlflow(record: RunRecord, store, *, experiment: str = "mmpid", run_name: 
     >>> from mmpid.train.export import to_mlflow
     >>> to_mlflow(record, "mlruns")  # doctest: +SKIP
     """
+    record, store = as_record(record), _validate.path(store, "store") if not isinstance(store, str) else store
     with _environment(QUIET):
         try:
             from mlflow import MlflowClient

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from mmpid import _validate
 from mmpid.errors import CheckpointError, ConfigError
 from mmpid.train.checkpoint import CheckpointStore, State, read_state, write_state
 from mmpid.train.record import RunRecord
@@ -39,7 +40,9 @@ class RunFolder:
 
         With its first state a run can be loaded from the moment on at which its record exists.
         """
-        folder = cls(Path(path))
+        folder = cls(_validate.path(path, "out_dir"))
+        if folder.path.exists() and not folder.path.is_dir():
+            raise ConfigError(f"`out_dir` must be a folder; {folder.path} is a file. Choose a new name.")
         if (folder.path / RECORD).exists():
             raise ConfigError(
                 f"`out_dir` must be a new folder; {folder.path} already holds a run. "

@@ -10,6 +10,7 @@ from mmpid.train.lineage import Lineage
 
 FORMAT = 1
 KINDS = ("epoch", "probe", "decision", "batch", "result")
+STAGES = ("unimodal", "joint")
 WALL_CLOCK = ("seconds", "created")
 
 
@@ -75,7 +76,11 @@ class RunRecord:
         return RunRecord(self.card, self.rows[:n_rows])
 
     def lineage(self, kind: str | None = None, stage: str | None = None) -> list[dict]:
-        """Return the rows on the path to the present, discarded futures left out."""
+        """Return the rows on the path to the present, discarded futures left out; of one kind and stage if given."""
+        if kind is not None and kind not in KINDS:
+            _validate.choice(kind, "kind", KINDS)
+        if stage is not None and stage not in STAGES:
+            _validate.choice(stage, "stage", STAGES)
         rows = self._lineage.of(self.rows, kind)
         return rows if stage is None else [row for row in rows if row["stage"] == stage]
 

@@ -3,6 +3,7 @@
 from mmpid.errors import ConfigError
 from mmpid.train.controller import BalanceController
 from mmpid.train.decision import Decision
+from mmpid.train.doors import as_record
 from mmpid.train.record import RunRecord
 from mmpid.train.rules import SwitchRule
 
@@ -38,6 +39,7 @@ def replay(record: RunRecord, rule) -> list[Decision]:
     """
     if not isinstance(rule, SwitchRule | BalanceController):
         raise ConfigError(f"`rule` must be a SwitchRule or a BalanceController; it was {rule!r}.")
+    record = as_record(record)
     path = RunRecord(record.card, [{**row, "segment": 0} for row in stage_one(record)])
     decisions: list[Decision] = []
     for n, row in enumerate(path.rows, start=1):

@@ -126,6 +126,7 @@ class PeakSynergy(SwitchRule):
     def __post_init__(self):
         _validate.number(self.drop, "drop", low=0, high=1, open_low=True)
         _validate.number(self.warmup, "warmup", low=0, integer=True)
+        _validate.flag(self.noise_aware, "noise_aware")
 
     def decide(self, record) -> Decision:
         """Switch once synergy has fallen below `drop` times its peak by more than the noise."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass, fields
 import torch
 
 from mmpid import _validate
-from mmpid.datasets import MultimodalData, load
+from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.train.card import pick_device
 from mmpid.train.config import TrainConfig, share_budget
+from mmpid.train.doors import build, draw
 from mmpid.train.engine import fixed_parameters
 from mmpid.train.stacked_run import StackedRun, Stage
 
@@ -88,14 +89,11 @@ def train_seeds(
     >>> runs.to_frame().columns.tolist()
     ['seed', 'method', 'test_accuracy', 'selected_epoch']
     """
-    seeds = [_validate.number(seed, "seeds", low=0, integer=True) for seed in seeds]
-    if not seeds:
-        raise ConfigError("`seeds` must hold at least one seed; it was empty.")
+    seeds = _validate.seeds(seeds)
     config = _check_settings(TrainConfig.make(**share_budget(settings)))
     stages = _schedule(_check_method(method), config)
-    drawn = [_draw(data, seed, dict(data_options or {})) for seed in seeds]
-    build = model or (lambda each, seed: LateFusion.from_data(each, seed=seed))
-    models = [_check_model(build(each, seed)) for each, seed in zip(drawn, seeds, strict=True)]
+    drawn = [draw(data, seed, data_options, shared=True) for seed in seeds]
+    models = [_check_model(build(model, each, seed)) for each, seed in zip(drawn, seeds, strict=True)]
     with _threads(config.threads or 1):
         rows, epochs, models = StackedRun(models, drawn, seeds, config, pick_device(device)).train(stages)
     return SeedRuns(tuple(_named(row, method) for row in rows), tuple(epochs), tuple(models))
@@ -194,12 +192,6 @@ def _schedule(method: str, config: TrainConfig) -> list[Stage]:
         heads=move and aux > 0, encoders=move, aux=aux if move else 0.0, from_heads=config.fusion_init == "heads",
     )  # fmt: skip
     return [Stage("unimodal", first, config.lr, heads=True, encoders=True), second]
-
-
-def _draw(data, seed: int, options: dict) -> MultimodalData:
-    if isinstance(data, str):
-        return load(data, seed=seed, **options)
-    return data if isinstance(data, MultimodalData) else data(seed)
 
 
 def _named(row: dict, method: str) -> dict:

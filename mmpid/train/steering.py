@@ -62,7 +62,7 @@ class Steering(Loop):
         The rate belongs to the state: a rewind and a resumed run restore what was in force then, and a schedule goes
         on from it. Stage 2 starts with the rates of the settings.
         """
-        lr = _validate.number(lr, "lr", low=0, open_low=True)
+        lr = _validate.number(lr, "lr", low=0, open_low=True, finite=True)
         groups = {group["name"]: group for group in self._optimizer.param_groups}
         if modality == "joint" and "joint" not in groups:
             raise ConfigError('there is no joint head to train in stage 1; set the rate of "joint" after the switch.')

@@ -70,16 +70,15 @@ def sweep_switch(
     >>> mmpid.sweep_switch("av-digits", at=[0, 2], seeds=[0], progress=False, **quick).to_frame().shape
     (2, 4)
     """
-    at = sorted({_validate.number(epoch, "at", low=0, integer=True) for epoch in at})
-    seeds = list(seeds)
-    if not at or not seeds:
-        raise ConfigError(f"`at` and `seeds` must each hold at least one entry; they were {at} and {seeds}.")
+    at, seeds, rules = sorted(set(_validate.integers(at, "at"))), _validate.seeds(seeds), _check_rules(rules)
+    if not at:
+        raise ConfigError("`at` must hold at least one epoch; it was empty.")
     if callable(recipe) and settings:
         raise ConfigError(f"settings belong into the `recipe` function; {', '.join(settings)} was given beside it.")
     rows, choices = [], []
     with progress_bar(total=len(seeds) * len(at), unit="run", show=progress) as bar:
         for seed in seeds:
-            parent = recipe(seed) if callable(recipe) else _make(recipe, seed, at[-1], settings)
+            parent = _make(recipe, seed, at[-1], settings)
             _check_budget(parent)
             parent.controller = BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE)
             if at[-1] >= parent.config.unimodal_epochs or at[-1] >= parent.config.epochs:
@@ -92,14 +91,25 @@ def sweep_switch(
                 rows.append({"seed": seed, "epoch": epoch, **_finish_from(parent, epoch)})
                 bar.update()
             choices += [
-                {"seed": seed, "rule": name, "epoch": _choice(parent, rule, at)}
-                for name, rule in (RULES if rules is None else rules).items()
+                {"seed": seed, "rule": name, "epoch": _choice(parent, rule, at)} for name, rule in rules.items()
             ]
     return SwitchSweep(tuple(rows), tuple(choices))
 
 
-def _make(name: str, seed: int, last: int, settings: dict) -> Trainer:
-    data = load(name, seed=seed)
+def _check_rules(rules: Mapping[str, SwitchRule] | None) -> dict[str, SwitchRule]:
+    rules = RULES if rules is None else rules
+    hint = "For example {'peak': PeakSynergy()}."
+    _validate.instance(rules, "rules", Mapping, "a mapping of names to rules", hint)
+    for name, rule in rules.items():
+        _validate.instance(rule, f"rules[{name!r}]", SwitchRule, "a SwitchRule", hint)
+    return dict(rules)
+
+
+def _make(recipe: str | Callable[[int], Trainer], seed: int, last: int, settings: dict) -> Trainer:
+    """Return a fresh trainer: what the recipe gives, or one of our own for a built-in data set."""
+    if callable(recipe):
+        return _validate.instance(recipe(seed), "recipe(seed)", Trainer, "a Trainer", "Return a fresh one.")
+    data = load(recipe, seed=seed)
     own = {"stage2": "off", "unimodal_epochs": last + 1, **settings, "joint_epochs": settings.get("joint_epochs")}
     return Trainer(LateFusion.from_data(data, seed=seed), data, seed=seed, **own)
 

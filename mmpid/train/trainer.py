@@ -12,7 +12,7 @@ from mmpid.models import LateFusion
 from mmpid.train.card import check_fit, make_card, pick_device, rebuild_model
 from mmpid.train.checkpoint import CheckpointStore
 from mmpid.train.config import TrainConfig
-from mmpid.train.controller import BalanceController, default_controller
+from mmpid.train.controller import BalanceController, check_controller, default_controller
 from mmpid.train.folder import RunFolder
 from mmpid.train.interrupt import delayed_interrupt
 from mmpid.train.record import RunRecord
@@ -104,10 +104,11 @@ class Trainer(Steering):
     ):
         config = TrainConfig.make(preset, **settings)
         seed = _validate.number(seed, "seed", low=0, integer=True)
-        self.controller = controller if controller is not None else default_controller(preset)
+        self.controller = default_controller(preset) if controller is None else check_controller(controller)
         self.auto = True
         self._parallel = _make_parallel(accelerator)
         check_fit(model, data)
+        _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
         super().__init__(model, data, config, seed, accelerator.device if accelerator else pick_device(device))
         self.record = RunRecord(self._make_card(preset, name))
         writes = out_dir is not None and self._is_main
@@ -193,7 +194,7 @@ class Trainer(Steering):
 
         A folder that holds an earlier state of this run is brought up to date; one of another run is refused.
         """
-        folder = RunFolder(Path(path))
+        folder = RunFolder(_validate.path(path, "path"))
         if self._is_main:
             folder.write(self.record, self._state(), {key: self.checkpoints.get(key) for key in self.checkpoints})
         return folder.path
@@ -229,7 +230,8 @@ class Trainer(Steering):
         CheckpointError
             No readable checkpoint, a newer format, other data, or another model.
         """
-        folder = RunFolder(Path(path))
+        _validate.instance(data, "data", MultimodalData, "MultimodalData", "Load the data of the run, with its seed.")
+        folder = RunFolder(_validate.path(path, "path"))
         record, state = folder.read()
         card = record.card
         if card["data"]["fingerprint"] != data.fingerprint:
