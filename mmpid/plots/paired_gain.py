@@ -56,6 +56,11 @@ def paired_gain(
     >>> [point.get_markerfacecolor() for point in ax.lines if point.get_marker() == "o"]
     ['#0173b2', 'white']
     """
+    if not hasattr(frame, "columns"):
+        raise InputError(
+            f"`frame` must be a DataFrame with the columns {', '.join(_COLUMNS)}; it was {type(frame).__name__}. "
+            "For two methods of a comparison these are comparison.difference(method, reference)."
+        )
     missing = [name for name in _COLUMNS if name not in frame]
     if missing or not len(frame):
         problem = f"it lacked {', '.join(missing)}" if missing else "it had no rows"

@@ -417,3 +417,11 @@ def test_a_sweep_must_be_one(ax):
 def test_a_decomposition_has_two_sources_with_a_name_each(draw, names, estimate, ax):
     with pytest.raises(InputError, match="`modalities` must be the names of the two sources"):
         draw(estimate, ax, modalities=names)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, "frame"])
+def test_paired_gain_asks_for_a_frame(wrong):
+    with pytest.raises(
+        InputError, match="`frame` must be a DataFrame with the columns method, mean"
+    ):
+        plots.paired_gain(wrong)

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from mmpid.errors import InputError
 from mmpid.plots import traces
+from mmpid.train import RunRecord
 from tests.widgets.fake_trainer import FakeTrainer
 
 MODALITIES = ("audio", "image")
@@ -123,3 +125,8 @@ def test_thinning_keeps_both_ends():
 @pytest.mark.parametrize("value", [1e-6, 0.3, 0.999, 1, 7.4, 123.0])
 def test_a_nice_limit_is_close_above(value):
     assert value <= traces.nice_limit(value) * (1 + 1e-9) <= 2 * value * (1 + 1e-6)
+
+
+def test_a_record_names_its_modalities():
+    with pytest.raises(InputError, match="`record` must name its modalities in its card"):
+        traces.record_of(RunRecord())
