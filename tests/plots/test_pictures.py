@@ -421,7 +421,5 @@ def test_a_decomposition_has_two_sources_with_a_name_each(draw, names, estimate,
 
 @pytest.mark.parametrize("wrong", [None, 3, "frame"])
 def test_paired_gain_asks_for_a_frame(wrong):
-    with pytest.raises(
-        InputError, match="`frame` must be a DataFrame with the columns method, mean"
-    ):
+    with pytest.raises(InputError, match="`frame` must be a DataFrame with the columns method, mean"):
         plots.paired_gain(wrong)
