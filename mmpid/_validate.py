@@ -67,14 +67,16 @@ def number(
     value, name: str, *, low=None, high=None, integer: bool = False, open_low: bool = False, finite: bool = False
 ):
     """Return `value` as int or float if it lies in [low, high]; otherwise raise."""
-    kind = "an integer" if integer else "a finite number" if finite else "a number"
+    kind = "an integer" if integer else "a number"
     bounds = _bounds(low, high, open_low)
     accepted = (int, np.integer) if integer else (int, float, np.integer, np.floating)
     if isinstance(value, bool) or not isinstance(value, accepted):
         raise ConfigError(f"`{name}` must be {kind}{bounds}; it was {value!r} ({type(value).__name__}).")
     bad_low = low is not None and (value <= low if open_low else value < low)
-    if bad_low or (high is not None and value > high) or value != value or (finite and abs(value) == math.inf):
+    if bad_low or (high is not None and value > high) or value != value:
         raise ConfigError(f"`{name}` must be {kind}{bounds}; it was {value!r}.")
+    if finite and math.isinf(value):
+        raise ConfigError(f"`{name}` must be finite; it was {value!r}.")
     return int(value) if integer else float(value)
 
 

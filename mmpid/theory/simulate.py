@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
-from math import isinf
 
 import torch
 from torch import Tensor
@@ -172,9 +171,7 @@ def _plan(schedule, lengths, balanced: bool, imbalance, checkpoints, n_test, n_s
         budget = tuple(number(n, "n_steps", low=0, integer=True) for n in listed)
     if shaping_steps is not None:
         number(shaping_steps, "shaping_steps", low=0, integer=True)
-    imbalance = number(imbalance, "imbalance", low=0, open_low=True)
-    if isinf(imbalance):
-        raise ConfigError("`imbalance` must be finite; it was inf. Try 3.")
+    imbalance = number(imbalance, "imbalance", low=0, open_low=True, finite=True)
     if schedule == "joint":
         _refuse_first_stage(shaping_steps, imbalance)
     return Plan(

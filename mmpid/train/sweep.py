@@ -70,9 +70,10 @@ def sweep_switch(
     >>> mmpid.sweep_switch("av-digits", at=[0, 2], seeds=[0], progress=False, **quick).to_frame().shape
     (2, 4)
     """
-    at, seeds, rules = sorted(set(_validate.integers(at, "at"))), _validate.seeds(seeds), _check_rules(rules)
-    if not at:
-        raise ConfigError("`at` must hold at least one epoch; it was empty.")
+    at, seeds = sorted(set(_validate.integers(at, "at"))), _validate.integers(seeds, "seeds")
+    if not at or not seeds:
+        raise ConfigError(f"`at` and `seeds` must each hold at least one entry; they were {at} and {seeds}.")
+    seeds, rules = _validate.seeds(seeds), _check_rules(rules)
     if callable(recipe) and settings:
         raise ConfigError(f"settings belong into the `recipe` function; {', '.join(settings)} was given beside it.")
     rows, choices = [], []

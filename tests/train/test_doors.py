@@ -40,7 +40,7 @@ def test_one_data_set_is_no_recipe_for_data(data):
 
 @pytest.mark.parametrize("call", [mmpid.compare, mmpid.train_seeds, lambda d, **k: mmpid.sweep_switch(d, at=[0], **k)])
 def test_seeds_are_several_different_integers(call):
-    for seeds, match in ((5, r"for example seeds=range\(5\)"), ([], "at least one"), ([0, 0], "one run counts as two")):
+    for seeds, match in ((5, r"for example seeds=range\(5\)"), ([], "hold at least one"), ([0, 0], "one run counts as two")):
         with pytest.raises(ConfigError, match=f"(?i)`seeds` must.*{match}"):
             call("av-digits", seeds=seeds)
 
@@ -74,7 +74,7 @@ def test_a_model_is_no_recipe_for_models(data, model):
     ("more", "match"),
     [
         ({"at": 3}, "`at` must be a list or range of integers; it was 3"),
-        ({"at": []}, "`at` must hold at least one epoch"),
+        ({"at": []}, "`at` and `seeds` must each hold at least one entry"),
         ({"rules": [mmpid.Manual()]}, "`rules` must be a mapping .*it was list"),
         ({"rules": {"a": mmpid.Manual}}, r"`rules\['a'\]` must be a SwitchRule; it was type"),
     ],
@@ -109,8 +109,8 @@ def test_a_trainer_names_what_is_wrong(data, model, more, match):
     [
         ({"rewind": "no"}, "`rewind` must be True or False; it was 'no'"),
         ({"freeze_encoders": 1}, "`freeze_encoders` must be True or False"),
-        ({"lr": float("inf")}, "`lr` must be a finite number above 0"),
-        ({"weight_decay": float("inf")}, "`weight_decay` must be a finite number"),
+        ({"lr": float("inf")}, "`lr` must be finite; it was inf"),
+        ({"weight_decay": float("inf")}, "`weight_decay` must be finite"),
         ({"momentum": 2.0}, "`momentum` must be a number from 0 to 1; it was 2.0"),
         ({"ecs": None}, r"`ecs` must be names of proxies; it was NoneType. Try \(\) for none"),
     ],
