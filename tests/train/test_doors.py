@@ -40,7 +40,11 @@ def test_one_data_set_is_no_recipe_for_data(data):
 
 @pytest.mark.parametrize("call", [mmpid.compare, mmpid.train_seeds, lambda d, **k: mmpid.sweep_switch(d, at=[0], **k)])
 def test_seeds_are_several_different_integers(call):
-    for seeds, match in ((5, r"for example seeds=range\(5\)"), ([], "hold at least one"), ([0, 0], "one run counts as two")):
+    for seeds, match in (
+        (5, r"for example seeds=range\(5\)"),
+        ([], "hold at least one"),
+        ([0, 0], "one run counts as two"),
+    ):
         with pytest.raises(ConfigError, match=f"(?i)`seeds` must.*{match}"):
             call("av-digits", seeds=seeds)
 
