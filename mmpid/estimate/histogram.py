@@ -118,8 +118,9 @@ def soft_histogram(
 
     Notes
     -----
-    Within a sample the two codes are drawn independently of each other, so unsure heads count as less informative than
-    their best guesses.
+    For loops, so nothing is checked, neither that rows are probabilities (logits give a table of nonsense) nor labels;
+    `estimate_pid` and `soft_pid` check. Within a sample the two codes are drawn independently of each other, so unsure
+    heads count as less informative than their best guesses.
 
     Examples
     --------

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from mmpid._validate import number
+from mmpid._validate import as_tensor, number
 from mmpid.errors import ConfigError, InputError, ShapeError
 
 
@@ -55,7 +55,7 @@ class PredictionDiscretizer:
 
     def fit(self, source: Tensor, target: Tensor | None = None) -> "PredictionDiscretizer":
         """Learn the readout from ``source`` (N, d) and labels; for scores, only note the number of classes."""
-        _require_matrix(source)
+        source = _matrix(source)
         if self.inputs == "scores":
             self._n_codes = source.shape[1]
             return self
@@ -68,8 +68,13 @@ class PredictionDiscretizer:
 
     def probabilities(self, source: Tensor) -> Tensor:
         """Class probabilities, float64 (N, k)."""
-        _require_matrix(source)
+        source = _matrix(source)
         if self.inputs == "scores":
+            if self._n_codes not in (None, source.shape[1]):
+                raise InputError(
+                    f"`source` must have {self._n_codes} columns, one score a class as at the fit; it had "
+                    f"{source.shape[1]}. Pass scores of the same head."
+                )
             return class_probabilities(source)
         if self.weight is None or source.shape[1] != len(self.weight):
             wanted = "no fit yet" if self.weight is None else f"{len(self.weight)} columns, as at the fit"
@@ -121,6 +126,8 @@ def _discriminant(source: Tensor, target: Tensor, n_classes: int, shrinkage: flo
     return weight, bias
 
 
-def _require_matrix(source: Tensor) -> None:
+def _matrix(source: Tensor) -> Tensor:
+    source = as_tensor(source, "source")
     if source.ndim != 2:
         raise ShapeError(f"`source` must have two axes (N, d); its shape was {tuple(source.shape)}.")
+    return source

@@ -137,7 +137,7 @@ class LateFusion(nn.Module):
             raise InputError(
                 f"`inputs` must hold every modality, {', '.join(self.encoders)}; {', '.join(missing)} is missing."
             )
-        return {name: encoder(inputs[name]) for name, encoder in self.encoders.items()}
+        return {name: _encode(name, encoder, inputs[name]) for name, encoder in self.encoders.items()}
 
     def fuse(self, embeddings: Mapping[str, Tensor]) -> Tensor:
         """Return the joint logits (B, k) of embeddings."""
@@ -219,6 +219,18 @@ class LateFusion(nn.Module):
     def modality_parameters(self, name: str) -> list[nn.Parameter]:
         """Return the parameters that belong to one modality: its encoder and its unimodal head."""
         return [*self.encoders[name].parameters(), *self.heads[name].parameters()]
+
+
+def _encode(name: str, encoder: nn.Module, batch: Tensor) -> Tensor:
+    """Return the embeddings of a batch; an error of torch says whose encoder it was, and what that was given."""
+    try:
+        return encoder(batch)
+    except (RuntimeError, TypeError) as problem:
+        what = (
+            f"a batch of shape {tuple(batch.shape)}, {batch.dtype}" if isinstance(batch, Tensor) else repr(type(batch))
+        )
+        problem.add_note(f"This was the encoder of {name!r}, given {what}. Was the model built for these data?")
+        raise
 
 
 def _check_encoder(name: str, module: nn.Module) -> None:

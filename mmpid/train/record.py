@@ -42,7 +42,8 @@ class RunRecord:
     """
 
     def __init__(self, card: dict | None = None, rows: Iterable[dict] = ()):
-        self.card = dict(card or {})
+        hint = "Of a folder or a file take RunRecord.load(path)."
+        self.card = dict(_validate.instance(card or {}, "card", dict, "a dict", hint))
         self.rows: list[dict] = list(rows)
         self._lineage = Lineage()
 
@@ -113,7 +114,7 @@ class RunRecord:
 
         A last line that was cut short by a crash is left out.
         """
-        path = Path(path)
+        path = _validate.path(path, "path")
         if path.is_dir():
             path = path / "record.jsonl"
         if not path.is_file():

@@ -344,6 +344,14 @@ def test_a_discretizer_says_what_is_wrong_with_a_source(kind):
     assert torch.equal(kind().fit(column).transform(column), kind().fit(column.numpy()).transform(column.numpy()))
 
 
+def test_a_readout_of_scores_keeps_its_classes():
+    scores = torch.eye(3)
+    with pytest.raises(InputError, match="`source` must have 3 columns, one score a class as at the fit; it had 2"):
+        PredictionDiscretizer().fit(scores).transform(scores[:, :2])
+    with pytest.raises(InputError, match="`source` must be an array or tensor of numbers"):
+        PredictionDiscretizer().fit("audio")
+
+
 def test_kmeans_takes_no_broken_numbers():
     with pytest.raises(InputError, match="`source` must be finite; 1 of 12"):
         KMeansDiscretizer().fit(torch.tensor([[float("nan"), 1.0]] + [[0.0, 1.0]] * 5))

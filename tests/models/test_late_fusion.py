@@ -146,3 +146,11 @@ def test_a_model_is_built_for_data_and_reads_a_mapping():
     other = LateFusion({"c": torch.nn.Linear(4, 3), "d": torch.nn.Linear(4, 3)}, n_classes=2)
     with pytest.raises(InputError, match="`model` must have the modalities of `data`"):
         linear_probe(other, tiny)
+
+
+@pytest.mark.parametrize("wrong", [torch.zeros(5, 9), torch.zeros(5, 6).double(), torch.zeros(5, 6).numpy()])
+def test_an_error_in_an_encoder_says_whose_it_was(wrong):
+    with pytest.raises((RuntimeError, TypeError)) as caught:
+        model()({"a": torch.zeros(5, 4), "b": wrong})
+    (note,) = caught.value.__notes__
+    assert "encoder of 'b'" in note and "built for these data" in note

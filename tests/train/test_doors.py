@@ -166,3 +166,10 @@ def test_published_values_are_a_mapping_of_single_numbers():
     with pytest.raises(InputError, match=r"`values\['x'\]` must be a finite number"):
         mmpid.publish("demo", {"x": torch.ones(3)})
     assert mmpid.publish("demo", {"x": torch.ones(1), "y": torch.tensor(2.0)}) == {"x": 1.0, "y": 2.0}
+
+
+def test_a_record_is_loaded_from_a_path_not_made_of_one():
+    with pytest.raises(InputError, match=r"`card` must be a dict; it was str. .*RunRecord.load\(path\)"):
+        RunRecord("runs/first")
+    with pytest.raises(InputError, match="`path` must be a path; it was NoneType"):
+        RunRecord.load(None)
