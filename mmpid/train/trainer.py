@@ -71,8 +71,8 @@ class Trainer(Steering):
 
     All randomness is the trainer's own: on the CPU the same seed gives the same record, and a run that was saved,
     loaded, rewound or branched goes on as the original would have. Test accuracy is computed once, at the end, unless
-    `selection="test"` asks for what many papers do. It is that of :meth:`selected_model`, a copy with the weights of the
-    epoch that was selected; the model itself has those of the last one.
+    `selection="test"` asks for what many papers do. It is that of :meth:`selected_model`, a copy with the weights of
+    the epoch that was selected; the model itself has those of the last one.
 
     References
     ----------
