@@ -92,8 +92,9 @@ def as_tensor(value, name: str) -> Tensor:
     """Return `value` as a tensor without copying where possible; numbers only."""
     if isinstance(value, Tensor):
         if value.layout != torch.strided or value.device.type == "meta":
-            kind = "without data (device 'meta')" if value.device.type == "meta" else f"of layout {value.layout}"
-            raise InputError(f"`{name}` must be a dense tensor with data; it was one {kind}. Try `.to_dense()`.")
+            empty = value.device.type == "meta"
+            what = "without data (device 'meta'). Load it" if empty else f"of layout {value.layout}. Try `.to_dense()`"
+            raise InputError(f"`{name}` must be a dense tensor with data; it was one {what}.")
         return value
     try:
         array = np.asarray(value)
