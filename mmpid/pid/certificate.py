@@ -15,13 +15,13 @@ def round_to_marginals(q: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
 
     A Sinkhorn sweep comes first: near the optimum it leaves less for the remainder to repair.
     """
-    q = q * (p1 / q.sum(-1).clamp_min(TINY)).unsqueeze(-1)
-    q = q * (p2 / q.sum(1).clamp_min(TINY)).unsqueeze(1)
-    q = q * (p1 / q.sum(-1).clamp_min(TINY)).clamp_max(1.0).unsqueeze(-1)
-    missing1 = (p1 - q.sum(-1)).clamp_min(0.0)
-    missing2 = (p2 - q.sum(1)).clamp_min(0.0)
-    total = missing1.sum(1).clamp_min(TINY)
-    return torch.addcmul(q, missing1.unsqueeze(-1), (missing2 / total.unsqueeze(-1)).unsqueeze(1))
+    p1, p2 = p1.unsqueeze(3), p2.unsqueeze(1)
+    q = q * (p1 / q.sum(3, keepdim=True).clamp_min_(TINY))
+    q *= p2 / q.sum(1, keepdim=True).clamp_min_(TINY)
+    q *= (p1 / q.sum(3, keepdim=True).clamp_min_(TINY)).clamp_max_(1.0)
+    missing1 = (p1 - q.sum(3, keepdim=True)).clamp_min_(0.0)
+    missing2 = (p2 - q.sum(1, keepdim=True)).clamp_min_(0.0)
+    return q.addcmul_(missing1, missing2 / missing1.sum(1, keepdim=True).clamp_min_(TINY))
 
 
 def objective(q: Tensor) -> Tensor:
@@ -34,10 +34,8 @@ def lower_bound(lam: Tensor, mu: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor
 
     On a zero marginal they are -inf in the constraints, where they force a zero, and 0 in what is returned.
     """
-    theta = torch.where(p1 > 0, lam, -torch.inf).unsqueeze(-1) + torch.where(p2 > 0, mu, -torch.inf).unsqueeze(1)
-    # entries far above 0 would overflow: take each cell's sum relative to its largest term
-    top = theta.amax(2).clamp_min(-1e300)
-    log_s = (theta - top.unsqueeze(2)).exp_().sum(2).clamp_min(TINY).log_() + top
-    lam = torch.where(p1 > 0, lam - log_s.amax(-1).unsqueeze(-1), 0.0)
-    mu = torch.where(p2 > 0, mu, 0.0)
+    zero1, zero2 = p1 <= 0, p2 <= 0
+    theta = lam.masked_fill(zero1, -torch.inf).unsqueeze(-1) + mu.masked_fill(zero2, -torch.inf).unsqueeze(1)
+    lam = (lam - theta.logsumexp(2).amax(-1, keepdim=True)).masked_fill_(zero1, 0.0)
+    mu = mu.masked_fill(zero2, 0.0)
     return (p1 * lam).sum((1, 2)) + (p2 * mu).sum((1, 2)), lam, mu

@@ -13,6 +13,7 @@ from mmpid.pid.certificate import round_to_marginals
 from mmpid.pid.enclosure import enclose
 from mmpid.pid.information import LN2, entropies
 from mmpid.pid.inputs import checked_joint
+from mmpid.pid.interior_point import Bounds
 from mmpid.pid.results import PIDResult
 
 METHODS = ("exact", "fastpid")
@@ -125,10 +126,10 @@ def decompose(
     joint = checked_joint(joint)
     p = joint.to(torch.float64).reshape(-1, *joint.shape[-3:])
     p = p / p.sum((1, 2, 3), keepdim=True)
+    p1, p2 = p.sum(2), p.sum(1)
     aim = min(tol, _GRADIENT_TOL) if p.requires_grad and torch.is_grad_enabled() else tol
     limit = max_iter if method == "exact" else _MAX_ITER["exact"]
-    p1, p2 = p.sum(2), p.sum(1)
-    value, gap, q, n_iter = _MinimalF.apply(p1, p2, aim * LN2, limit, memory_budget)
+    value, gap, q, n_iter = _minimal_f(p1, p2, aim * LN2, limit, memory_budget)
     terms = _Terms.of(p, p1, p2)
     if method == "fastpid":
         value, gap, q, n_iter = _as_published(p.detach(), value, gap, settings)
@@ -139,23 +140,28 @@ def decompose(
     return result
 
 
+def _minimal_f(p1: Tensor, p2: Tensor, tol: float, max_iter: int, memory_budget: int | None):
+    """Return min f, its certified gap, the optimum, and the iterations; of these the first carries a gradient."""
+    with torch.inference_mode():  # nothing in there has a gradient, and each call is cheaper
+        bounds = enclose(p1, p2, tol, max_iter, memory_budget)
+    return _MinimalF.apply(p1, p2, bounds), bounds.gap.clamp_min(0.0), bounds.q, bounds.n_iter
+
+
 class _MinimalF(torch.autograd.Function):
     """min f as a function of the pairwise marginals; its gradient is the pair of multipliers."""
 
     @staticmethod
-    def forward(ctx, p1: Tensor, p2: Tensor, tol: float, max_iter: int, memory_budget: int | None):
-        bounds = enclose(p1, p2, tol, max_iter, memory_budget)
-        ctx.save_for_backward(bounds.lam, bounds.mu.mT)
-        gap = bounds.gap.clamp_min(0.0)
-        ctx.mark_non_differentiable(gap, bounds.q, bounds.n_iter)
-        return bounds.upper, gap, bounds.q, bounds.n_iter
+    def forward(ctx, p1: Tensor, p2: Tensor, bounds: Bounds):
+        # not by save_for_backward, which refuses tensors of the inference mode; nobody else holds them
+        ctx.multipliers = bounds.lam, bounds.mu.mT
+        return bounds.upper.clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor, *_):
-        lam, mu = ctx.saved_tensors
+    def backward(ctx, grad: Tensor):
+        lam, mu = ctx.multipliers
         grad = grad.view(-1, 1, 1)
-        return grad * lam, grad * mu, None, None, None
+        return grad * lam, grad * mu, None
 
 
 @dataclass
@@ -170,15 +176,16 @@ class _Terms:
     @classmethod
     def of(cls, p: Tensor, p1: Tensor, p2: Tensor) -> "_Terms":
         """Compute them from p and its pairwise marginals."""
-        y, x1, x2, x1y, x2y, both = entropies(p1.sum(1), p1.sum(2), p2.sum(2), p1, p2, p.sum(3))
-        return cls(y, x1 + y - x1y, x2 + y - x2y, both - entropies(p)[0])
+        y, x1, x2, x1y, x2y, both, own = entropies(p1.sum(1), p1.sum(2), p2.sum(2), p1, p2, p.sum(3), p)
+        return cls(y, x1 + y - x1y, x2 + y - x2y, both - own)
 
 
 def _at_least_as_good_as_input(p: Tensor, own: Tensor, value: Tensor, gap: Tensor, q: Tensor):
     """Take p itself where its f is not above the one found: then synergy is 0 exactly."""
     excess = (value.detach() - own).clamp_min(0.0)
-    if bool(excess.any()):
-        q = torch.where((excess > 0).view(-1, 1, 1, 1), p.transpose(2, 3), q)
+    if not excess.any():
+        return value, gap, q
+    q = torch.where((excess > 0).view(-1, 1, 1, 1), p.transpose(2, 3), q)
     return value - excess, (gap - excess).clamp_min(0.0), q
 
 
@@ -202,16 +209,17 @@ def _result(terms: _Terms, value, gap, q, n_iter, shape, method: str, tol: float
     return PIDResult(
         **parts,
         converged=parts["gap"] <= tol,
-        n_iter=n_iter.view(shape[:-3]),
-        optimum=q.transpose(2, 3).reshape(shape),
+        # copies: what the inference mode leaves behind cannot take part in a graph
+        n_iter=n_iter.clone().view(shape[:-3]),
+        optimum=q.transpose(2, 3).clone(memory_format=torch.contiguous_format).view(shape),
         method=method,
     )
 
 
 def _warn_if_missed(result: PIDResult, tol: float) -> None:
     """Give a ConvergenceWarning that says how many problems missed the tolerance and by how much."""
-    missed = int((~result.converged).sum())
-    if missed:
+    if not result.converged.all():
+        missed = int((~result.converged).sum())
         warnings.warn(
             f"{missed} of {result.converged.numel()} problems missed tol = {tol:.3g} bit; the worst gap is "
             f"{float(result.gap.max()):.3g} bit. Each atom of these is off by at most its `gap`; try a larger "

@@ -18,6 +18,16 @@ _BLOCK = 40
 _FEW = 0.75  # leaving out dead unknowns takes a few calls: not worth it above this share
 
 
+class Kept:
+    """The unknowns mu that are worth computing, by their index (m,) among all k * n2."""
+
+    def __init__(self, index: Tensor, k: int, n2: int):
+        self.index = index
+        y, x2 = index // n2, index % n2
+        self.source = ((y.unsqueeze(1) * k + y) * n2 + x2).flatten()  # (m * m,): entries of a tensor k x k x n2 ...
+        self.met = x2.unsqueeze(1) == x2  # (m, m): ... which count only if both are of the same x2
+
+
 @dataclass
 class Support:
     """Where mass can be: what is dead, which is None for a batch in which every cell is possible."""
@@ -26,12 +36,13 @@ class Support:
     dead1: Tensor | None  # (b, n1, k): 1.0 or 0.0
     dead2: Tensor | None  # (b, k, n2)
     pin: Tensor  # (b, k, n2): closes the gauge (lam_.y + c, mu_y. - c) by doubling one diagonal entry a class
-    kept: Tensor | None = None  # (m,): which of the k * n2 unknowns mu are alive in some problem, where these are few
+    eye: Tensor  # (k, k)
+    kept: Kept | None = None  # the unknowns mu that are alive in some problem, where these are few
 
     def rows(self, index: Tensor) -> "Support":
         """Return the supports of the problems at `index`."""
         parts = (_at(part, index) for part in (self.dead, self.dead1, self.dead2, self.pin))
-        return Support(*parts, kept=self.kept)
+        return Support(*parts, self.eye, self.kept)
 
 
 def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
@@ -40,15 +51,16 @@ def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
 
 def support_of(p1: Tensor, p2: Tensor) -> Support:
     """Find the support of a batch, and pin the most likely x2 of each class."""
-    pin = torch.ones_like(p2).scatter_(2, p2.argmax(2, keepdim=True), 2.0)
-    alive1, alive2 = p1 > 0, p2 > 0
-    if bool(alive1.all()) and bool(alive2.all()):
-        return Support(None, None, None, pin)
-    alive1, alive2 = alive1.to(p1), alive2.to(p2)
+    pin = torch.full_like(p2, 1.0 + _JITTER).scatter_(2, p2.argmax(2, keepdim=True), 2.0)
+    eye = torch.eye(p2.shape[1], dtype=p2.dtype, device=p2.device)
+    if bool(p1.all()) and bool(p2.all()):
+        return Support(None, None, None, pin, eye)
+    alive1, alive2 = (p1 > 0).to(p1), (p2 > 0).to(p2)
     dead = torch.bmm(alive1, alive2) == 0
     kept = alive2.amax(0).flatten().nonzero().squeeze(1)
     few = len(kept) < _FEW * p2[0].numel()
-    return Support(dead.unsqueeze(2), 1.0 - alive1, 1.0 - alive2, pin, kept if few else None)
+    kept = Kept(kept, *p2.shape[1:]) if few else None
+    return Support(dead.unsqueeze(2), 1.0 - alive1, 1.0 - alive2, pin, eye, kept)
 
 
 class Workspace:
@@ -56,21 +68,26 @@ class Workspace:
 
     def __init__(self):
         self._flat: dict[str, Tensor] = {}
+        self._last: dict[str, Tensor] = {}
 
     def take(self, name: str, like: Tensor, *shape: int) -> Tensor:
         """Return an uninitialized tensor of that shape; taking the same name again overwrites it."""
+        last = self._last.get(name)
+        if last is not None and last.shape == shape:
+            return last
         size = math.prod(shape)
         flat = self._flat.get(name)
         if flat is None or len(flat) < size:
             flat = self._flat[name] = like.new_empty(size)
-        return flat[:size].view(shape)
+        last = self._last[name] = flat[:size].view(shape)
+        return last
 
 
-def _raised(diagonal: Tensor, factor: Tensor | float, dead: Tensor | None) -> Tensor:
-    """Raise a diagonal in place, put 1 where an unknown is dead (it then stays 0), and return what it was."""
-    size = diagonal.clone() if dead is None else diagonal + dead
-    torch.mul(size, factor * (1.0 + _JITTER), out=diagonal)
-    return size
+def _raise(diagonal: Tensor, factor: Tensor | float, dead: Tensor | None) -> Tensor:
+    """Raise a diagonal in place, put 1 where an unknown is dead: it then stays 0."""
+    if dead is not None:
+        diagonal += dead
+    return diagonal.mul_(factor)
 
 
 def robust_cholesky(build: Callable[[], Tensor], scale: Tensor) -> Tensor:
@@ -85,7 +102,8 @@ def robust_cholesky(build: Callable[[], Tensor], scale: Tensor) -> Tensor:
     for _ in range(_TRIES):
         jitter *= 20.0
         matrix = build()
-        matrix.diagonal(dim1=-2, dim2=-1).add_(jitter * failed.unsqueeze(-1) * scale)
+        diagonal = matrix.diagonal(dim1=-2, dim2=-1)
+        diagonal.add_(jitter * failed.unsqueeze(-1) * scale.reshape(diagonal.shape))
         factor, info = _cholesky(matrix)
         if not info.any():
             return factor
@@ -134,25 +152,27 @@ class EliminateRows:
         torch.mul((w * rc).unsqueeze(3), w.unsqueeze(2), out=block)
         block.diagonal(dim1=2, dim2=3).add_(q.transpose(2, 3))
         rows, columns = block.sum(-1), block.sum(1)
-        size = _raised(rows.diagonal(dim1=-2, dim2=-1), 1.0, support.dead1)
-        factor = robust_cholesky(rows.clone, size)
-        eye = torch.eye(k, dtype=q.dtype, device=q.device).expand(b * n1, k, k)
-        self.inverse = torch.linalg.solve_triangular(factor.view(b * n1, k, k), eye, upper=False)
+        size = _raise(rows.diagonal(dim1=-2, dim2=-1), 1.0 + _JITTER, support.dead1)
+        factor = robust_cholesky(rows.clone, size).view(b * n1, k, k)
+        self.inverse = torch.linalg.solve_triangular(factor, support.eye, upper=False)
         self.kept = kept = support.kept
         wide = block.view(b * n1, k, k * n2)
-        wide = wide if kept is None else wide.index_select(2, kept)
+        wide = wide if kept is None else wide.index_select(2, kept.index)
         half = torch.bmm(self.inverse, wide, out=space.take("half", q, *wide.shape))
         self.tall = half.view(b, n1 * k, -1)
-        size = _raised(columns.diagonal(dim1=1, dim2=2).transpose(1, 2), support.pin, support.dead2)
+        self.flat = self.tall.mT
+        size = _raise(columns.diagonal(dim1=1, dim2=2).mT, support.pin, support.dead2)
 
         def schur() -> Tensor:
-            out = space.take("schur", q, b, k * n2, k * n2).zero_()
-            out.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).copy_(columns)
-            out = out if kept is None else out[:, kept.unsqueeze(1), kept]
-            return out.baddbmm_(self.tall.mT, self.tall, alpha=-1)
+            if kept is not None:
+                out = columns.flatten(1).index_select(1, kept.source).view(b, *kept.met.shape).mul_(kept.met)
+                return out.baddbmm_(self.flat, self.tall, alpha=-1)
+            out = space.take("schur", q, b, k * n2, k * n2)
+            out.baddbmm_(self.flat, self.tall, beta=0, alpha=-1)  # beta = 0: whatever stood there is ignored
+            out.view(b, k, n2, k, n2).diagonal(dim1=2, dim2=4).add_(columns)
+            return out
 
-        size = size.flatten(1)
-        self.factor = robust_cholesky(schur, size if kept is None else size[:, kept])
+        self.factor = robust_cholesky(schur, size if kept is None else size.flatten(1).index_select(1, kept.index))
 
     def solve(self, b1: Tensor, b2: Tensor) -> tuple[Tensor, Tensor]:
         """Return the steps of lam (b, n1, k, 1) and mu (b, 1, k, n2)."""
@@ -160,12 +180,12 @@ class EliminateRows:
         # the inverse as one matrix would square the condition number of the triangle
         x1 = torch.bmm(self.inverse, b1.reshape(b * n1, k, 1)).view(b, n1 * k, 1)
         rhs = b2.reshape(b, -1, 1)
-        rhs = rhs if self.kept is None else rhs[:, self.kept]
-        dmu = _solve_factored(self.factor, torch.baddbmm(rhs, self.tall.mT, x1, alpha=-1))
+        rhs = rhs if self.kept is None else rhs.index_select(1, self.kept.index)
+        dmu = _solve_factored(self.factor, torch.baddbmm(rhs, self.flat, x1, alpha=-1))
         back = torch.baddbmm(x1, self.tall, dmu, alpha=-1)
         dlam = torch.bmm(self.inverse.mT, back.view(b * n1, k, 1))
         if self.kept is not None:
-            dmu = b2.new_zeros(b, b2[0].numel(), 1).index_copy_(1, self.kept, dmu)
+            dmu = b2.new_zeros(b, b2[0].numel(), 1).index_copy_(1, self.kept.index, dmu)
         return dlam.view_as(b1), dmu.view_as(b2)
 
 

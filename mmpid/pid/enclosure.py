@@ -20,15 +20,15 @@ def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | Non
     if not len(p1):
         return Bounds.unknown(p1, p2.mT)
     reductions = _merged(p1, budget), presolve.drop_classes(p1), _merged(p2, budget)
-    sizes = torch.stack([r.count for r in reductions], 1)
-    if len(p1) <= _fitting(sizes, budget):
+    if len(p1) <= _fitting([r.size for r in reductions], budget):
         return _solve_chunk(p1, p2, reductions, tol, max_iter)
+    sizes = torch.stack([r.count for r in reductions], 1)
     out = Bounds.unknown(p1, p2.mT)
     # problems of about one size share a chunk, so that little is padded
     order = sizes.prod(1).argsort(descending=True, stable=True)
     done = 0
     while done < len(order):
-        count = _fitting(sizes[order[done:]], budget)
+        count = _fitting(sizes[order[done:]].amax(0).tolist(), budget)
         index = order[done : done + count]
         bounds = _solve_chunk(p1[index], p2[index], [r.rows(index) for r in reductions], tol, max_iter)
         for f in fields(out):
@@ -37,9 +37,9 @@ def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | Non
     return out
 
 
-def _fitting(sizes: Tensor, budget: int) -> int:
+def _fitting(sizes: list[int], budget: int) -> int:
     """How many problems of at most these sizes fit in a chunk."""
-    return max(1, budget // bytes_per_problem(*sizes.amax(0).tolist()))
+    return max(1, budget // bytes_per_problem(*sizes))
 
 
 def _merged(p: Tensor, budget: int) -> presolve.Reduction:
@@ -48,7 +48,7 @@ def _merged(p: Tensor, budget: int) -> presolve.Reduction:
     parts = [presolve.merge_states(part) for part in p.split(count)]
     if len(parts) == 1:
         return parts[0]
-    return presolve.Reduction(*(torch.cat([getattr(part, f.name) for part in parts]) for f in fields(parts[0])))
+    return presolve.Reduction.of(*(torch.cat([getattr(r, name) for r in parts]) for name in ("slot", "share", "count")))
 
 
 def _solve_chunk(p1: Tensor, p2: Tensor, reductions: list, tol: float, max_iter: int) -> Bounds:
@@ -56,9 +56,8 @@ def _solve_chunk(p1: Tensor, p2: Tensor, reductions: list, tol: float, max_iter:
     first, classes, second = reductions
     if all(r.trivial for r in reductions):
         return _solve_wide(p1, p2, tol, max_iter)
-    n1, k, n2 = (int(r.count.max()) for r in reductions)
-    small1 = classes.pool(first.pool(p1, n1).mT, k).mT
-    small2 = classes.pool(second.pool(p2, n2).mT, k).mT
+    small1 = classes.pool(first.pool(p1).mT).mT
+    small2 = classes.pool(second.pool(p2).mT).mT
     small = _solve_wide(small1.contiguous(), small2.contiguous(), 0.99 * tol, max_iter)
     lam = presolve.expand_dual(small.lam, first, classes)
     mu = presolve.expand_dual(small.mu.mT, second, classes).mT

@@ -12,29 +12,27 @@ LN2 = math.log(2.0)
 
 
 class _NegativeXLogX(torch.autograd.Function):
-    """-x log x with derivative -(log x + 1), and 0 where x is 0: the true slope there is infinite."""
+    """-x log x of several tables x, with derivative -(log x + 1), and 0 where x is 0: the slope there is infinite."""
 
     @staticmethod
-    def forward(ctx, x: Tensor) -> Tensor:
-        ctx.save_for_backward(x)
-        return torch.special.entr(x)
+    def forward(ctx, *tables: Tensor) -> tuple[Tensor, ...]:
+        ctx.save_for_backward(*tables)
+        return tuple(torch.special.entr(x) for x in tables)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> Tensor:
-        (x,) = ctx.saved_tensors
-        return grad * torch.where(x > 0, -(x.log() + 1), 0.0)
+    def backward(ctx, *grads: Tensor) -> tuple[Tensor, ...]:
+        pairs = zip(grads, ctx.saved_tensors, strict=True)
+        return tuple(grad * torch.where(x > 0, -(x.log() + 1), 0.0) for grad, x in pairs)
 
 
 def entropies(*tables: Tensor) -> list[Tensor]:
     """Entropies in nats of several tables (b, ...) at once."""
-    flat = [table.flatten(1) for table in tables]
-    parts = _NegativeXLogX.apply(torch.cat(flat, 1)).split([table.shape[1] for table in flat], 1)
-    return [part.sum(1) for part in parts]
+    return [part.sum(tuple(range(1, part.ndim))) for part in _NegativeXLogX.apply(*tables)]
 
 
 def _bits(p: Tensor, axes: int) -> Tensor:
     """Entropy in bits over the last `axes` axes."""
-    return _NegativeXLogX.apply(p).flatten(p.ndim - axes).sum(-1) / LN2
+    return _NegativeXLogX.apply(p)[0].flatten(p.ndim - axes).sum(-1) / LN2
 
 
 def _checked(p, name: str, axes: int) -> Tensor:

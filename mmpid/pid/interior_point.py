@@ -7,7 +7,7 @@ pairwise marginals p1[b, x1, y] and p2[b, y, x2] and a slack g > 0 of each cell.
 
 The second is relaxed to R_ij (exp(g_ij) - 1) = tau, which is the central path of the dual constraints
 s_ij = sum_y exp(lam_iy + mu_jy) <= 1 and keeps both eliminations of the Newton system positive definite. A step moves a
-and b towards the same point a + da, b + db as lam and mu: q is positive whatever its length, which only R and g bound.
+and b towards the same point a - da, b - db as lam and mu: q is positive whatever its length, which only R and g bound.
 """
 
 from dataclasses import dataclass, fields
@@ -35,16 +35,23 @@ _NEVER = -1e30  # the multiplier of a zero marginal
 
 @dataclass
 class Problem:
-    """Marginals (b, n1, k, 1) and (b, 1, k, n2), scaled by the number of live cells, so that R is of order one."""
+    """The marginals, also scaled by the number of live cells, so that R is of order one."""
 
-    p1: Tensor
-    p2: Tensor
+    p1: Tensor  # (b, n1, k)
+    p2: Tensor  # (b, k, n2)
+    scaled1: Tensor  # (b, n1, k, 1)
+    scaled2: Tensor  # (b, 1, k, n2)
     cells: Tensor  # (b, 1, 1, 1): the number of live cells
     support: Support
 
+    def mean(self, x: Tensor) -> Tensor:
+        """Mean of x (b, n1, 1, n2) over the live cells; it is 0 in the others."""
+        return x.sum((1, 2, 3), keepdim=True) / self.cells
+
     def rows(self, index: Tensor) -> "Problem":
         """Return the problems at `index`."""
-        return Problem(self.p1[index], self.p2[index], self.cells[index], self.support.rows(index))
+        parts = (part[index] for part in (self.p1, self.p2, self.scaled1, self.scaled2, self.cells))
+        return Problem(*parts, self.support.rows(index))
 
 
 @dataclass
@@ -54,10 +61,11 @@ class Iterate:
     cell: Tensor  # (2, b, n1, 1, n2)
     first: Tensor  # (2, b, n1, k, 1)
     second: Tensor  # (2, b, 1, k, n2)
+    gap: Tensor  # (b, 1, 1, 1): sum of R g, not scaled, about the gap in nats
 
     def rows(self, index: Tensor) -> "Iterate":
         """Return the iterates at `index`."""
-        return Iterate(self.cell[:, index], self.first[:, index], self.second[:, index])
+        return Iterate(self.cell[:, index], self.first[:, index], self.second[:, index], self.gap[index])
 
 
 @dataclass
@@ -83,16 +91,23 @@ class Bounds:
         """Width of the enclosure."""
         return self.upper - self.lower
 
-    def put(self, index: Tensor, other: "Bounds") -> None:
+    def put(self, index: list[int], other: "Bounds") -> None:
         """Keep what is better of this and `other` at `index`, problem by problem; count all iterations."""
+        index = torch.tensor(index, device=self.gap.device)
         better = (other.gap < self.gap[index]).nonzero().squeeze(1)
         for f in fields(self)[:-1]:
-            new, old = getattr(other, f.name), getattr(self, f.name)
-            if len(better) == len(old):
-                setattr(self, f.name, new)
-            else:
-                old[index[better]] = new[better]
+            getattr(self, f.name)[index[better]] = getattr(other, f.name)[better]
         self.n_iter[index] = other.n_iter
+
+    @classmethod
+    def best(cls, parts: list[tuple[list[int], "Bounds"]], p1: Tensor, p2: Tensor) -> "Bounds":
+        """Put together what was found for which problems, all of which occur, some more than once."""
+        if len(parts) == 1:
+            return parts[0][1]
+        best = cls.unknown(p1, p2)
+        for part in parts:
+            best.put(*part)
+        return best
 
 
 def make_problem(p1: Tensor, p2: Tensor) -> Problem:
@@ -101,7 +116,7 @@ def make_problem(p1: Tensor, p2: Tensor) -> Problem:
     cells = p1.new_full((len(p1), 1, 1, 1), p1.shape[1] * p2.shape[2])
     if support.dead is not None:
         cells -= support.dead.sum((1, 2, 3), keepdim=True)
-    return Problem(p1.unsqueeze(3) * cells, p2.unsqueeze(1) * cells, cells, support)
+    return Problem(p1, p2, p1.unsqueeze(3) * cells, p2.unsqueeze(1) * cells, cells, support)
 
 
 def _filled(x: Tensor, mask: Tensor | None, value: float) -> Tensor:
@@ -112,97 +127,90 @@ def _filled(x: Tensor, mask: Tensor | None, value: float) -> Tensor:
 def start(problem: Problem) -> tuple[Iterate, Tensor]:
     """Start from a few alternations, moved inside of the dual constraints and towards the central path.
 
-    Also return the mean slack before that move: about the gap of what was found.
+    Also return what its gap was before that move.
     """
-    p1, p2, dead = problem.p1.squeeze(3).mT, problem.p2.squeeze(1), problem.support.dead
-    cells, left, right, s = alternate(p1, p2, _SWEEPS)
-    a = left.clamp_min(TINY).log_().masked_fill_(p1 <= 0, _NEVER).mT.unsqueeze(3)
-    b = right.clamp_min(TINY).log_().masked_fill_(p2 <= 0, _NEVER).unsqueeze(1)
-    r, log_s = (cells * s).unsqueeze(2), s.clamp_min(TINY).log_().unsqueeze(2)
+    cells, left, right, s = alternate(problem.p1.mT, problem.p2, _SWEEPS)
+    a, b = left.log_().clamp_min_(_NEVER).mT.unsqueeze(3), right.log_().clamp_min_(_NEVER).unsqueeze(1)
+    r, log_s = (cells * s).unsqueeze(2) * problem.cells, s.clamp_min(TINY).log_().unsqueeze(2)
     top = log_s.amax(3, keepdim=True)
     g = top - log_s
-    mean = (r * g).sum((1, 2, 3), keepdim=True) / problem.cells
-    shift = (_SHIFT * mean).clamp_min_(_LEAST_SHIFT)
+    gap = problem.mean(r * g)
+    shift = (_SHIFT * gap).clamp_min_(_LEAST_SHIFT)
     g = g.add_(shift).clamp_max_(_MOST_SLACK)
     h = torch.expm1(g)
-    least = _CENTRAL / problem.cells * (r * h).sum((1, 2, 3), keepdim=True)
-    r = _filled(torch.maximum(r, least / h), dead, 0.0)
-    lam = a - (top + shift)
-    return Iterate(torch.stack([r, _filled(g, dead, 1.0)]), torch.stack([a, lam]), torch.stack([b, b])), mean.view(-1)
+    r = torch.maximum(r, _CENTRAL * problem.mean(r * h) / h)
+    cell = torch.stack([_filled(r, problem.support.dead, 0.0), _filled(g, problem.support.dead, 1.0)])
+    first, second = torch.stack([a, a - (top + shift)]), torch.stack([b, b])
+    return Iterate(cell, first, second, problem.mean(cell.prod(0))), gap
 
 
 class _Step:
-    """One predictor-corrector step of a batch: what both of its solves share."""
+    """One predictor-corrector step of a batch: what both of its solves share. A change is what is to be taken off."""
 
     def __init__(self, problem: Problem, z: Iterate, space: Workspace, eliminate: type):
         self.problem, self.z, self.dead = problem, z, problem.support.dead
         self.r, g = z.cell.unbind()
-        theta = z.first[0] + z.second[0]
-        top = theta.amax(2, keepdim=True).clamp_min_(0.1 * _NEVER)
-        self.w = theta.sub_(top).exp_()
-        total = _filled(self.w.sum(2, keepdim=True), self.dead, 1.0)
-        self.w /= total
-        # how far the slack of the primal iterate is above the dual one
-        self.lack = _filled(total.log_().add_(top).add_(g).neg_(), self.dead, 0.0)
+        self.a, self.b = z.first[0], z.second[0]
+        theta = self.a + self.b
+        self.w = torch.softmax(theta, 2)
+        # log sum_y exp(theta), from the class of the largest term, and so how far the slack is above log w - theta
+        excess = theta.amax(2, keepdim=True).sub_(self.w.amax(2, keepdim=True).log_()).add_(g)
+        self.w, self.excess = _filled(self.w, self.dead, 0.0), _filled(excess, self.dead, 0.0)
         self.h = torch.expm1(g)
         rc = self.r / self.h
         self.slope = self.r + rc
-        self.product = self.r * self.h
-        self.total = self.product.sum((1, 2, 3), keepdim=True)
-        push = self.w * (self.slope * self.lack)
-        self.base = problem.p1 + push.sum(3, keepdim=True), problem.p2 + push.sum(1, keepdim=True)
+        push = self.w * (self.slope * self.excess)
+        self.base = push.sum(3, keepdim=True).sub_(problem.scaled1), push.sum(1, keepdim=True).sub_(problem.scaled2)
         self.system = eliminate(self.r * self.w, self.w, rc, problem.support, space)
 
     def _direction(self, target: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Newton step for R (exp(g) - 1) -> target or 0: its lengths, changes of R and g, stacked, of a and of b."""
-        base1, base2 = self.base
-        if target is None:
-            dr = -self.r
-        else:
+        """Newton step for R (exp(g) - 1) -> target or 0: the changes of R and g, stacked, of a, of b, and of a + b."""
+        dr, (base1, base2) = self.r, self.base
+        if target is not None:
             aim = target / self.h
-            dr, push = aim - self.r, self.w * aim
-            base1, base2 = base1 - push.sum(3, keepdim=True), base2 - push.sum(1, keepdim=True)
+            dr, push = dr - aim, self.w * aim
+            base1, base2 = push.sum(3, keepdim=True).add_(base1), push.sum(1, keepdim=True).add_(base2)
         da, db = self.system.solve(base1, base2)
         turn = da + db
-        dg = self.lack - (self.w * turn).sum(2, keepdim=True)
-        change = torch.stack([dr.addcmul_(self.slope, dg, value=-1), dg])
-        return self._lengths(change, turn), change, da, db
+        dg = self.excess - (self.w * turn).sum(2, keepdim=True)
+        change = torch.stack([torch.addcmul(dr, self.slope, dg, value=-1), dg])
+        return change, da, db, turn
 
-    def _lengths(self, change: Tensor, turn: Tensor) -> Tensor:
+    def _lengths(self, change: Tensor, turn: Tensor | None = None) -> Tensor:
         """Longest primal and dual steps, at most 1: R and g stay positive, and log w within what is linear."""
         share = change / self.z.cell
         if self.dead is not None:
             share[0].masked_fill_(self.dead, 0.0)
-        least = share.amin((2, 3, 4), keepdim=True).clamp_max_(-_TO_BOUNDARY)
-        furthest = torch.linalg.vector_norm(turn, torch.inf, (1, 2, 3), keepdim=True)
-        torch.minimum(least[0], furthest * (-_TO_BOUNDARY / _MOST_TURN), out=least[0])
-        return -_TO_BOUNDARY / least
+        most = share.amax((2, 3, 4), keepdim=True)
+        if turn is not None:
+            furthest = torch.linalg.vector_norm(turn, torch.inf, (1, 2, 3), keepdim=True)
+            most = torch.maximum(most, furthest * (_TO_BOUNDARY / _MOST_TURN))
+        return most.clamp_min_(_TO_BOUNDARY).reciprocal_().mul_(_TO_BOUNDARY)
 
-    def _target(self, lengths: Tensor, change: Tensor, floor: float) -> Tensor:
+    def _target(self, change: Tensor, floor: float) -> Tensor:
         """Mehrotra's target: the reduction that the predictor reaches, cubed, less its second-order error."""
-        r, g = torch.addcmul(self.z.cell, lengths, change).unbind()
-        sigma = ((r * torch.expm1(g)).sum((1, 2, 3), keepdim=True) / self.total).clamp_(1e-6, 1.0) ** 3
+        gap = self.problem.mean(torch.addcmul(self.z.cell, self._lengths(change), change, value=-1).prod(0))
+        sigma = (gap / self.z.gap).clamp_(1e-6, 1.0).pow_(3)
         bend = change.prod(0)
         bend.addcmul_(bend, self.h)
-        target = (sigma * self.total / self.problem.cells).clamp_min_(floor) - bend
+        target = (sigma * self.z.gap).clamp_min_(floor) - bend
         # where R is far below the target its Newton step in g would be as far too long: let exp(g) double at most
-        return torch.minimum(target, torch.add(self.r, self.product, alpha=2.0))
+        return torch.minimum(target, torch.addcmul(self.r, self.r, self.h, value=2.0))
 
     def advance(self, floor: float) -> Iterate:
         """Predict, correct, and go as far as the lengths allow."""
         z = self.z
-        lengths, change, _, _ = self._direction()
-        lengths, change, da, db = self._direction(self._target(lengths, change, floor))
-        return Iterate(
-            torch.addcmul(z.cell, lengths, change),
-            torch.lerp(z.first, z.first[0] + da, lengths),
-            torch.lerp(z.second, z.second[0] + db, lengths),
-        )
+        predictor, _, _, _ = self._direction()
+        change, da, db, turn = self._direction(self._target(predictor, floor))
+        lengths = self._lengths(change, turn)
+        cell = torch.addcmul(z.cell, lengths, change, value=-1)
+        first, second = torch.lerp(z.first, self.a - da, lengths), torch.lerp(z.second, self.b - db, lengths)
+        return Iterate(cell, first, second, self.problem.mean(cell.prod(0)))
 
 
 def certify(problem: Problem, z: Iterate, n_iter: int) -> Bounds:
     """Bounds on min f from any iterate, in nats."""
-    p1, p2 = (problem.p1 / problem.cells).squeeze(3), (problem.p2 / problem.cells).squeeze(1)
+    p1, p2 = problem.p1, problem.p2
     lower, lam, mu = lower_bound(z.first[1].squeeze(3), z.second[1].squeeze(1), p1, p2)
     q = torch.softmax(z.first[0] + z.second[0], 2).mul_(z.cell[0] / problem.cells)
     q = round_to_marginals(q, p1, p2)
@@ -216,43 +224,41 @@ def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
     if eliminate is EliminateRows or max_iter < _PATIENCE:
         return best
     # the other elimination is slower here, but does not cancel: where Woodbury's formula broke down, take it
-    for i in missed.split(1) if len(missed) else ():
-        best.put(i, _iterate(p1[i], p2[i], tol, max_iter, EliminateRows)[0])
+    for i in missed:
+        best.put([i], _iterate(p1[i : i + 1], p2[i : i + 1], tol, max_iter, EliminateRows)[0])
     return best
 
 
-def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type) -> tuple[Bounds, Tensor]:
+def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type) -> tuple[Bounds, list[int]]:
     """Step until each problem is done; those that are drop out. Also return which missed the tolerance."""
     problem = make_problem(p1, p2)
-    z, slack = start(problem)
-    best, space = Bounds.unknown(p1, p2), Workspace()
-    active, broken = torch.arange(len(p1), device=p1.device), []
+    z, gap = start(problem)
+    parts, space = [], Workspace()
+    active, broken = list(range(len(p1))), []
     for n_iter in range(max_iter + 1):
         before = z
         if n_iter:
             z = _Step(problem, z, space, eliminate).advance(_FLOOR * tol)
-            slack = z.cell.prod(0).sum((1, 2, 3)) / problem.cells.view(-1)
-        # sum of R g: about the gap of this iterate; NaN if the step broke down
-        merit = slack.tolist()
+            gap = z.gap
+        merit = gap.flatten().tolist()  # NaN where the step broke down
         # now and then all of them: what stalls later has then left its best bounds behind
         due = n_iter % _CERTIFY == _CERTIFY - 1 or n_iter == max_iter
         ready = [i for i, m in enumerate(merit) if m < tol or (due and isfinite(m))]
-        lost = [i for i, m in enumerate(merit) if not isfinite(m)]
-        done = set(lost)
-        if lost:
-            broken.append(active[lost])
-            best.put(active[lost], certify(*_some(problem, before, lost), n_iter - 1))
+        done = {i for i, m in enumerate(merit) if not isfinite(m)}
+        if done:
+            lost = sorted(done)
+            broken += (active[i] for i in lost)
+            parts.append(([active[i] for i in lost], certify(*_some(problem, before, lost), n_iter - 1)))
         if ready:
             found = certify(*_some(problem, z, ready), n_iter)
-            best.put(active[ready], found)
-            done.update(i for i, gap in zip(ready, found.gap.tolist(), strict=True) if gap <= tol)
-        if done:
-            keep = [i for i in range(len(merit)) if i not in done]
-            active = active[keep]
-            problem, z = _some(problem, z, keep)
-        if not len(active):
+            parts.append(([active[i] for i in ready], found))
+            done.update(i for i, width in zip(ready, found.gap.tolist(), strict=True) if width <= tol)
+        keep = [i for i in range(len(merit)) if i not in done]
+        active = [active[i] for i in keep]
+        if not active:
             break
-    return best, torch.cat([*broken, active])
+        problem, z = _some(problem, z, keep)
+    return Bounds.best(parts, p1, p2), broken + active
 
 
 def _some(problem: Problem, z: Iterate, index: list[int]) -> tuple[Problem, Iterate]:

@@ -13,21 +13,24 @@ def tiny(like: Tensor) -> Tensor:
 
 def scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor, tiny: Tensor) -> tuple[Tensor, Tensor]:
     """One Sinkhorn sweep: scalings u of the rows to p1 and then v of the columns to p2, for every class."""
-    left = p1 / torch.baddbmm(tiny, right, cells.transpose(1, 2))
+    left = p1 / torch.baddbmm(tiny, right, cells.mT)
     return left, p2 / torch.baddbmm(tiny, left, cells)
 
 
 def alternate(p1: Tensor, p2: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Alternate from sources that are independent given the target; return C, u, v and s_ij = sum_y u_iy v_jy.
 
-    Each sweep scales to the marginals and multiplies C by s ** 1.5, an over-relaxed step towards s = 1 where C > 0.
+    Each sweep scales to the marginals and multiplies C by s ** 2 and by s in turn: steps towards s = 1 where C > 0,
+    over-relaxed by s ** 1.5 on average.
     """
     left, right = p1, p2 / p1.sum(2, keepdim=True).clamp_min(TINY)
     cells = density = torch.bmm(left.mT, right)
     least = tiny(p1)
     for sweep in range(sweeps):
         if sweep:
-            cells = cells * density * density.sqrt()
+            cells = cells * density
+        if sweep % 2:
+            cells *= density
         left, right = scale(cells, right, p1, p2, least)
         density = torch.bmm(left.mT, right)
     return cells, left, right, density

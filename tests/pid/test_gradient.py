@@ -45,6 +45,17 @@ def test_gradient_at_the_boundary_is_finite(gate):
     assert bool(torch.isfinite(joint.grad).all())
 
 
+@pytest.mark.parametrize("method", ["exact", "fastpid"])
+@pytest.mark.parametrize("shape", [(4, 3, 2), (3, 1, 2), (3, 2, 1)])
+def test_a_result_without_a_graph_can_take_part_in_one(method, shape):
+    result = decompose(joints.random(*shape, seed=0), method=method)
+    weight = torch.ones((), dtype=torch.float64, requires_grad=True)
+    for name in (*ATOMS, "gap", "optimum"):
+        (weight * getattr(result, name)).sum().backward()
+    result.n_iter.add_(1)
+    result.optimum.mul_(2.0)
+
+
 def test_gradient_keeps_the_input_dtype_and_scale_does_not_matter():
     joint = joints.random(3, 3, 2, seed=2).float().requires_grad_()
     decompose(joint).redundancy.backward()
