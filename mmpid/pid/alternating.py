@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.decompose import decompose
-from mmpid.pid.information import LN2, entropy, mutual_information
+from mmpid.pid.information import LN2, entropy_bits, mutual_bits
 from mmpid.pid.scaling import TINY, scale, tiny
 
 # Exponent of the update of R; the iteration is stable up to about 2.
@@ -24,10 +24,10 @@ def solve_terms(joint: Tensor, tol: float) -> tuple[Tensor, Tensor]:
     """Terms I1, I2, Iq, I12 in bits, (b, 4), of joints (b, n1, n2, k), and the certified error of Iq, (b,)."""
     terms = torch.stack(
         [
-            mutual_information(joint.sum(2)),
-            mutual_information(joint.sum(1)),
-            entropy(joint.sum((1, 2))),
-            mutual_information(joint.flatten(1, 2)),
+            mutual_bits(joint.sum(2)),
+            mutual_bits(joint.sum(1)),
+            entropy_bits(joint.sum((1, 2))),
+            mutual_bits(joint.flatten(1, 2)),
         ],
         dim=-1,
     )

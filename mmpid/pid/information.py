@@ -5,10 +5,11 @@ import math
 import torch
 from torch import Tensor
 
-from mmpid._validate import as_tensor
-from mmpid.errors import ShapeError
+from mmpid import _validate
+from mmpid.errors import InputError, ShapeError
 
 LN2 = math.log(2.0)
+_SUM_TOLERANCE = 1e-4  # as in `decompose`
 
 
 class _NegativeXLogX(torch.autograd.Function):
@@ -26,23 +27,50 @@ class _NegativeXLogX(torch.autograd.Function):
 
 
 def entropies(*tables: Tensor) -> list[Tensor]:
-    """Entropies in nats of several tables (b, ...) at once."""
+    """Entropies in nats of several tables (b, ...) at once; for the solvers, which check first: unchecked here."""
     return [part.sum(tuple(range(1, part.ndim))) for part in _NegativeXLogX.apply(*tables)]
 
 
-def _bits(p: Tensor, axes: int) -> Tensor:
-    """Entropy in bits over the last `axes` axes."""
+def entropy_bits(p: Tensor, axes: int = 1) -> Tensor:
+    """Entropy in bits over the last `axes` axes; unchecked, for inner loops."""
     return _NegativeXLogX.apply(p)[0].flatten(p.ndim - axes).sum(-1) / LN2
 
 
-def _checked(p, name: str, axes: int) -> Tensor:
-    p = as_tensor(p, name)
-    if p.ndim < axes:
+def mutual_bits(p: Tensor) -> Tensor:
+    """Mutual information in bits of the last two axes; unchecked, for inner loops."""
+    return entropy_bits(p.sum(-1), 1) + entropy_bits(p.sum(-2), 1) - entropy_bits(p, 2)
+
+
+def _checked(p, axes: int) -> Tensor:
+    """Return `p` as a floating tensor whose last `axes` axes hold distributions, or say what is wrong with it."""
+    p = _validate.as_tensor(p, "p")
+    if p.ndim < axes or 0 in p.shape[p.ndim - axes :]:
         raise ShapeError(
-            f"`{name}` must have at least {axes} axes of states; its shape was {tuple(p.shape)}. "
+            f"`p` must have at least {axes} axes of one state or more; its shape was {tuple(p.shape)}. "
             "Leading axes are a batch, the last ones the states."
         )
-    return p if p.is_floating_point() else p.to(torch.float64)
+    p = p if p.is_floating_point() else p.to(torch.float64)
+    flat = p.detach().flatten(p.ndim - axes)
+    totals = flat.sum(-1, dtype=torch.float64)
+    near = (totals - 1).abs() <= max(_SUM_TOLERANCE, torch.finfo(p.dtype).eps)
+    if not bool((near & (flat.amin(-1) >= 0)).all()):  # NaN fails both; what is wrong is asked only then
+        _refuse(_validate.finite(p.detach(), "p"), axes, totals[~near])
+    return p
+
+
+def _refuse(p: Tensor, axes: int, off: Tensor) -> None:
+    negative = p < 0
+    if negative.any():
+        where = tuple(int(i) for i in negative.nonzero()[0])
+        raise InputError(
+            f"`p` must hold probabilities of at least 0; {int(negative.sum())} entries are negative, the smallest "
+            f"{float(p.min()):.3g}, the first at index {where}. Clip them at 0 and divide by the sum again."
+        )
+    last = -1 if axes == 1 else tuple(range(-axes, 0))
+    raise InputError(
+        f"`p` must sum to 1 over its last axes ({axes}); {len(off)} of its tables do not, the first sums to "
+        f"{float(off[0]):.6g}. Divide by `p.sum({last}, keepdim=True)` first; a table of zeros is no distribution."
+    )
 
 
 def entropy(p, axes: int = 1) -> Tensor:
@@ -51,9 +79,9 @@ def entropy(p, axes: int = 1) -> Tensor:
     Parameters
     ----------
     p : array or tensor, shape (..., s1, ..., s_axes)
-        Probabilities; each problem of the batch sums to 1 over its last `axes` axes. Not checked.
+        Probabilities; each problem of the batch sums to 1 over its last `axes` axes.
     axes : int
-        How many trailing axes are states; the others are a batch.
+        How many trailing axes are states, at least 1; the others are a batch.
 
     Returns
     -------
@@ -64,6 +92,8 @@ def entropy(p, axes: int = 1) -> Tensor:
     ------
     ShapeError
         If `p` has fewer than `axes` axes.
+    InputError
+        If entries are negative, NaN or infinite, or a table does not sum to 1.
 
     Notes
     -----
@@ -75,7 +105,8 @@ def entropy(p, axes: int = 1) -> Tensor:
     >>> entropy([0.5, 0.25, 0.25]).item()
     1.5
     """
-    return _bits(_checked(p, "p", axes), axes)
+    axes = _validate.number(axes, "axes", low=1, integer=True)
+    return entropy_bits(_checked(p, axes), axes)
 
 
 def mutual_information(p) -> Tensor:
@@ -84,7 +115,7 @@ def mutual_information(p) -> Tensor:
     Parameters
     ----------
     p : array or tensor, shape (..., a, b)
-        Joint probabilities, summing to 1 over the last two axes. Not checked.
+        Joint probabilities, summing to 1 over the last two axes.
 
     Returns
     -------
@@ -95,6 +126,8 @@ def mutual_information(p) -> Tensor:
     ------
     ShapeError
         If `p` has fewer than two axes.
+    InputError
+        If entries are negative, NaN or infinite, or a table does not sum to 1.
 
     Examples
     --------
@@ -102,8 +135,7 @@ def mutual_information(p) -> Tensor:
     >>> mutual_information([[0.5, 0.0], [0.0, 0.5]]).item()
     1.0
     """
-    p = _checked(p, "p", 2)
-    return _bits(p.sum(-1), 1) + _bits(p.sum(-2), 1) - _bits(p, 2)
+    return mutual_bits(_checked(p, 2))
 
 
 def conditional_mutual_information(p) -> Tensor:
@@ -112,7 +144,7 @@ def conditional_mutual_information(p) -> Tensor:
     Parameters
     ----------
     p : array or tensor, shape (..., a, b, c)
-        Joint probabilities, summing to 1 over the last three axes. Not checked.
+        Joint probabilities, summing to 1 over the last three axes.
 
     Returns
     -------
@@ -123,6 +155,8 @@ def conditional_mutual_information(p) -> Tensor:
     ------
     ShapeError
         If `p` has fewer than three axes.
+    InputError
+        If entries are negative, NaN or infinite, or a table does not sum to 1.
 
     Examples
     --------
@@ -132,5 +166,6 @@ def conditional_mutual_information(p) -> Tensor:
     >>> conditional_mutual_information([[[0.25, 0.0], [0.0, 0.25]], [[0.0, 0.25], [0.25, 0.0]]]).item()
     1.0
     """
-    p = _checked(p, "p", 3)
-    return _bits(p.sum(-2), 2) + _bits(p.sum(-3), 2) - _bits(p, 3) - _bits(p.sum((-3, -2)), 1)
+    p = _checked(p, 3)
+    pairs = entropy_bits(p.sum(-2), 2) + entropy_bits(p.sum(-3), 2)
+    return pairs - entropy_bits(p, 3) - entropy_bits(p.sum((-3, -2)), 1)

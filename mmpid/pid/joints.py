@@ -6,6 +6,37 @@ from collections.abc import Callable, Iterable
 import torch
 from torch import Tensor
 
+from mmpid import _validate
+from mmpid.errors import InputError
+from mmpid.pid.inputs import checked_joint
+
+LARGEST_SEED = 2**64 - 1  # of torch's generators
+
+
+def _state(value, name: str) -> int:
+    """Return a state, counted from 0; whole floats, True and False are read as integers."""
+    try:
+        whole = int(value) if not isinstance(value, str) and int(value) == value else None
+    except (TypeError, ValueError, OverflowError):
+        whole = None
+    if whole is None or whole < 0:
+        raise InputError(
+            f"`{name}` must be an integer of at least 0, states being counted from 0; it was {value!r} "
+            f"({type(value).__name__}). For thresholds write int(condition), for halves `//`."
+        )
+    return whole
+
+
+def _outcome(row, name: str) -> tuple[int, ...]:
+    """Return the three states of an outcome."""
+    try:
+        states = tuple(row)
+    except TypeError:  # a number, or a tensor without axes
+        states = ()
+    if len(states) != 3:
+        raise InputError(f"`{name}` must be three states (x1, x2, y); it was {row!r}. For example (0, 1, 1).")
+    return tuple(_state(value, name) for value in states)
+
 
 def from_outcomes(outcomes: Iterable[tuple[int, int, int]]) -> Tensor:
     """Joint in which the listed (x1, x2, y) outcomes are equally likely, repeats counting.
@@ -20,13 +51,27 @@ def from_outcomes(outcomes: Iterable[tuple[int, int, int]]) -> Tensor:
     Tensor, shape (n1, n2, k)
         Probabilities in float64, with as many states as the largest outcome needs.
 
+    Raises
+    ------
+    InputError
+        Without outcomes, or if one is not three integers of at least 0.
+
     Examples
     --------
     >>> from mmpid.pid import joints
     >>> joints.from_outcomes([(0, 0, 0), (1, 1, 1)]).shape
     torch.Size([2, 2, 2])
     """
-    index = torch.tensor(list(outcomes), dtype=torch.int64).T
+    hint = "For example [(0, 0, 0), (1, 1, 1)]."
+    _validate.instance(outcomes, "outcomes", Iterable, "a list of outcomes (x1, x2, y)", hint)
+    rows = [_outcome(row, f"outcomes[{i}]") for i, row in enumerate(outcomes)]
+    if not rows:
+        raise InputError(f"`outcomes` must hold at least one outcome (x1, x2, y); it was empty. {hint}")
+    return _equally_likely(rows)
+
+
+def _equally_likely(rows: list[tuple[int, ...]]) -> Tensor:
+    index = torch.tensor(rows, dtype=torch.int64).T
     joint = torch.zeros(tuple((index.amax(1) + 1).tolist()), dtype=torch.float64)
     joint.index_put_(tuple(index), torch.ones(index.shape[1], dtype=torch.float64), accumulate=True)
     return joint / index.shape[1]
@@ -38,14 +83,21 @@ def gate(target: Callable[[int, int], int], n1: int = 2, n2: int = 2) -> Tensor:
     Parameters
     ----------
     target : callable
-        Maps (x1, x2) to a class index.
+        Maps (x1, x2) to a class index, an integer of at least 0.
     n1, n2 : int
-        Number of states of the sources.
+        Number of states of the sources, at least 1.
 
     Returns
     -------
     Tensor, shape (n1, n2, k)
         Probabilities in float64.
+
+    Raises
+    ------
+    InputError
+        If `target` cannot be called, or gives something else than a class index.
+    ConfigError
+        If `n1` or `n2` is not an integer of at least 1.
 
     Examples
     --------
@@ -53,7 +105,11 @@ def gate(target: Callable[[int, int], int], n1: int = 2, n2: int = 2) -> Tensor:
     >>> joints.gate(lambda a, b: a ^ b).sum().item()
     1.0
     """
-    return from_outcomes((a, b, target(a, b)) for a in range(n1) for b in range(n2))
+    _validate.instance(target, "target", Callable, "a function of (x1, x2)", "For example lambda a, b: a ^ b.")
+    n1 = _validate.number(n1, "n1", low=1, integer=True)
+    n2 = _validate.number(n2, "n2", low=1, integer=True)
+    pairs = [(a, b) for a in range(n1) for b in range(n2)]
+    return _equally_likely([(a, b, _state(target(a, b), f"target({a}, {b})")) for a, b in pairs])
 
 
 def xor() -> Tensor:
@@ -83,6 +139,7 @@ def unq() -> Tensor:
 
 def copy(n: int = 2) -> Tensor:
     """Y = (X1, X2) for independent uniform sources of `n` states: log2(n) bits unique to each."""
+    n = _validate.number(n, "n", low=1, integer=True)
     return gate(lambda a, b: n * a + b, n, n)
 
 
@@ -126,16 +183,21 @@ def random(n1: int = 3, n2: int = 3, k: int = 3, *, concentration: float = 1.0, 
     Parameters
     ----------
     n1, n2, k : int
-        States of the two sources and of the target.
+        States of the two sources and of the target, at least 1 each.
     concentration : float
-        Dirichlet parameter; small values give joints that live on a few cells.
+        Dirichlet parameter, above 0; small values give joints that live on a few cells.
     seed : int
-        The same seed gives the same joint; the global generator is untouched.
+        At least 0. The same seed gives the same joint; the global generator is untouched.
 
     Returns
     -------
     Tensor, shape (n1, n2, k)
         Probabilities in float64.
+
+    Raises
+    ------
+    ConfigError
+        If a size, `concentration` or `seed` is out of range.
 
     Examples
     --------
@@ -143,9 +205,12 @@ def random(n1: int = 3, n2: int = 3, k: int = 3, *, concentration: float = 1.0, 
     >>> joints.random(4, 3, 2, seed=1).shape
     torch.Size([4, 3, 2])
     """
+    sizes = {"n1": n1, "n2": n2, "k": k}
+    shape = [_validate.number(size, name, low=1, integer=True) for name, size in sizes.items()]
+    alpha = _validate.number(concentration, "concentration", low=0, open_low=True, finite=True)
+    seed = _validate.number(seed, "seed", low=0, high=LARGEST_SEED, integer=True)
     generator = torch.Generator().manual_seed(seed)
-    shape = torch.full((n1, n2, k), float(concentration), dtype=torch.float64)
-    draws = torch._standard_gamma(shape, generator=generator).clamp_min(1e-300)
+    draws = torch._standard_gamma(torch.full(shape, alpha, dtype=torch.float64), generator=generator).clamp_min(1e-300)
     return draws / draws.sum()
 
 
@@ -164,10 +229,19 @@ def noisy(joint: Tensor, noise: float) -> Tensor:
     Tensor, shape (..., n1, n2, k)
         Probabilities; every cell is positive when `noise` is.
 
+    Raises
+    ------
+    ConfigError
+        If `noise` is not a number from 0 to 1.
+    InputError
+        If `joint` does not hold distributions, see :func:`mmpid.decompose`.
+
     Examples
     --------
     >>> from mmpid.pid import joints
     >>> round(joints.noisy(joints.xor(), 0.2).max().item(), 6)
     0.225
     """
+    joint = checked_joint(joint)
+    noise = _validate.number(noise, "noise", low=0, high=1)
     return (1.0 - noise) * joint + noise / math.prod(joint.shape[-3:])

@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from mmpid._tables import format_number, html_table, text_table
-from mmpid.errors import ShapeError
+from mmpid.errors import ConfigError, InputError, ShapeError
 from mmpid.pid import information, joints
 
 
@@ -30,6 +30,50 @@ def test_gradient_is_finite_at_zero():
 def test_too_few_axes_are_refused():
     with pytest.raises(ShapeError, match="at least 3 axes"):
         information.conditional_mutual_information(torch.ones(2, 2))
+
+
+UNIFORM = [[0.25, 0.25], [0.25, 0.25]]
+
+
+@pytest.mark.parametrize(
+    ("p", "words"),
+    [
+        ([[float("nan"), 0.5], [0.5, 0.0]], r"`p` must be finite; 1 of 4"),
+        ([[float("inf"), 0.5], [0.5, 0.0]], r"`p` must be finite; 1 of 4"),
+        ([[0.75, -0.25], [0.25, 0.25]], r"`p` must hold probabilities of at least 0; 1 entries.*\(0, 1\)"),
+        ([[0.0, 0.0], [0.0, 0.0]], r"`p` must sum to 1.*the first sums to 0\. Divide by `p.sum"),
+        ([[3, 1], [1, 3]], r"`p` must sum to 1 over its last axes.*the first sums to 8"),
+        (torch.empty(0, 0), r"`p` must have at least .* axes of one state or more; its shape was \(0, 0\)"),
+        ("abc", r"`p` must be an array or tensor of numbers"),
+    ],
+)
+def test_tables_that_are_no_distributions_are_refused(p, words):
+    for measure in (lambda p: information.entropy(p, axes=2), information.mutual_information):
+        with pytest.raises(InputError, match=words):
+            measure(p)
+    if isinstance(p, list):
+        with pytest.raises(InputError, match=words.replace("(0, 1", "(0, 0, 1")):
+            information.conditional_mutual_information([p])
+
+
+def test_one_wrong_table_of_a_batch_is_refused_and_whole_batches_pass():
+    good = torch.stack([joints.random(2, 3, 4, seed=seed) for seed in range(3)])
+    bad = good.clone()
+    bad[1] *= 2
+    with pytest.raises(InputError, match="1 of its tables do not, the first sums to 2"):
+        information.conditional_mutual_information(bad)
+    assert information.entropy(good[:0], axes=3).shape == (0,)
+    assert information.entropy([[1, 0], [0, 0]], axes=2).item() == 0.0
+    assert abs(information.entropy(torch.full((10,), 0.1, dtype=torch.float16)).item() - 3.32) < 0.01
+    assert_close(
+        information.mutual_information(good.flatten(1, 2)), information.mutual_bits(good.flatten(1, 2)), rtol=0, atol=0
+    )
+
+
+@pytest.mark.parametrize("axes", [0, -1, 1.0, "2", None])
+def test_the_number_of_axes_is_checked(axes):
+    with pytest.raises(ConfigError, match="`axes` must be an integer of at least 1"):
+        information.entropy(UNIFORM, axes=axes)
 
 
 def test_joints_are_distributions():
