@@ -149,15 +149,26 @@ def is_text(value) -> bool:
     """Whether an array, a list or a pandas column holds text, here or there."""
     if isinstance(value, Tensor):
         return False
-    array = np.asarray(value)
+    array = entries(value)
     return array.dtype.kind in "OU" and any(isinstance(entry, str) for entry in array.flat)
+
+
+def entries(value) -> np.ndarray:
+    """Return the entries of a list as they are: NumPy makes text of the NaN, None or number that stands among text."""
+    value = value.cpu() if isinstance(value, Tensor) else value
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of several lengths
+        return np.asarray(value, dtype=object)
+    listed = isinstance(value, list | tuple) and array.dtype.kind == "U"
+    return np.asarray(value, dtype=object) if listed else array
 
 
 def text_labels(value, name: str, length: int) -> tuple[Tensor, tuple[str, ...]] | None:
     """Return labels that are text as int64 (N,) and the text of 0, 1, ..., alphabetical; None if they are not text."""
     if not is_text(value):
         return None
-    array = np.asarray(value)
+    array = entries(value)
     if array.shape != (length,):
         raise ShapeError(f"`{name}` must have one label per sample, ({length},); its shape was {array.shape}.")
     missing = [i for i, label in enumerate(array) if not isinstance(label, str)]

@@ -1,6 +1,6 @@
 """Checks of samples and labels at the doors of a data set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 
 import torch
 from torch import Tensor
@@ -28,6 +28,17 @@ def check_names(inputs, argument: str, what: str) -> None:
             )
 
 
+def check_shapes(shapes: Mapping[str, Sequence]) -> None:
+    """Refuse samples that are single numbers, without an axis, and samples that hold nothing."""
+    for name, shape in shapes.items():
+        if len(shape) < 2 or 0 in shape:
+            was = str(tuple(shape)).replace("'", "")
+            raise ShapeError(
+                f"`inputs[{name!r}]` must have shape (N, ...), two axes or more, none of them empty; it was {was}. "
+                f"For one number a sample try `{name}[:, None]`."
+            )
+
+
 def check_inputs(inputs) -> dict[str, Tensor]:
     """Return float32 tensors with one common length."""
     check_names(inputs, "inputs", "arrays")
@@ -39,10 +50,39 @@ def check_inputs(inputs) -> dict[str, Tensor]:
                 f"`inputs[{name!r}]` must have samples on its first axis; its shape was {tuple(tensor.shape)}."
             )
         tensors[name] = tensor.to(torch.float32)
+    check_shapes({name: x.shape for name, x in tensors.items()})
     lengths = {name: len(x) for name, x in tensors.items()}
     if len(set(lengths.values())) > 1:
         raise ShapeError(f"all modalities must have the same number of samples; they had {lengths}. Align them first.")
     return tensors
+
+
+def check_about(*, seed, options, **texts) -> int:
+    """Return the seed; refuse what is not one, options that are no mapping, and descriptions that are no text."""
+    for argument, text in texts.items():
+        _validate.instance(text, argument, str, "a text", f'For example {argument}="..."; it is shown with the data.')
+    if options is not None:
+        _validate.instance(options, "options", Mapping, "a mapping or None", 'For example options={"noise": 0.1}.')
+    return _validate.number(seed, "seed", low=0, integer=True)
+
+
+def read_class_names(class_names) -> tuple[str, ...] | None:
+    """Return the names of the classes as text, each once; None if there are none."""
+    if class_names is None:
+        return None
+    if isinstance(class_names, str | bytes | Mapping | Set) or not isinstance(class_names, Iterable):
+        raise ConfigError(
+            f"`class_names` must be a list of names in the order of the classes; it was {class_names!r} "
+            f"({type(class_names).__name__}). For example class_names=['cat', 'dog']."
+        )
+    names = tuple(map(str, class_names))
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            f"`class_names` must differ, or two classes cannot be told apart; it held {', '.join(map(repr, twice))} "
+            f"more than once. If they are one class, give them one label."
+        )
+    return names
 
 
 def read_target(target, length: int, class_names) -> tuple[Tensor, Sequence[str] | None]:

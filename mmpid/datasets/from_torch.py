@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Self
 
-from mmpid.datasets.checks import check_classes, check_target
+from mmpid.datasets.checks import check_about, check_classes, check_target, read_class_names
 from mmpid.datasets.loaders import Opened, open_datasets, open_loaders
 from mmpid.datasets.splits import check_groups, make_splits, read_groups
 from mmpid.datasets.streamed import StreamedInputs
@@ -56,6 +56,8 @@ class FromTorch:
         >>> MultimodalData.from_datasets({"sound": sound, "image": image}).shapes
         {'sound': (8,), 'image': (5, 5)}
         """
+        seed = check_about(seed=seed, options=options, name=name, origin=origin, licence=licence)
+        class_names = read_class_names(class_names)
         opened = open_datasets(datasets, target=target, split=split, in_memory=in_memory, num_workers=num_workers)
         return cls._from_opened(
             opened, groups=groups, seed=seed, name=name, class_names=class_names,
@@ -118,6 +120,8 @@ class FromTorch:
         >>> inputs["image"].shape, target.shape
         (torch.Size([3, 5, 5]), torch.Size([3]))
         """
+        seed = check_about(seed=seed, options=options, name=name, origin=origin, licence=licence)
+        class_names = read_class_names(class_names)
         opened = open_loaders(loaders, target=target, split=split, groups=groups, in_memory=in_memory, seed=seed)
         return cls._from_opened(
             opened, groups=opened.groups, seed=seed, name=name, class_names=class_names,
@@ -133,11 +137,12 @@ class FromTorch:
                 options=options, **about,
             )  # fmt: skip
         target, class_names = check_target(opened.target, class_names)
+        groups = read_groups(groups, len(target))
         splits = make_splits(opened.split, target, groups=groups, seed=seed)
         check_groups(groups, splits)
         check_classes(target, splits, class_names)
         options = dict(options or {}, seed=seed, in_memory=False)
         return cls(
             inputs=opened.inputs, target=target, splits=splits, class_names=class_names, options=options,
-            groups=read_groups(groups), **about,
+            groups=groups, **about,
         )  # fmt: skip

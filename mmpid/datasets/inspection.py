@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.datasets.array_folder import inspect_arrays, read_headers
 from mmpid.datasets.layouts import LAYOUTS, SPLIT_NAMES, Layout, Listing, recognize
@@ -93,7 +94,7 @@ def inspect_folder(path) -> Inspection:
     Raises
     ------
     InputError
-        The folder does not exist, or is a file.
+        The folder does not exist, is a file, or is no path.
 
     Notes
     -----
@@ -110,7 +111,7 @@ def inspect_folder(path) -> Inspection:
     >>> inspect_folder(folder).problems
     ('image has 8 samples, the labels have 9.',)
     """
-    root = Path(path).expanduser()
+    root = _validate.path(path, "path").expanduser()
     if not root.is_dir():
         what = "is a file" if root.is_file() else "does not exist"
         raise InputError(f"`path` must be a folder; {str(path)!r} {what}. Give the folder that holds the data set.")
@@ -136,9 +137,7 @@ def _list_files(root: Path) -> tuple[list[str], list[str]]:
             continue
         visited.add(real)
         prefix = "" if folder == str(root) else os.path.relpath(folder, root).replace(os.sep, "/") + "/"
-        for name in names:
-            if name.startswith("."):
-                continue
+        for name in (name for name in names if not name.startswith(".")):
             files.append(prefix + name)
             if _size(os.path.join(folder, name)) == 0:
                 empty.append(prefix + name)

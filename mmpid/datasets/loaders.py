@@ -19,8 +19,8 @@ from torch.utils.data import (
 )
 
 from mmpid import _validate
-from mmpid.datasets.checks import check_names
-from mmpid.datasets.splits import SPLITS, cut_classes, cut_groups
+from mmpid.datasets.checks import check_names, check_shapes
+from mmpid.datasets.splits import SPLITS, cut_classes, cut_groups, group_entries
 from mmpid.datasets.stream import Source
 from mmpid.datasets.streamed import StreamedInputs
 from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError, warn
@@ -232,13 +232,8 @@ def _given_groups(groups, sources: Mapping[str, Source]) -> np.ndarray | None:
         return None
     if not isinstance(groups, Mapping) or set(groups) != set(sources):
         raise InputError(f"`groups` must map each of {', '.join(sources)} to the groups of its samples, or be None.")
-    for name, source in sources.items():
-        if np.shape(groups[name]) != (len(source),):
-            raise ShapeError(
-                f"`groups[{name!r}]` must name the group of each of the {len(source)} samples of that loader; its "
-                f"shape was {np.shape(groups[name])}. Give one entry a sample, in the order of the dataset."
-            )
-    return np.concatenate([np.asarray(groups[name]) for name in sources])
+    parts = [group_entries(groups[name], len(source), f"groups[{name!r}]") for name, source in sources.items()]
+    return group_entries(np.concatenate(parts), sum(map(len, parts)))
 
 
 def _carve(spans: dict[str, np.ndarray], labels: Tensor, groups: np.ndarray | None, seed: int) -> dict[str, np.ndarray]:
@@ -256,6 +251,7 @@ def _carve(spans: dict[str, np.ndarray], labels: Tensor, groups: np.ndarray | No
 def _stream(sources: dict[str, tuple[Source, int]], labels: Tensor | None) -> StreamedInputs:
     inputs = StreamedInputs(sources, labels)
     check_names(inputs.shapes, "inputs", "tensors")
+    check_shapes({name: ("N", *shape) for name, shape in inputs.shapes.items()})
     return inputs
 
 

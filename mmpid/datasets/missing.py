@@ -47,7 +47,7 @@ def keep_of_each(values, kept: Tensor) -> np.ndarray | None:
     """Return the entries of the kept samples; what has not one entry a sample is left for others to refuse."""
     if values is None:
         return None
-    entries = np.asarray(values)
+    entries = _validate.entries(values)
     return entries[kept.numpy()] if entries.shape == tuple(kept.shape) else entries
 
 

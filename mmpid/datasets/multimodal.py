@@ -8,7 +8,15 @@ import torch
 from torch import Tensor
 
 from mmpid import _validate
-from mmpid.datasets.checks import check_classes, check_inputs, check_target, check_variance, read_target
+from mmpid.datasets.checks import (
+    check_about,
+    check_classes,
+    check_inputs,
+    check_target,
+    check_variance,
+    read_class_names,
+    read_target,
+)
 from mmpid.datasets.from_torch import FromTorch
 from mmpid.datasets.missing import find_complete, keep_in_split, keep_of_each
 from mmpid.datasets.split import Split, TensorInputs
@@ -75,30 +83,35 @@ class MultimodalData(FromTorch):
         Parameters
         ----------
         inputs : mapping of str to array
-            Modality name to samples (N, ...), two modalities or more, finite numbers.
+            Modality name to samples (N, ...), two modalities or more, finite numbers. A `Trainer` takes six at most.
         target : array
             Class label of each sample, (N,), integers or text. Integers that are not 0..k-1 are mapped, with a
             warning; text is counted in the order of `class_names`, by default alphabetical.
         split : None, mapping or array, optional
             None cuts 60 / 15 / 10 / 15 % into train / probe / validation / test, stratified by class. A mapping gives
             fractions (`{"train": .5, ...}`), index arrays or masks; an array gives the name of each sample's split.
+            Samples in no index array or mask, or beyond fractions that add up to less than 1, are left out, as one
+            does with a subject; none may be in two splits, or twice in one.
         groups : array, optional
-            Group of each sample (speaker, subject, recording), (N,), numbers or text. Whole groups go to one split,
-            and whole groups are resampled for the intervals and null bands of a probe.
+            Group of each sample (speaker, subject, recording), (N,), numbers or text, without gaps. Whole groups go to
+            one split, and whole groups are resampled for the intervals and null bands of a probe.
         missing : {"refuse", "drop"}, optional
             What to do with samples that hold NaN in a modality: raise, or leave them out with a warning that counts
             them. Infinite values are always refused.
         seed : int, optional
             Seed of the cut.
-        name, class_names, origin, licence, options
-            Shown with the data and written into the run card.
+        class_names : sequence of str, optional
+            Name of each class, in the order of the labels, each once.
+        name, origin, licence, options
+            Shown with the data and written into the run card: texts, and a mapping.
 
         Raises
         ------
         ShapeError
-            Lengths do not match.
+            Lengths do not match, or a modality has one axis only.
         InputError
-            Non-finite values, one class only, a modality without variance, or a class absent from the training split.
+            Non-finite values, gaps in `groups`, one class only, a modality without variance, or a class absent from the
+            training split.
 
         Notes
         -----
@@ -117,6 +130,8 @@ class MultimodalData(FromTorch):
         >>> data.modalities, data.n_classes, {name: len(index) for name, index in data.splits.items()}
         (('sound', 'image'), 4, {'train': 120, 'probe': 28, 'validation': 20, 'test': 32})
         """
+        seed = check_about(seed=seed, options=options, name=name, origin=origin, licence=licence)
+        class_names = read_class_names(class_names)
         tensors = check_inputs(inputs)
         length = len(next(iter(tensors.values())))
         labels, class_names = read_target(target, length, class_names)
@@ -126,6 +141,7 @@ class MultimodalData(FromTorch):
             split, groups = keep_in_split(split, kept), keep_of_each(groups, kept)
             options = dict(options or {}, dropped=length - len(labels))
         mapped, class_names = check_target(labels, class_names)
+        groups = read_groups(groups, len(mapped))
         splits = make_splits(split, mapped, groups=groups, seed=seed)
         check_classes(mapped, splits, class_names)
         check_variance(tensors, splits)
@@ -140,7 +156,7 @@ class MultimodalData(FromTorch):
             origin=origin,
             licence=licence,
             options=dict(options or {}, seed=seed),
-            groups=read_groups(groups),
+            groups=groups,
         )
 
     @property

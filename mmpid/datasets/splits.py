@@ -19,11 +19,8 @@ def make_splits(split, target: Tensor, *, groups=None, seed: int = 0) -> dict[st
     Fractions are cut class by class; with `groups`, whole groups are dealt out instead, largest first, each to the
     split that is furthest below its share.
     """
-    if groups is not None and np.shape(groups) != (len(target),):
-        raise ShapeError(
-            f"`groups` must name the group of each of the {len(target)} samples; its shape was {np.shape(groups)}. "
-            f"Give one entry a sample, in the order of the samples."
-        )
+    if groups is not None:
+        groups = group_entries(groups, len(target))
     if split is None:
         split = DEFAULT_FRACTIONS
     if not isinstance(split, Mapping):
@@ -40,13 +37,14 @@ def make_splits(split, target: Tensor, *, groups=None, seed: int = 0) -> dict[st
 
 def _check_fractions(split) -> dict[str, float]:
     missing = [key for key in SPLITS if key not in split]
-    total = float(sum(split.values()))
-    if missing or min(split.values()) <= 0 or total > 1 + 1e-9:
+    shares = {key: _validate.number(np.asarray(share)[()], f"split[{key!r}]") for key, share in split.items()}
+    total = sum(shares.values())
+    if missing or min(shares.values()) <= 0 or total > 1 + 1e-9:
         raise ConfigError(
             f"`split` fractions must be positive for each of {', '.join(SPLITS)} and add up to at most 1; "
             f"they were {dict(split)} (sum {total:g}). For example {DEFAULT_FRACTIONS}."
         )
-    return {key: float(split[key]) for key in SPLITS}
+    return {key: shares[key] for key in SPLITS}
 
 
 def cut_classes(target: Tensor, fractions, rng) -> dict[str, np.ndarray]:
@@ -91,8 +89,8 @@ def _from_names(split, length: int) -> dict[str, Tensor]:
     names = np.asarray(split)
     if names.shape != (length,):
         raise ShapeError(f"`split` must name the split of each of the {length} samples; its shape was {names.shape}.")
-    for name in np.unique(names):
-        _validate.choice(str(name), "split", SPLITS)
+    for name in sorted(set(map(str, names))):
+        _validate.choice(name, "split", SPLITS)
     return _from_indices({key: np.flatnonzero(names == key) for key in SPLITS}, length)
 
 
@@ -109,6 +107,12 @@ def _from_indices(split, length: int) -> dict[str, Tensor]:
             raise InputError(
                 f"`split[{key!r}]` must hold indices 0..{length - 1}; "
                 f"it ran from {int(index.min())} to {int(index.max())}. Count samples from 0."
+            )
+        if len(index.unique()) < len(index):
+            raise InputError(
+                f"`split[{key!r}]` must hold each sample once; {len(index) - len(index.unique())} of {len(index)} "
+                f"indices stand there again, and would count as independent samples. Try numpy.unique; for rare "
+                f"classes, class_weight='balanced'."
             )
         out[key] = index
     owners = torch.zeros(length, dtype=torch.int64)
@@ -135,9 +139,38 @@ def as_index(value, name: str, length: int) -> np.ndarray:
     return index.astype(np.int64)
 
 
-def read_groups(groups) -> Tensor | None:
+def group_entries(groups, length: int, name: str = "groups") -> np.ndarray:
+    """Return the groups as an array of `length` numbers or texts; refuse gaps, which would count as one group."""
+    from pandas import isna
+
+    entries = _validate.entries(groups)
+    if entries.shape != (length,):
+        raise ShapeError(
+            f"`{name}` must name the group of each of the {length} samples; its shape was {entries.shape}. "
+            f"Give one entry a sample, in the order of the samples."
+        )
+    lacking = np.flatnonzero(isna(entries))
+    if len(lacking):
+        raise InputError(
+            f"`{name}` must name a group for every sample; {len(lacking)} of {length} entries are None or NaN, the "
+            f"first at index {lacking[0]}: they would count as one group. Leave those samples out, or give each a "
+            f"group of its own."
+        )
+    try:
+        np.unique(entries)
+    except TypeError as problem:
+        raise InputError(
+            f"`{name}` must be numbers throughout, or text throughout; they cannot be told apart: {problem}. Try "
+            f"numpy.asarray({name}).astype(str)."
+        ) from problem
+    return entries
+
+
+def read_groups(groups, length: int) -> Tensor | None:
     """Return the group of each sample, numbers or text, as int64 (N,) counted from 0, on the CPU."""
-    return None if groups is None else torch.as_tensor(np.unique(np.asarray(groups), return_inverse=True)[1])
+    if groups is None:
+        return None
+    return torch.as_tensor(np.unique(group_entries(groups, length), return_inverse=True)[1])
 
 
 def check_groups(groups, splits) -> None:

@@ -27,7 +27,7 @@ class Items(torch.utils.data.Dataset):
 def streamed(small_data):
     items = Items(small_data)
     data = MultimodalData.from_loaders(
-        torch.utils.data.DataLoader(items), split=small_data.splits, in_memory=False, class_names="abcd"
+        torch.utils.data.DataLoader(items), split=small_data.splits, in_memory=False, class_names=list("abcd")
     )
     items.read.clear()
     return data, items
