@@ -95,6 +95,8 @@ def as_tensor(value, name: str) -> Tensor:
             empty = value.device.type == "meta"
             what = "without data (device 'meta'). Load it" if empty else f"of layout {value.layout}. Try `.to_dense()`"
             raise InputError(f"`{name}` must be a dense tensor with data; it was one {what}.")
+        if value.is_complex():
+            raise InputError(f"`{name}` must hold real numbers; its dtype was {value.dtype}. Try `.abs()`.")
         return value
     try:
         array = np.asarray(value)

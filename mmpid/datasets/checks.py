@@ -75,6 +75,9 @@ def read_class_names(class_names) -> tuple[str, ...] | None:
             f"`class_names` must be a list of names in the order of the classes; it was {class_names!r} "
             f"({type(class_names).__name__}). For example class_names=['cat', 'dog']."
         )
+    class_names = tuple(class_names)
+    if any(name is None or name != name for name in class_names):
+        raise ConfigError(f"`class_names` must name every class; it held None or NaN: {list(class_names)}.")
     names = tuple(map(str, class_names))
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

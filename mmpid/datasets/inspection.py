@@ -111,7 +111,7 @@ def inspect_folder(path) -> Inspection:
     >>> inspect_folder(folder).problems
     ('image has 8 samples, the labels have 9.',)
     """
-    root = _validate.path(path, "path").expanduser()
+    root = Path(os.path.expanduser(_validate.path(path, "path")))
     if not root.is_dir():
         what = "is a file" if root.is_file() else "does not exist"
         raise InputError(f"`path` must be a folder; {str(path)!r} {what}. Give the folder that holds the data set.")

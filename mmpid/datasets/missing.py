@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from mmpid import _validate
-from mmpid.datasets.splits import SPLITS, as_index
+from mmpid.datasets.splits import SPLITS, are_fractions, as_index
 from mmpid.errors import InputError, MissingDataWarning, warn
 
 
@@ -58,7 +58,7 @@ def keep_in_split(split, kept: Tensor):
         return None
     if not isinstance(split, Mapping):
         return keep_of_each(split, kept)
-    if all(np.ndim(value) == 0 for value in split.values()):
+    if are_fractions(split):
         return split
     place = np.cumsum(keep) - 1
     out = dict(split)

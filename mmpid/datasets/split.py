@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from mmpid import _validate
+from mmpid.errors import InputError
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Split:
@@ -41,14 +44,33 @@ class Split:
             yield inputs, self.target.index_select(0, index).to(device)
 
     def subset(self, indices) -> "Split":
-        """Return the samples at `indices` (positions in this split), in that order."""
-        index = torch.as_tensor(indices, dtype=torch.int64, device=self.target.device)
+        """Return the samples at `indices` (positions in this split, or a mask of it), in that order."""
+        index = positions(indices, len(self)).to(self.target.device)
         inputs = {name: x[index] for name, x in self.inputs.items()}
         return replace(self, inputs=inputs, target=self.target[index], groups=select(self.groups, index))
 
     def in_memory(self) -> "Split":
         """Return this split: its samples are tensors already."""
         return self
+
+
+def positions(indices, length: int) -> Tensor:
+    """Return positions in a split of `length` samples as int64, on the CPU; a mask of them is one way to give them."""
+    index = _validate.as_tensor(indices, "indices").cpu()
+    if index.dtype == torch.bool and tuple(index.shape) == (length,):
+        return index.nonzero()[:, 0]
+    if index.ndim != 1 or (index.numel() and (index.is_floating_point() or index.dtype == torch.bool)):
+        raise InputError(
+            f"`indices` must be whole numbers (n,), or True and False for each of the {length} samples; it had dtype "
+            f"{index.dtype} and shape {tuple(index.shape)}. For example [0, 2]."
+        )
+    index = index.to(torch.int64)
+    if len(index) and not -length <= int(index.min()) <= int(index.max()) < length:
+        raise InputError(
+            f"`indices` must be positions 0..{length - 1} in this split; they ran from {int(index.min())} to "
+            f"{int(index.max())}. Numbers of samples in the whole data set are in `data.splits`."
+        )
+    return index
 
 
 def select(groups: Tensor | None, index: Tensor) -> Tensor | None:

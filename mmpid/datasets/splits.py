@@ -27,12 +27,17 @@ def make_splits(split, target: Tensor, *, groups=None, seed: int = 0) -> dict[st
         return _from_names(split, len(target))
     for key in split:
         _validate.choice(key, "split", SPLITS)
-    if all(np.ndim(value) == 0 for value in split.values()):
+    if are_fractions(split):
         fractions = _check_fractions(split)
         rng = np.random.default_rng([seed, 0])
         cut = cut_groups(groups, fractions, rng) if groups is not None else cut_classes(target, fractions, rng)
         return {key: torch.as_tensor(np.sort(index)) for key, index in cut.items()}
     return _from_indices(split, len(target))
+
+
+def are_fractions(split: Mapping) -> bool:
+    """Whether a mapping gives single numbers, not samples."""
+    return all(_validate.entries(value).ndim == 0 for value in split.values())
 
 
 def _check_fractions(split) -> dict[str, float]:
@@ -128,7 +133,7 @@ def _from_indices(split, length: int) -> dict[str, Tensor]:
 
 def as_index(value, name: str, length: int) -> np.ndarray:
     """Return sample indices as int64; a mask of all samples is one way to give them."""
-    index = np.asarray(value)
+    index = _validate.entries(value)
     if index.dtype == bool and index.shape == (length,):
         return np.flatnonzero(index)
     if index.dtype.kind not in "iu" and index.size:

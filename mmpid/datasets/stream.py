@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from mmpid._progress import progress_bar
-from mmpid.datasets.split import Split, select
+from mmpid.datasets.split import Split, positions, select
 from mmpid.errors import InputError
 
 CHUNK = 64  # samples a batch where the order is ours alone
@@ -280,7 +280,7 @@ class StreamedSplit(Split):
 
     def subset(self, indices) -> "StreamedSplit":
         """Return the samples at `indices`, still streamed."""
-        index = torch.as_tensor(indices, dtype=torch.int64).cpu()
+        index = positions(indices, len(self))
         labels = None if self.labels is None else self.labels[index]
         return StreamedSplit(
             name=self.name, source=self.source, rows=self.rows[index], target=self.target[index], labels=labels,

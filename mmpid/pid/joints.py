@@ -63,7 +63,8 @@ def from_outcomes(outcomes: Iterable[tuple[int, int, int]]) -> Tensor:
     torch.Size([2, 2, 2])
     """
     hint = "For example [(0, 0, 0), (1, 1, 1)]."
-    _validate.instance(outcomes, "outcomes", Iterable, "a list of outcomes (x1, x2, y)", hint)
+    if not isinstance(outcomes, Iterable) or getattr(outcomes, "ndim", 2) == 0:
+        raise InputError(f"`outcomes` must be a list of outcomes (x1, x2, y); it was {outcomes!r}. {hint}")
     rows = [_outcome(row, f"outcomes[{i}]") for i, row in enumerate(outcomes)]
     if not rows:
         raise InputError(f"`outcomes` must hold at least one outcome (x1, x2, y); it was empty. {hint}")

@@ -58,6 +58,7 @@ WORDS = np.array([f"clip {clip}" for clip in CLIPS])
         ({"class_names": "abcd"}, "`class_names` must be a list of names in the order of the classes; it was 'abcd'"),
         ({"class_names": {"a", "b", "c", "d"}}, "`class_names` must be a list"),
         ({"class_names": 4}, "`class_names` must be a list"),
+        ({"class_names": ["a", "b", "c", None]}, "`class_names` must name every class; it held None or NaN"),
         ({"class_names": ["a", "b", "a", "c"]}, "`class_names` must differ.*it held 'a' more than once"),
         ({"groups": without(7, None)}, "`groups` must name a group for every sample; 1 of 200.*first at index 7"),
         ({"groups": without(7, float("nan"))}, "`groups` must name a group for every sample; 1 of 200"),
@@ -66,6 +67,7 @@ WORDS = np.array([f"clip {clip}" for clip in CLIPS])
         ({"groups": np.array(without(7, "x"), dtype=object)}, "`groups` must be numbers throughout, or text"),
         ({"groups": without(7, "x")}, "`groups` must be numbers throughout, or text"),
         ({"split": {name: [0, 1, 1] for name in SPLITS}}, r"`split\['train'\]` must hold each sample once; 1 of 3"),
+        ({"split": {name: [[1], [1, 2]] for name in SPLITS}}, r"`split\['train'\]` must hold whole numbers"),
         ({"split": dict.fromkeys(SPLITS, "a")}, r"`split\['train'\]` must be a number; it was .*'a'"),
         ({"split": dict.fromkeys(SPLITS, float("nan"))}, r"`split\['train'\]` must be a number; it was .*nan"),
         ({"split": without(3, None, np.array(SPLITS)[CLIPS % 4])}, "`split` must be one of .*; it was 'None'"),
@@ -159,6 +161,43 @@ def test_what_stands_among_text_labels_is_no_class(lost):
 def test_ragged_labels_are_refused():
     with pytest.raises(InputError, match="`target` must"):
         MultimodalData.from_arrays(arrays(), [[1], [1, 2]] * 100)
+
+
+@pytest.mark.parametrize("door", [from_arrays, from_loader])
+@pytest.mark.parametrize(
+    ("indices", "words"),
+    [
+        ([999], r"`indices` must be positions 0\.\.119 in this split; they ran from 999 to 999"),
+        ([-121, 3], "`indices` must be positions"),
+        ([0.5], "`indices` must be whole numbers"),
+        (3, "`indices` must be whole numbers"),
+        ([True, False], "`indices` must be whole numbers .*, or True and False for each of the 120 samples"),
+        ("ab", "`indices` must be an array or tensor of numbers"),
+    ],
+)
+def test_a_subset_is_of_positions_in_the_split(door, indices, words):
+    with pytest.raises(InputError, match=words):
+        door().split("train").subset(indices)
+
+
+@pytest.mark.parametrize("door", [from_arrays, from_loader])
+def test_a_mask_is_a_subset_of_its_true_samples(door):
+    split = door(groups=CLIPS).split("train")
+    mask = torch.arange(len(split)) % 3 == 0
+    one, two = (split.subset(which).in_memory() for which in (mask, mask.nonzero()[:, 0]))
+    assert 0 < len(one) < len(split) and torch.equal(one.inputs["a"], two.inputs["a"])
+    assert torch.equal(one.groups, two.groups) and len(split.subset([])) == 0
+    assert torch.equal(split.subset([-1]).target, split.target[-1:])
+
+
+def test_complex_samples_are_refused_instead_of_halved():
+    with pytest.raises(InputError, match=r"`inputs\['a'\]` must hold real numbers; its dtype was torch.complex64"):
+        MultimodalData.from_arrays({**arrays(), "a": torch.ones(200, 3, dtype=torch.complex64)}, Y)
+
+
+def test_a_home_that_is_not_there_is_no_folder():
+    with pytest.raises(InputError, match="`path` must be a folder; .* does not exist"):
+        datasets.inspect_folder("~nobody-of-this-name/data")
 
 
 @pytest.mark.parametrize("path", [None, 3, ["."]])

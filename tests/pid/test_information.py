@@ -44,6 +44,7 @@ UNIFORM = [[0.25, 0.25], [0.25, 0.25]]
         ([[0.0, 0.0], [0.0, 0.0]], r"`p` must sum to 1.*the first sums to 0\. Divide by `p.sum"),
         ([[3, 1], [1, 3]], r"`p` must sum to 1 over its last axes.*the first sums to 8"),
         (torch.empty(0, 0), r"`p` must have at least .* axes of one state or more; its shape was \(0, 0\)"),
+        (torch.full((2, 2), 0.25 + 0j), r"`p` must hold real numbers; its dtype was torch.complex"),
         ("abc", r"`p` must be an array or tensor of numbers"),
     ],
 )

@@ -70,6 +70,7 @@ def test_noise_keeps_dtype_and_batch():
         (lambda: joints.from_outcomes([]), "`outcomes` must hold at least one outcome"),
         (lambda: joints.from_outcomes(3), "`outcomes` must be a list of outcomes"),
         (lambda: joints.from_outcomes([(0, 0, 0), (0, 1)]), r"`outcomes\[1\]` must be three states"),
+        (lambda: joints.from_outcomes(torch.tensor(3)), "`outcomes` must be a list of outcomes"),
         (lambda: joints.from_outcomes([1, 2, 3]), r"`outcomes\[0\]` must be three states"),
         (lambda: joints.from_outcomes(torch.tensor([1, 2])), r"`outcomes\[0\]` must be three states"),
         (lambda: joints.from_outcomes([(0, 0, -1)]), r"`outcomes\[0\]` must be an integer of at least 0.*it was -1"),
