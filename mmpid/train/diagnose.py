@@ -233,12 +233,31 @@ def _nothing_to_save(record: RunRecord) -> Finding | None:
     for i, name in enumerate(names, start=1):
         if last[f"unique{i}"] <= max(last.get(f"unique{i}_null_high", 0.0), 0.05):
             idle.append(f"{name} had {last[f'unique{i}']:.2f} bit")
-    if len(idle) < len(names) - 1:
+    if len(idle) < len(names) - 1 or _nothing_alone(record):
         return None
     return Finding(
         "two stages cannot help much",
         f"{', '.join(idle)} of unique information at the end of stage 1, within what shuffled labels give",
         "expect joint training and its controls to be equal; see docs/two-stage.md",
+    )
+
+
+def _nothing_alone(record: RunRecord) -> Finding | None:
+    """Look for a stage 1 at whose end there was no more than shuffled labels give; if not measured, nothing at all."""
+    probes = [row for row in stage_one(record) if row["kind"] == "probe"]
+    names = record.card.get("modalities", ())
+    unique = {name: f"unique{i}" for i, name in enumerate(names, start=1)}
+    last = probes[-1] if len(probes) > 1 else {}
+    for atom in ("redundancy", *unique.values()):
+        if not is_known(last, atom) or last[atom] > max(last.get(f"{atom}_null_high", 0.0), CERTIFIED):
+            return None
+    own = ", ".join(f"{name} {last[key]:z.2f}" for name, key in unique.items())
+    return Finding(
+        "no modality knows the label alone",
+        f"redundancy was {last['redundancy']:z.2f} bit at the end of stage 1 and unique information {own}, within what "
+        "shuffled labels give",
+        "if the target needs the modalities together, no unimodal stage can learn it: compare with joint training from "
+        'scratch (unimodal_epochs=0, fusion="film"); if not, stage 1 has not learned yet: see rate, epochs, encoders',
     )
 
 
@@ -262,6 +281,7 @@ CHECKS: tuple[Callable[[RunRecord], Finding | None], ...] = (
     _not_certified,
     _controller_lags,
     _memorizing,
+    _nothing_alone,
     _nothing_to_save,
     _mostly_paused,
 )

@@ -50,6 +50,13 @@ def nothing_unique(record):
     last |= {f"unique{i + 1}": 0.01 for i in range(1, len(record.card["modalities"]))}
 
 
+def nothing_alone(record):
+    """What shuffled labels give is the bar, and where it was not measured only nothing at all is nothing."""
+    last = rows(record, "probe")[-1]
+    last |= {"redundancy": 0.02, "redundancy_null_high": 0.02, "unique2_null_high": 0.03}
+    last |= {f"unique{i + 1}": 0.02 * (i == 1) for i in range(len(record.card["modalities"]))}
+
+
 def paused(record):
     for row in rows(record, "epoch")[1:]:
         row["active.audio"] = False
@@ -86,6 +93,7 @@ def test_a_healthy_run_has_no_findings(names):
         (memorized, "training samples are memorized", "of image is 2.00 nats, 1.40 above its lowest at epoch 4"),
         (memorized, "training samples are memorized", "held-out information part ways by 2.31 bit"),
         (nothing_unique, "two stages cannot help much", "image had 0.01 bit"),
+        (nothing_alone, "no modality knows the label alone", "redundancy was 0.02 bit at the end"),
         (paused, "a modality was mostly paused", "audio did not train in 5 of 6 epochs"),
     ],
 )
@@ -176,6 +184,23 @@ def test_what_only_looks_like_a_signature_is_no_finding(spoil):
     record = healthy()
     spoil(record)
     assert mmpid.diagnose(record) == ()
+
+
+@pytest.mark.parametrize("atom", ["redundancy", "unique1", "unique2"])
+def test_a_little_more_than_shuffled_labels_give_is_not_nothing(atom):
+    record = healthy()
+    nothing_alone(record)
+    rows(record, "probe")[-1][atom] = rows(record, "probe")[-1].get(f"{atom}_null_high", 0.0) + 0.01
+    assert [finding.name for finding in mmpid.diagnose(record)] == ["two stages cannot help much"]
+
+
+def test_a_target_that_needs_both_modalities_is_named_by_a_real_run():
+    data = mmpid.datasets.load("av-match", seed=0, pairings=1)
+    settings = {"epochs": 3, "unimodal_epochs": 2, "n_boot": 0, "n_null": 20, "device": "cpu"}
+    trainer = mmpid.Trainer(mmpid.LateFusion.from_data(data, fusion="film", seed=0), data, seed=0, **settings)
+    trainer.fit(progress=False)
+    names = [finding.name for finding in mmpid.diagnose(trainer)]
+    assert "no modality knows the label alone" in names and "two stages cannot help much" not in names
 
 
 def test_of_three_two_with_unique_information_are_enough():
