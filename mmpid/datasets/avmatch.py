@@ -1,4 +1,4 @@
-"""av-match: is the spoken digit the written one? The digits of av-digits, paired so that neither alone tells anything."""
+"""av-match: is the spoken digit the written one? Pairs of av-digits' samples in which neither alone tells anything."""
 
 import numpy as np
 
