@@ -257,7 +257,7 @@ def _nothing_alone(record: RunRecord) -> Finding | None:
         f"redundancy was {last['redundancy']:z.2f} bit at the end of stage 1 and unique information {own}, within what "
         "shuffled labels give",
         "if the target needs the modalities together, no unimodal stage can learn it: compare with joint training from "
-        'scratch (unimodal_epochs=0, fusion="film"); if not, stage 1 has not learned yet: see rate, epochs, encoders',
+        'scratch (unimodal_epochs=0, fusion="film"), see docs/two-stage.md; if not, stage 1 has not learned yet',
     )
 
 
