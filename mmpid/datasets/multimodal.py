@@ -148,16 +148,9 @@ class MultimodalData(FromTorch):
         check_groups(groups, splits)
         warn_duplicates(tensors, splits)
         return cls(
-            name=name,
-            inputs=tensors,
-            target=mapped,
-            splits=splits,
-            class_names=class_names,
-            origin=origin,
-            licence=licence,
-            options=dict(options or {}, seed=seed),
-            groups=groups,
-        )
+            name=name, inputs=tensors, target=mapped, splits=splits, class_names=class_names, origin=origin,
+            licence=licence, options=dict(options or {}, seed=seed), groups=groups,
+        )  # fmt: skip
 
     @property
     def modalities(self) -> tuple[str, ...]:
