@@ -243,7 +243,7 @@ def _nothing_to_save(record: RunRecord) -> Finding | None:
 
 
 def _nothing_alone(record: RunRecord) -> Finding | None:
-    """Look for a stage 1 at whose end there was no more than shuffled labels give; if not measured, nothing at all."""
+    """Look for a stage 1 whose last probe found no more than shuffled labels give; if not measured, nothing at all."""
     probes = [row for row in stage_one(record) if row["kind"] == "probe"]
     names = record.card.get("modalities", ())
     unique = {name: f"unique{i}" for i, name in enumerate(names, start=1)}
@@ -254,8 +254,8 @@ def _nothing_alone(record: RunRecord) -> Finding | None:
     own = ", ".join(f"{name} {last[key]:z.2f}" for name, key in unique.items())
     return Finding(
         "no modality knows the label alone",
-        f"redundancy was {last['redundancy']:z.2f} bit at the end of stage 1 and unique information {own}, within what "
-        "shuffled labels give",
+        f"after epoch {last['epoch']} of stage 1 redundancy was {last['redundancy']:z.2f} bit and unique information "
+        f"{own}, within what shuffled labels give",
         "if the target needs the modalities together, no unimodal stage can learn it: compare with joint training from "
         'scratch (unimodal_epochs=0, fusion="film"), see docs/two-stage.md; if not, stage 1 has not learned yet',
     )

@@ -93,7 +93,7 @@ def test_a_healthy_run_has_no_findings(names):
         (memorized, "training samples are memorized", "of image is 2.00 nats, 1.40 above its lowest at epoch 4"),
         (memorized, "training samples are memorized", "held-out information part ways by 2.31 bit"),
         (nothing_unique, "two stages cannot help much", "image had 0.01 bit"),
-        (nothing_alone, "no modality knows the label alone", "redundancy was 0.02 bit at the end"),
+        (nothing_alone, "no modality knows the label alone", "of stage 1 redundancy was 0.02 bit"),
         (paused, "a modality was mostly paused", "audio did not train in 5 of 6 epochs"),
     ],
 )
