@@ -88,6 +88,17 @@ def _bounds(low, high, open_low: bool) -> str:
     return f" of at most {high}" if high is not None else ""
 
 
+def not_negative(p: Tensor, name: str) -> None:
+    """Raise if entries of a table of probabilities are negative."""
+    negative = p < 0
+    if negative.any():
+        where = tuple(int(i) for i in negative.nonzero()[0])
+        raise InputError(
+            f"`{name}` must hold probabilities of at least 0; {int(negative.sum())} entries are negative, the smallest "
+            f"{float(p.min()):.3g}, the first at index {where}. Clip them at 0 and divide by the sum again."
+        )
+
+
 def as_tensor(value, name: str) -> Tensor:
     """Return `value` as a tensor without copying where possible; numbers only."""
     if isinstance(value, Tensor):

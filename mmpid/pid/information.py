@@ -59,13 +59,7 @@ def _checked(p, axes: int) -> Tensor:
 
 
 def _refuse(p: Tensor, axes: int, off: Tensor) -> None:
-    negative = p < 0
-    if negative.any():
-        where = tuple(int(i) for i in negative.nonzero()[0])
-        raise InputError(
-            f"`p` must hold probabilities of at least 0; {int(negative.sum())} entries are negative, the smallest "
-            f"{float(p.min()):.3g}, the first at index {where}. Clip them at 0 and divide by the sum again."
-        )
+    _validate.not_negative(p, "p")
     last = -1 if axes == 1 else tuple(range(-axes, 0))
     raise InputError(
         f"`p` must sum to 1 over its last axes ({axes}); {len(off)} of its tables do not, the first sums to "

@@ -26,7 +26,7 @@ def checked_joint(joint) -> Tensor:
         )
     if not _are_distributions(joint.detach()):
         _validate.finite(joint, "joint")
-        _check_sign(joint.detach())
+        _validate.not_negative(joint.detach(), "joint")
         _check_sums(joint.detach())
     return joint
 
@@ -35,16 +35,6 @@ def _are_distributions(joint: Tensor) -> bool:
     """Answer all that is asked of the entries at once; NaN fails both. What is wrong is asked only then."""
     lowest, totals = joint.amin((-3, -2, -1)), joint.sum((-3, -2, -1), dtype=torch.float64)
     return bool(((lowest >= 0) & ((totals - 1).abs() <= _SUM_TOLERANCE)).all())
-
-
-def _check_sign(joint: Tensor) -> None:
-    negative = joint < 0
-    if negative.any():
-        where = tuple(int(i) for i in negative.nonzero()[0])
-        raise InputError(
-            f"`joint` must be non-negative; {int(negative.sum())} entries are negative, the smallest "
-            f"{float(joint.min()):.3g}, the first at index {where}. Clip them at 0 and divide by the sum again."
-        )
 
 
 def _check_sums(joint: Tensor) -> None:
