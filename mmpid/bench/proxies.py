@@ -1,8 +1,9 @@
 """What the proxies of competitive strength cost: processor time of a probe over that of a training epoch.
 
-The default trainer trains the default model (dense encoders) on av-digits, stage 1, on one thread. Every probe comes
-right after an epoch, as in a run: straight after another probe it finds its code in the caches and takes less. A busy
-machine disturbs both alike; look at the ratios.
+The default trainer trains the default model (dense encoders) on av-digits, stage 1, on one thread. Each case is a
+stretch of training in which the same proxies are measured right after every epoch, as in a run: straight after another
+probe a probe finds its code in the caches and takes less, and among epochs with other proxies it takes more. A busy
+machine disturbs epochs and probes alike; look at the ratios.
 """
 
 import json
@@ -83,13 +84,9 @@ def _probe(names, samples: ProxyEvidence, seen: Mapping) -> Callable[[], object]
 
 
 def _records(cases: dict[str, Callable[[], object]], rounds: int) -> list[dict]:
-    """Time all cases in turns, each after an epoch, after three rounds to warm up."""
+    """Time one case after the other, each probe after an epoch, after three rounds to warm up."""
     epoch, *probes = cases.items()
-    pairs: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in probes}
-    for _ in range(rounds + 3):
-        for name, probe in probes:
-            pairs[name].append((_seconds(epoch[1]), _seconds(probe)))
-    pairs = {name: timed[3:] for name, timed in pairs.items()}
+    pairs = {name: [(_seconds(epoch[1]), _seconds(probe)) for _ in range(rounds + 3)][3:] for name, probe in probes}
     records = [_record(epoch[0], [(before, before) for timed in pairs.values() for before, _ in timed])]
     return records + [_record(name, timed) for name, timed in pairs.items()]
 

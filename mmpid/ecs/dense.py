@@ -224,7 +224,7 @@ class DenseBench:
         embeddings = self.outputs[-2]
         residual = torch.addmm(bias.unsqueeze(1), weight, embeddings.flatten(0, 1)).softmax(0)
         residual.sub_(self.batch.classes.member)
-        return self._backward(torch.mm(weight.T, residual).view_as(embeddings), self.turned, self.slopes_of)
+        return self._backward(torch.mm(weight.mT, residual).view_as(embeddings), self.turned, self.slopes_of)
 
 
 def _affine(weight: Tensor, bias: Tensor | None, columns: Tensor) -> Tensor:

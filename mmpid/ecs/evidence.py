@@ -39,7 +39,7 @@ class ProxySettings:
 
     look_ahead_steps: int = 3
     learning_rate: float = 0.2
-    max_samples: int = 64
+    max_samples: int = 48
     n_ntk_samples: int = 32
     n_clusters: int | None = None
     ridge: float = 1e-2

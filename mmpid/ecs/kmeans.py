@@ -27,13 +27,13 @@ def closeness(points: Tensor, n_clusters: int, seed: int, n_iter: int = 2) -> Te
         member = _closeness(points, centers)
         member.eq_(member.amax(1, keepdim=True))
         sums = torch.baddbmm(centers, member, rows, beta=trace)
-        centers = sums.div_(member.sum(2, keepdim=True).add_(trace))
+        centers = sums.div_(member.sum(2, keepdim=True).clamp_min_(trace))
     return _closeness(points, centers)
 
 
 def _closeness(points: Tensor, centers: Tensor) -> Tensor:
     """Return <p, c> - |c|^2 / 2, (M, C, N), of points (M, d, N) and centers (M, C, d)."""
-    size = torch.linalg.vecdot(centers, centers).unsqueeze(2)
+    size = (centers * centers).sum(2, keepdim=True)
     return torch.baddbmm(size, centers, points, beta=-0.5)
 
 
@@ -44,16 +44,14 @@ def _spread_start(points: Tensor, draws: "_Draws") -> Tensor:
     distance to those: a scalable variant of k-means++ (after Bahmani et al. 2012). The largest ratios of weights to
     exponential numbers are such a draw (Efraimidis and Spirakis 2006).
     """
-    size = torch.linalg.vecdot(points, points)
-    distances = torch.baddbmm(size.unsqueeze(2), points, points.mT, alpha=-2).add_(size.unsqueeze(1))
-    nearest, chosen = distances[:, 0], [draws.first.expand(points.shape[0], -1)]
+    size = (points * points).sum(2, keepdim=True)
+    near = torch.baddbmm(size, points, points.mT, beta=-1, alpha=2).sub_(size.mT)
+    nearest, chosen = near[:, 0], draws.first.expand(points.shape[0], -1)
     for i, (step, chances) in enumerate(draws.rounds):
         if i:
-            rows = distances.gather(1, chosen[-1].unsqueeze(2).expand(-1, -1, distances.shape[2]))
-            nearest = torch.minimum(nearest, rows.amin(1))
-        chosen.append((nearest * chances).topk(step, sorted=False).indices)
-    places = torch.cat(chosen, 1).unsqueeze(2)
-    return points.gather(1, places.expand(-1, -1, points.shape[2]))
+            nearest = near.gather(1, chosen.unsqueeze(2).expand(-1, -1, near.shape[2])).amax(1)
+        chosen = torch.cat([chosen, (nearest * chances).topk(step, sorted=False).indices], 1)
+    return points.gather(1, chosen.unsqueeze(2).expand(-1, -1, points.shape[2]))
 
 
 class _Draws(NamedTuple):
@@ -72,7 +70,7 @@ def _draws(n: int, n_clusters: int, seed: int, dtype: torch.dtype, device: torch
     rounds, n_chosen = [], 1
     while n_chosen < n_clusters:
         step = min(4 * n_chosen, n_clusters - n_chosen)
-        chances = 1 / torch.empty(len(order), dtype=torch.float64).exponential_(generator=generator)
+        chances = -1 / torch.empty(len(order), dtype=torch.float64).exponential_(generator=generator)
         rounds.append((step, chances.to(device, dtype)))
         n_chosen += step
     return _Draws(order, order.new_zeros(1, 1), tuple(rounds))
