@@ -1,5 +1,6 @@
 """decompose(joint): the front door of the solver."""
 
+import math
 import warnings
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from mmpid.pid.results import PIDResult
 METHODS = ("exact", "fastpid")
 _GRADIENT_TOL = 1e-9
 _MAX_ITER = {"exact": 100, "fastpid": fastpid.Settings.max_iter}
+_FINEST = 9.5e-13  # no smaller gap is aimed at: steps towards it go astray
+_NEGLIGIBLE = 1e-60  # cells below this are worth less than 1e-57 bit: 0 to the solver, whose products would underflow
+_ROUNDING = 2.0**-48  # sums of logarithms in float64, by bit of log2(n1 n2 k): an eighth of it was seen at worst
 
 
 def decompose(
@@ -42,12 +46,13 @@ def decompose(
     ----------
     joint : array or tensor, shape (..., n1, n2, k)
         Probabilities p(x1, x2, y), the target last; leading axes are a batch, which may be empty. Each problem sums
-        to 1 within 1e-4 and is normalized. Any floating dtype and device; the work is done there, in float64.
+        to 1 within 1e-4, or what half precision rounds, and is normalized. Any floating dtype and device; the work is
+        done there, in float64. Cells below 1e-60 count as 0.
     method : {"exact", "fastpid"}
         "exact": a primal-dual interior point. "fastpid": the method of the FastPID paper with its published settings,
         in float32; kept for comparison, its error shows in `gap`.
     tol : float
-        Tolerance in bits on the certified gap, above 0.
+        Tolerance in bits on the certified gap, above 0. Rounding alone is up to 1e-13, so what is smaller is not met.
     max_iter : int, optional
         Most iterations of a problem; 100 for "exact", 2000 for "fastpid".
     memory_budget : int, optional
@@ -63,8 +68,9 @@ def decompose(
     Returns
     -------
     PIDResult
-        The atoms, shape (...), in bits; `gap`, a bound on the error of each atom that holds whether or not the solver
-        converged; `converged`, where the gap is at most `tol`; `optimum`, the q found, moved to the exact marginals.
+        The atoms, shape (...), in bits; `gap`, a bound on the error of each atom, rounding included, that holds whether
+        or not the solver converged; `converged`, where the gap is at most `tol`; `optimum`, the q found, moved to the
+        exact marginals.
 
     Raises
     ------
@@ -88,7 +94,7 @@ def decompose(
 
     The result is differentiable in `joint` (the target of the gradient is p normalized): the gradient of min f is
     lam_iy + mu_jy by the envelope theorem, that of the information terms is exact, `optimum` carries none. If
-    `joint` requires a gradient the solver goes on to a gap of 1e-9 bit, so that the multipliers are accurate. Where a
+    `joint` requires a gradient the solver aims for a gap of 1e-9 bit, so that the multipliers are accurate. Where a
     pairwise marginal p(x, y) is 0, min f has a kink: the multipliers there are an arbitrary finite choice, and terms
     with an infinite slope, p log p at 0, contribute 0. There the gradient is a subgradient at best.
 
@@ -114,7 +120,8 @@ def decompose(
     """
     _validate.choice(method, "method", METHODS)
     tol = _validate.number(tol, "tol", low=0.0, open_low=True)
-    max_iter = _validate.number(max_iter or _MAX_ITER[method], "max_iter", low=1, integer=True)
+    max_iter = _MAX_ITER[method] if max_iter is None else max_iter
+    max_iter = _validate.number(max_iter, "max_iter", low=1, integer=True)
     if memory_budget is not None:
         memory_budget = _validate.number(memory_budget, "memory_budget", low=1, integer=True)
     settings = fastpid.Settings(
@@ -125,19 +132,27 @@ def decompose(
     )
     joint = checked_joint(joint)
     p = joint.to(torch.float64).reshape(-1, *joint.shape[-3:])
-    p = p / p.sum((1, 2, 3), keepdim=True)
+    p = _without_dust(p / p.sum((1, 2, 3), keepdim=True))
     p1, p2 = p.sum(2), p.sum(1)
+    rounding = _ROUNDING * math.log2(max(2, math.prod(joint.shape[-3:])))
     aim = min(tol, _GRADIENT_TOL) if p.requires_grad and torch.is_grad_enabled() else tol
     limit = max_iter if method == "exact" else _MAX_ITER["exact"]
-    value, gap, q, n_iter = _minimal_f(p1, p2, aim * LN2, limit, memory_budget)
+    value, gap, q, n_iter = _minimal_f(p1, p2, max(aim - rounding, _FINEST) * LN2, limit, memory_budget)
     terms = _Terms.of(p, p1, p2)
     if method == "fastpid":
         value, gap, q, n_iter = _as_published(p.detach(), value, gap, settings)
     else:
         value, gap, q = _at_least_as_good_as_input(p.detach(), terms.own.detach(), value, gap, q)
-    result = _result(terms, value, gap, q, n_iter, joint.shape, method, tol)
+    result = _result(terms, value, gap + rounding * LN2, q, n_iter, joint.shape, method, tol)
     _warn_if_missed(result, tol)
     return result
+
+
+def _without_dust(p: Tensor) -> Tensor:
+    """Set cells that count for nothing to 0; their gradient is that of a cell of mass 0."""
+    with torch.no_grad():
+        dust = torch.nn.functional.threshold(p, _NEGLIGIBLE, 0.0) - p
+    return p + dust
 
 
 def _minimal_f(p1: Tensor, p2: Tensor, tol: float, max_iter: int, memory_budget: int | None):

@@ -59,6 +59,7 @@ class _Adam:
         self.logits, self.mean, self.square = self.logits[index], self.mean[index], self.square[index]
 
 
+@torch.inference_mode(False)  # within it there are no gradients to descend on
 def solve(p1: Tensor, p2: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
     """Return q (b, n1, k, n2) as the paper's method leaves it, and the number of steps of each problem."""
     dtype = p1.dtype

@@ -7,6 +7,7 @@ from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 
 _SUM_TOLERANCE = 1e-4
+_COARSEST = 1e-2  # of half precision, whose rounding alone may take a sum this far from 1
 
 
 def checked_joint(joint) -> Tensor:
@@ -24,22 +25,24 @@ def checked_joint(joint) -> Tensor:
             f"`joint` must hold probabilities in a floating dtype; its dtype was {joint.dtype}. "
             "If these are counts, divide each table by its sum first."
         )
-    if not _are_distributions(joint.detach()):
-        _validate.finite(joint, "joint")
-        _validate.not_negative(joint.detach(), "joint")
-        _check_sums(joint.detach())
+    slack = max(_SUM_TOLERANCE, min(_COARSEST, torch.finfo(joint.dtype).eps))
+    entries = joint.detach().double()
+    if not _are_distributions(entries, slack):
+        _validate.finite(entries, "joint")
+        _validate.not_negative(entries, "joint")
+        _check_sums(entries, slack)
     return joint
 
 
-def _are_distributions(joint: Tensor) -> bool:
+def _are_distributions(joint: Tensor, slack: float) -> bool:
     """Answer all that is asked of the entries at once; NaN fails both. What is wrong is asked only then."""
-    lowest, totals = joint.amin((-3, -2, -1)), joint.sum((-3, -2, -1), dtype=torch.float64)
-    return bool(((lowest >= 0) & ((totals - 1).abs() <= _SUM_TOLERANCE)).all())
+    lowest, totals = joint.amin((-3, -2, -1)), joint.sum((-3, -2, -1))
+    return bool(((lowest >= 0) & ((totals - 1).abs() <= slack)).all())
 
 
-def _check_sums(joint: Tensor) -> None:
-    totals = joint.sum((-3, -2, -1), dtype=torch.float64)
-    off = (totals - 1).abs() > _SUM_TOLERANCE
+def _check_sums(joint: Tensor, slack: float) -> None:
+    totals = joint.sum((-3, -2, -1))
+    off = (totals - 1).abs() > slack
     if off.any():
         worst = totals[off].flatten()[0]
         whole = joint[off].flatten(-3)[0]

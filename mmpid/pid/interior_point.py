@@ -248,7 +248,7 @@ def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type)
         if done:
             lost = sorted(done)
             broken += (active[i] for i in lost)
-            parts.append(([active[i] for i in lost], certify(*_some(problem, before, lost), n_iter - 1)))
+            parts.append(([active[i] for i in lost], certify(*_some(problem, before, lost), max(n_iter - 1, 0))))
         if ready:
             found = certify(*_some(problem, z, ready), n_iter)
             parts.append(([active[i] for i in ready], found))

@@ -30,7 +30,8 @@ def test_wrong_joint_is_refused_with_its_reason(case):
 
 
 @pytest.mark.parametrize(
-    "setting", [{"method": "fast"}, {"tol": 0.0}, {"tol": "small"}, {"max_iter": 1.5}, {"memory_budget": 0}]
+    "setting",
+    [{"method": "fast"}, {"tol": 0.0}, {"tol": "small"}, {"max_iter": 1.5}, {"max_iter": 0}, {"memory_budget": 0}],
 )
 def test_wrong_setting_is_refused(setting):
     with pytest.raises(ConfigError):
@@ -49,6 +50,15 @@ def test_any_floating_dtype_is_solved_in_double(dtype):
     result = decompose(joints.sum_().to(dtype))
     assert result.redundancy.dtype == torch.float64
     assert_close(result.redundancy.item(), 0.5, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_may_sum_to_what_it_rounds(dtype):
+    joint = joints.from_outcomes((i, i, i) for i in range(3)).to(dtype)
+    assert abs(float(joint.double().sum()) - 1) > 1e-4
+    assert_close(decompose(joint).redundancy.item(), np.log2(3), atol=1e-6, rtol=0)
+    with pytest.raises(InputError, match="sums to 0.9"):
+        decompose(0.97 * joint)
 
 
 def test_numpy_is_accepted_even_read_only_and_of_other_byte_strides():
@@ -80,6 +90,17 @@ def test_torch_default_dtype_does_not_matter():
     finally:
         torch.set_default_dtype(torch.float32)
     assert torch.equal(double, decompose(joints.and_()).redundancy)
+
+
+@pytest.mark.parametrize("method", ["exact", "fastpid"])
+def test_inference_mode_does_not_matter(method):
+    with torch.inference_mode():
+        inside = joints.random(3, 3, 2)
+        there = decompose(inside, method, max_iter=20, tol=0.1)
+    here = decompose(joints.random(3, 3, 2), method, max_iter=20, tol=0.1)
+    later = decompose(inside, method, max_iter=20, tol=0.1)
+    assert torch.equal(there.synergy, here.synergy) and torch.equal(later.synergy, here.synergy)
+    assert not later.synergy.is_inference()
 
 
 @pytest.mark.gpu

@@ -5,6 +5,7 @@ import torch
 from torch.testing import assert_close
 
 import mmpid
+from mmpid.errors import ConvergenceWarning
 from mmpid.pid import decompose, information, joints
 from tests.pid.oracles import CLOSED_FORMS, NASTY, varied
 
@@ -141,3 +142,38 @@ def test_joints_that_span_many_powers_of_ten_are_certified(seed):
     joint = torch.exp(10 * torch.randn(4, 12, 9, 7, generator=generator, dtype=torch.float64))
     result = decompose(joint / joint.sum((1, 2, 3), keepdim=True), tol=1e-9)
     assert bool(result.converged.all()), result.gap
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_joints_that_underflow_are_certified(seed):
+    generator = torch.Generator().manual_seed(seed)
+    joint = torch.exp(300 * torch.randn(16, 2 + seed, 3, 2 + 2 * seed, generator=generator, dtype=torch.float64))
+    joint = joint.nan_to_num(posinf=1.0).clamp_max(1.0)
+    result = decompose(joint / joint.sum((1, 2, 3), keepdim=True))
+    assert bool(result.converged.all()), result.gap
+    assert bool((result.n_iter >= 0).all())
+
+
+def test_states_that_hold_next_to_nothing_are_no_leaders_of_others():
+    joint = torch.zeros(1, 4, 2, dtype=torch.float64)
+    joint[0, 1, 0], joint[0, 2, 1], joint[0, 3, 0] = 1e-318, 1e-313, 1.0
+    result = decompose(joint)
+    assert bool(result.converged) and result.total.abs() < 1e-12
+
+
+def test_dust_has_the_gradient_of_an_empty_cell():
+    joint = joints.random(3, 3, 2, seed=4)
+    joint[0, 0, 0] = 0.0
+    gradients = []
+    for dust in (0.0, 1e-200):
+        cells = joint.index_put((torch.tensor([0]),) * 3, torch.tensor([dust], dtype=torch.float64)).requires_grad_()
+        gradients += torch.autograd.grad(decompose(cells / cells.sum().detach()).unique1, cells)
+    assert torch.equal(*gradients) and gradients[0][0, 0, 0] != 0
+
+
+def test_gap_covers_rounding_and_no_tolerance_below_it_is_met():
+    with pytest.warns(ConvergenceWarning):
+        result = decompose(torch.stack([joints.xor(), joints.and_(), joints.noisy(joints.xor(), 0.3)]), tol=1e-16)
+    expected = torch.tensor(CLOSED_FORMS["and_"], dtype=torch.float64)
+    assert not result.converged.any() and bool((result.gap < 1e-11).all())
+    assert bool(((atoms(result)[1] - expected).abs() <= result.gap[1]).all())
