@@ -3,7 +3,6 @@
 from importlib.resources import files
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from mmpid import _validate
 from mmpid.datasets.multimodal import MultimodalData
@@ -27,6 +26,8 @@ def load_avdigits(*, seed: int = 0, image_noise: float = 0.4, audio_noise: float
     audio_noise : float
         Scale of multiplicative-gain Gamma noise added to the mel powers.
     """
+    from sklearn.datasets import load_digits  # most of the time of `import mmpid`, if it came first
+
     image_noise = _validate.number(image_noise, "image_noise", low=0)
     audio_noise = _validate.number(audio_noise, "audio_noise", low=0)
     rng = np.random.default_rng([seed, 10])
