@@ -17,6 +17,8 @@ from mmpid.datasets.stream import StreamedSplit
 from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError
 
 SPLITS = ("train", "probe", "validation", "test")
+# torch warns of two workers on a machine with one core, where they are as right and only slower
+on_one_core = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
 
 
 class Samples(torch.utils.data.Dataset):
@@ -48,6 +50,7 @@ def everything(split, size=7):
     return {name: torch.cat([x[name] for x, _ in parts]) for name in parts[0][0]}, torch.cat([y for _, y in parts])
 
 
+@on_one_core
 @pytest.mark.parametrize("workers", [0, 2])
 def test_streamed_and_in_memory_give_the_same_samples(workers):
     loader = DataLoader(Samples(), batch_size=16, num_workers=workers)
@@ -111,6 +114,7 @@ def test_given_labels_are_not_read():
         MultimodalData.from_loaders(ds, target={"train": given["train"]})
 
 
+@on_one_core
 def test_random_transforms_repeat_with_the_batch_and_leave_the_global_generators_alone():
     split = MultimodalData.from_loaders(DataLoader(Samples(noise=1.0)), in_memory=False).split("train")
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
