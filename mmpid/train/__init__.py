@@ -6,8 +6,9 @@ from mmpid.train.decision import Decision
 from mmpid.train.export import to_mlflow, to_tensorboard
 from mmpid.train.record import RunRecord
 from mmpid.train.replay import replay
+from mmpid.train.roster import pause_all, sessions
 from mmpid.train.rules import FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, SwitchRule
-from mmpid.train.session import Session, pause_all, sessions
+from mmpid.train.session import Session
 from mmpid.train.stack import train_seeds
 from mmpid.train.trainer import Trainer
 

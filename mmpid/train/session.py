@@ -3,7 +3,6 @@
 No Jupyter import here: the notebook board, a script and a test drive the same object.
 """
 
-import atexit
 import threading
 import time
 import traceback
@@ -16,6 +15,8 @@ import torch
 from mmpid._validate import choice, number
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.train.announcer import Announcer
+from mmpid.train.roster import forget, take_over
+from mmpid.train.turns import TURNS
 
 STATES = ("idle", "playing", "paused", "finished", "failed", "closed")
 CALL_SECONDS, MOST_BATCHES = 0.008, 16  # one call of `step` while playing: what a click may have to wait for
@@ -25,38 +26,6 @@ _MEMORY_ADVICE = (
     "The device ran out of memory. Make the batch smaller (`trainer.set_batch_size(32)`), use fewer clusters for the "
     'probe, or train on the CPU (`device="cpu"`); then press Play to try again.'
 )
-_registry: dict[Hashable, "Session"] = {}
-_registry_lock = threading.RLock()
-
-
-class _Turns:
-    """One session after the other, first come, first served.
-
-    torch's random numbers and its number of threads belong to the process: two micro-steps at the same time would
-    draw from each other's random numbers, and a run beside another would have other numbers than alone.
-    """
-
-    def __init__(self):
-        self._lock = threading.Lock()
-        self._queue: deque[threading.Lock] = deque()
-
-    def __enter__(self) -> None:
-        mine = threading.Lock()
-        mine.acquire()
-        with self._lock:
-            self._queue.append(mine)
-            if self._queue[0] is mine:
-                return
-        mine.acquire()  # whoever is before me releases it
-
-    def __exit__(self, *_) -> None:
-        with self._lock:
-            self._queue.popleft()
-            if self._queue:
-                self._queue[0].release()
-
-
-_turns = _Turns()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +129,7 @@ class Session(Announcer):
         self._goal: _Goal | None = None
         self._state = "finished" if trainer.finished else "paused" if trainer.record.rows else "idle"
         self._closing = False
-        _take_over(self)
+        take_over(self)
         self._thread = threading.Thread(target=self._run, name=f"mmpid-session-{name or id(trainer)}", daemon=True)
         self._thread.start()
 
@@ -242,9 +211,7 @@ class Session(Announcer):
             self._turned.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
-        with _registry_lock:
-            for key in [key for key, session in _registry.items() if session is self]:
-                del _registry[key]
+        forget(self)
         return not self._thread.is_alive()
 
     @property
@@ -299,7 +266,7 @@ class Session(Announcer):
         while self._commands:
             label, action = self._commands[0]
             try:
-                with _turns:
+                with TURNS:
                     action()
                 self.notice = ""
             except Exception as error:
@@ -320,7 +287,7 @@ class Session(Announcer):
             while not self._commands and not self._closing:
                 n = self._stride if self._goal.kind == "end" else 1
                 before = getattr(self.trainer, "updates", None)
-                with _turns:
+                with TURNS:
                     started = time.perf_counter()
                     self.trainer.step(batches=n)
                     self._stride = _stride((time.perf_counter() - started) / n)
@@ -350,44 +317,3 @@ class Session(Announcer):
 def _stride(seconds_a_batch: float) -> int:
     """Return how many batches to ask for at once while nobody is waiting for a single one."""
     return max(1, min(MOST_BATCHES, int(CALL_SECONDS / max(seconds_a_batch, 1e-9))))
-
-
-def sessions() -> tuple[Session, ...]:
-    """Return the live sessions of this process, oldest first."""
-    with _registry_lock:
-        return tuple(session for session in _registry.values() if session.alive)
-
-
-def pause_all() -> None:
-    """Pause every live session; interrupting the kernel does not do that."""
-    for session in sessions():
-        session.pause()
-
-
-def _take_over(new: Session) -> None:
-    """Close the sessions that `new` replaces, and register it."""
-    for old in [session for session in sessions() if _replaces(new, session)]:
-        if not old.close() and old.trainer is new.trainer:
-            raise TrainingError(
-                f"The thread of {old!r} did not end within 5 s, so it cannot be replaced: it is in a long step. "
-                "Wait for that step to end and run this cell again, or restart the kernel."
-            )
-    with _registry_lock:
-        _registry[new.name if new.name is not None else id(new.trainer)] = new
-
-
-def _replaces(new: Session, old: Session) -> bool:
-    same_name = new.name is not None and new.name == old.name
-    same_place = (
-        new.origin is not None
-        and old.origin is not None
-        and new.origin[0] == old.origin[0]
-        and new.origin[1] != old.origin[1]
-    )
-    return same_name or same_place or new.trainer is old.trainer
-
-
-@atexit.register
-def _close_all() -> None:
-    for session in sessions():
-        session.close(timeout=1.0)

@@ -10,7 +10,8 @@ import torch
 
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.train import engine
-from mmpid.train.session import Session, pause_all, sessions
+from mmpid.train.roster import pause_all, sessions
+from mmpid.train.session import Session
 from tests.widgets.fake_trainer import FakeTrainer
 
 

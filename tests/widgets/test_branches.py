@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mmpid.train.session import sessions
+from mmpid.train.roster import sessions
 from mmpid.widgets import Dashboard
 from tests.widgets.hands import press, settle, until
 

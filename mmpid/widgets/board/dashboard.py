@@ -29,7 +29,7 @@ class Dashboard:
     mode
         "live", "static", or "auto": live where a front end is known to show widgets.
     name
-        Key of the run among `mmpid.train.session.sessions()`. A new board with the same name, for the same trainer,
+        Key of the run among `mmpid.sessions()`. A new board with the same name, for the same trainer,
         or made by running the same cell again, takes over from the old one.
 
     Attributes
