@@ -4,14 +4,14 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import isfinite
 
 import torch
 from torch import Tensor, nn
 
-from mmpid._validate import as_tensor, finite, instance, labels, number
+from mmpid._validate import finite, instance, labels, number
 from mmpid.ecs.batch import GradientBatch, Halves, Membership, stacked
-from mmpid.errors import InputError, ShapeError
+from mmpid.ecs.doors import as_matrices, check_finite, count_classes, in_order, target_of_batch, widths_of
+from mmpid.errors import ShapeError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,18 +105,18 @@ class ProxyEvidence:
         if not len(self.target):
             raise ShapeError("`target` must have at least one sample; it had none. Probe a larger split.")
         for name in ("unimodal_logits", "embeddings"):
-            matrices = _matrices(getattr(self, name), name, len(self.target))
+            matrices = as_matrices(getattr(self, name), name, len(self.target))
             for key, matrix in (matrices or {}).items():
                 finite(matrix, f"{name}[{key!r}]")
             self._put(name, matrices)
-        self._put("embeddings", _in_order(self.embeddings, self.unimodal_logits))
+        self._put("embeddings", in_order(self.embeddings, self.unimodal_logits))
         if self.n_classes is not None:
             number(self.n_classes, "n_classes", low=1, integer=True)
         if self.model is not None:
             instance(self.model, "model", nn.Module, "a module of torch", "Pass the model itself.")
-        self._put("n_classes", _n_classes(self))
+        self._put("n_classes", count_classes(self))
         if self.inputs is not None:
-            self._put("inputs_target", _batch_target(self))
+            self._put("inputs_target", target_of_batch(self))
         self._put("_of_samples", {})
 
     def _put(self, name: str, value) -> None:
@@ -171,8 +171,8 @@ class ProxyEvidence:
         ('a', 'b')
         """
         other, length = object.__new__(type(self)), self.target.shape[0]
-        logits = _matrices(unimodal_logits, "unimodal_logits", length)
-        embeddings = _in_order(_matrices(embeddings, "embeddings", length), logits)
+        logits = as_matrices(unimodal_logits, "unimodal_logits", length)
+        embeddings = in_order(as_matrices(embeddings, "embeddings", length), logits)
         vars(other).update(  # past the checks of the class, which are those of the samples
             target=self.target,
             inputs=self.inputs,
@@ -183,16 +183,16 @@ class ProxyEvidence:
             embeddings=embeddings,
             model=model,
         )
-        widths = _widths(logits)
+        widths = widths_of(logits)
         if widths and widths != {self.n_classes}:
             raise ShapeError(
                 f"`unimodal_logits` must have one column per class, {self.n_classes}; they had {sorted(widths)}. "
                 "Give `n_classes` where the labels do not show all classes."
             )
         if logits:
-            _check(other.scores, logits, "unimodal_logits")
+            check_finite(other.scores, logits, "unimodal_logits")
         if embeddings:
-            _check(other.features, embeddings, "embeddings")
+            check_finite(other.features, embeddings, "embeddings")
         return other
 
     @cached_property
@@ -243,77 +243,3 @@ def frozen_copy(model: nn.Module) -> nn.Module:
     twin = copy.deepcopy(model).eval()
     twin.zero_grad(set_to_none=True)
     return twin
-
-
-_WIDE = (torch.float32, torch.float64)
-
-
-def _matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
-    if source is None:
-        return None
-    if not instance(source, name, Mapping, "a mapping of names to arrays", 'For example {"audio": a, "image": v}.'):
-        return None
-    checked = {}
-    for key, value in source.items():
-        tensor = value if isinstance(value, Tensor) else as_tensor(value, f"{name}[{key!r}]")
-        tensor = tensor.detach() if tensor.requires_grad else tensor
-        if tensor.ndim != 2 or tensor.shape[0] != length:
-            raise ShapeError(
-                f"`{name}[{key!r}]` must have shape ({length}, d), a row for each label in `target`; "
-                f"it was {tuple(tensor.shape)}. Flatten it, or take the labels of the same samples."
-            )
-        checked[key] = tensor if tensor.dtype in _WIDE else tensor.float()
-    return checked
-
-
-def _in_order(embeddings: dict[str, Tensor] | None, logits: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
-    """Return embeddings in the order of the logits, since numbers are named after that; refuse other modalities."""
-    if not embeddings or not logits or tuple(embeddings) == tuple(logits):
-        return embeddings
-    if set(embeddings) != set(logits):
-        raise ShapeError(
-            f"`embeddings` must have the modalities of `unimodal_logits`, {', '.join(logits)}; they had "
-            f"{', '.join(embeddings)}. Take both from one forward pass."
-        )
-    return {name: embeddings[name] for name in logits}
-
-
-def _check(together: Tensor, matrices: Mapping[str, Tensor], name: str) -> None:
-    """Raise if numbers are not finite; a finite sum has finite terms, only others need a closer look."""
-    if not isfinite(float(together.sum())):
-        for key, matrix in matrices.items():
-            finite(matrix, f"{name}[{key!r}]")
-
-
-def _widths(matrices: Mapping[str, Tensor] | None) -> set[int]:
-    return {value.shape[1] for value in (matrices or {}).values()}
-
-
-def _n_classes(evidence: ProxyEvidence) -> int:
-    widths = _widths(evidence.unimodal_logits)
-    if len(widths) > 1:
-        raise ShapeError(
-            f"`unimodal_logits` must have the same number of classes for every modality; they had {sorted(widths)}. "
-            "Give every scorer one output per class."
-        )
-    smallest, largest = (int(end) for end in evidence.target.aminmax())
-    largest += 1
-    n_classes = evidence.n_classes or (widths.pop() if widths else largest)
-    if smallest < 0 or largest > n_classes:
-        raise InputError(
-            f"`target` must hold class indices 0..{n_classes - 1}; it ran from {smallest} "
-            f"to {largest - 1}. Map the labels to 0..K-1 first."
-        )
-    return int(n_classes)
-
-
-def _batch_target(evidence: ProxyEvidence) -> Tensor:
-    size = len(next(iter(evidence.inputs.values())))
-    if evidence.inputs_target is not None:
-        return labels(evidence.inputs_target, "inputs_target", size)
-    if size != len(evidence.target):
-        raise ShapeError(
-            f"`inputs_target` must be given when `inputs` is another batch than `target`: {size} inputs against "
-            f"{len(evidence.target)} labels. Pass the labels of `inputs`."
-        )
-    return evidence.target
