@@ -13,7 +13,7 @@ from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.models import LateFusion
 
 
-def make_card(model: LateFusion, data: MultimodalData, **settings) -> dict:
+def make_card(model: LateFusion, data: MultimodalData, *, prior_loss: float, **settings) -> dict:
     """Return the card of a run: data, model, settings, and the versions that it ran with."""
     return {
         "modalities": list(data.modalities),
@@ -26,6 +26,7 @@ def make_card(model: LateFusion, data: MultimodalData, **settings) -> dict:
             "origin": data.origin,
             "sizes": {name: len(index) for name, index in data.splits.items()},
             "shapes": {name: list(shape) for name, shape in data.shapes.items()},
+            "prior_loss": prior_loss,
         }
         | ({"groups": data.n_groups} if data.n_groups else {}),
         "model": {

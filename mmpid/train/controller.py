@@ -10,6 +10,7 @@ from math import isfinite
 from mmpid import _validate
 from mmpid.errors import ConfigError
 from mmpid.train.decision import Decision, noise_of_difference, one_an_epoch
+from mmpid.train.guard import nothing_to_teach, was_overruled
 from mmpid.train.rules import RULES, PeakSynergy, RedundancyPlateau, SwitchRule
 
 MEASURES = {"uniqueness": "unique information", "information": "information"}  # what is compared, and its name
@@ -46,6 +47,9 @@ class BalanceController:
         Joint training starts at the latest at the probe with so many pauses of stage 1, that probe's included, as
         the paper's script does after two; by default pauses end nothing. Pauses by hand do not count, and those of
         several modalities at one probe count once.
+    give_up_after : int, optional
+        Probes in a row that find that no modality knows the label alone, after which stage 1 is given up: joint
+        training starts from the untrained encoders, from scratch. None never gives up.
 
     Notes
     -----
@@ -53,6 +57,13 @@ class BalanceController:
     being far ahead when joint training starts. A modality that really knows more keeps its lead for good, and a pause
     without end then starves it: docs/two-stage.md has what that costs. Hence `max_pause`; with a very large
     `uniqueness_ratio` nobody is ever paused, which is the control.
+
+    Where the target needs several modalities at once, stage 1 has nothing to teach, and the state in which it leaves
+    the encoders is a worse start than none. Such a probe has redundancy and every unique information within what
+    shuffled labels give, which must have been measured (`n_null`); besides, no unimodal validation loss may ever have
+    been below that of the class frequencies (``record.card["data"]["prior_loss"]``), nor still be falling. Stage 1 is
+    not given up with a rule that says itself when joint training starts (:class:`Manual`, :class:`FixedEpoch`), with
+    frozen encoders, while somebody is paused, nor again once the user has gone back behind it.
 
     Examples
     --------
@@ -74,6 +85,7 @@ class BalanceController:
     max_pause: int = 2
     measure: str = "uniqueness"
     max_reversals: int | None = None
+    give_up_after: int | None = 5
 
     def __post_init__(self):
         if not isinstance(self.rule, SwitchRule):
@@ -87,18 +99,38 @@ class BalanceController:
         _validate.number(self.dwell, "dwell", low=0, integer=True)
         _validate.number(self.max_pause, "max_pause", low=1, integer=True)
         _validate.choice(self.measure, "measure", MEASURES)
-        if self.max_reversals is not None:
-            _validate.number(self.max_reversals, "max_reversals", low=1, integer=True)
+        for name in ("max_reversals", "give_up_after"):
+            if getattr(self, name) is not None:
+                _validate.number(getattr(self, name), name, low=1, integer=True)
 
     def decide(self, record) -> list[Decision]:
-        """Return the decisions after the latest probe: resumes, pauses, then the rule's."""
+        """Return the decisions after the latest probe: resumes, pauses, then the rule's, unless stage 1 is given up."""
         probes = record.lineage("probe")
         if not probes:
             return []
+        if probes[-1]["stage"] == "unimodal" and (given_up := self._give_up(record, probes[-1])):
+            return [given_up]
         decisions = self._balance(record, one_an_epoch(probes))
         if probes[-1]["stage"] == "unimodal":
             decisions.append(self._switch(record, probes[-1], decisions))
         return decisions
+
+    def _give_up(self, record, probe: dict) -> Decision | None:
+        """Start joint training from scratch where stage 1 has nothing to teach, or return None."""
+        frozen = record.card.get("settings", {}).get("freeze_encoders", False)
+        if self.give_up_after is None or not self.rule.adaptive or frozen:
+            return None
+        why = nothing_to_teach(record, self.give_up_after)
+        if why is None or was_overruled(record):
+            return None
+        return Decision(
+            action="switch",
+            reason=f"{why}: joint training starts from scratch, with a random joint head and the full learning rate",
+            epoch=probe["epoch"],
+            rule="give_up_after",
+            rewind_to=0,
+            from_scratch=True,
+        )
 
     def _switch(self, record, probe: dict, changes: list[Decision]) -> Decision:
         """Ask the rule; stage 1 also ends when its epochs are used up, or when it has seen enough pauses."""
@@ -202,11 +234,15 @@ class BalanceController:
             "max_pause": self.max_pause,
             "measure": self.measure,
             **({} if self.max_reversals is None else {"max_reversals": self.max_reversals}),
+            "give_up_after": self.give_up_after,
         }
 
     @classmethod
     def from_dict(cls, values: dict) -> "BalanceController":
-        """Return a controller from :meth:`to_dict`; a rule of your own must be passed as an object instead."""
+        """Return a controller from :meth:`to_dict`; a rule of your own must be passed as an object instead.
+
+        One that was saved before stage 1 could be given up never gives it up.
+        """
         rule = dict(values["rule"])
         for kind, name in (("controller", values.get("kind")), ("rule", rule["name"])):
             if name not in (None, *RULES):
@@ -217,7 +253,7 @@ class BalanceController:
         if unknown:
             raise ConfigError(f"the saved controller has fields unknown to this version: {unknown}. Update mmpid.")
         made = RULES[rule.pop("name")](**rule)
-        return cls(**{**values, "rule": made})
+        return cls(**{"give_up_after": None, **values, "rule": made})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,5 +300,6 @@ def default_controller(preset: str) -> BalanceController:
         return BalanceController()
     rule = PeakSynergy(drop=0.8, warmup=1, noise_aware=False)
     return BalanceController(
-        rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=1, dwell=0, max_pause=10**9, max_reversals=2
-    )
+        rule=rule, uniqueness_ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=1, dwell=0, max_pause=10**9,
+        max_reversals=2, give_up_after=None,
+    )  # fmt: skip

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from math import isfinite
 
+CERTIFIED = 1e-6  # bit; what a certified decomposition cannot tell from nothing
+
 
 @dataclass(frozen=True, kw_only=True)
 class Decision:
@@ -24,6 +26,9 @@ class Decision:
         Who decided.
     rewind_to : int, optional
         Epoch whose state a switch should start from; None means the present one.
+    from_scratch : bool
+        Whether a switch hands nothing over: joint training then starts as it does without a stage 1, with the joint
+        head as it was initialized and the full learning rate.
     """
 
     action: str
@@ -32,6 +37,7 @@ class Decision:
     modality: str = ""
     rule: str = ""
     rewind_to: int | None = None
+    from_scratch: bool = False
 
     def to_dict(self) -> dict:
         """Return plain values, ready for a row of the record."""
@@ -55,6 +61,17 @@ def is_known(probe: Mapping, atom: str) -> bool:
     if value is None or not isfinite(value):
         return False
     return (low is None or isfinite(low)) and (high is None or isfinite(high))
+
+
+def knows_nothing(probe: Mapping, n_modalities: int) -> bool:
+    """Whether redundancy and the unique information of every modality lie within what shuffled labels give.
+
+    Where shuffled labels were not measured the bar is nothing at all, and what is not a number is not nothing.
+    """
+    atoms = ("redundancy", *(f"unique{i + 1}" for i in range(n_modalities)))
+    return all(
+        is_known(probe, atom) and probe[atom] <= max(probe.get(f"{atom}_null_high", 0.0), CERTIFIED) for atom in atoms
+    )
 
 
 def half_width(probe: Mapping, atom: str) -> float:

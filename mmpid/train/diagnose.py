@@ -8,14 +8,29 @@ from math import inf, isfinite, log
 from mmpid._tables import html_table, text_table
 from mmpid.errors import InputError
 from mmpid.estimate.inputs import FEW_GROUPS
-from mmpid.train.decision import half_width, is_known, noise_of_difference, one_an_epoch, unique_values
+from mmpid.train.decision import (
+    CERTIFIED,
+    half_width,
+    is_known,
+    knows_nothing,
+    noise_of_difference,
+    one_an_epoch,
+    unique_values,
+)
 from mmpid.train.record import RunRecord
 from mmpid.train.replay import stage_one
 
 RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
-CERTIFIED = 1e-6  # bit
 OVERFIT = 0.1  # nats that the validation loss may rise above its lowest value
 ANSWERED = 2  # probes within which an imbalance should be answered
+NO_UNIMODAL_STAGE = (
+    "if the target needs the modalities together, no unimodal stage can learn it: compare with joint training from "
+    'scratch (unimodal_epochs=0, fusion="film"), see docs/two-stage.md; if not, stage 1 has not learned yet'
+)
+FROM_SCRATCH = (
+    "joint training was started from scratch; if it stays at chance, too, give it a fusion with an interaction "
+    '(fusion="film"), see docs/two-stage.md'
+)
 
 
 @dataclass(frozen=True)
@@ -246,18 +261,16 @@ def _nothing_alone(record: RunRecord) -> Finding | None:
     """Look for a stage 1 whose last probe found no more than shuffled labels give; if not measured, nothing at all."""
     probes = [row for row in stage_one(record) if row["kind"] == "probe"]
     names = record.card.get("modalities", ())
-    unique = {name: f"unique{i}" for i, name in enumerate(names, start=1)}
     last = probes[-1] if len(probes) > 1 else {}
-    for atom in ("redundancy", *unique.values()):
-        if not is_known(last, atom) or last[atom] > max(last.get(f"{atom}_null_high", 0.0), CERTIFIED):
-            return None
-    own = ", ".join(f"{name} {last[key]:z.2f}" for name, key in unique.items())
+    if not knows_nothing(last, len(names)):
+        return None
+    given_up = any(row.get("from_scratch") for row in record.lineage("decision"))
+    own = ", ".join(f"{name} {x:z.2f}" for name, x in zip(names, unique_values(last), strict=False))
     return Finding(
         "no modality knows the label alone",
         f"after epoch {last['epoch']} of stage 1 redundancy was {last['redundancy']:z.2f} bit and unique information "
         f"{own}, within what shuffled labels give",
-        "if the target needs the modalities together, no unimodal stage can learn it: compare with joint training from "
-        'scratch (unimodal_epochs=0, fusion="film"), see docs/two-stage.md; if not, stage 1 has not learned yet',
+        FROM_SCRATCH if given_up else NO_UNIMODAL_STAGE,
     )
 
 

@@ -20,13 +20,17 @@ STREAMED_CHUNK = 128  # the same for data that are read as they are needed, wher
 FEW = 4  # tensors that one call a tensor updates faster than one call for all
 
 
-def make_optimizer(model: LateFusion, config: TrainConfig, stage: str) -> torch.optim.Optimizer:
+def make_optimizer(
+    model: LateFusion, config: TrainConfig, stage: str, from_scratch: bool = False
+) -> torch.optim.Optimizer:
     """Return an optimizer with one named group a modality and, in stage 2, one for the joint head.
 
+    Stage 2 has its own rate, unless it starts from scratch: because a decision says so, or because there is no stage 1.
     All parameters of a group are updated by one call: fused on CUDA, and elsewhere, unless they are few, with the
     arithmetic of the plain loop over parameters, bit for bit.
     """
-    scale = 1.0 if stage == "unimodal" or config.unimodal_epochs == 0 else config.joint_lr_scale
+    from_scratch = from_scratch or config.unimodal_epochs == 0
+    scale = 1.0 if stage == "unimodal" or from_scratch else config.joint_lr_scale
     groups = [{"name": name, "params": model.modality_parameters(name)} for name in model.modalities]
     if stage == "joint":
         groups.append({"name": "joint", "params": list(model.fusion.parameters())})
@@ -88,6 +92,16 @@ def class_weights(target: Tensor, n_classes: int) -> Tensor:
     """Return n / (k n_c) for each class of some labels, float32 (k,): the weights at which classes count alike."""
     counts = torch.bincount(target, minlength=n_classes).clamp(min=1)
     return (len(target) / (n_classes * counts)).float()
+
+
+def prior_loss(train: Tensor, held_out: Tensor, n_classes: int, weight: Tensor | None = None) -> float:
+    """Return the cross-entropy in nats, on held-out labels, of whoever knows the class frequencies of training alone.
+
+    It is weighted like the losses: with class weights the constant answer that minimizes the weighted loss.
+    """
+    share = torch.bincount(train, minlength=n_classes).clamp(min=0.5).float()
+    logits = (share if weight is None else share * weight.to(share.device)).log()
+    return float(cross_entropy(logits.expand(len(held_out), -1), held_out.to(share.device), weight))
 
 
 def cross_entropy(logits: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:

@@ -203,14 +203,14 @@ class Loop(RunState):
 
     # ---- stages and rows -------------------------------------------------------------------------------------
 
-    def _start_joint(self) -> None:
-        """Begin stage 2 from the present weights, every modality active."""
+    def _start_joint(self, from_scratch: bool = False) -> None:
+        """Begin stage 2 from the present weights, every modality active; from scratch nothing is handed over."""
         at = self._at
         at.stage, at.active, at.batch, at.joint_epochs = "joint", self.modalities, 0, 0
-        if self.config.fusion_init == "heads":
+        if self.config.fusion_init == "heads" and not from_scratch:
             self.model.start_joint_from_heads()
         self._selector.forget()
-        self._enter_stage()
+        self._enter_stage(from_scratch)
 
     def _set_active(self, active: tuple[str, ...]) -> None:
         self._at.active = active

@@ -53,11 +53,11 @@ def replay(record: RunRecord, rule) -> list[Decision]:
 
 
 def stage_one(record: RunRecord) -> list[dict]:
-    """Return probes and decisions of the path through stage 1, to its last probe, however the run went on."""
+    """Return epochs, probes and decisions of the path through stage 1, to its last probe, however the run went on."""
     ends = [i for i, row in enumerate(record.rows) if row["kind"] == "probe" and row["stage"] == "unimodal"]
     path = record.prefix(ends[-1] + 1 if ends else 0).lineage(stage="unimodal")
     return [
         {k: v for k, v in row.items() if k not in ("parent", "from_row")}
         for row in path
-        if row["kind"] in ("probe", "decision")
+        if row["kind"] in ("epoch", "probe", "decision")
     ]

@@ -27,6 +27,7 @@ class SwitchRule:
     """
 
     name: ClassVar[str] = ""
+    adaptive: ClassVar[bool] = True  # False where joint training starts when it was told to, whatever is measured
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -74,10 +75,14 @@ class SwitchRule:
 class Manual(SwitchRule):
     """Never switch: the user presses the button."""
 
+    adaptive: ClassVar[bool] = False
+
 
 @dataclass(frozen=True, kw_only=True)
 class FixedEpoch(SwitchRule):
     """Switch at a fixed epoch: the control that every adaptive rule has to beat."""
+
+    adaptive: ClassVar[bool] = False
 
     epoch: int = 10
 

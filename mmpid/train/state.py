@@ -132,10 +132,10 @@ class RunState(ABC):
 
     # ---- stages ----------------------------------------------------------------------------------------------
 
-    def _enter_stage(self) -> None:
+    def _enter_stage(self, from_scratch: bool = False) -> None:
         """Make the optimizer of the present stage and freeze what must not move."""
         engine.set_trainable(self.model, self.active, self.stage, self.config, self._fixed)
-        self._optimizer = engine.make_optimizer(self.model, self.config, self.stage)
+        self._optimizer = engine.make_optimizer(self.model, self.config, self.stage, from_scratch)
 
     # ---- random numbers --------------------------------------------------------------------------------------
 

@@ -113,7 +113,7 @@ class Steering(Loop):
             self.controller = replace(self.controller, rule=rule)
             self._note("rule", f"by hand: {what_changed(before, rule)}", "user", rule=rule.name)
 
-    def switch_to_joint(self, rewind: bool | int = True) -> None:
+    def switch_to_joint(self, rewind: bool | int = True, *, from_scratch: bool = False) -> None:
         """Start stage 2.
 
         Parameters
@@ -121,6 +121,10 @@ class Steering(Loop):
         rewind : bool or int
             True starts from the probe that the controller's rule names best (for :class:`PeakSynergy` the peak),
             False from the present state, a number from the probe at that epoch.
+        from_scratch : bool
+            Hand nothing over: the joint head starts as it was initialized, at the full learning rate, and unless
+            `rewind` is False or a number, from the untrained encoders. From epoch 0 it is what `unimodal_epochs=0`
+            does, with the epochs that are left.
         """
         if self.stage == "joint":
             raise ConfigError("joint training has already started; `rewind(to=epoch)` or `branch(at=epoch)` go back.")
@@ -129,7 +133,10 @@ class Steering(Loop):
                 f"the budget of {self.config.epochs} epochs is spent, so nothing is left to train jointly; "
                 f"`branch(at=epoch)` has the rest of the budget from there."
             )
-        if rewind is True:
+        from_scratch = _validate.flag(from_scratch, "from_scratch")
+        if rewind is True and from_scratch:
+            rewind = 0
+        elif rewind is True:
             best = self.controller.rule.best(self.record)
             if best is None:
                 raise ConfigError("there is no probe to rewind to yet; train an epoch first, or use rewind=False.")
@@ -137,7 +144,11 @@ class Steering(Loop):
         target = None if rewind is False else _validate.number(rewind, "rewind", low=0, integer=True)
         if target is not None:
             self._find_checkpoint(target)
-        self._obey(Decision(action="switch", reason="by hand", epoch=self.epoch, rewind_to=target), "user")
+        reason = "by hand, from scratch" if from_scratch else "by hand"
+        decision = Decision(
+            action="switch", reason=reason, epoch=self.epoch, rewind_to=target, from_scratch=from_scratch
+        )
+        self._obey(decision, "user")
 
     def rewind(self, to: int) -> None:
         """Go back to the probe at epoch `to`; what came after stays in the record as a discarded future.
@@ -201,8 +212,9 @@ class Steering(Loop):
         elif decision.action == "switch":
             if decision.rewind_to is not None and (decision.rewind_to != self.epoch or self._at.batch):
                 self._rewind(decision.rewind_to, f"joint training starts from epoch {decision.rewind_to}", source)
-            self._start_joint()
-        self._note(decision.action, decision.reason, source, modality=decision.modality, rule=decision.rule)
+            self._start_joint(decision.from_scratch)
+        scratch = {"from_scratch": True} if decision.from_scratch else {}
+        self._note(decision.action, decision.reason, source, modality=decision.modality, rule=decision.rule, **scratch)
 
     def _note(self, action: str, reason: str, source: str, *, modality: str = "", rule: str = "", **more) -> None:
         """Write a decision down."""

@@ -9,6 +9,7 @@ from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError
 from mmpid.models import LateFusion
+from mmpid.train import engine
 from mmpid.train.card import check_fit, make_card, pick_device, rebuild_model
 from mmpid.train.checkpoint import CheckpointStore
 from mmpid.train.config import TrainConfig
@@ -263,10 +264,16 @@ class Trainer(Steering):
         """Whether this process writes folders: the only one does, of several the first."""
         return self._parallel is None or self._parallel.is_main
 
+    def _prior_loss(self) -> float:
+        """Return the validation loss of who knows class frequencies alone, in nats: the bar of a unimodal head."""
+        train, held_out = (self._splits[name].target for name in ("train", "validation"))
+        return round(engine.prior_loss(train, held_out, self.data.n_classes, self._class_weight), 6)
+
     def _make_card(self, preset: str, name: str) -> dict:
         return make_card(
             self.model,
             self.data,
+            prior_loss=self._prior_loss(),
             name=name,
             preset=preset,
             settings=self.config.to_dict(),
