@@ -42,7 +42,8 @@ class TrainConfig:
         Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
         like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
     joint_lr_scale : float
-        Stage-2 learning rate as a multiple of `lr`.
+        Stage-2 learning rate as a multiple of `lr`, after a stage 1. Joint training from scratch has `lr` itself,
+        whether there was to be no stage 1 or the controller gave it up.
     lr_step, lr_gamma
         After every `lr_step` epochs of stage 2 its learning rate is multiplied by `lr_gamma`; 0 keeps it.
     class_weight : {"none", "balanced"}
@@ -55,7 +56,8 @@ class TrainConfig:
         Weight of each unimodal cross-entropy beside the joint one in stage 2; it keeps the unimodal heads, and so the
         probe, meaningful.
     fusion_init : {"heads", "random"}
-        How the joint head starts at the hand-over: as the average of the unimodal heads, or as it was initialized.
+        How the joint head starts at the hand-over: as the average of the unimodal heads, or as it was initialized,
+        as it always does from scratch.
     freeze_encoders : bool
         Train only the joint head in stage 2 (a control).
     rewind : bool

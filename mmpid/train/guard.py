@@ -25,9 +25,9 @@ def nothing_to_teach(record, n_probes: int) -> str | None:
         within what shuffled labels gave, and the validation loss of no modality was ever lower than that of class
         frequencies, nor fell over these probes. None otherwise, and where one of this was not measured.
     """
-    names = record.card["modalities"]
+    names = record.card.get("modalities", ())
     probes = [row for row in one_an_epoch(record.lineage("probe", stage="unimodal")) if row["epoch"]][-n_probes:]
-    if len(probes) < n_probes or not all(_finds_nothing(probe, names) for probe in probes):
+    if not names or len(probes) < n_probes or not all(_finds_nothing(probe, names) for probe in probes):
         return None
     prior, epochs = record.card.get("data", {}).get("prior_loss"), record.lineage("epoch", stage="unimodal")
     if prior is None or any(_learns(_losses(epochs, name), probes[0]["epoch"], prior) for name in names):

@@ -292,6 +292,17 @@ def test_a_resumed_run_gives_up_and_goes_on_exactly_as_the_uninterrupted_one(pro
     assert torch.equal(weights(resumed), weights(whole)) and torch.equal(weights(branch), weights(whole))
 
 
+@pytest.mark.parametrize("batches", [20, 21, 30])
+def test_a_run_that_dies_goes_on_from_what_is_on_disk_as_if_nothing_had_been(product_of_signs, tmp_path, batches):
+    """Nothing is saved by hand: after the last batch before giving up, the first after it, and some epochs later."""
+    whole = finished(product_of_signs)
+    make_run(product_of_signs, out_dir=tmp_path / "run").step(batches=batches)
+    resumed = Trainer.load(tmp_path / "run", product_of_signs, device="cpu")
+    assert resumed.updates <= batches
+    resumed.fit(progress=False)
+    assert resumed.record == whole.record and torch.equal(weights(resumed), weights(whole))
+
+
 def test_a_branch_and_a_rewind_within_joint_training_keep_its_rate(product_of_signs):
     trainer = finished(product_of_signs)
     branch = trainer.branch(at=2)
