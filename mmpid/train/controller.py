@@ -125,7 +125,7 @@ class BalanceController:
             return None
         return Decision(
             action="switch",
-            reason=f"{why}: joint training starts from scratch, with a random joint head and the full learning rate",
+            reason=f"{why}, so joint training starts from scratch: a random joint head, the full learning rate",
             epoch=probe["epoch"],
             rule="give_up_after",
             rewind_to=0,
