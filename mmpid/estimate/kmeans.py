@@ -1,5 +1,7 @@
 """The k-means codebook: L2-normalized, PCA-reduced embeddings, warm-started from its previous fit."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -82,7 +84,7 @@ class KMeansDiscretizer:
         previous = self._previous_centers(rows)
         self.mean, self.components = self._basis(rows)
         points = (rows - self.mean) @ self.components
-        n_clusters = min(self._n_clusters(len(rows), target), _n_distinct(points))
+        n_clusters = min(self._n_clusters(len(rows), target), _n_distinct(points, float(rows.abs().max())))
         start = None
         if previous is not None and len(previous) == n_clusters:
             start = (previous - self.mean) @ self.components
@@ -163,7 +165,14 @@ def _rows(source: Tensor) -> Tensor:
         raise ShapeError(f"`source` must have shape (N, d) or (N,); it was {tuple(rows.shape)}. Flatten samples.")
     finite(rows, "source")
     rows = rows[:, None] if rows.ndim == 1 else rows
-    return normalize(rows, dim=1) if rows.shape[1] > 1 else rows
+    # of a size at which squares neither vanish nor overflow
+    return normalize(rows / power_of_two(rows), dim=1) if rows.shape[1] > 1 else rows
+
+
+def power_of_two(rows: Tensor) -> float:
+    """Return the power of two next above the largest size in `rows`, by which division is exact; 1 if all are 0."""
+    largest = float(rows.abs().max())
+    return 2.0 ** min(math.frexp(largest)[1], 1023) if largest else 1.0
 
 
 def _principal_axes(rows: Tensor, n_components: int) -> tuple[Tensor, Tensor, float]:
@@ -181,10 +190,10 @@ def _principal_axes(rows: Tensor, n_components: int) -> tuple[Tensor, Tensor, fl
     return mean, axes, explained
 
 
-def _n_distinct(points: Tensor) -> int:
-    """Count points that differ by more than rounding."""
+def _n_distinct(points: Tensor, size: float) -> int:
+    """Count points that differ by more than rounding, that of rows of this size."""
     scale = float(points.abs().max()) or 1.0
-    return len(torch.unique((points / scale * 1e8).round(), dim=0)) if scale > 1e-12 else 1
+    return len(torch.unique((points / scale * 1e8).round(), dim=0)) if scale > 1e-12 * size else 1
 
 
 def _match(old: Tensor, new: Tensor) -> Tensor:

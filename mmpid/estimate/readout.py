@@ -5,6 +5,7 @@ from torch import Tensor
 
 from mmpid._validate import as_tensor, number
 from mmpid.errors import ConfigError, InputError, ShapeError
+from mmpid.estimate.kmeans import power_of_two
 
 
 class PredictionDiscretizer:
@@ -112,6 +113,8 @@ def class_probabilities(scores: Tensor) -> Tensor:
 
 def _discriminant(source: Tensor, target: Tensor, n_classes: int, shrinkage: float) -> tuple[Tensor, Tensor]:
     """Weight (d, k) and bias (k,) of a linear discriminant; a class without samples gets probability 0."""
+    size = power_of_two(source)  # embeddings of any size are read alike
+    source = source / size
     counts = torch.bincount(target, minlength=n_classes).double()
     means = torch.zeros(n_classes, source.shape[1], dtype=torch.float64, device=source.device)
     means.index_add_(0, target, source)
@@ -119,11 +122,11 @@ def _discriminant(source: Tensor, target: Tensor, n_classes: int, shrinkage: flo
     residual = source - means[target]
     pooled = residual.T @ residual / len(source)
     diagonal = pooled.diagonal()
-    floor = 1e-6 * float(diagonal.mean()) + 1e-12
+    floor = 1e-6 * float(diagonal.mean()) + 1e-24  # the second part for constants, whose variance is rounding
     pooled = (1 - shrinkage) * pooled + torch.diag(shrinkage * diagonal + floor)
     weight = torch.linalg.solve(pooled, means.T)
     bias = -0.5 * (means.T * weight).sum(0) + (counts / counts.sum()).log()
-    return weight, bias
+    return weight / size, bias
 
 
 def _matrix(source: Tensor) -> Tensor:

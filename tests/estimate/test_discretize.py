@@ -179,3 +179,29 @@ def test_unfitted_and_wrong_use_say_what_to_do(points):
         KMeansDiscretizer(0)
     with pytest.raises(ConfigError, match="embeddings"):
         PredictionDiscretizer("logits")
+
+
+@pytest.mark.parametrize("factor", [2.0**-1000, 2.0**-30, 2.0**-20, 2.0**900])
+@pytest.mark.parametrize("make", [lambda: KMeansDiscretizer(6, 3), lambda: PredictionDiscretizer("embeddings")])
+def test_embeddings_of_any_size_have_the_same_codes(make, factor):
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(3, (200,), generator=generator)
+    source = torch.randn(200, 5, generator=generator, dtype=torch.float64) + torch.eye(3, 5)[target]
+    codes = make().fit(source, target).transform(source)
+    assert torch.equal(make().fit(source * factor, target).transform(source * factor), codes)
+    assert len(codes.unique()) > 1
+
+
+def test_readout_is_not_moved_by_an_offset_and_makes_nothing_of_a_constant():
+    generator = torch.Generator().manual_seed(0)
+    target = torch.randint(3, (200,), generator=generator)
+    source = torch.randn(200, 5, generator=generator, dtype=torch.float64) + torch.eye(3, 5)[target]
+    plain, moved = (PredictionDiscretizer("embeddings").fit(s, target).transform(s) for s in (source, source + 1e5))
+    assert (plain != moved).sum() <= 1
+    constant = torch.full((200, 5), 0.1, dtype=torch.float64)
+    assert len(PredictionDiscretizer("embeddings").fit(constant, target).transform(constant).unique()) == 1
+
+
+def test_a_column_of_small_numbers_is_no_constant():
+    column = 1e-14 * torch.arange(40.0, dtype=torch.float64).unsqueeze(1)
+    assert KMeansDiscretizer(4).fit(column).n_codes == 4
