@@ -10,7 +10,7 @@ import torch
 
 from mmpid._tables import text_table
 from mmpid.estimate import estimate_pid
-from mmpid.estimate.study import frozen_embeddings, probe_trace
+from mmpid.estimate.study import frozen_embeddings, head_joints, other_joints, probe_trace, simulate, summarize
 from mmpid.estimate.terms import ATOMS
 
 CASES = {
@@ -88,3 +88,29 @@ def trace_spread(n_samples: int, n_probes: int) -> dict[str, list[float]]:
         name: probe_trace(warm, n_probes=n_probes, n_samples=n_samples).std(0, ddof=1).tolist()
         for name, warm in (("found anew", False), ("warm start", True))
     }
+
+
+def accuracy(n_draws: int = 100, show: Callable[[str], None] = print, **options) -> list[dict]:
+    """Estimate joints of other families, and heads' predictions at N = 240 and 1,200, many times; show the tables.
+
+    It takes minutes and is not a part of `run`. ``options`` go to `estimate_pid`; returns what `study.summarize` does.
+    """
+    rows = []
+    for name, (joint, n_samples) in other_joints().items():
+        rows += summarize(simulate({name: joint}, [n_samples], n_draws, seed=31, **options))
+    rows += summarize(simulate(head_joints(), [240, 1200], n_draws, seed=32, **options))
+    whole = [rows[i : i + len(ATOMS)] for i in range(0, len(rows), len(ATOMS))]
+    show(text_table(["joint, N", *_accuracy_header()], [_accuracy_row(atoms) for atoms in whole]))
+    return rows
+
+
+def _accuracy_header() -> list[str]:
+    return [f"{what} {'/'.join(('R', 'U1', 'U2', 'S'))}" for what in ("truth", "RMSE", "coverage")] + ["width of S"]
+
+
+def _accuracy_row(atoms: list[dict]) -> list[str]:
+    """One line for the four atoms of one joint and sample size."""
+    columns = [
+        " / ".join(f"{row[key]:.{d}f}" for row in atoms) for key, d in (("truth", 2), ("rmse", 3), ("coverage", 2))
+    ]
+    return [f"{atoms[0]['joint']}, {atoms[0]['n_samples']:,}", *columns, f"{atoms[-1]['width']:.2f}"]

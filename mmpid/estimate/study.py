@@ -12,6 +12,7 @@ from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.terms import ATOMS, stack_atoms
 from mmpid.estimate.threads import SMALL_JOINT, one_thread
 from mmpid.pid import decompose
+from mmpid.pid.joints import random as dirichlet
 
 
 def known_joints(n: int = 20, k: int = 6) -> dict[str, Tensor]:
@@ -26,6 +27,30 @@ def known_joints(n: int = 20, k: int = 6) -> dict[str, Tensor]:
         "one source copies": _copy(n, k, seed=3),
         "strong and redundant": _mix(_evidence(n, k, 1.8, 1.6, seed=4), _pairing(n, k, seed=4), 0.1),
         "high synergy": _mix(_evidence(n, k, 1.6, 0.6, seed=5), _pairing(n, k, seed=5), 0.45),
+    }
+
+
+def other_joints() -> dict[str, tuple[Tensor, int]]:
+    """Joints of families that had no part in choosing the rules, each with a number of samples to draw from it.
+
+    Dirichlet cells; two correlated normal sources in equal steps, and classes that are ranges of a noisy score of both.
+    """
+    return {
+        "Dirichlet 0.3, 20x20x6": (dirichlet(20, 20, 6, concentration=0.3, seed=1), 5000),
+        "Dirichlet 0.1, 8x12x10": (dirichlet(8, 12, 10, concentration=0.1, seed=2), 2000),
+        "Gaussian, additive, 20x20x6": (_gaussian(20, 6, (1.0, 0.5), noise=0.5), 5000),
+        "Gaussian, product term, 15x15x4": (_gaussian(15, 4, (1.0, 0.9), product=1.0, noise=0.4), 2000),
+        "Gaussian, weak, 20x20x6": (_gaussian(20, 6, (0.3, 0.15), noise=1.0), 5000),
+    }
+
+
+def head_joints() -> dict[str, Tensor]:
+    """Classes predicted by two heads, as a trainer probes them: some right, some wrong, some wrong together."""
+    return {
+        "6 classes, 80 and 60 % right": _heads(6, (0.8, 0.6), 0.0),
+        "6 classes, 90 and 50 %, 30 % together": _heads(6, (0.9, 0.5), 0.3),
+        "10 classes, 70 and 50 %": _heads(10, (0.7, 0.5), 0.0),
+        "10 classes, 85 and 80 %, 30 % together": _heads(10, (0.85, 0.8), 0.3),
     }
 
 
@@ -64,6 +89,31 @@ def _copy(n: int, k: int, seed: int, strength: float = 1.2) -> Tensor:
     evidence = _evidence(n, k, strength, 0.0, seed).sum(1)
     channel = 0.6 * np.eye(n) + 0.4 / n
     return torch.as_tensor(np.einsum("iy,ij->ijy", evidence.numpy(), channel))
+
+
+def _gaussian(
+    n: int, k: int, slopes: tuple[float, float], *, noise: float, product: float = 0.0, correlation: float = 0.6
+) -> Tensor:
+    """Y is the range, of k equally likely ones or nearly so, of a x1 + b x2 + c x1 x2 + noise; sources in n steps."""
+    fine = np.linspace(-3, 3, 20 * n)
+    one, two = fine[:, None], fine[None, :]
+    density = np.exp(-(one**2 - 2 * correlation * one * two + two**2) / (2 * (1 - correlation**2)))
+    density /= density.sum()
+    score = slopes[0] * one + slopes[1] * two + product * one * two
+    mean = (density * score).sum()
+    spread = np.sqrt((density * (score - mean) ** 2).sum() + noise**2)
+    limits = mean + spread * np.sqrt(2) * torch.erfinv(torch.linspace(-1, 1, k + 1, dtype=torch.float64))
+    below = torch.special.ndtr((limits - torch.as_tensor(score)[..., None]) / noise)
+    cells = torch.as_tensor(density)[..., None] * below.diff(dim=-1)
+    return cells.view(n, 20, n, 20, k).sum((1, 3))
+
+
+def _heads(k: int, accuracies: tuple[float, float], together: float) -> Tensor:
+    """Two predictions that are independent given the class, or, with probability `together`, the same."""
+    one, two = (a * np.eye(k) + (1 - a) / (k - 1) * (1 - np.eye(k)) for a in accuracies)
+    apart = torch.as_tensor(np.einsum("yi,yj->ijy", one, two) / k)
+    same = torch.as_tensor(np.einsum("yi,ij->ijy", one, np.eye(k)) / k)
+    return _mix(apart, same, together)
 
 
 def _mix(first: Tensor, second: Tensor, weight: float) -> Tensor:

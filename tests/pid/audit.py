@@ -40,17 +40,26 @@ def _dual(lam, mu, p1, p2):
     return (p1 * lam).sum((1, 2)) + (p2 * mu).sum((1, 2)) - (p1.sum(2) * shift).sum(1)
 
 
-def enclosure_of_atoms(joint, q, lam, mu):
-    """Atoms (b, 4) at the upper and at the lower bound on min f, and I1, I2, I12 (b, 3), in bits."""
-    p, q, lam, mu = (x.detach().numpy().astype(np.longdouble) for x in (joint, q, lam, mu))
+def _exact(*tensors):
+    return (x.detach().numpy().astype(np.longdouble) for x in tensors)
+
+
+def enclosure(joint, q, lam, mu):
+    """Upper and lower bound on min f in nats, (b,) each."""
+    p, q, lam, mu = _exact(joint, q, lam, mu)
+    p = p / p.sum((1, 2, 3), keepdims=True)
+    p1, p2 = p.sum(2), p.sum(1)
+    return _cost(_moved(q, p1, p2)), _dual(lam, mu, p1, p2)
+
+
+def atoms(joint, f):
+    """R, U1, U2 and S (b, 4) for a value of min f, and I1, I2 and I12 (b, 3), in bits."""
+    (p,) = _exact(joint)
     p = p / p.sum((1, 2, 3), keepdims=True)
     p1, p2 = p.sum(2), p.sum(1)
     label, own = _entropy(p1.sum(1), 1), _cost(p)
     first = _entropy(p1.sum(2), 1) + label - _entropy(p1, (1, 2))
     second = _entropy(p2.sum(2), 1) + label - _entropy(p2, (1, 2))
-    upper = np.minimum(_cost(_moved(q, p1, p2)), own)
-    ends = [
-        np.stack([first + second - label - f, label + f - second, label + f - first, own - f], -1) / LN2
-        for f in (upper, _dual(lam, mu, p1, p2))
-    ]
-    return *ends, np.stack([first, second, own + label], -1) / LN2
+    f = np.minimum(f, own)  # p itself is a q
+    parts = np.stack([first + second - label - f, label + f - second, label + f - first, own - f], -1)
+    return parts / LN2, np.stack([first, second, own + label], -1) / LN2
