@@ -126,7 +126,8 @@ def estimate_pid(
     ``null`` is the band of sources that know *nothing*. Inside it synergy cannot be told from none; above it, it may
     still be none, because with redundant or unique information the error of S is larger than the band shows (on a joint
     without synergy S was above the band in up to 21 % of draws, its interval above zero in none: docs/estimation.md).
-    Call synergy present if it is identified and its interval lies above zero and above the band. Intervals and bands
+    Where the codes nearly settle the class synergy reads low, and its interval can lie below the truth although it is
+    identified (docs/estimation.md). Call synergy present if it is identified and its interval lies above zero and above the band. Intervals and bands
     are for one atom at a time: of many probes or pairs, some fall outside by chance. Corrected values can be negative
     and are left so.
 

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmpid.pid.certificate import TINY
-
 
 @dataclass(frozen=True)
 class Settings:
@@ -64,7 +62,7 @@ def solve(p1: Tensor, p2: Tensor, settings: Settings) -> tuple[Tensor, Tensor]:
     """Return q (b, n1, k, n2) as the paper's method leaves it, and the number of steps of each problem."""
     dtype = p1.dtype
     p1, p2 = p1.to(torch.float32), p2.to(torch.float32)
-    independent = p1.unsqueeze(-1) * (p2 / p1.sum(1).clamp_min(TINY).unsqueeze(-1)).unsqueeze(1)
+    independent = p1.unsqueeze(-1) * (p2 / p1.sum(1).clamp_min(torch.finfo(p1.dtype).tiny).unsqueeze(-1)).unsqueeze(1)
     adam = _Adam(independent.clamp_min(1e-30).log(), settings.lr)
     answer = independent.clone()
     n_iter = torch.zeros(len(p1), dtype=torch.int64, device=p1.device)

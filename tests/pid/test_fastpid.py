@@ -7,6 +7,7 @@ import torch
 
 from mmpid.errors import ConvergenceWarning
 from mmpid.pid import decompose, joints
+from tests.pid.oracles import NASTY
 
 
 def by_paper(joint, **settings):
@@ -53,3 +54,11 @@ def test_missed_tolerance_is_said():
 def test_more_sweeps_repair_it():
     joint = joints.random(5, 5, 3, seed=0)
     assert by_paper(joint, sinkhorn_sweeps=100, stop=0.0, max_iter=600).gap < 0.2 * by_paper(joint, max_iter=600).gap
+
+
+@pytest.mark.parametrize("case", NASTY)
+def test_nasty_joint_has_numbers_within_their_gap(case):
+    joint = NASTY[case]()
+    result, exact = by_paper(joint, max_iter=10), decompose(joint, tol=1e-9)
+    for name in ("redundancy", "unique1", "unique2", "synergy"):
+        assert abs(getattr(result, name) - getattr(exact, name)) <= result.gap + exact.gap
