@@ -127,9 +127,9 @@ def estimate_pid(
     still be none, because with redundant or unique information the error of S is larger than the band shows (on a joint
     without synergy S was above the band in up to 21 % of draws, its interval above zero in none: docs/estimation.md).
     Where the codes nearly settle the class synergy reads low, and its interval can lie below the truth although it is
-    identified (docs/estimation.md). Call synergy present if it is identified and its interval lies above zero and above the band. Intervals and bands
-    are for one atom at a time: of many probes or pairs, some fall outside by chance. Corrected values can be negative
-    and are left so.
+    identified (docs/estimation.md). Call synergy present if it is identified and its interval lies above zero and
+    above the band. Intervals and bands are for one atom at a time: of many probes or pairs, some fall outside by
+    chance. Corrected values can be negative and are left so.
 
     References
     ----------
