@@ -59,6 +59,9 @@ def dense_layers(model: nn.Module, modalities: Sequence[str]) -> DenseLayers | N
         kinds.append(of_layers)
         if dense[-1][-1][1] is None or not _is_plain(head, place) or of_layers != kinds[0]:
             return None
+    weights = [weight for layers in dense for weight, _ in layers]
+    if len(set(map(id, weights))) < len(weights):  # shared: one modality's steps would move another
+        return None
     activations = [_ACTIVATIONS.get(kind, _NO_ACTIVATION) for _, kind in kinds[0]]
     return DenseLayers(list(zip(*dense, strict=True)), activations)
 

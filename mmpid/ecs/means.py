@@ -134,7 +134,8 @@ _CODES = ("predictions", "clusters")
 @lru_cache
 def _sums_in_bits(sizes: tuple[int, ...], n_modalities: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     """Weights that add up nats over the codes of each modality, for several kinds of codes with `sizes` rows each."""
-    per_code = [torch.full((1, size // n_modalities), 1 / log(2)) for size in sizes for _ in range(n_modalities)]
+    one = torch.full((1, 1), 1 / log(2), dtype=torch.float64)
+    per_code = [one.expand(-1, size // n_modalities) for size in sizes for _ in range(n_modalities)]
     return torch.block_diag(*per_code).to(device, dtype)
 
 

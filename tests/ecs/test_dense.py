@@ -157,6 +157,29 @@ def test_activations_without_a_dense_layer_before_them_go_the_long_way():
     assert dense_layers(LateFusion(encoders, K, dims={"a": 2, "b": 2}), ("a", "b")) is None
 
 
+def test_weights_that_modalities_share_move_with_both():
+    shared = nn.Sequential(nn.Linear(3, 4), nn.ReLU()).double()
+    model = LateFusion({"a": shared, "b": shared}, K, dims={"a": 4, "b": 4}).double()
+    generator = torch.Generator().manual_seed(1)
+    inputs = {name: torch.randn(N, 3, generator=generator, dtype=torch.float64) for name in "ab"}
+    target = torch.randint(K, (N,), generator=generator)
+    settings = ecs.ProxySettings(max_samples=N, look_ahead_steps=2, learning_rate=0.5)
+    [found] = ecs.measure("look_ahead", ecs.ProxyEvidence.from_model(model, inputs, target), settings=settings)
+    for _ in range(2):
+        loss = sum(cross_entropy(logits, target) for logits in model(inputs).unimodal.values())
+        wanted = list(model.parameters())
+        gradients = torch.autograd.grad(loss, wanted, allow_unused=True)
+        with torch.no_grad():
+            for weight, gradient in zip(wanted, gradients, strict=True):
+                if gradient is not None:
+                    weight -= 0.5 * gradient
+    ahead = model(inputs).unimodal
+    for name in "ab":
+        own = ahead[name].detach().gather(1, target.unsqueeze(1)).squeeze(1)
+        expected = torch.stack([own[target == k].mean() for k in range(K)])
+        torch.testing.assert_close(found.by_class[name], expected, rtol=1e-9, atol=1e-11)
+
+
 def test_thinned_batch_is_even_and_keeps_its_labels():
     model, inputs, target = build()
     evidence = ecs.ProxyEvidence.from_model(model, inputs, target)

@@ -119,6 +119,14 @@ def test_prediction_mi_is_plug_in_information_of_argmax():
         assert result.by_modality[m] == pytest.approx(expected, abs=1e-6)
 
 
+def test_information_of_double_precision_logits_is_as_precise():
+    evidence = ecs.ProxyEvidence(target=TARGET, unimodal_logits={name: x.double() for name, x in LOGITS.items()})
+    [result] = ecs.measure("prediction_mi", evidence)
+    for m in LOGITS:
+        expected = information(TARGET.tolist(), LOGITS[m].argmax(1).tolist())
+        assert result.by_modality[m] == pytest.approx(expected, abs=1e-13)
+
+
 def test_specific_information_averages_to_prediction_mi():
     result = result_of("prediction_mi")
     prior = torch.tensor([2, 2, 1]) / 5
