@@ -16,7 +16,13 @@ torch.set_num_threads(1)
 from second_device import NAME, Held  # noqa: E402
 
 # tensors made in inference mode cannot take a new version, which the stand-in's in-place operations give them
-torch.inference_mode = lambda mode=True: torch.no_grad() if mode else contextlib.nullcontext()
+
+
+class _Nothing(contextlib.ContextDecorator, contextlib.nullcontext):
+    """Neither around a block nor around a function does this change anything."""
+
+
+torch.inference_mode = lambda mode=True: torch.no_grad() if mode else _Nothing()
 
 import mmpid  # noqa: E402
 import mmpid.ecs  # noqa: E402
