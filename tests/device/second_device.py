@@ -5,6 +5,8 @@ code slips: operands, indices and generators from another device are errors, and
 tensors, so that branches for the accelerator are taken. It says nothing about speed, streams or mixed precision.
 """
 
+import contextlib
+
 import torch
 from torch.utils import backend_registration
 from torch.utils._python_dispatch import return_and_correct_aliasing
@@ -25,6 +27,10 @@ class _Module:
     current_device = staticmethod(lambda: 0)
     _is_in_bad_fork = staticmethod(lambda: False)
     manual_seed_all = staticmethod(lambda seed: None)
+
+
+class Nothing(contextlib.ContextDecorator, contextlib.nullcontext):
+    """What changes nothing, around a block or around a function."""
 
 
 class Held(torch.Tensor):

@@ -3,7 +3,6 @@
 In a process of its own: a device once registered stays.
 """
 
-import contextlib
 import sys
 import tempfile
 import traceback
@@ -13,16 +12,10 @@ from pathlib import Path
 import torch
 
 torch.set_num_threads(1)
-from second_device import NAME, Held  # noqa: E402
+from second_device import NAME, Held, Nothing  # noqa: E402
 
 # tensors made in inference mode cannot take a new version, which the stand-in's in-place operations give them
-
-
-class _Nothing(contextlib.ContextDecorator, contextlib.nullcontext):
-    """Neither around a block nor around a function does this change anything."""
-
-
-torch.inference_mode = lambda mode=True: torch.no_grad() if mode else _Nothing()
+torch.inference_mode = lambda mode=True: torch.no_grad() if mode else Nothing()
 
 import mmpid  # noqa: E402
 import mmpid.ecs  # noqa: E402
