@@ -6,11 +6,24 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mmpid._tables import text_table
 from mmpid.estimate import estimate_pid
-from mmpid.estimate.study import frozen_embeddings, head_joints, other_joints, probe_trace, simulate, summarize
+from mmpid.estimate.doubts import EQUAL, LOW
+from mmpid.estimate.study import (
+    draw,
+    frozen_embeddings,
+    head_joints,
+    known_joints,
+    like_heads,
+    other_joints,
+    probe_trace,
+    simulate,
+    summarize,
+    truth,
+)
 from mmpid.estimate.terms import ATOMS
 
 CASES = {
@@ -102,6 +115,33 @@ def accuracy(n_draws: int = 100, show: Callable[[str], None] = print, **options)
     whole = [rows[i : i + len(ATOMS)] for i in range(0, len(rows), len(ATOMS))]
     show(text_table(["joint, N", *_accuracy_header()], [_accuracy_row(atoms) for atoms in whole]))
     return rows
+
+
+def doubts(n_draws: int = 60, show: Callable[[str], None] = print) -> list[list]:
+    """Count how often `notes` doubt the unique parts, and synergy, beside what the intervals cover; show the table.
+
+    It takes minutes and is not a part of `run`. Returns a row for each joint and size: name, N, coverage of R, U1, U2
+    and S, mean error of U1 and of S, share of draws with either note.
+    """
+    joints = [(name, joint, n) for n in (240, 1200) for name, joint in (head_joints() | like_heads()).items()]
+    joints += [(name, joint, n) for n in (1280, 5000) for name, joint in known_joints().items()]
+    joints += [(name, joint, n) for name, (joint, n) in other_joints().items()]
+    rows = [_doubted(*joint, n_draws) for joint in joints]
+    figures = [[row[0], f"{row[1]:,}", *(f"{value:.2f}" for value in row[2:])] for row in rows]
+    show(text_table(["joint", "N", *("R", "U1", "U2", "S"), "error U1", "error S", "U doubted", "S low"], figures))
+    return rows
+
+
+def _doubted(name: str, joint: torch.Tensor, n_samples: int, n_draws: int) -> list:
+    """Estimate draws of one joint and size; see `doubts`."""
+    true, rng, seen = truth(joint), np.random.default_rng([77, n_samples]), []
+    for index in range(n_draws):
+        estimate = estimate_pid(*draw(joint, n_samples, rng), discretizer="codes", seed=1000 + index, warn=False)
+        held = [estimate.interval[atom][0] <= true[atom] <= estimate.interval[atom][1] for atom in ATOMS]
+        errors = [float(getattr(estimate.pid, atom)) - true[atom] for atom in ("unique1", "synergy")]
+        said = [any(note.startswith(start) for note in estimate.notes) for start in (EQUAL, LOW.split(",")[0])]
+        seen.append([*held, *errors, *said])
+    return [name, n_samples, *np.mean(seen, 0).tolist()]
 
 
 def _accuracy_header() -> list[str]:

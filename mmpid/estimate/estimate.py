@@ -127,9 +127,11 @@ def estimate_pid(
     still be none, because with redundant or unique information the error of S is larger than the band shows (on a joint
     without synergy S was above the band in up to 21 % of draws, its interval above zero in none: docs/estimation.md).
     Where the codes nearly settle the class synergy reads low, and its interval can lie below the truth although it is
-    identified (docs/estimation.md). Call synergy present if it is identified and its interval lies above zero and
-    above the band. Intervals and bands are for one atom at a time: of many probes or pairs, some fall outside by
-    chance. Corrected values can be negative and are left so.
+    identified; where the sources know nearly the same U1 and U2 read too high and R too low, and their intervals are
+    too narrow. ``notes`` say so where the replicates tell (docs/estimation.md has how often they do). Call synergy
+    present if it is identified and its interval lies above zero and above the band. Intervals and bands are for one
+    atom at a time: of many probes or pairs, some fall outside by chance. Corrected values can be negative and are left
+    so.
 
     References
     ----------

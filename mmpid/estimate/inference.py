@@ -9,6 +9,7 @@ from torch import Tensor
 
 from mmpid.errors import ConvergenceWarning, SmallSampleWarning
 from mmpid.estimate.correction import Correction, choose_corrections, explain, make_correction
+from mmpid.estimate.doubts import note_doubts
 from mmpid.estimate.histogram import PairedSample
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import bootstrap_joints, null_joints, replicate_terms
@@ -70,10 +71,16 @@ def estimate_sample(sample: PairedSample, correction: str, replicates: Replicate
     needed = {atom: 2 * n for atom, n in cells.items()}
     identified = identify(len(sample), needed, notes)
     note_few(replicates, notes)
+    atoms = terms_to_atoms(chosen.apply(terms.plugin))
+    interval = bootstrap_interval(terms, chosen, corrected=correction != "none", identified=identified["synergy"])
+    soft = sample.source1.soft or sample.source2.soft
+    if interval and correction != "none" and replicates.groups is None and not soft:  # what was simulated
+        boot, null = terms.boot.mean(0) - terms.plugin, terms.null.mean(0)
+        note_doubts(boot, null, atoms, interval, identified["synergy"], notes)
     return {
-        "pid": with_atoms(plugin, terms_to_atoms(chosen.apply(terms.plugin))),
+        "pid": with_atoms(plugin, atoms),
         "plugin": plugin,
-        "interval": bootstrap_interval(terms, chosen, corrected=correction != "none", identified=identified["synergy"]),
+        "interval": interval,
         "null": null_band(terms, chosen) if replicates.n_null else {},
         "bracket": correction_bracket(terms),
         "identified": identified,

@@ -54,6 +54,29 @@ def head_joints() -> dict[str, Tensor]:
     }
 
 
+def like_heads() -> dict[str, Tensor]:
+    """Heads that know nearly the same, or most classes both and one or two each alone, predicting classes."""
+    equal = {
+        f"{k} classes, {a:.0%} and {b:.0%}, {t:.0%} together": _heads(k, (a, b), t)
+        for k in (4, 6, 10)
+        for a, b, t in ((0.7, 0.7, 0.0), (0.9, 0.9, 0.0), (0.95, 0.95, 0.5), (0.85, 0.8, 0.3))
+        if (k, a) != (10, 0.85)  # that one is in `head_joints`
+    }
+    shared = {
+        f"{k} classes, {n} known to each, {a:.0%}": _sharing(k, n, a)
+        for k, n, a in ((6, 4, 0.85), (6, 4, 0.95), (10, 7, 0.95), (10, 8, 0.95))
+    }
+    return equal | shared
+
+
+def _sharing(k: int, n: int, accuracy: float) -> Tensor:
+    """Head 1 knows the first n of k classes and head 2 the last n; the other classes each takes for one another."""
+    one = (1 - accuracy) / (k - 1) * np.ones((k, k)) + (accuracy - (1 - accuracy) / (k - 1)) * np.eye(k)
+    one[n:] = (1 - accuracy) / k
+    one[n:, n:] += accuracy / (k - n)
+    return torch.as_tensor(np.einsum("yi,yj->ijy", one, one[::-1, ::-1]) / k)
+
+
 def truth(joint: Tensor) -> dict[str, float]:
     """Exact atoms of a joint, in bits."""
     with one_thread(joint.numel() <= SMALL_JOINT):

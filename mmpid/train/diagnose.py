@@ -1,11 +1,9 @@
 """Look through a record for the ways in which the method is known to fail, and name the evidence."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import groupby
 from math import inf, isfinite, log
 
-from mmpid._tables import html_table, text_table
 from mmpid.errors import InputError
 from mmpid.estimate.inputs import FEW_GROUPS
 from mmpid.train.decision import (
@@ -17,10 +15,12 @@ from mmpid.train.decision import (
     one_an_epoch,
     unique_values,
 )
+from mmpid.train.finding import Finding, Findings
 from mmpid.train.record import RunRecord
 from mmpid.train.replay import stage_one
 
 RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
+THIN = 20  # samples per cell of predicted and true classes below which near-equal heads seem to differ
 OVERFIT = 0.1  # nats that the validation loss may rise above its lowest value
 ANSWERED = 2  # probes within which an imbalance should be answered
 NO_UNIMODAL_STAGE = (
@@ -31,46 +31,6 @@ FROM_SCRATCH = (
     "joint training was started from scratch; if it stays at chance, too, give it a fusion with an interaction "
     '(fusion="film"), see docs/two-stage.md'
 )
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One failure signature that was seen.
-
-    Attributes
-    ----------
-    name : str
-        Short name of the signature.
-    evidence : str
-        What was seen, with numbers and units.
-    advice : str
-        What to try.
-    """
-
-    name: str
-    evidence: str
-    advice: str
-
-
-class Findings(tuple):
-    """What :func:`diagnose` found; empty when nothing stands out."""
-
-    __slots__ = ()
-
-    def to_frame(self):
-        """Return a pandas table, one row a finding."""
-        import pandas as pd
-
-        return pd.DataFrame([vars(f) for f in self], columns=["name", "evidence", "advice"])
-
-    def _rows(self) -> list[list[str]]:
-        return [[f.name, f.evidence, f.advice] for f in self] or [["nothing stands out", "", ""]]
-
-    def __repr__(self) -> str:
-        return text_table(["finding", "evidence", "advice"], self._rows())
-
-    def _repr_html_(self) -> str:
-        return html_table(["finding", "evidence", "advice"], self._rows())
 
 
 def diagnose(run) -> Findings:
@@ -85,11 +45,12 @@ def diagnose(run) -> Findings:
     -------
     Findings
         Those of the following that were seen, each with its evidence: stage 1 ended while redundancy was still
-        rising; synergy is not identified by the probe sample; intervals rest on fewer than 20 groups; a decomposition
-        is not certified; the controller lags behind: a lead above its ratio and beyond the noise went on for more
-        than two probes, or a modality stayed paused that had long become the weakest; an encoder memorizes the
-        training samples; no modality knows the label alone; no more than one has unique information, so two stages
-        cannot help much; a modality spent most of stage 1 paused.
+        rising; synergy is not identified by the probe sample; unique information of both modalities may be counting
+        error, since their predictions have much in common and samples are few; intervals rest on fewer than 20
+        groups; a decomposition is not certified; the controller lags behind: a lead above its ratio and beyond the
+        noise went on for more than two probes, or a modality stayed paused that had long become the weakest; an
+        encoder memorizes the training samples; no modality knows the label alone; no more than one has unique
+        information, so two stages cannot help much; a modality spent most of stage 1 paused.
 
     Raises
     ------
@@ -148,6 +109,30 @@ def _not_identified(record: RunRecord) -> Finding | None:
         "for the cells",
         "do not read its curve; enlarge the probe split or use fewer clusters",
     )
+
+
+def _like_heads(record: RunRecord) -> Finding | None:
+    last = next(reversed(record.lineage("probe")), {})
+    n_cells = len(record.card.get("class_names", ())) ** 2
+    counted = last.get("observable") == "prediction" and not {"n_groups", "unique3"} & set(last)
+    if not counted or last["n_samples"] >= THIN * n_cells or not _both_own_something(last):
+        return None
+    own = [f"{last[u]:.2f} ({last[f'{u}_low']:.2f} to {last[f'{u}_high']:.2f})" for u in ("unique1", "unique2")]
+    return Finding(
+        "unique information may be counting error",
+        f"{last['n_samples']} samples on {n_cells} pairs of predicted and true class gave {' and '.join(own)} bit of "
+        f"unique information beside {last['redundancy']:.2f} bit of redundancy",
+        "heads that know nearly the same seem to differ in so small a sample, and the intervals are too narrow; probe "
+        "more samples before you believe either, see docs/estimation.md",
+    )
+
+
+def _both_own_something(probe: dict) -> bool:
+    """Whether the intervals of both unique parts lie above zero, and redundancy prevails."""
+    if "unique1_low" not in probe or not all(is_known(probe, x) for x in ("redundancy", "unique1", "unique2")):
+        return False
+    values = unique_values(probe)
+    return probe["unique1_low"] > 0 < probe["unique2_low"] and probe["redundancy"] > max(*values, 2 * min(values))
 
 
 def _few_groups(record: RunRecord) -> Finding | None:
@@ -290,6 +275,7 @@ def _mostly_paused(record: RunRecord) -> Finding | None:
 CHECKS: tuple[Callable[[RunRecord], Finding | None], ...] = (
     _short_stage_one,
     _not_identified,
+    _like_heads,
     _few_groups,
     _not_certified,
     _controller_lags,

@@ -235,3 +235,35 @@ def test_the_evidence_for_memorizing_names_both_accuracies_and_what_is_no_number
     assert "100% of the training samples are right, 60% of the held-out ones" in found["training samples are memorized"]
     assert "inf bit" in found["a decomposition is not certified"]
     assert set(found) == {"training samples are memorized", "a decomposition is not certified"}
+
+
+def heads_much_alike(record):
+    record.card["class_names"] = list("0123456789")
+    bounds = {f"{atom}_{end}": x for atom in ("unique1", "unique2") for end, x in (("low", 0.05), ("high", 0.6))}
+    rows(record, "probe")[-1] |= bounds | {"observable": "prediction", "n_samples": 240}
+
+
+def test_two_heads_that_have_much_in_common_and_few_samples_are_named():
+    record = healthy()
+    heads_much_alike(record)
+    (finding,) = mmpid.diagnose(record)
+    assert finding.name == "unique information may be counting error"
+    assert "240 samples on 100 pairs" in finding.evidence and "0.40 (0.05 to 0.60) and 0.30" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_samples": 2000},
+        {"unique2_low": 0.0},
+        {"redundancy": 0.35},
+        {"observable": "kmeans"},
+        {"n_groups": 40},
+        {"unique1_low": float("nan")},
+    ],
+)
+def test_many_samples_or_an_interval_at_zero_or_little_in_common_are_no_such_finding(change):
+    record = healthy()
+    heads_much_alike(record)
+    rows(record, "probe")[-1] |= change
+    assert "unique information may be counting error" not in [finding.name for finding in mmpid.diagnose(record)]
