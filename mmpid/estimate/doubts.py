@@ -45,6 +45,11 @@ def note_doubts(
         notes.add(LOW.format(shown=shown, seen=max(seen, 0.0)))
 
 
+def prevails(redundancy: float, unique1: float, unique2: float) -> bool:
+    """Whether redundancy is so much of what two sources know that they may know nearly the same."""
+    return redundancy > max(unique1, unique2, TWICE * min(unique1, unique2))
+
+
 def look_equal(boot: Tensor, null: Tensor, atoms: Tensor, interval: dict[str, tuple[float, float]]) -> bool:
     """Whether R prevails and what both sources have of their own may come from sampling alone.
 
@@ -53,7 +58,7 @@ def look_equal(boot: Tensor, null: Tensor, atoms: Tensor, interval: dict[str, tu
     """
     r, *unique = atoms[:3].tolist()
     bounds = [interval[atom] for atom in ("unique1", "unique2")]
-    if r <= max(*unique, TWICE * min(unique)):
+    if not prevails(r, *unique):
         return False
     pairwise, shuffled = float(boot[0] + boot[1]), float(null[0] + null[1])
     if float(boot[2]) >= pairwise > 0:

@@ -5,6 +5,7 @@ from itertools import groupby
 from math import inf, isfinite, log
 
 from mmpid.errors import InputError
+from mmpid.estimate.doubts import prevails
 from mmpid.estimate.inputs import FEW_GROUPS
 from mmpid.train.decision import (
     CERTIFIED,
@@ -131,8 +132,8 @@ def _both_own_something(probe: dict) -> bool:
     """Whether the intervals of both unique parts lie above zero, and redundancy prevails."""
     if "unique1_low" not in probe or not all(is_known(probe, x) for x in ("redundancy", "unique1", "unique2")):
         return False
-    values = unique_values(probe)
-    return probe["unique1_low"] > 0 < probe["unique2_low"] and probe["redundancy"] > max(*values, 2 * min(values))
+    apart = probe["unique1_low"] > 0 < probe["unique2_low"]
+    return apart and prevails(probe["redundancy"], *unique_values(probe))
 
 
 def _few_groups(record: RunRecord) -> Finding | None:
