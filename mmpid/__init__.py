@@ -11,28 +11,14 @@ import importlib
 from mmpid import datasets, ecs, errors, theory
 from mmpid.datasets import MultimodalData
 from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
+from mmpid.live import pause_all, sessions
 from mmpid.models import LateFusion, linear_probe
 from mmpid.pid import PIDResult, decompose, joints
 from mmpid.report import publish
-from mmpid.train import (
-    BalanceController,
-    FixedEpoch,
-    Manual,
-    PeakSynergy,
-    RedundancyPlateau,
-    RunRecord,
-    Trainer,
-    pause_all,
-    replay,
-    sessions,
-    to_mlflow,
-    to_tensorboard,
-    train_seeds,
-)
-from mmpid.train.compare import baselines, compare
-from mmpid.train.diagnose import diagnose
-from mmpid.train.diff import diff
-from mmpid.train.sweep import sweep_switch
+from mmpid.rules import BalanceController, FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, replay
+from mmpid.runs import RunRecord, diff, to_mlflow, to_tensorboard
+from mmpid.studies import baselines, compare, diagnose, sweep_switch, train_seeds
+from mmpid.train import Trainer
 
 __version__ = "0.1.0"
 __all__ = [

@@ -14,8 +14,11 @@ PUBLIC = {
     "mmpid.datasets": "Inspection MultimodalData Split available inspect_folder load",
     "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
-    "mmpid.train": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau RunRecord Session
-        SwitchRule TrainConfig Trainer pause_all replay sessions to_mlflow to_tensorboard train_seeds""",
+    "mmpid.live": "Session pause_all sessions",
+    "mmpid.rules": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau SwitchRule replay""",
+    "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
+    "mmpid.studies": "baselines compare diagnose sweep_switch train_seeds",
+    "mmpid.train": "TrainConfig Trainer",
 }
 
 

@@ -28,9 +28,11 @@ from mmpid.bench.marks import EPOCHS, MOMENTS, PHASE, WRITE_NS, WRITES, Marks
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, MMPIDError
 from mmpid.models import LateFusion
-from mmpid.train import BalanceController, PeakSynergy, RunRecord, Trainer
-from mmpid.train.checkpoint import read_state
-from mmpid.train.folder import RECORD, RunFolder
+from mmpid.rules import BalanceController, PeakSynergy
+from mmpid.runs import RunRecord
+from mmpid.runs.checkpoint import read_state
+from mmpid.runs.folder import RECORD, RunFolder
+from mmpid.train import Trainer
 
 EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.2, "kmeans"
 PATIENCE = 120.0  # seconds after which a child is taken for stuck

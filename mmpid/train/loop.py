@@ -12,8 +12,8 @@ from torch import Tensor
 from mmpid.errors import TrainingError
 from mmpid.models import LateFusion
 from mmpid.train import engine
+from mmpid.train.metrics import EpochMetrics
 from mmpid.train.state import RunState, sample_order
-from mmpid.train.tally import Tally
 
 
 class Loop(RunState):
@@ -62,7 +62,7 @@ class Loop(RunState):
         last = at.batch == len(self._order)
         if last or at.batch % self.config.log_every == 0:
             self._log_batches()
-        self._tally.trim()
+        self._metrics.trim()
         if last:
             self._end_epoch()
 
@@ -75,7 +75,7 @@ class Loop(RunState):
             weight=self._class_weight, precision=self.config.precision,
             reduce=self._parallel.reduce if self._parallel else None,
         )  # fmt: skip
-        self._tally.note(self._at.batch, losses, logits, target)
+        self._metrics.note(self._at.batch, losses, logits, target)
 
     def _begin_epoch(self) -> None:
         """Probe before the very first batch, and lay out the batches of this epoch."""
@@ -98,15 +98,15 @@ class Loop(RunState):
         self._feed = None
         sizes = [0] * done + [len(index) for index in due]
         mean = self._parallel.mean if self._parallel else None
-        self._tally = Tally(engine.loss_names(self.modalities, self.stage), sizes, self.device, mean)
+        self._metrics = EpochMetrics(engine.loss_names(self.modalities, self.stage), sizes, self.device, mean)
         self._epoch_start = time.perf_counter()
 
     def _cut_rest(self) -> None:
         """Cut what is left of the epoch that is under way into batches of the present size."""
-        done, start, before = self._at.batch, self._epoch_start, self._tally
+        done, start, before = self._at.batch, self._epoch_start, self._metrics
         self._at.cut = (done, sum(before.sizes[:done]))
         self._lay_out_epoch()
-        self._tally.take(before, done)
+        self._metrics.take(before, done)
         self._epoch_start = start
 
     def _share(self, index: Tensor) -> Tensor:
@@ -125,9 +125,9 @@ class Loop(RunState):
 
         A modality that was paused for a part of that time has NaN there, which its mean leaves out.
         """
-        at, names = self._at, self._tally.columns
+        at, names = self._at, self._metrics.columns
         start = (at.batch - 1) // self.config.log_every * self.config.log_every
-        columns = list(zip(*self._tally.losses(start, at.batch), strict=True))
+        columns = list(zip(*self._metrics.losses(start, at.batch), strict=True))
         for name, values in zip(names, columns, strict=True):
             if inf in values:
                 where = f"at batch {start + values.index(inf) + 1} of epoch {self.epoch + 1}"
@@ -150,7 +150,7 @@ class Loop(RunState):
 
     def _end_epoch(self) -> None:
         at = self._at
-        fields = {f"loss.{name}": x for name, x in self._tally.mean_losses().items()}
+        fields = {f"loss.{name}": x for name, x in self._metrics.mean_losses().items()}
         self._feed = None
         if self._parallel:
             self._parallel.synchronize(self.model)  # what each process normalized by its own part
@@ -161,7 +161,7 @@ class Loop(RunState):
                 self._fail_on_loss(f"the validation loss of {name!r}", f"after epoch {at.epoch + 1}")
         at.batch, at.epoch, at.epochs_run = 0, at.epoch + 1, at.epochs_run + 1
         at.joint_epochs += at.stage == "joint"
-        fields |= {f"train_accuracy.{name}": x for name, x in self._tally.accuracies().items()}
+        fields |= {f"train_accuracy.{name}": x for name, x in self._metrics.accuracies().items()}
         for name, scores in held_out.items():
             fields[f"validation_accuracy.{name}"], fields[f"validation_loss.{name}"] = scores
         fields |= {f"lr.{group['name']}": group["lr"] for group in self._optimizer.param_groups}

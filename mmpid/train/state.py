@@ -12,13 +12,13 @@ from torch import Tensor
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError
 from mmpid.models import LateFusion
+from mmpid.runs.checkpoint import State, pack, pack_optimizer, unpack_optimizer
+from mmpid.runs.record import RunRecord
 from mmpid.train import engine
-from mmpid.train.checkpoint import State, pack, pack_optimizer, unpack_optimizer
 from mmpid.train.config import TrainConfig
-from mmpid.train.probing import Prober
-from mmpid.train.record import RunRecord
+from mmpid.train.metrics import EpochMetrics
+from mmpid.train.prober import Prober
 from mmpid.train.selection import Selector
-from mmpid.train.tally import Tally
 
 SMALL_MODEL = 1_000_000  # parameters; below, threads cost more than they bring
 
@@ -59,7 +59,7 @@ class RunState(ABC):
         self._rng = torch.Generator().manual_seed(mix(seed, 1)).get_state()
         self._rng_is_live = False  # whether the global state is this run's own at the moment
         self._at = Position("unimodal" if config.unimodal_epochs else "joint", tuple(data.modalities))
-        self._tally = Tally((), (), device)
+        self._metrics = EpochMetrics((), (), device)
         self._enter_stage()
 
     def _class_weights(self) -> Tensor | None:
@@ -180,7 +180,7 @@ class RunState(ABC):
             "rng": torch.get_rng_state() if self._rng_is_live else self._rng.clone(),
         }
         if self._at.batch:
-            tensors |= pack("epoch", self._tally.tensors())
+            tensors |= pack("epoch", self._metrics.tensors())
         meta = {
             "position": asdict(self._at),
             "optimizer": plain,
@@ -204,7 +204,7 @@ class RunState(ABC):
             torch.set_rng_state(self._rng)
         if self._at.batch:
             self._lay_out_epoch()
-            self._tally.load(state.section("epoch"))
+            self._metrics.load(state.section("epoch"))
 
     @abstractmethod
     def _lay_out_epoch(self) -> None:

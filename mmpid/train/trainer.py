@@ -9,15 +9,16 @@ from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError
 from mmpid.models import LateFusion
+from mmpid.rules.controller import BalanceController, check_controller, default_controller
+from mmpid.runs.checkpoint import CheckpointStore
+from mmpid.runs.folder import RunFolder
+from mmpid.runs.metadata import make_metadata
+from mmpid.runs.record import RunRecord
 from mmpid.train import engine
-from mmpid.train.card import check_fit, make_card, pick_device, rebuild_model
-from mmpid.train.checkpoint import CheckpointStore
+from mmpid.train.commands import Steering
 from mmpid.train.config import TrainConfig
-from mmpid.train.controller import BalanceController, check_controller, default_controller
-from mmpid.train.folder import RunFolder
 from mmpid.train.interrupt import delayed_interrupt
-from mmpid.train.record import RunRecord
-from mmpid.train.steering import Steering
+from mmpid.train.validation import check_fit, pick_device, rebuild_model
 
 
 class Trainer(Steering):
@@ -46,7 +47,7 @@ class Trainer(Steering):
         (synergy's peak, two pauses at the most, 200 epochs alone), its stage 2 of 100 epochs, and selection on the
         test set. Model and data are yours.
     name : str
-        Name of the run, for boards, tables and exports; kept in ``record.card["name"]``.
+        Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
     accelerator : accelerate.Accelerator, optional
         Train in several processes: each takes its share of every batch on the accelerator's device, gradients are
         averaged, and only the main process writes folders. See :mod:`mmpid.train.parallel`.
@@ -112,7 +113,7 @@ class Trainer(Steering):
         check_fit(model, data)
         _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
         super().__init__(model, data, config, seed, accelerator.device if accelerator else pick_device(device))
-        self.record = RunRecord(self._make_card(preset, name))
+        self.record = RunRecord(self._make_metadata(preset, name))
         writes = out_dir is not None and self._is_main
         self.folder = RunFolder.create(out_dir, self.record, self._state()) if writes else None
         self.checkpoints = CheckpointStore(self.folder.checkpoints if self.folder else None)
@@ -126,7 +127,7 @@ class Trainer(Steering):
     @property
     def name(self) -> str:
         """Name of the run."""
-        return self.record.card.get("name", "")
+        return self.record.metadata.get("name", "")
 
     # ---- training --------------------------------------------------------------------------------------------
 
@@ -167,7 +168,7 @@ class Trainer(Steering):
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).
 
         This trainer is not changed. The branch holds a copy of the model, of the record and of the checkpoints up to
-        that probe, and has the rest of the budget before it. Its card names it `name`, this run "parent", and `at`
+        that probe, and has the rest of the budget before it. Its metadata names it `name`, this run "parent", and `at`
         "branched_at".
         """
         if at is None:
@@ -183,7 +184,7 @@ class Trainer(Steering):
             model, self.data, controller=self.controller, seed=self.seed, device=str(self.device),
             name=name, accelerator=self._parallel.accelerator if self._parallel else None, **asdict(self.config),
         )  # fmt: skip
-        child.record.card |= {"preset": self.record.card["preset"], "branched_at": at, "parent": self.name}
+        child.record.metadata |= {"preset": self.record.metadata["preset"], "branched_at": at, "parent": self.name}
         child.record.rows.extend(dict(row) for row in self.record.rows[: state.meta["n_rows"]])
         child.auto = self.auto
         child._restore(state)
@@ -235,18 +236,19 @@ class Trainer(Steering):
         _validate.instance(data, "data", MultimodalData, "MultimodalData", "Load the data of the run, with its seed.")
         folder = RunFolder(_validate.path(path, "path"))
         record, state = folder.read()
-        card = record.card
-        if card["data"]["fingerprint"] != data.fingerprint:
+        metadata = record.metadata
+        made_with = metadata["data"]
+        if made_with["fingerprint"] != data.fingerprint:
             raise CheckpointError(
-                f"the run in {path} was made with data {card['data']['name']!r} ({card['data']['fingerprint']}, "
-                f"options {card['data']['options']}); these are {data.name!r} ({data.fingerprint}). "
+                f"the run in {path} was made with data {made_with['name']!r} ({made_with['fingerprint']}, "
+                f"options {made_with['options']}); these are {data.name!r} ({data.fingerprint}). "
                 f"Load the same data, with its seed."
             )
         trainer = cls(
-            rebuild_model(card, data) if model is None else model, data,
-            seed=card["seed"], device=device, accelerator=accelerator,
-            controller=controller or BalanceController.from_dict(state.meta.get("controller", card["controller"])),
-            **TrainConfig.from_dict(card["settings"]).to_dict(),
+            rebuild_model(metadata, data) if model is None else model, data,
+            seed=metadata["seed"], device=device, accelerator=accelerator,
+            controller=controller or BalanceController.from_dict(state.meta.get("controller", metadata["controller"])),
+            **TrainConfig.from_dict(metadata["settings"]).to_dict(),
         )  # fmt: skip
         trainer.record = record
         trainer.auto = state.meta["auto"]
@@ -257,7 +259,7 @@ class Trainer(Steering):
             trainer.folder.resume(trainer.record)
         return trainer
 
-    # ---- the card and checks -------------------------------------------------------------------------------
+    # ---- the metadata and checks -------------------------------------------------------------------------------
 
     @property
     def _is_main(self) -> bool:
@@ -269,8 +271,8 @@ class Trainer(Steering):
         train, held_out = (self._splits[name].target for name in ("train", "validation"))
         return round(engine.prior_loss(train, held_out, self.data.n_classes, self._class_weight), 6)
 
-    def _make_card(self, preset: str, name: str) -> dict:
-        return make_card(
+    def _make_metadata(self, preset: str, name: str) -> dict:
+        return make_metadata(
             self.model,
             self.data,
             prior_loss=self._prior_loss(),

@@ -6,8 +6,9 @@ import torch
 from mmpid import BalanceController, LateFusion, Manual, MultimodalData, Trainer, replay
 from mmpid.errors import ConfigError
 from mmpid.plots.traces import accuracy_traces
-from mmpid.train import FixedEpoch, engine
-from tests.train.helpers import weights
+from mmpid.rules import FixedEpoch
+from mmpid.train import engine
+from tests.small_runs import weights
 
 NO_PAUSE = 10**9
 

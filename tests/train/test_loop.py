@@ -8,7 +8,7 @@ import torch
 from mmpid import BalanceController, LateFusion, Manual, PeakSynergy, Trainer
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.train import engine
-from tests.train.helpers import weights
+from tests.small_runs import weights
 
 NO_PAUSE = 10**9
 
@@ -63,7 +63,7 @@ def test_a_modality_may_be_paused_and_resumed_within_an_epoch(make_trainer):
     trainer.step(batches=7)
     (row,) = trainer.record.lineage("batch")
     assert row["batch"] == 10
-    assert row["loss.a"] == pytest.approx(sum(a for a, _ in trainer._tally.losses(3, 10)) / 7)
+    assert row["loss.a"] == pytest.approx(sum(a for a, _ in trainer._metrics.losses(3, 10)) / 7)
     trainer.step(epochs=1)
     assert trainer.epoch == 1 and trainer.record.lineage("epoch")[0]["loss.a"] > 0
 

@@ -10,8 +10,7 @@ import torch
 import mmpid
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, RedundancyPlateau, Trainer
 from mmpid.train.many import estimate_many
-from tests.train.conftest import QUICK
-from tests.train.helpers import weights
+from tests.small_runs import QUICK, weights
 
 NOBODY = BalanceController(rule=Manual(), uniqueness_ratio=1e9)
 

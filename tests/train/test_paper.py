@@ -15,12 +15,12 @@ from mmpid import (
     sweep_switch,
 )
 from mmpid.errors import ConfigError
-from mmpid.train.compare import run_method
+from mmpid.rules.controller import default_controller
+from mmpid.studies.compare import run_method
+from mmpid.studies.seeds import train_seeds
 from mmpid.train.config import LATER, TrainConfig, share_budget
-from mmpid.train.controller import default_controller
-from mmpid.train.probing import Prober
-from mmpid.train.stack import train_seeds
-from tests.train.helpers import weights
+from mmpid.train.prober import Prober
+from tests.small_runs import weights
 
 SHORT = {
     "epochs": 9,

@@ -8,8 +8,8 @@ import torch
 
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, RunRecord, Trainer
 from mmpid.errors import CheckpointError, ConfigError, InputError
-from mmpid.train.checkpoint import CheckpointStore, State, read_state, write_state
-from tests.train.helpers import weights
+from mmpid.runs.checkpoint import CheckpointStore, State, read_state, write_state
+from tests.small_runs import weights
 
 
 @pytest.mark.parametrize("batches", [1, 7, 12, 22])
@@ -136,7 +136,7 @@ def test_files_of_others_in_the_folder_are_passed_over(make_trainer, small_data,
 
 
 def test_a_newer_state_is_named_and_an_older_one_loads(make_trainer, small_data, tmp_path, monkeypatch):
-    import mmpid.train.checkpoint as checkpoint
+    import mmpid.runs.checkpoint as checkpoint
 
     trainer = make_trainer(out_dir=tmp_path / "run")
     trainer.step(epochs=2)
@@ -188,7 +188,7 @@ def test_a_foreign_file_is_refused(tmp_path, content):
 
 
 def test_a_newer_format_is_refused(tmp_path, monkeypatch):
-    import mmpid.train.checkpoint as checkpoint
+    import mmpid.runs.checkpoint as checkpoint
 
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
     path = write_state(State({"x": torch.zeros(2)}, {}), tmp_path / "new.safetensors")

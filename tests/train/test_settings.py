@@ -10,8 +10,7 @@ from torch.nn import functional
 from mmpid import BalanceController, LateFusion, Manual, MultimodalData, RunRecord, Trainer, diff
 from mmpid.errors import ConfigError, InputError
 from mmpid.train import engine
-from tests.train.conftest import QUICK
-from tests.train.helpers import weights
+from tests.small_runs import QUICK, weights
 
 
 def by_hand():
@@ -109,7 +108,7 @@ def test_a_bfloat16_run_goes_on_bit_for_bit(make_trainer, small_data, tmp_path):
     for trainer in (whole, resumed):
         trainer.fit(progress=False)
     assert resumed.record == whole.record and torch.equal(weights(resumed), weights(whole))
-    assert whole.record.card["settings"]["precision"] == "bfloat16"
+    assert whole.record.metadata["settings"]["precision"] == "bfloat16"
 
 
 @pytest.mark.parametrize(
@@ -192,9 +191,14 @@ def test_a_run_has_a_name_and_a_branch_names_its_parent(make_trainer, small_data
     trainer = make_trainer(name="first", out_dir=tmp_path / "run")
     trainer.step(epochs=2)
     child = trainer.branch(at=1, name="second")
-    card = child.record.card
-    assert (trainer.name, card["name"], card["parent"], card["branched_at"]) == ("first", "second", "first", 1)
-    assert "'first'" in repr(trainer) and RunRecord.load(tmp_path / "run").card["name"] == "first"
+    metadata = child.record.metadata
+    assert (trainer.name, metadata["name"], metadata["parent"], metadata["branched_at"]) == (
+        "first",
+        "second",
+        "first",
+        1,
+    )
+    assert "'first'" in repr(trainer) and RunRecord.load(tmp_path / "run").metadata["name"] == "first"
     assert Trainer.load(tmp_path / "run", small_data, device="cpu").name == "first"
     assert make_trainer().name == ""
     assert set(diff(trainer.record, child.record).index) == {"name", "parent", "branched_at"}

@@ -5,8 +5,7 @@ import torch
 
 from mmpid import LateFusion, MultimodalData, Trainer
 from mmpid.train.engine import evaluate
-from tests.train.conftest import QUICK
-from tests.train.helpers import weights
+from tests.small_runs import QUICK, weights
 
 
 class Items(torch.utils.data.Dataset):

@@ -5,9 +5,9 @@ import torch
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, PeakSynergy, Trainer, replay
 from mmpid.errors import ConfigError, InputError, TrainingError
 from mmpid.models import MLP
-from mmpid.train.controller import default_controller
+from mmpid.rules.controller import default_controller
 from mmpid.train.engine import evaluate
-from tests.train.helpers import weights
+from tests.small_runs import weights
 
 NO_PAUSE = 10**9
 

@@ -7,7 +7,7 @@ from functools import wraps
 import ipywidgets as widgets
 
 from mmpid.errors import InputError
-from mmpid.train.session import Session
+from mmpid.live.session import Session
 from mmpid.widgets.board.branches import Runs
 from mmpid.widgets.board.history import thinned
 from mmpid.widgets.board.rates import LearningRates
