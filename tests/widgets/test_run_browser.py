@@ -70,9 +70,9 @@ def test_what_has_no_record_is_refused():
         (b"\xff\xfe\x00\x01", "cannot be read"),
         (b"", "not a run record"),
         (b'{"format": 99, "metadata": {}}\n', "format 99"),
-        (b'{"format": 1, "metadata": {}}\nnonsense\n{"kind": "epoch"}\n', "changed by hand"),
-        (b'{"format": 1, "metadata": {}}\n[1, 2]\n', "not those of a run"),
-        (b'{"format": 1, "metadata": {}}\n{"kind": "epoch"}\n', "not those of a run"),
+        (b'{"format": 2, "metadata": {}}\nnonsense\n{"kind": "epoch"}\n', "changed by hand"),
+        (b'{"format": 2, "metadata": {}}\n[1, 2]\n', "not those of a run"),
+        (b'{"format": 2, "metadata": {}}\n{"kind": "epoch"}\n', "not those of a run"),
         (b'{"format": 1, "metadata": [3]}\n', "cannot be read"),
     ],
 )
