@@ -49,7 +49,7 @@ def test_what_was_selected_belongs_to_the_past_that_a_rewind_takes_up(make_train
         rows = trainer.record.lineage("epoch")
         best = max(rows, key=lambda row: (row[f"validation_accuracy.{name}"], -row[f"validation_loss.{name}"]))
         assert result[f"selected_epoch.{name}"] == best["epoch"]
-        judged = engine.evaluate(trainer.selected_model(), trainer.data.split("validation"))
+        judged = evaluation.evaluate(trainer.selected_model(), trainer.data.split("validation"))
         assert judged.accuracy(name) == best[f"validation_accuracy.{name}"]
     straight = make_trainer(**settings).fit(progress=False).lineage("result")[-1]
     assert {k: v for k, v in other.items() if k != "step"} == {k: v for k, v in straight.items() if k != "step"}

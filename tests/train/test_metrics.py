@@ -84,7 +84,7 @@ def test_a_state_of_an_older_version_has_its_counts_batch_by_batch(make_trainer)
 def test_a_state_from_before_answers_were_counted_loads(make_trainer):
     trainer = make_trainer(batch_size=16)
     trainer.step(batches=5)
-    state = trainer._state()
+    state = trainer._run.snapshot()
     for key in ("right", "sizes"):
         del state.tensors[f"epoch.{key}"]
     trainer._restore(state)

@@ -8,7 +8,8 @@ import torch
 
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, RunRecord, Trainer
 from mmpid.errors import CheckpointError, ConfigError, InputError
-from mmpid.runs.checkpoint import CheckpointStore, State, read_state, write_state
+from mmpid.runs.checkpoint import CheckpointStore
+from mmpid.runs.state import State, read_state, write_state
 from tests.small_runs import weights
 
 
@@ -142,7 +143,7 @@ def test_a_newer_state_is_named_and_an_older_one_loads(make_trainer, small_data,
     trainer.step(epochs=2)
     now = tmp_path / "run" / "now.safetensors"
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
-    write_state(trainer._state(), now)
+    write_state(trainer._run.snapshot(), now)
     monkeypatch.undo()
     assert Trainer.load(tmp_path / "run", small_data, device="cpu").epoch == 2
     for path in trainer.checkpoints.folder.iterdir():
@@ -275,7 +276,7 @@ def test_checkpoints_are_found_in_the_order_in_which_they_were_made(tmp_path):
 def test_how_an_update_is_computed_belongs_to_the_device_and_not_to_the_run(make_trainer):
     trainer = make_trainer()
     trainer.step(epochs=1)
-    state = trainer._state()
+    state = trainer._run.snapshot()
     for group in state.meta["optimizer"]["groups"]:
         group |= {"fused": True, "foreach": None, "lr": 0.123}  # as a GPU would have written it
     trainer._restore(state)

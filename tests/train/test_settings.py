@@ -58,7 +58,7 @@ def test_every_cross_entropy_is_weighted(skewed):
     losses, logits = engine.update(model, optimizer, inputs, target, ("a", "b"), "joint", 0.6, weight=weight)
     assert {name: x.item() for name, x in losses.items()} == pytest.approx({k: x.item() for k, x in expected.items()})
     assert not any(x.requires_grad for x in (*losses.values(), *logits.values())), "no graph is kept alive"
-    seen = engine.evaluate(model, skewed.split("test"), weight=weight)
+    seen = evaluation.evaluate(model, skewed.split("test"), weight=weight)
     own = weight[seen.target]
     nll = functional.cross_entropy(seen.logits["a"], seen.target, reduction="none")
     assert seen.loss("a") == pytest.approx(float((own * nll).sum() / own.sum()), rel=1e-5)
@@ -70,7 +70,7 @@ def test_balanced_weights_find_the_rare_class(skewed):
             LateFusion.from_data(skewed, seed=0), skewed, epochs=8, unimodal_epochs=4, **QUICK, **settings
         )
         trainer.fit(progress=False)
-        seen = engine.evaluate(trainer.model, skewed.split("test"))
+        seen = evaluation.evaluate(trainer.model, skewed.split("test"))
         return float((seen.logits["joint"].argmax(1) == 1)[seen.target == 1].float().mean())
 
     assert recall(class_weight="balanced") > recall() + 0.2
@@ -93,10 +93,10 @@ def test_bfloat16_trains_nearly_as_float32_and_measures_in_full_precision(make_t
 def test_bfloat16_is_used_in_the_forward_pass_and_evaluation_returns_float32(small_data):
     model, seen = LateFusion.from_data(small_data, seed=0), []
     model.encoders["a"].register_forward_hook(lambda module, args, out: seen.append(out.dtype))
-    made = engine.evaluate(model, small_data.split("probe"), precision="bfloat16")
+    made = evaluation.evaluate(model, small_data.split("probe"), precision="bfloat16")
     assert seen == [torch.bfloat16]
     assert all(x.dtype is torch.float32 for x in (*made.logits.values(), *made.embeddings.values()))
-    whole = engine.evaluate(model, small_data.split("probe"))
+    whole = evaluation.evaluate(model, small_data.split("probe"))
     assert all(torch.allclose(made.logits[k], whole.logits[k], atol=0.05) for k in whole.logits)
 
 

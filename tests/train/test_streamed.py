@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from mmpid import LateFusion, MultimodalData, Trainer
-from mmpid.train.engine import evaluate
+from mmpid.train.evaluation import evaluate
 from tests.small_runs import QUICK, weights
 
 

@@ -6,7 +6,7 @@ from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalD
 from mmpid.errors import ConfigError, InputError, TrainingError
 from mmpid.models import MLP
 from mmpid.rules.controller import default_controller
-from mmpid.train.engine import evaluate
+from mmpid.train.evaluation import evaluate
 from tests.small_runs import weights
 
 NO_PAUSE = 10**9
