@@ -22,8 +22,8 @@ from mmpid.bench.bare import BareLoop
 from mmpid.bench.threads import one_thread
 from mmpid.datasets import MultimodalData, load
 from mmpid.models import LateFusion
-from mmpid.runs.state import write_state
 from mmpid.runs.metadata import versions
+from mmpid.runs.state import write_state
 from mmpid.studies.compare import run_method
 from mmpid.studies.seeds import train_seeds
 from mmpid.train import Trainer

@@ -183,6 +183,11 @@ class Trainer:
         return self._loop.folder
 
     @property
+    def checkpoints(self) -> CheckpointStore:
+        """The states of the probes."""
+        return self._checkpoints.store
+
+    @property
     def progress(self) -> tuple[int, int]:
         """Epochs done and epochs to do, those of discarded futures included.
 

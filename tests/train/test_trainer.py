@@ -244,7 +244,7 @@ def test_the_paper_preset_ends_stage_one_at_the_second_pause(make_trainer, small
             one, two = next(seen, (0.2, 0.2))
             return {"redundancy": 0.1, "unique1": one, "unique2": two, "synergy": 0.5}
 
-        trainer._prober.measure = measure
+        trainer._run.prober.measure = measure
 
     trainer, _ = start()
     trainer.fit(progress=False)

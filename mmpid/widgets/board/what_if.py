@@ -112,7 +112,7 @@ class WhatIf:
 
     def _adopt(self) -> None:
         rule = self.chosen_rule()
-        self._runs.session.post(lambda trainer: trainer.follow(rule), "use this rule")
+        self._runs.session.post(lambda trainer: trainer.set_rule(rule), "use this rule")
 
 
 def _slider(words: str, value: float, low: float, high: float, step: float) -> widgets.Widget:
