@@ -8,7 +8,7 @@ right moment. Pictures (`mmpid.plots`) and the notebook board (`mmpid.widgets`) 
 
 import importlib
 
-from mmpid import datasets, ecs, errors, theory
+from mmpid import datasets, ecs, errors, methods, theory
 from mmpid.datasets import MultimodalData
 from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.live import pause_all, sessions
@@ -18,11 +18,12 @@ from mmpid.report import publish
 from mmpid.rules import BalanceController, FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, replay
 from mmpid.runs import RunRecord, diff, to_mlflow, to_tensorboard
 from mmpid.studies import baselines, compare, diagnose, sweep_switch, train_seeds
-from mmpid.train import Trainer
+from mmpid.train import Callback, Trainer
 
 __version__ = "0.1.0"
 __all__ = [
     "BalanceController",
+    "Callback",
     "FixedEpoch",
     "LateFusion",
     "Manual",
@@ -44,6 +45,7 @@ __all__ = [
     "estimate_pid_multi",
     "joints",
     "linear_probe",
+    "methods",
     "pause_all",
     "publish",
     "replay",

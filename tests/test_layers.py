@@ -18,7 +18,7 @@ FLOORS = [
     "runs",
     "rules",
     "train live",
-    "studies",
+    "methods studies",
     "plots",
     "widgets",
     "check bench",

@@ -294,5 +294,5 @@ def _read_states(folder: Path) -> dict[str, tuple]:
     for path in folder.rglob("*.safetensors"):
         state = read_state(path)
         bits = {key: (str(x.dtype), tuple(x.shape), x.numpy().tobytes()) for key, x in state.tensors.items()}
-        found[str(path.relative_to(folder))] = state.meta, bits
+        found[str(path.relative_to(folder))] = state.tree, bits
     return found

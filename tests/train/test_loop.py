@@ -88,7 +88,8 @@ def test_an_error_in_a_batch_leaves_that_batch_due(make_trainer, monkeypatch, br
         raise MemoryError("no memory left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((engine, "update") if broken == "update" else (trainer, "_next_batch")), fail)
+        run = trainer._run
+        patch.setattr(*((run.engine, "update") if broken == "update" else (run.epoch, "next_batch")), fail)
         with pytest.raises(MemoryError):
             trainer.step(batches=1)
     assert plain.fit(progress=False) == trainer.fit(progress=False)

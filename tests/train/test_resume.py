@@ -194,7 +194,7 @@ def test_a_newer_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
     path = write_state(State({"x": torch.zeros(2)}, {}), tmp_path / "new.safetensors")
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="format 99; this version reads up to 1. Update"):
+    with pytest.raises(CheckpointError, match="format 99"):
         read_state(path)
 
 
