@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmpid import BalanceController
+from mmpid.rules import BalanceController, LeadPause, NothingLearned
 from tests.golden.scenarios import SCENARIOS, SEEDS, arithmetic, fingerprint
 
 GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "runs.json.gz").read_bytes()))
@@ -14,10 +14,13 @@ GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "runs.json.gz").rea
 
 def controller(rule, *, ratio, floor, warmup, dwell, give_up):
     """Make the controller of a scenario; a ratio of None pauses nobody."""
-    return BalanceController(
-        rule=rule, uniqueness_ratio=10**9 if ratio is None else ratio, floor=floor, warmup=warmup, dwell=dwell,
-        give_up_after=give_up,
-    )  # fmt: skip
+    pause = None if ratio is None else LeadPause(ratio=ratio, floor=floor, warmup=warmup, dwell=dwell)
+    return BalanceController(rule=rule, pause=pause, give_up=give_up and NothingLearned(probes=give_up))
+
+
+def without_values(row: dict) -> dict:
+    """Leave out the numbers of a decision: they were not in a row when the golden records were made."""
+    return {key: x for key, x in row.items() if not key.startswith("value.")}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +37,6 @@ def test_a_run_repeats_its_golden_record(name, seed, tmp_path, same_arithmetic):
     found = [fingerprint(trainer) for trainer in SCENARIOS[name](seed, controller, tmp_path)]
     for run, golden in zip(found, GOLDEN["runs"][f"{name}-{seed}"], strict=True):
         for row, expected in zip(run["rows"], golden["rows"], strict=True):
-            assert row == expected
+            assert without_values(row) == expected
         assert run["weights"] == golden["weights"] and run["selected"] == golden["selected"]
         assert run["settings"] == golden["settings"]

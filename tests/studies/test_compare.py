@@ -62,7 +62,7 @@ def test_unknown_methods_and_no_seeds_are_refused(small_data):
 
 
 def test_a_controller_of_ones_own_is_compared_under_its_name(small_data):
-    controllers = {"late": mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=3), uniqueness_ratio=1e9)}
+    controllers = {"late": mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=3), pause=None)}
     result = mmpid.compare(
         lambda seed: small_data, seeds=[0], methods=["fixed"], controllers=controllers, progress=False, **SMALL
     )
