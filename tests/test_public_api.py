@@ -15,7 +15,8 @@ PUBLIC = {
     "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
     "mmpid.live": "Session pause_all sessions",
-    "mmpid.rules": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau SwitchRule replay""",
+    "mmpid.rules": """BalanceController Decision FixedEpoch GiveUpRule LeadPause Manual NothingLearned PausePolicy
+        PeakSynergy RedundancyPlateau SwitchRule replay""",
     "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
     "mmpid.studies": "baselines compare diagnose sweep_switch train_seeds",
     "mmpid.methods": "MLA MMPareto OGMGE available",

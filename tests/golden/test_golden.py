@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mmpid import BalanceController
+from mmpid.rules import BalanceController, LeadPause, NothingLearned
 from tests.golden.scenarios import SCENARIOS, SEEDS, arithmetic, fingerprint
 
 GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "runs.json.gz").read_bytes()))
@@ -16,10 +16,8 @@ VALUES = {"old", "new"}  # numbers that decisions carry since then
 
 def controller(rule, *, ratio, floor, warmup, dwell, give_up):
     """Make the controller of a scenario; a ratio of None pauses nobody."""
-    return BalanceController(
-        rule=rule, uniqueness_ratio=10**9 if ratio is None else ratio, floor=floor, warmup=warmup, dwell=dwell,
-        give_up_after=give_up,
-    )  # fmt: skip
+    pause = None if ratio is None else LeadPause(ratio=ratio, floor=floor, warmup=warmup, dwell=dwell)
+    return BalanceController(rule=rule, pause=pause, give_up=give_up and NothingLearned(probes=give_up))
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from scipy.stats import ttest_1samp
 
 import mmpid
 from mmpid.errors import ConfigError
+from mmpid.rules import LeadPause
 from mmpid.studies.compare import METHODS, Comparison, _recipe, paired_interval, run_method
 
 SMALL = {"epochs": 6, "unimodal_epochs": 3, "n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
@@ -62,7 +63,7 @@ def test_unknown_methods_and_no_seeds_are_refused(small_data):
 
 
 def test_a_controller_of_ones_own_is_compared_under_its_name(small_data):
-    controllers = {"late": mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=3), uniqueness_ratio=1e9)}
+    controllers = {"late": mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=3), pause=None)}
     result = mmpid.compare(
         lambda seed: small_data, seeds=[0], methods=["fixed"], controllers=controllers, progress=False, **SMALL
     )
@@ -100,7 +101,9 @@ def test_the_mi_controller_sees_shared_knowledge_where_the_other_sees_none():
     atoms = {"redundancy": 1.0, "unique1": 0.4, "unique2": 0.0, "synergy": 0.0}
     for epoch in range(4):
         record.append("probe", segment=0, stage="unimodal", epoch=epoch, step=epoch, **atoms)
-    by_uniqueness, by_information = (mmpid.BalanceController(measure=m) for m in ("uniqueness", "information"))
+    by_uniqueness, by_information = (
+        mmpid.BalanceController(pause=LeadPause(measure=m)) for m in ("uniqueness", "information")
+    )
     assert [d.action for d in by_uniqueness.decide(record)] == ["pause", "hold"]
     assert [d.action for d in by_information.decide(record)] == ["hold"]
     record.rows[-1] |= {"redundancy": 0.1}

@@ -12,7 +12,7 @@ from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalD
 from mmpid.train.many import estimate_many
 from tests.small_runs import QUICK, weights
 
-NOBODY = BalanceController(rule=Manual(), uniqueness_ratio=1e9)
+NOBODY = BalanceController(rule=Manual(), pause=None)
 
 
 def make_data(n_modalities: int, n: int = 400, noise: float = 1.0, seed: int = 0) -> MultimodalData:

@@ -38,7 +38,7 @@ def make_paper(make_trainer):
     """Return a function that makes a short run of the paper's preset that switches at a fixed epoch."""
 
     def make(switch=2, **settings):
-        rule = BalanceController(rule=FixedEpoch(epoch=switch), uniqueness_ratio=1e9)
+        rule = BalanceController(rule=FixedEpoch(epoch=switch), pause=None)
         return make_trainer(preset="paper", controller=rule, ecs=(), **{**SHORT, **settings})
 
     return make
@@ -208,9 +208,9 @@ def test_the_preset_is_the_recipe_row_by_row():
         "probe": (config.probe_every, config.probe_samples, config.probe_split),
         "discretize": (*clusters, config.codebooks, config.codebook_seed),
         "PID": (config.pid_method, config.correction, config.n_boot, config.n_null),
-        "pause": (controller.uniqueness_ratio, controller.hysteresis, controller.warmup, controller.dwell),
+        "pause": (controller.pause.ratio, controller.pause.hysteresis, controller.pause.warmup, controller.pause.dwell),
         "switch": (controller.rule.drop, controller.rule.noise_aware, controller.rule.warmup, config.rewind),
-        "other stop": (controller.max_reversals, config.unimodal_epochs),
+        "other stop": (controller.pause.max_pauses, config.unimodal_epochs),
         "stage 1": (config.optimizer, config.lr, config.momentum, config.weight_decay, config.batch_size),
         "stage 2": (config.joint_epochs, config.aux_weight, config.lr_step, config.lr_gamma, config.selection),
     }

@@ -17,7 +17,7 @@ from tests.small_runs import QUICK, weights
 
 
 def by_hand():
-    return BalanceController(rule=Manual(), uniqueness_ratio=1e9)
+    return BalanceController(rule=Manual(), pause=None)
 
 
 # --- class weights ----------------------------------------------------------------------------------------------

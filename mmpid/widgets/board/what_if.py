@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
+from mmpid.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
 from mmpid.rules.replay import replay
-from mmpid.rules.switch import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
 from mmpid.widgets.board.branches import Runs
 from mmpid.widgets.board.text import what_if
 from mmpid.widgets.parts import marks as mk
