@@ -1,6 +1,5 @@
 """decompose(joint): the front door of the solver."""
 
-import math
 import warnings
 from dataclasses import dataclass
 
@@ -10,19 +9,15 @@ from torch import Tensor
 from mmpid import _validate
 from mmpid.errors import ConvergenceWarning
 from mmpid.pid import fastpid
-from mmpid.pid.certificate import round_to_marginals
-from mmpid.pid.enclosure import enclose
+from mmpid.pid.certificate import rounding_bits, round_to_marginals
 from mmpid.pid.information import LN2, entropies
 from mmpid.pid.inputs import checked_joint
-from mmpid.pid.interior_point import Bounds
+from mmpid.pid.minimum import minimal_f
 from mmpid.pid.results import PIDResult
 
 METHODS = ("exact", "fastpid")
-_GRADIENT_TOL = 1e-9
-_MAX_ITER = {"exact": 100, "fastpid": fastpid.Settings.max_iter}
-_FINEST = 9.5e-13  # no smaller gap is aimed at: steps towards it go astray
+MAX_ITER = {"exact": 100, "fastpid": fastpid.Settings.max_iter}
 _NEGLIGIBLE = 1e-60  # cells below this are worth less than 1e-57 bit: 0 to the solver, whose products would underflow
-_ROUNDING = 2.0**-48  # sums of logarithms in float64, by bit of log2(n1 n2 k): an eighth of it was seen at worst
 
 
 def decompose(
@@ -120,7 +115,7 @@ def decompose(
     """
     _validate.choice(method, "method", METHODS)
     tol = _validate.number(tol, "tol", low=0.0, open_low=True)
-    max_iter = _MAX_ITER[method] if max_iter is None else max_iter
+    max_iter = MAX_ITER[method] if max_iter is None else max_iter
     max_iter = _validate.number(max_iter, "max_iter", low=1, integer=True)
     if memory_budget is not None:
         memory_budget = _validate.number(memory_budget, "memory_budget", low=1, integer=True)
@@ -134,16 +129,15 @@ def decompose(
     p = joint.to(torch.float64).reshape(-1, *joint.shape[-3:])
     p = _without_dust(p / p.sum((1, 2, 3), keepdim=True))
     p1, p2 = p.sum(2), p.sum(1)
-    rounding = _ROUNDING * math.log2(max(2, math.prod(joint.shape[-3:])))
-    aim = min(tol, _GRADIENT_TOL) if p.requires_grad and torch.is_grad_enabled() else tol
-    limit = max_iter if method == "exact" else _MAX_ITER["exact"]
-    value, gap, q, n_iter = _minimal_f(p1, p2, max(aim - rounding, _FINEST) * LN2, limit, memory_budget)
+    limit = max_iter if method == "exact" else MAX_ITER["exact"]
+    value, bounds = minimal_f(p1, p2, tol, limit, memory_budget)
+    gap, q, n_iter = bounds.gap.clamp_min(0.0), bounds.q, bounds.n_iter
     terms = _Terms.of(p, p1, p2)
     if method == "fastpid":
         value, gap, q, n_iter = _as_published(p.detach(), value, gap, settings)
     else:
         value, gap, q = _at_least_as_good_as_input(p.detach(), terms.own.detach(), value, gap, q)
-    result = _result(terms, value, gap + rounding * LN2, q, n_iter, joint.shape, method, tol)
+    result = _result(terms, value, gap + rounding_bits(p1, p2) * LN2, q, n_iter, joint.shape, method, tol)
     _warn_if_missed(result, tol)
     return result
 
@@ -153,30 +147,6 @@ def _without_dust(p: Tensor) -> Tensor:
     with torch.no_grad():
         dust = torch.nn.functional.threshold(p, _NEGLIGIBLE, 0.0) - p
     return p + dust
-
-
-def _minimal_f(p1: Tensor, p2: Tensor, tol: float, max_iter: int, memory_budget: int | None):
-    """Return min f, its certified gap, the optimum, and the iterations; of these the first carries a gradient."""
-    with torch.inference_mode():  # nothing in there has a gradient, and each call is cheaper
-        bounds = enclose(p1, p2, tol, max_iter, memory_budget)
-    return _MinimalF.apply(p1, p2, bounds), bounds.gap.clamp_min(0.0), bounds.q, bounds.n_iter
-
-
-class _MinimalF(torch.autograd.Function):
-    """min f as a function of the pairwise marginals; its gradient is the pair of multipliers."""
-
-    @staticmethod
-    def forward(ctx, p1: Tensor, p2: Tensor, bounds: Bounds):
-        # not by save_for_backward, which refuses tensors of the inference mode; nobody else holds them
-        ctx.multipliers = bounds.lam, bounds.mu.mT
-        return bounds.upper.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor):
-        lam, mu = ctx.multipliers
-        grad = grad.view(-1, 1, 1)
-        return grad * lam, grad * mu, None
 
 
 @dataclass

@@ -14,8 +14,13 @@ CPU_BUDGET = 2**25  # near the size of a cache, which matters more than few larg
 CUDA_BUDGET = 2**32
 
 
-def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | None = None) -> Bounds:
-    """Enclose min f in nats given p1 (b, n1, k) and p2 (b, n2, k); returns q as (b, n1, k, n2), mu as (b, k, n2)."""
+def enclose(
+    p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | None = None, *, keep_q: bool = True
+) -> Bounds:
+    """Enclose min f in nats given p1 (b, n1, k) and p2 (b, n2, k); returns q as (b, n1, k, n2), mu as (b, k, n2).
+
+    Without `keep_q` the q of a batch that is solved in several chunks is dropped, and comes back empty.
+    """
     budget = budget or (CUDA_BUDGET if p1.is_cuda else CPU_BUDGET)
     if not len(p1):
         return Bounds.unknown(p1, p2.mT)
@@ -24,6 +29,8 @@ def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | Non
         return _solve_chunk(p1, p2, reductions, tol, max_iter)
     sizes = torch.stack([r.count for r in reductions], 1)
     out = Bounds.unknown(p1, p2.mT)
+    if not keep_q:
+        out.q = out.q[:, :0]
     # problems of about one size share a chunk, so that little is padded
     order = sizes.prod(1).argsort(descending=True, stable=True)
     done = 0
@@ -32,7 +39,8 @@ def enclose(p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | Non
         index = order[done : done + count]
         bounds = _solve_chunk(p1[index], p2[index], [r.rows(index) for r in reductions], tol, max_iter)
         for f in fields(out):
-            getattr(out, f.name)[index] = getattr(bounds, f.name)
+            if keep_q or f.name != "q":
+                getattr(out, f.name)[index] = getattr(bounds, f.name)
         done += count
     return out
 

@@ -7,6 +7,7 @@ from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 
 _SUM_TOLERANCE = 1e-4
+_LEAST = 1e-300
 _COARSEST = 1e-2  # of half precision, whose rounding alone may take a sum this far from 1
 
 
@@ -52,3 +53,54 @@ def _check_sums(joint: Tensor, slack: float) -> None:
             f"`joint` must sum to 1 over its last three axes; {int(off.sum())} of {totals.numel()} tables do not, "
             f"the first sums to {float(worst):.6g}. {hint} by `joint.sum((-3, -2, -1), keepdim=True)` first."
         )
+
+
+def checked_marginals(p1, p2) -> tuple[Tensor, Tensor, torch.Size]:
+    """Return p(x1, y) and p(x2, y), float64, (b, n, k), normalized and of one p(y), and the batch shape."""
+    p1, p2 = _checked_marginal(p1, "p1"), _checked_marginal(p2, "p2")
+    if p1.shape[:-2] != p2.shape[:-2] or p1.shape[-1] != p2.shape[-1]:
+        raise ShapeError(
+            "`p1` (..., n1, k) and `p2` (..., n2, k) must have the same batch axes and as many classes; their shapes "
+            f"were {tuple(p1.shape)} and {tuple(p2.shape)}. The target is the last axis of both."
+        )
+    if p1.device != p2.device:
+        raise InputError(
+            f"`p2` must be on the device of `p1`, {p1.device}; it was on {p2.device}. Try `p2.to(p1.device)`."
+        )
+    batch = p1.shape[:-2]
+    p1, p2 = (p.to(torch.float64).reshape(-1, *p.shape[-2:]) for p in (p1, p2))
+    p1, p2 = p1 / p1.sum((1, 2), keepdim=True), p2 / p2.sum((1, 2), keepdim=True)
+    prior1, prior2 = p1.sum(1, keepdim=True), p2.sum(1, keepdim=True)
+    difference = (prior1 - prior2).abs()
+    if bool((difference > _SUM_TOLERANCE).any()) or bool(((prior1 > 0) != (prior2 > 0)).any()):
+        raise InputError(
+            f"`p1` and `p2` must have the same p(y); theirs differ by up to {float(difference.max()):.3g}. If the two "
+            "samples hold the classes in other shares, choose one: p2 = p2 / p2.sum(-2, keepdims=True) * "
+            "p1.sum(-2, keepdims=True), for classes that both samples hold."
+        )
+    return p1, p2 * torch.where(prior2 > 0, prior1 / prior2.clamp_min(_LEAST), 0.0), batch
+
+
+def _checked_marginal(p, name: str) -> Tensor:
+    p = _validate.as_tensor(p, name)
+    if p.ndim < 2 or 0 in p.shape[-2:]:
+        raise ShapeError(
+            f"`{name}` must have at least two axes (..., x, y) of one state or more, the target last; its shape was "
+            f"{tuple(p.shape)}."
+        )
+    if not p.is_floating_point():
+        raise InputError(
+            f"`{name}` must hold probabilities in a floating dtype; its dtype was {p.dtype}. "
+            "If these are counts, divide each table by its sum first."
+        )
+    entries = p.detach().double()
+    _validate.finite(entries, name)
+    _validate.not_negative(entries, name)
+    totals = entries.sum((-2, -1))
+    off = (totals - 1).abs() > max(_SUM_TOLERANCE, min(_COARSEST, torch.finfo(p.dtype).eps))
+    if off.any():
+        raise InputError(
+            f"`{name}` must sum to 1 over its last two axes; {int(off.sum())} of {off.numel()} tables do not, the first "
+            f"sums to {float(totals[off].flatten()[0]):.6g}. Divide by `{name}.sum((-2, -1), keepdims=True)` first."
+        )
+    return p
