@@ -256,25 +256,3 @@ class EliminateMarginals:
         h1, h2 = self._apply(x1, x2)
         e1, e2 = self._woodbury(b1 - h1, b2 - h2)
         return (x1 + e1).unsqueeze(3), (x2 + e2).unsqueeze(1)
-
-
-def _operations(n1: int, k: int, n2: int) -> tuple[float, float]:
-    """Operations of both eliminations; a factorization runs at about 0.4 of the speed of a product."""
-    rows = 2 * n1 * n2**2 * k**3 + 2.5 * (n2 * k) ** 3 / 3
-    return rows, 4 * (n1 * n2) ** 2 * k + 2.5 * (n1 * n2) ** 3 / 3 + 3 * k * (n1 + n2) ** 3
-
-
-def cheaper(n1: int, k: int, n2: int) -> type[EliminateRows] | type[EliminateMarginals]:
-    """Return the elimination that takes less time: per operation the first, mostly products, is thrice as fast."""
-    rows, marginals = _operations(n1, k, n2)
-    return EliminateRows if rows <= 3 * marginals else EliminateMarginals
-
-
-def bytes_per_problem(n1: int, k: int, n2: int) -> int:
-    """Return about the working memory of one problem, with the elimination that `cheaper` takes."""
-    n1, n2 = max(n1, n2), min(n1, n2)
-    if cheaper(n1, k, n2) is EliminateRows:
-        systems = 2 * n1 * n2 * k**2 + 3 * (n2 * k) ** 2
-    else:
-        systems = 5 * (n1 * n2) ** 2 + 2 * (n1 + n2) * n1 * n2 * k
-    return 8 * (systems + 30 * n1 * n2 * k)

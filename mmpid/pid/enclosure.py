@@ -1,36 +1,78 @@
 """Certified enclosure of min f for a batch of marginals: reduce, solve chunk by chunk, expand, bound again."""
 
-from dataclasses import fields
-
 import torch
 from torch import Tensor
 
-from mmpid.pid import interior_point, presolve
+from mmpid.pid import compact, interior_point, presolve
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
-from mmpid.pid.elimination import bytes_per_problem
-from mmpid.pid.interior_point import Bounds
-
-CPU_BUDGET = 2**25  # near the size of a cache, which matters more than few large calls
-CUDA_BUDGET = 2**32
+from mmpid.pid.compact import CompactBounds
+from mmpid.pid.costs import CPU_BUDGET, CUDA_BUDGET, Size, bytes_per_problem, check_memory
+from mmpid.pid.interior_point import PATIENCE, Bounds
+from mmpid.pid.pattern import Pattern
 
 
 def enclose(
-    p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int | None = None, *, keep_q: bool = True
+    p1: Tensor,
+    p2: Tensor,
+    tol: float,
+    max_iter: int,
+    budget: int | None = None,
+    *,
+    limit: int | None = None,
+    keep_q: bool = True,
 ) -> Bounds:
     """Enclose min f in nats given p1 (b, n1, k) and p2 (b, n2, k); returns q as (b, n1, k, n2), mu as (b, k, n2).
 
-    Without `keep_q` the q of a batch that is solved in several chunks is dropped, and comes back empty.
+    `budget` is the memory of a chunk of problems, `limit` that of one problem, in bytes. Without `keep_q` the q of a
+    batch that is solved in parts is dropped, and comes back empty.
     """
     budget = budget or (CUDA_BUDGET if p1.is_cuda else CPU_BUDGET)
     if not len(p1):
         return Bounds.unknown(p1, p2.mT)
+    alone = [] if p1.is_cuda else _alone(p1, p2)
+    if not alone:
+        return _enclose_batch(p1, p2, tol, max_iter, budget, limit, keep_q=keep_q)
+    out = Bounds.unknown(p1, p2.mT, keep_q=keep_q)
+    for i, size in alone:
+        check_memory(size.bytes_alone(), limit, size.n1, size.n2, size.k)
+        pattern, found = compact.enclose(p1[i].numpy(), p2[i].numpy(), tol, max_iter)
+        _place(out, i, pattern, found, keep_q=keep_q)
+    # what was not solved alone, and what missed the tolerance there though it had the time
+    solved = {i for i, _ in alone if out.gap[i] <= tol or max_iter < PATIENCE}
+    rest = torch.tensor([i for i in range(len(p1)) if i not in solved], dtype=torch.int64)
+    if len(rest):
+        found = _enclose_batch(p1[rest], p2[rest], tol, max_iter, budget, limit, keep_q=True)
+        better = ~(out.gap[rest] <= found.gap)
+        out.assign(rest[better], found.rows(better), keep_q=keep_q)
+    return out
+
+
+def _alone(p1: Tensor, p2: Tensor) -> list[tuple[int, Size]]:
+    """Return the problems that are better solved alone, on lists of their live cells."""
+    return [(i, size) for i, size in enumerate(Size.of(p1, p2)) if size.leaves_batch(len(p1))]
+
+
+def _place(out: Bounds, i: int, pattern: Pattern, found: CompactBounds, *, keep_q: bool) -> None:
+    """Write the bounds of problem `i`, found on lists, into `out`."""
+    out.upper[i], out.lower[i], out.n_iter[i] = found.upper, found.lower, found.n_iter
+    out.lam[i].numpy()[pattern.x1, pattern.y1] = found.lam
+    out.mu[i].numpy()[pattern.y2, pattern.x2] = found.mu
+    if keep_q:
+        x1, y, x2 = pattern.x1[pattern.first], pattern.y1[pattern.first], pattern.x2[pattern.second]
+        out.q[i].numpy()[x1, y, x2] = found.q
+
+
+def _enclose_batch(
+    p1: Tensor, p2: Tensor, tol: float, max_iter: int, budget: int, limit: int | None, *, keep_q: bool
+) -> Bounds:
+    """Enclose problems together, those of about one size in chunks."""
     reductions = _merged(p1, budget), presolve.drop_classes(p1), _merged(p2, budget)
-    if len(p1) <= _fitting([r.size for r in reductions], budget):
+    largest = [r.size for r in reductions]
+    check_memory(bytes_per_problem(*largest), limit, largest[0], largest[2], largest[1])
+    if len(p1) <= _fitting(largest, budget):
         return _solve_chunk(p1, p2, reductions, tol, max_iter)
     sizes = torch.stack([r.count for r in reductions], 1)
-    out = Bounds.unknown(p1, p2.mT)
-    if not keep_q:
-        out.q = out.q[:, :0]
+    out = Bounds.unknown(p1, p2.mT, keep_q=keep_q)
     # problems of about one size share a chunk, so that little is padded
     order = sizes.prod(1).argsort(descending=True, stable=True)
     done = 0
@@ -38,9 +80,7 @@ def enclose(
         count = _fitting(sizes[order[done:]].amax(0).tolist(), budget)
         index = order[done : done + count]
         bounds = _solve_chunk(p1[index], p2[index], [r.rows(index) for r in reductions], tol, max_iter)
-        for f in fields(out):
-            if keep_q or f.name != "q":
-                getattr(out, f.name)[index] = getattr(bounds, f.name)
+        out.assign(index, bounds, keep_q=keep_q)
         done += count
     return out
 

@@ -17,7 +17,8 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
-from mmpid.pid.elimination import EliminateRows, Support, Workspace, cheaper, support_of
+from mmpid.pid.costs import rows_are_cheaper
+from mmpid.pid.elimination import EliminateMarginals, EliminateRows, Support, Workspace, support_of
 from mmpid.pid.scaling import TINY, alternate
 
 _SWEEPS = 24  # alternations before the first step: they cost about half a step
@@ -29,7 +30,7 @@ _TO_BOUNDARY = 0.995  # the share of the way to the boundary that a step may go
 _MOST_TURN = 4.0  # no log w moves further in one step: beyond this its linearization, and q with it, runs away
 _FLOOR = 0.1  # no target below this share of the tolerance: going further only ruins the conditioning
 _CERTIFY = 10  # every so many iterations all bounds are computed
-_PATIENCE = 30  # with fewer iterations allowed than this, a miss says nothing about the elimination
+PATIENCE = 30  # with fewer iterations allowed than this, a miss says nothing about the elimination
 _NEVER = -1e30  # the multiplier of a zero marginal
 
 
@@ -80,16 +81,20 @@ class Bounds:
     n_iter: Tensor
 
     @classmethod
-    def unknown(cls, p1: Tensor, p2: Tensor) -> "Bounds":
-        """Bounds on nothing, given p1 (b, n1, k) and p2 (b, k, n2)."""
+    def unknown(cls, p1: Tensor, p2: Tensor, *, keep_q: bool = True) -> "Bounds":
+        """Bounds on nothing, given p1 (b, n1, k) and p2 (b, k, n2); without `keep_q` the q is empty."""
         far = p1.new_full((len(p1),), torch.inf)
-        q = p1.new_zeros(*p1.shape, p2.shape[2])
+        q = p1.new_zeros(*p1.shape, p2.shape[2] if keep_q else 0)
         return cls(far, -far, q, torch.zeros_like(p1), torch.zeros_like(p2), torch.zeros_like(far, dtype=torch.int64))
 
     @property
     def gap(self) -> Tensor:
         """Width of the enclosure."""
         return self.upper - self.lower
+
+    def rows(self, index: Tensor) -> "Bounds":
+        """Return the bounds at `index`."""
+        return Bounds(*(getattr(self, f.name)[index] for f in fields(self)))
 
     def put(self, index: list[int], other: "Bounds") -> None:
         """Keep what is better of this and `other` at `index`, problem by problem; count all iterations."""
@@ -98,6 +103,12 @@ class Bounds:
         for f in fields(self)[:-1]:
             getattr(self, f.name)[index[better]] = getattr(other, f.name)[better]
         self.n_iter[index] = other.n_iter
+
+    def assign(self, index: Tensor, other: "Bounds", *, keep_q: bool) -> None:
+        """Replace the bounds at `index`."""
+        for f in fields(self):
+            if keep_q or f.name != "q":
+                getattr(self, f.name)[index] = getattr(other, f.name)
 
     @classmethod
     def best(cls, parts: list[tuple[list[int], "Bounds"]], p1: Tensor, p2: Tensor) -> "Bounds":
@@ -217,11 +228,19 @@ def certify(problem: Problem, z: Iterate, n_iter: int) -> Bounds:
     return Bounds(objective(q), lower, q, lam, mu, torch.full_like(lower, n_iter, dtype=torch.int64))
 
 
+def choose_elimination(p1: Tensor, p2: Tensor) -> type[EliminateRows] | type[EliminateMarginals]:
+    """Return the faster elimination for p1 (b, n1, k) and p2 (b, k, n2), given which unknowns are alive."""
+    sizes = p1.shape[1], p1.shape[2], p2.shape[2]
+    if rows_are_cheaper(*sizes) or rows_are_cheaper(*sizes, int((p2 > 0).any(0).sum())):
+        return EliminateRows
+    return EliminateMarginals
+
+
 def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
     """Enclose min f within `tol` nats for every problem of the batch."""
-    eliminate = cheaper(p1.shape[1], p1.shape[2], p2.shape[2])
+    eliminate = choose_elimination(p1, p2)
     best, missed = _iterate(p1, p2, tol, max_iter, eliminate)
-    if eliminate is EliminateRows or max_iter < _PATIENCE:
+    if eliminate is EliminateRows or max_iter < PATIENCE:
         return best
     # the other elimination is slower here, but does not cancel: where Woodbury's formula broke down, take it
     for i in missed:
