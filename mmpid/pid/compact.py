@@ -11,19 +11,25 @@ import numpy as np
 
 from mmpid.pid.compact_newton import NewtonSystem
 from mmpid.pid.compact_presolve import Merge, lone_classes, merge
+from mmpid.pid.constants import (
+    CENTRAL,
+    CERTIFY,
+    FLOOR,
+    LEAST_SHIFT,
+    MOST_SLACK,
+    MOST_TURN,
+    SHIFT,
+    SWEEPS,
+    TINY,
+    TO_BOUNDARY,
+)
 from mmpid.pid.pattern import Floats, Pattern
 
-_TINY = 1e-300
-_SWEEPS = 24
-_SHIFT = 0.2
-_LEAST_SHIFT = 1e-4
-_MOST_SLACK = 30.0
-_CENTRAL = 0.1
-_TO_BOUNDARY = 0.995
-_MOST_TURN = 4.0
-_FLOOR = 0.1
-_CERTIFY = 10
-_FEW = 150  # unknowns up to which a problem is not searched for classes that meet no other
+_DENSE_SWEEPS = 20_000  # cells (x1, x2, y) up to which alternations are products of dense matrices
+_FEW = 100  # live cells up to which steps cost little more than ...
+_FEW_SWEEPS = 8  # ... these alternations
+_INDEPENDENT = 1e-13  # s may be above 1 by this much where the sources are independent given the class
+_FEW_UNKNOWNS = 150  # up to which a problem is not searched for classes that meet no other
 
 
 @dataclass
@@ -45,12 +51,12 @@ class CompactBounds:
 
 @dataclass
 class _Iterate:
+    """R and g of the pairs, a and b, lam and mu: the unknowns of p1 and p2 in one list."""
+
     r: Floats
     g: Floats
-    a: Floats
-    b: Floats
-    lam: Floats
-    mu: Floats
+    ab: Floats
+    dual: Floats
     gap: float
 
 
@@ -58,132 +64,146 @@ class CompactProblem:
     """One problem: its pattern and its marginals, as given and scaled by the number of pairs."""
 
     def __init__(self, pattern: Pattern, p1: Floats, p2: Floats):
-        self.pattern = pattern
+        self.pattern, self.p1, self.p2 = pattern, p1, p2
+        self.m1 = len(pattern.x1)
         self.v1, self.v2 = p1[pattern.x1, pattern.y1], p2[pattern.x2, pattern.y2]
         self.pairs = len(pattern.starts)
-        self.scaled1, self.scaled2 = self.v1 * self.pairs, self.v2 * self.pairs
-
-    def sum1(self, x: Floats) -> Floats:
-        """Add up over the cells of each entry of p1."""
-        return np.bincount(self.pattern.first, x, len(self.v1))
-
-    def sum2(self, x: Floats) -> Floats:
-        """Add up over the cells of each entry of p2."""
-        return np.bincount(self.pattern.second, x, len(self.v2))
-
-    def over(self, x: Floats) -> Floats:
-        """Add up over the cells of each pair."""
-        return np.add.reduceat(x, self.pattern.starts)
+        self.scaled = np.concatenate([self.v1, self.v2]) * self.pairs
 
     def start(self) -> tuple[_Iterate, float]:
         """Start from a few alternations; also return their gap, before the move into the constraints."""
         pattern = self.pattern
-        first, second, pair = pattern.first, pattern.second, pattern.pair
+        left, right, cells, s = self._alternate()
+        ab = np.log(np.maximum(np.concatenate([left, right]), TINY))
+        r, log_s = cells * s * self.pairs, np.log(np.maximum(s, TINY))
+        top = np.maximum.reduceat(log_s, pattern.row_starts)
+        g = top[pattern.pair_row] - log_s
+        gap = float(r @ g) / self.pairs
+        shift = max(SHIFT * gap, LEAST_SHIFT)
+        g = np.minimum(g + shift, MOST_SLACK)
+        h = np.expm1(g)
+        r = np.maximum(r, CENTRAL * float(r @ h) / self.pairs / h)
+        dual = ab.copy()
+        dual[: self.m1] -= (top + shift)[pattern.row]
+        return _Iterate(r, g, ab, dual, float(r @ g) / self.pairs), gap
+
+    def _alternate(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Return u and v on the entries, C and s on the pairs after some alternations, as in `scaling`."""
+        pattern = self.pattern
+        n1, n2, k = pattern.shape
+        if n1 * n2 * k > _DENSE_SWEEPS:
+            return self._alternate_lists()
+        p1, p2 = self.p1.T, self.p2.T
+        left, right = p1, p2 / np.maximum(p1.sum(1, keepdims=True), TINY)
+        cells = s = left.T @ right
+        for sweep in range(SWEEPS if len(pattern.first) > _FEW else _FEW_SWEEPS):
+            if sweep:
+                cells = cells * s
+            if sweep % 2:
+                cells *= s
+            left = p1 / (right @ cells.T + TINY)
+            right = p2 / (left @ cells + TINY)
+            s = left.T @ right
+            if not sweep and s.max() < 1.0 + _INDEPENDENT:  # as in many gates, already the optimum
+                break
+        x1, x2 = pattern.x1[pattern.first[pattern.starts]], pattern.x2[pattern.second[pattern.starts]]
+        return left.T[pattern.x1, pattern.y1], right.T[pattern.x2, pattern.y2], cells[x1, x2], s[x1, x2]
+
+    def _alternate_lists(self) -> tuple[Floats, Floats, Floats, Floats]:
+        pattern = self.pattern
+        first, second, pair, over = pattern.first, pattern.second, pattern.pair, pattern.over
+        m1, m2 = len(self.v1), len(self.v2)
         prior = np.bincount(pattern.y1, self.v1, pattern.shape[2])
         left, right = self.v1, self.v2 / prior[pattern.y2]
-        cells = s = self.over(left[first] * right[second])
-        for sweep in range(_SWEEPS):
+        cells = s = over(left[first] * right[second])
+        for sweep in range(SWEEPS):
             if sweep:
                 cells = cells * s
             if sweep % 2:
                 cells *= s
             wide = cells[pair]
-            left = self.v1 / (self.sum1(right[second] * wide) + _TINY)
-            right = self.v2 / (self.sum2(left[first] * wide) + _TINY)
-            s = self.over(left[first] * right[second])
-        a, b = np.log(np.maximum(left, _TINY)), np.log(np.maximum(right, _TINY))
-        r, log_s = cells * s * self.pairs, np.log(np.maximum(s, _TINY))
-        top = np.maximum.reduceat(log_s, pattern.row_starts)
-        g = top[pattern.pair_row] - log_s
-        gap = float(r @ g) / self.pairs
-        shift = max(_SHIFT * gap, _LEAST_SHIFT)
-        g = np.minimum(g + shift, _MOST_SLACK)
-        h = np.expm1(g)
-        r = np.maximum(r, _CENTRAL * float(r @ h) / self.pairs / h)
-        lam = a - (top + shift)[pattern.row]
-        return _Iterate(r, g, a, b, lam, b, float(r @ g) / self.pairs), gap
+            left = self.v1 / (np.bincount(first, right[second] * wide, m1) + TINY)
+            right = self.v2 / (np.bincount(second, left[first] * wide, m2) + TINY)
+            s = over(left[first] * right[second])
+        return left, right, cells, s
 
     def step(self, z: _Iterate, system: NewtonSystem, floor: float) -> None:
         """Predict, correct, and move the iterate as far as the lengths allow; NaN where it breaks down."""
-        pattern, over = self.pattern, self.over
-        first, second, pair = pattern.first, pattern.second, pattern.pair
+        pattern = self.pattern
+        pair, over = pattern.pair, pattern.over
         r, g = z.r, z.g
-        w, excess = self.softmax(z.a, z.b)
+        w, excess = self.softmax(z.ab)
         excess += g
         h = np.expm1(g)
         rc = r / h
         slope = r + rc
-        push = w * (slope * excess)[pair]
-        base1, base2 = self.sum1(push) - self.scaled1, self.sum2(push) - self.scaled2
+        base = pattern.gather(w * (slope * excess)[pair]) - self.scaled
         system.factor(w * r[pair], w, rc)
 
-        da, db = system.solve(base1, base2)
-        dg = excess - over(w * (da[first] + db[second]))
+        dg = excess - over(w * pattern.spread(system.solve(base)))
         dr = r - slope * dg
-        length = _length((dr / r).max()), _length((dg / g).max())
-        sigma = float((r - length[0] * dr) @ (g - length[1] * dg)) / self.pairs / z.gap
+        primal, dual = _length((dr / r).max()), _length((dg / g).max())
+        sigma = float((r - primal * dr) @ (g - dual * dg)) / self.pairs / z.gap
         target = max(min(max(sigma, 1e-6), 1.0) ** 3 * z.gap, floor) - dr * dg * (1.0 + h)
         aim = np.minimum(target / h, rc + 2.0 * r)
 
-        push = w * aim[pair]
-        da, db = system.solve(base1 + self.sum1(push), base2 + self.sum2(push))
-        turn = da[first] + db[second]
+        change = system.solve(base + pattern.gather(w * aim[pair]))
+        turn = pattern.spread(change)
         dg = excess - over(w * turn)
         dr = r - aim - slope * dg
-        furthest = np.abs(turn).max() * (_TO_BOUNDARY / _MOST_TURN)
+        furthest = max(turn.max(), -turn.min()) * (TO_BOUNDARY / MOST_TURN)
         primal, dual = _length(max((dr / r).max(), furthest)), _length(max((dg / g).max(), furthest))
         z.r, z.g = r - primal * dr, g - dual * dg
-        z.lam = z.lam + dual * (z.a - da - z.lam)
-        z.mu = z.mu + dual * (z.b - db - z.mu)
-        z.a, z.b = z.a - primal * da, z.b - primal * db
+        z.dual = z.dual + dual * (z.ab - change - z.dual)
+        z.ab = z.ab - primal * change
         z.gap = float(z.r @ z.g) / self.pairs
 
-    def softmax(self, a: Floats, b: Floats) -> tuple[Floats, Floats]:
-        """Return w = softmax over each pair of a + b, and the logarithm of its denominator."""
+    def softmax(self, unknowns: Floats) -> tuple[Floats, Floats]:
+        """Return w = softmax over each pair of lam + mu, and the logarithm of its denominator."""
         pattern = self.pattern
-        theta = a[pattern.first] + b[pattern.second]
+        theta = pattern.spread(unknowns)
         top = np.maximum.reduceat(theta, pattern.starts)
         w = np.exp(theta - top[pattern.pair])
-        total = self.over(w)
+        total = pattern.over(w)
         w /= total[pattern.pair]
         return w, top + np.log(total)
 
     def certify(self, z: _Iterate, n_iter: int) -> CompactBounds:
         """Bounds on min f from any iterate, in nats."""
-        w, _ = self.softmax(z.a, z.b)
-        return self.bounds(z.lam, z.mu, w * (z.r / self.pairs)[self.pattern.pair], n_iter)
+        w, _ = self.softmax(z.ab)
+        return self.bounds(z.dual, w * (z.r / self.pairs)[self.pattern.pair], n_iter)
 
-    def bounds(self, lam: Floats, mu: Floats, q: Floats, n_iter: int) -> CompactBounds:
+    def bounds(self, dual: Floats, q: Floats, n_iter: int) -> CompactBounds:
         """Bounds on min f from any multipliers, once they are feasible, and any q, once it has the marginals."""
         pattern = self.pattern
-        _, logs = self.softmax(lam, mu)
-        lam = lam - np.maximum.reduceat(logs, pattern.row_starts)[pattern.row]
+        _, logs = self.softmax(dual)
+        lam, mu = dual[: self.m1] - np.maximum.reduceat(logs, pattern.row_starts)[pattern.row], dual[self.m1 :]
         lower = float(self.v1 @ lam + self.v2 @ mu)
         q = self.round(q)
-        upper = _negative_entropy(q) - _negative_entropy(self.over(q))
+        upper = _negative_entropy(q) - _negative_entropy(pattern.over(q))
         return CompactBounds(upper, lower, q, lam, mu, n_iter)
 
     def round(self, q: Floats) -> Floats:
         """Move q to the exact marginals, as `certificate.round_to_marginals` does."""
         pattern = self.pattern
-        first, second = pattern.first, pattern.second
-        q = q * (self.v1 / np.maximum(self.sum1(q), _TINY))[first]
-        q = q * (self.v2 / np.maximum(self.sum2(q), _TINY))[second]
-        q = q * np.minimum(self.v1 / np.maximum(self.sum1(q), _TINY), 1.0)[first]
-        missing1 = np.maximum(self.v1 - self.sum1(q), 0.0)
-        missing2 = np.maximum(self.v2 - self.sum2(q), 0.0)
+        first, second, m1, m2 = pattern.first, pattern.second, len(self.v1), len(self.v2)
+        q = q * (self.v1 / np.maximum(np.bincount(first, q, m1), TINY))[first]
+        q = q * (self.v2 / np.maximum(np.bincount(second, q, m2), TINY))[second]
+        q = q * np.minimum(self.v1 / np.maximum(np.bincount(first, q, m1), TINY), 1.0)[first]
+        missing1 = np.maximum(self.v1 - np.bincount(first, q, m1), 0.0)
+        missing2 = np.maximum(self.v2 - np.bincount(second, q, m2), 0.0)
         total = np.bincount(pattern.y1, missing1, pattern.shape[2])
-        missing2 /= np.maximum(total, _TINY)[pattern.y2]
+        missing2 /= np.maximum(total, TINY)[pattern.y2]
         return q + missing1[first] * missing2[second]
 
 
 def _length(most: float) -> float:
     """Longest step, at most 1, given the largest share that a whole one takes."""
-    return _TO_BOUNDARY / max(most, _TO_BOUNDARY)
+    return TO_BOUNDARY / max(most, TO_BOUNDARY)
 
 
 def _negative_entropy(x: Floats) -> float:
-    return float((x * np.log(np.maximum(x, _TINY))).sum())
+    return float((x * np.log(np.maximum(x, TINY))).sum())
 
 
 def solve(pattern: Pattern, p1: Floats, p2: Floats, tol: float, max_iter: int) -> CompactBounds:
@@ -194,12 +214,12 @@ def solve(pattern: Pattern, p1: Floats, p2: Floats, tol: float, max_iter: int) -
     system = None
     for n_iter in range(max_iter + 1):
         if n_iter:
-            system = system or NewtonSystem.of(pattern)
-            problem.step(z, system, _FLOOR * tol)
+            system = system or NewtonSystem.of(pattern, p2)
+            problem.step(z, system, FLOOR * tol)
             gap = z.gap
         if not math.isfinite(gap):
             break
-        if gap < tol or n_iter % _CERTIFY == _CERTIFY - 1 or n_iter == max_iter:
+        if gap < tol or n_iter % CERTIFY == CERTIFY - 1 or n_iter == max_iter:
             found = problem.certify(z, n_iter)
             if best is None or found.gap < best.gap:
                 best = found
@@ -223,7 +243,7 @@ def enclose(p1: Floats, p2: Floats, tol: float, max_iter: int) -> tuple[Pattern,
 
 def _without_lone(pattern: Pattern, p1: Floats, p2: Floats, tol: float, max_iter: int) -> CompactBounds:
     """Solve without the classes that meet no other; small problems are not worth looking for them."""
-    lone = lone_classes(pattern) if pattern.size > _FEW else ()
+    lone = lone_classes(pattern) if pattern.size > _FEW_UNKNOWNS else ()
     if not len(lone):
         return solve(pattern, p1, p2, tol, max_iter)
     keep = np.ones(pattern.shape[2], dtype=bool)
@@ -257,4 +277,4 @@ def _expand(
         q *= first.share[pattern.x1][pattern.first]
     if second is not None:
         q *= second.share[pattern.x2][pattern.second]
-    return problem.bounds(lam, mu, q, found.n_iter)
+    return problem.bounds(np.concatenate([lam, mu]), q, found.n_iter)

@@ -1,7 +1,7 @@
 """Newton systems of one problem on lists of live cells: a dense one for few unknowns, or one with lam eliminated.
 
 The matrix is that of `elimination`: sum over the pairs ij of diag(q_ij.) + rc_ij w_ij. w_ij.', placed at the unknowns
-lam_i. and mu_.j. Classes that share no pair do not meet in it: each connected set of classes has a Schur matrix of its own.
+lam_i. and mu_.j. Classes that share no pair do not meet in it: each connected set has a Schur matrix of its own.
 """
 
 from abc import ABC, abstractmethod
@@ -10,56 +10,46 @@ import numpy as np
 from scipy.linalg import lapack
 from scipy.sparse import csr_array
 
+from mmpid.pid.constants import JITTER, TRIES
 from mmpid.pid.costs import dense_ms, eliminated_ms
 from mmpid.pid.pattern import Floats, Indices, Pattern
-
-_JITTER = 1e-13
-_TRIES = 10
 
 
 class NewtonSystem(ABC):
     """Solves for the changes of lam and mu, again and again with new weights."""
 
     @classmethod
-    def of(cls, pattern: Pattern) -> "NewtonSystem":
-        """Choose by the estimated time."""
+    def of(cls, pattern: Pattern, p2: Floats) -> "NewtonSystem":
+        """Choose by the estimated time; the most likely x2 of each class closes the gauge, its diagonal doubled."""
         dense = dense_ms(pattern.size)
         if dense < 0.5:
-            return DenseSystem(pattern)
+            return DenseSystem(pattern, pattern.most_likely(p2))
         row_cells = np.bincount(pattern.row[pattern.first]).astype(float)
         columns = np.bincount(pattern.sets[1][pattern.y2]).astype(float)
         blocks = len(np.unique(pattern.row * pattern.shape[2] + pattern.sets[1][pattern.y1]))
         eliminated = eliminated_ms(blocks, float(row_cells @ row_cells), float((columns**3).sum() ** (1 / 3)))
-        return DenseSystem(pattern) if dense < eliminated else EliminatedSystem(pattern)
+        system = DenseSystem if dense < eliminated else EliminatedSystem
+        return system(pattern, pattern.most_likely(p2))
 
     @abstractmethod
     def factor(self, q: Floats, w: Floats, rc: Floats) -> None:
         """Build and factor the matrix for q and w on the cells, rc on the pairs."""
 
     @abstractmethod
-    def solve(self, b1: Floats, b2: Floats) -> tuple[Floats, Floats]:
-        """Return the changes of lam and mu for one right side."""
+    def solve(self, right: Floats) -> Floats:
+        """Return the changes of lam and mu, in one list, for a right side."""
 
 
 def _run(x: Indices) -> Indices:
-    """Number the runs of equal values in a list."""
+    """Count the runs of equal values in a list, from 0."""
     return np.concatenate([[0], (x[1:] != x[:-1]).cumsum()])
-
-
-def _pin(pattern: Pattern, d2: Floats) -> Indices:
-    """Return the entry of p2 with the most mass in each class: doubling its diagonal closes the gauge."""
-    starts = np.concatenate([[True], pattern.y2[1:] != pattern.y2[:-1]]).nonzero()[0]
-    most = np.maximum.reduceat(d2, starts)
-    number = np.concatenate([[0], (pattern.y2[1:] != pattern.y2[:-1]).cumsum()])
-    hits = (d2 == most[number]).nonzero()[0]
-    return hits[np.unique(number[hits], return_index=True)[1]]
 
 
 def _cholesky(matrix: Floats) -> Floats:
     """Lower factor of a symmetric matrix, of which the lower half is read; lifts the diagonal where it has to."""
     factor, info = lapack.dpotrf(matrix, lower=1, clean=0)
-    jitter = _JITTER
-    for _ in range(_TRIES):
+    jitter = JITTER
+    for _ in range(TRIES):
         if not info:
             return factor
         jitter *= 20.0
@@ -71,39 +61,40 @@ def _cholesky(matrix: Floats) -> Floats:
 class DenseSystem(NewtonSystem):
     """All unknowns in one matrix."""
 
-    def __init__(self, pattern: Pattern):
+    def __init__(self, pattern: Pattern, pin: Indices):
         self.pattern, self.m1, self.m = pattern, len(pattern.x1), pattern.size
+        self.pin = pin * (self.m + 1)
+        if pattern.incidence is None:
+            self._index()
+
+    def _index(self) -> None:
+        """Say where each couple of cells goes: column by column, and only what a lower factor needs."""
+        pattern, m = self.pattern, self.m
         left, right = self.left, self.right = pattern.duos
         self.pair = pattern.pair[left]
         row1, row2 = pattern.first[left], self.m1 + pattern.second[left]
         column1, column2 = pattern.first[right], self.m1 + pattern.second[right]
-        m = self.m
-        # column by column, that is in Fortran order, and only what a lower factor needs
         self.where = np.concatenate([column1 * m + row1, column1 * m + row2, column2 * m + row2])
         self.cell = pattern.first * m + self.m1 + pattern.second
         self.diagonal = np.arange(m) * (m + 1)
-        self.pin: Indices | None = None
 
     def factor(self, q: Floats, w: Floats, rc: Floats) -> None:
         """See the base class."""
-        pattern, m = self.pattern, self.m
-        value = w[self.left] * w[self.right] * rc[self.pair]
-        flat = np.bincount(self.where, np.concatenate([value, value, value]), m * m)
-        flat[self.cell] += q
-        d2 = np.bincount(pattern.second, q, m - self.m1)
-        d = np.concatenate([np.bincount(pattern.first, q, self.m1), d2])
-        if self.pin is None:
-            self.pin = self.diagonal[self.m1 + _pin(pattern, d2)]
-        flat[self.diagonal] += d
-        at = flat[self.pin]
-        flat[self.diagonal] *= 1.0 + _JITTER
-        flat[self.pin] += at
+        incidence, m = self.pattern.incidence, self.m
+        if incidence is not None:
+            weights = np.add.reduceat(incidence * w[:, None], self.pattern.starts)
+            flat = ((incidence * q[:, None]).T @ incidence + (weights * rc[:, None]).T @ weights).ravel()
+        else:
+            value = w[self.left] * w[self.right] * rc[self.pair]
+            flat = np.bincount(self.where, np.concatenate([value, value, value]), m * m)
+            flat[self.cell] += q
+            flat[self.diagonal] += self.pattern.gather(q)
+        flat[self.pin] *= 2.0
         self.matrix = _cholesky(flat.reshape(m, m).T)
 
-    def solve(self, b1: Floats, b2: Floats) -> tuple[Floats, Floats]:
+    def solve(self, right: Floats) -> Floats:
         """See the base class."""
-        x, _ = lapack.dpotrs(self.matrix, np.concatenate([b1, b2]), lower=1)
-        return x[: self.m1], x[self.m1 :]
+        return lapack.dpotrs(self.matrix, right, lower=1)[0]
 
 
 class EliminatedSystem(NewtonSystem):
@@ -112,7 +103,7 @@ class EliminatedSystem(NewtonSystem):
     Within a block each cell (x1, x2, y) is its only one of the entry (x2, y) of p2: cells stand for columns.
     """
 
-    def __init__(self, pattern: Pattern):
+    def __init__(self, pattern: Pattern, pin: Indices):
         self.pattern = pattern
         labels, label2 = np.unique(pattern.sets[1][pattern.y2], return_inverse=True)  # classes without mass drop out
         label1 = np.searchsorted(labels, pattern.sets[1][pattern.y1])
@@ -133,7 +124,7 @@ class EliminatedSystem(NewtonSystem):
         self.place[set_order] = np.arange(len(label2)) - (self.set_ends - sizes)[label2[set_order]]
         self.set_of_block = label1[self.order][np.append(0, self.ends1[:-1])]
         self._index(block_of, cells, label2)
-        self.pin: Indices | None = None
+        self.pin = self.mm_diagonal[pin - len(pattern.x1)]
 
     def _index(self, block_of: Indices, cells: Indices, label2: Indices) -> None:
         """Say where in the blocks and in the Schur matrices each couple of cells goes."""
@@ -188,16 +179,13 @@ class EliminatedSystem(NewtonSystem):
         lm = np.bincount(self.lm, value, int(self.ends_lm[-1]))
         lm[self.lm_cell] += q
         ll[self.ll_diagonal] += np.bincount(pattern.first, q, len(pattern.x1))
-        ll[self.ll_diagonal] *= 1.0 + _JITTER
+        ll[self.ll_diagonal] *= 1.0 + JITTER
         d2 = np.bincount(pattern.second, q, len(pattern.x2))
         self.flat.fill(0.0)
         self.flat[self.mm] = np.bincount(self.mm_number, value[self.lower], len(self.mm))
         self.flat[self.mm_diagonal] += d2
-        if self.pin is None:
-            self.pin = self.mm_diagonal[_pin(pattern, d2)]
-        at = self.flat[self.pin]
-        self.flat[self.mm_diagonal] *= 1.0 + _JITTER
-        self.flat[self.pin] += at
+        self.flat[self.mm_diagonal] *= 1.0 + JITTER
+        self.flat[self.pin] *= 2.0
         self._eliminate(ll, lm)
         self.factors = [_cholesky(schur) for schur in self.schur]
 
@@ -220,16 +208,17 @@ class EliminatedSystem(NewtonSystem):
             self.schur[number][np.ix_(places, places)] -= tall.T @ tall
             begin1, begin2, begin_ll, begin_lm = end1, end2, end_ll, end_lm
 
-    def solve(self, b1: Floats, b2: Floats) -> tuple[Floats, Floats]:
+    def solve(self, right: Floats) -> Floats:
         """See the base class."""
+        b1, b2 = right[: len(self.order)], right[len(self.order) :]
         x1 = self.inverse @ b1[self.order]
-        right = (b2 - self.half.T @ x1)[self.set_order]
+        x2 = (b2 - self.half.T @ x1)[self.set_order]
         begin = 0
         for factor, end in zip(self.factors, self.set_ends.tolist(), strict=True):
-            right[begin:end] = lapack.dpotrs(factor, right[begin:end], lower=1)[0]
+            x2[begin:end] = lapack.dpotrs(factor, x2[begin:end], lower=1)[0]
             begin = end
-        dmu = np.empty_like(b2)
-        dmu[self.set_order] = right
-        dlam = np.empty_like(b1)
-        dlam[self.order] = self.inverse.T @ (x1 - self.half @ dmu)
-        return dlam, dmu
+        out = np.empty_like(right)
+        dmu = out[len(self.order) :]
+        dmu[self.set_order] = x2
+        out[self.order] = self.inverse.T @ (x1 - self.half @ dmu)
+        return out

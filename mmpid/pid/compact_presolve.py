@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmpid.pid.constants import SAME_STATE, TINY
 from mmpid.pid.pattern import Floats, Indices, Pattern
 
-_SAME = 4e-15
-_TINY = 1e-300
+_NEAR = 1e-11
 _GOLDEN = 0.6180339887498949
 
 
@@ -36,21 +36,23 @@ def merge(p: Floats) -> Merge | None:
     Equal rows have equal products with any vector, so only neighbors in their order are compared.
     """
     mass = p.sum(1)
-    alive = mass.nonzero()[0]
-    if len(alive) < 2:
-        return None
-    given = p[alive] / mass[alive, None]
     weight = (np.arange(1, p.shape[1] + 1) * _GOLDEN) % 1.0
-    order = (given @ weight).argsort()
+    place = p @ weight / mass
+    near = np.sort(place)
+    if not (near[1:] - near[:-1] < _NEAR).any():  # NaN, of empty states, is never near
+        return None
+    alive = mass.nonzero()[0]
+    given = p[alive] / mass[alive, None]
+    order = place[alive].argsort()
     ordered = given[order]
-    same = np.abs(ordered[1:] - ordered[:-1]).max(1) <= _SAME
+    same = np.abs(ordered[1:] - ordered[:-1]).max(1) <= SAME_STATE
     if not same.any():
         return None
     leader = np.concatenate([[0], (~same).cumsum()])
     slot = np.zeros(len(p), dtype=np.intp)
     slot[alive[order]] = leader
     pooled = np.bincount(slot, mass)
-    share = np.where(mass > 0, mass / np.maximum(pooled[slot], _TINY), 0.0)
+    share = np.where(mass > 0, mass / np.maximum(pooled[slot], TINY), 0.0)
     return Merge(slot, share, int(leader[-1]) + 1)
 
 

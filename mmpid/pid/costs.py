@@ -16,6 +16,7 @@ _SMALL = 128  # cells (x1, x2, y) up to which calls are all that a problem costs
 _SPARSE = 0.08  # share of live cells up to which a table counts as sparse
 _LARGE = 12_000  # cells above which the times decide, whatever the share
 _MARGIN = 1.5  # a problem leaves its batch if it is solved alone in less time than this
+_SECOND_TRY = 20_000  # milliseconds
 _STEPS = 6
 
 
@@ -79,11 +80,13 @@ class Size:
         system = min(rows + 400 * n1 * n2 * self.k**2, 3 * marginals)
         return 8.0 / batch + 0.3 + _STEPS * system / 2e7
 
-    def bytes_alone(self) -> int:
-        """Return about the memory of a solution on lists."""
+    def bytes_alone(self, p1: Tensor, p2: Tensor) -> int:
+        """Return about the memory of its solution on lists, given its p1 (1, n1, k) and p2 (1, n2, k)."""
+        shared = (p1[0] > 0).double() @ (p2[0] > 0).double().T
+        couples = int(shared.square().sum())
         dense = 2 * (self.live1 + self.live2) ** 2
-        blocks = self.live2**2 * 2 + 3 * self.live * self.live1 // self.n1
-        return 8 * (min(dense, blocks) + 60 * self.live + 20 * self.live * min(self.k, self.live // self.n1 + 1))
+        blocks = 2 * self.live2**2 + 4 * self.live * self.live1 // self.n1
+        return 8 * (min(dense, blocks) + 60 * self.live + 20 * couples)
 
     def leaves_batch(self, batch: int) -> bool:
         """Whether to solve this problem alone, on lists of its live cells."""
@@ -91,6 +94,11 @@ class Size:
         if cells > _SMALL and self.live > _SPARSE * cells and cells <= _LARGE:
             return False
         return _MARGIN * self.milliseconds_alone() < self.milliseconds_in_batch(batch)
+
+
+def can_be_tried_again(size: Size) -> bool:
+    """Whether a problem that was solved alone is small enough for the batch's way as well."""
+    return size.milliseconds_in_batch(1) < _SECOND_TRY
 
 
 def dense_ms(unknowns: float) -> float:
@@ -108,7 +116,7 @@ def check_memory(needed: int, limit: int | None, n1: int, n2: int, k: int) -> No
     limit = MEMORY_LIMIT if limit is None else limit
     if needed > limit:
         raise InputError(
-            f"The decomposition of a table of {n1} x {n2} states and {k} classes must fit in {limit / 1e9:.3g} GB; it needs "
-            f"about {needed / 1e9:.3g} GB. Use fewer states or classes, for example codes from k-means with fewer "
+            f"A table of {n1} x {n2} states and {k} classes must be decomposed within {limit / 1e9:.3g} GB; it needs about "
+            f"{needed / 1e9:.3g} GB. Use fewer states or classes, for example codes from k-means with fewer "
             f"clusters; leave cells at exactly 0 where nothing was seen; or allow more: memory_limit={needed:_}."
         )

@@ -5,9 +5,8 @@ from torch import Tensor
 
 from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
+from mmpid.pid.constants import SUM_TOLERANCE, TINY
 
-_SUM_TOLERANCE = 1e-4
-_LEAST = 1e-300
 _COARSEST = 1e-2  # of half precision, whose rounding alone may take a sum this far from 1
 
 
@@ -26,7 +25,7 @@ def checked_joint(joint) -> Tensor:
             f"`joint` must hold probabilities in a floating dtype; its dtype was {joint.dtype}. "
             "If these are counts, divide each table by its sum first."
         )
-    slack = max(_SUM_TOLERANCE, min(_COARSEST, torch.finfo(joint.dtype).eps))
+    slack = max(SUM_TOLERANCE, min(_COARSEST, torch.finfo(joint.dtype).eps))
     entries = joint.detach().double()
     if not _are_distributions(entries, slack):
         _validate.finite(entries, "joint")
@@ -72,13 +71,13 @@ def checked_marginals(p1, p2) -> tuple[Tensor, Tensor, torch.Size]:
     p1, p2 = p1 / p1.sum((1, 2), keepdim=True), p2 / p2.sum((1, 2), keepdim=True)
     prior1, prior2 = p1.sum(1, keepdim=True), p2.sum(1, keepdim=True)
     difference = (prior1 - prior2).abs()
-    if bool((difference > _SUM_TOLERANCE).any()) or bool(((prior1 > 0) != (prior2 > 0)).any()):
+    if bool((difference > SUM_TOLERANCE).any()) or bool(((prior1 > 0) != (prior2 > 0)).any()):
         raise InputError(
             f"`p1` and `p2` must have the same p(y); theirs differ by up to {float(difference.max()):.3g}. If the two "
             "samples hold the classes in other shares, choose one: p2 = p2 / p2.sum(-2, keepdims=True) * "
             "p1.sum(-2, keepdims=True), for classes that both samples hold."
         )
-    return p1, p2 * torch.where(prior2 > 0, prior1 / prior2.clamp_min(_LEAST), 0.0), batch
+    return p1, p2 * torch.where(prior2 > 0, prior1 / prior2.clamp_min(TINY), 0.0), batch
 
 
 def _checked_marginal(p, name: str) -> Tensor:
@@ -97,10 +96,10 @@ def _checked_marginal(p, name: str) -> Tensor:
     _validate.finite(entries, name)
     _validate.not_negative(entries, name)
     totals = entries.sum((-2, -1))
-    off = (totals - 1).abs() > max(_SUM_TOLERANCE, min(_COARSEST, torch.finfo(p.dtype).eps))
+    off = (totals - 1).abs() > max(SUM_TOLERANCE, min(_COARSEST, torch.finfo(p.dtype).eps))
     if off.any():
         raise InputError(
-            f"`{name}` must sum to 1 over its last two axes; {int(off.sum())} of {off.numel()} tables do not, the first "
-            f"sums to {float(totals[off].flatten()[0]):.6g}. Divide by `{name}.sum((-2, -1), keepdims=True)` first."
+            f"`{name}` must sum to 1 over its last two axes; {int(off.sum())} of {off.numel()} tables do not, the "
+            f"first sums to {float(totals[off].flatten()[0]):.6g}. Divide by `{name}.sum((-2, -1), keepdims=True)` first."
         )
     return p

@@ -6,14 +6,13 @@ from dataclasses import dataclass, fields, replace
 import torch
 from torch import Tensor
 
-from mmpid import _validate
 from mmpid.errors import ConvergenceWarning
 from mmpid.pid.certificate import rounding_bits
-from mmpid.pid.information import LN2, entropies
+from mmpid.pid.constants import DEFAULT_TOL, LN2, MAX_ITER
+from mmpid.pid.effort import Effort
+from mmpid.pid.information import entropies
 from mmpid.pid.inputs import checked_marginals
 from mmpid.pid.minimum import enclose_bits, minimal_f
-
-MAX_ITER = 100
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +41,13 @@ class DualMultipliers:
 
 
 def dual_multipliers(
-    p1, p2, tol: float = 1e-6, *, max_iter: int = MAX_ITER, memory_budget: int | None = None
+    p1,
+    p2,
+    tol: float = DEFAULT_TOL,
+    *,
+    max_iter: int = MAX_ITER,
+    memory_budget: int | None = None,
+    memory_limit: int | None = None,
 ) -> DualMultipliers:
     """Return multipliers lam(x1, y) and mu(x2, y), a predictor of y from x1 and x2 that uses no synergy.
 
@@ -60,8 +65,8 @@ def dual_multipliers(
         Tolerance in bits on the certified gap, above 0.
     max_iter : int
         Most iterations of a problem.
-    memory_budget : int, optional
-        Bytes of working memory, as in :func:`mmpid.decompose`.
+    memory_budget, memory_limit : int, optional
+        Bytes of working memory of a chunk of problems and of one problem, as in :func:`mmpid.decompose`.
 
     Returns
     -------
@@ -75,9 +80,10 @@ def dual_multipliers(
 
     Notes
     -----
-    lam(x1, y) + mu(x2, y) is the logarithm of a sub-normalized prediction of y, valid on any sample: by weak duality its
-    mean under any joint is at most that joint's min_q -H_q(Y | X1, X2). Only lam + mu is unique, and only where the
-    optimum is: c(y) can move from one to the other.
+    2**(lam(x1, y) + mu(x2, y)) is a prediction of y whose probabilities add up to at most 1. The constraints do not depend
+    on the marginals: by weak duality its mean logarithm under any joint is at most that joint's own
+    min_q -H_q(Y | X1, X2), so that it can be scored on samples that did not choose it. Only lam + mu matters: any c(y) can
+    move from one to the other.
 
     Examples
     --------
@@ -88,10 +94,10 @@ def dual_multipliers(
     >>> bool((mass <= 1 + 1e-12).all()), round(found.value.item(), 4)
     (True, -0.5)
     """
-    tol, max_iter, memory_budget = _checked_settings(tol, max_iter, memory_budget)
+    effort = Effort.checked(tol, max_iter, memory_budget, memory_limit)
     p1, p2, batch = checked_marginals(p1, p2)
     p1, p2 = p1.detach(), p2.detach()
-    bounds = enclose_bits(p1, p2, tol, max_iter, memory_budget, keep_q=False)
+    bounds = enclose_bits(p1, p2, effort, "none")
     # where a marginal is 0 the constraints were met with exp(lam) = 0
     lam = (bounds.lam / LN2).masked_fill(p1 <= 0, -torch.inf).clone()
     mu = (bounds.mu.mT / LN2).masked_fill(p2 <= 0, -torch.inf).contiguous().clone()
@@ -129,17 +135,23 @@ class MarginalPID:
 
 
 def decompose_marginals(
-    p1, p2, tol: float = 1e-6, *, max_iter: int = MAX_ITER, memory_budget: int | None = None
+    p1,
+    p2,
+    tol: float = DEFAULT_TOL,
+    *,
+    max_iter: int = MAX_ITER,
+    memory_budget: int | None = None,
+    memory_limit: int | None = None,
 ) -> MarginalPID:
-    """Decompose without a joint: redundancy and unique information from p(x1, y) and p(x2, y), and the range of synergy.
+    """Decompose without a joint: redundancy and unique parts from p(x1, y) and p(x2, y), and the range of synergy.
 
     The three atoms depend on the pairwise marginals alone (see :func:`mmpid.decompose`), so they can come from two
     samples that are labeled, but not paired. Synergy is S = I(Y; X1, X2) - I_q*(Y; X1, X2), and of its joint only
 
         0 <= S <= min(H(Y), H(X1) + H(X2) - sum_y p(y) H_min(y)) - I_q*(Y; X1, X2)
 
-    is known, H_min(y) being the entropy of the greatest lower bound of p(x1|y) and p(x2|y) in the order of majorization:
-    no joint of the two has less.
+    is known. H_min(y) is the entropy of the greatest lower bound of p(x1|y) and p(x2|y) in the order of majorization; no
+    joint of the two has less.
 
     Parameters
     ----------
@@ -151,8 +163,8 @@ def decompose_marginals(
         Tolerance in bits on the certified gap, above 0.
     max_iter : int
         Most iterations of a problem.
-    memory_budget : int, optional
-        Bytes of working memory, as in :func:`mmpid.decompose`.
+    memory_budget, memory_limit : int, optional
+        Bytes of working memory of a chunk of problems and of one problem, as in :func:`mmpid.decompose`.
 
     Returns
     -------
@@ -175,9 +187,9 @@ def decompose_marginals(
 
     Notes
     -----
-    The lower end of the range is exact: the optimum q* has these marginals and no synergy. The upper end holds for every
-    joint but need not be attained; it is for exclusive or, where it is H(Y) = 1 bit. Samples that are
-    paired say more: use :func:`mmpid.decompose` on their joint.
+    The lower end of the range is exact: the optimum q* has these marginals and no synergy. The upper end holds for
+    every joint but need not be attained; for exclusive or it is, with H(Y) = 1 bit. Samples that are paired say more: use
+    :func:`mmpid.decompose` on their joint.
 
     References
     ----------
@@ -192,9 +204,9 @@ def decompose_marginals(
     >>> round(found.redundancy.item(), 4), round(found.synergy_range[1].item(), 4)
     (0.3113, 0.5)
     """
-    tol, max_iter, memory_budget = _checked_settings(tol, max_iter, memory_budget)
+    effort = Effort.checked(tol, max_iter, memory_budget, memory_limit)
     p1, p2, batch = checked_marginals(p1, p2)
-    value, bounds = minimal_f(p1, p2, tol, max_iter, memory_budget)
+    value, bounds = minimal_f(p1, p2, effort, "none")
     gap = bounds.gap.clamp_min(0.0) / LN2 + rounding_bits(p1, p2)
     prior, mass1, mass2 = p1.sum(1), p1.sum(2), p2.sum(2)
     h_y, h_1, h_2, h_1y, h_2y = entropies(prior, mass1, mass2, p1, p2)
@@ -210,13 +222,13 @@ def decompose_marginals(
         unique2=bits[2],
         synergy_range=(torch.zeros_like(bits[3]), bits[3].clamp_min(0.0) + gap),
         gap=gap,
-        converged=gap <= tol,
+        converged=gap <= effort.tol,
     )
     if not result.converged.all():
         missed = int((~result.converged).sum())
         warnings.warn(
-            f"{missed} of {gap.numel()} problems missed tol = {tol:.3g} bit; the worst gap is {float(gap.max()):.3g} bit. "
-            "Each atom of these is off by at most its `gap`; try a larger `max_iter`, or a larger `tol`.",
+            f"{missed} of {gap.numel()} problems missed tol = {effort.tol:.3g} bit; the worst gap is "
+            f"{float(gap.max()):.3g} bit. Each atom of these is off by at most its `gap`; try a larger `max_iter`, or a larger `tol`.",
             ConvergenceWarning,
             stacklevel=2,
         )
@@ -237,11 +249,3 @@ def _least_joint_entropy(p1: Tensor, p2: Tensor, h_y: Tensor) -> Tensor:
     least = torch.minimum(*sums)
     meet = torch.diff(least, dim=1, prepend=torch.zeros_like(least[:, :1])).clamp_min(0.0)
     return entropies(meet)[0] - h_y
-
-
-def _checked_settings(tol, max_iter, memory_budget) -> tuple[float, int, int | None]:
-    tol = _validate.number(tol, "tol", low=0.0, open_low=True)
-    max_iter = _validate.number(max_iter, "max_iter", low=1, integer=True)
-    if memory_budget is not None:
-        memory_budget = _validate.number(memory_budget, "memory_budget", low=1, integer=True)
-    return tol, max_iter, memory_budget

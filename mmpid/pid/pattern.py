@@ -10,6 +10,10 @@ from scipy.sparse.csgraph import connected_components
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
+_SMALL_MATRIX = 4_000
+_SMALL = 128  # entries of both marginals up to which a pattern is remembered
+_MOST_REMEMBERED = 64
+_remembered: "dict[object, Pattern]" = {}
 
 
 @dataclass
@@ -34,7 +38,19 @@ class Pattern:
 
     @classmethod
     def of(cls, p1: Floats, p2: Floats) -> "Pattern":
-        """Find the support of p1 (n1, k) and p2 (n2, k)."""
+        """Find the support of p1 (n1, k) and p2 (n2, k); that of small problems is remembered."""
+        if p1.size + p2.size > _SMALL:
+            return cls._find(p1, p2)
+        key = p1.shape, len(p2), (p1 > 0).tobytes(), (p2 > 0).tobytes()
+        found = _remembered.get(key)
+        if found is None:
+            if len(_remembered) >= _MOST_REMEMBERED:
+                _remembered.clear()
+            found = _remembered[key] = cls._find(p1, p2)
+        return found
+
+    @classmethod
+    def _find(cls, p1: Floats, p2: Floats) -> "Pattern":
         x1, y1 = p1.nonzero()
         y2, x2 = p2.T.nonzero()
         count = np.bincount(y2, minlength=p1.shape[1])
@@ -58,8 +74,52 @@ class Pattern:
 
     @property
     def size(self) -> int:
-        """Return the number of unknowns."""
+        """Return the number of unknowns, those of p1 first."""
         return len(self.x1) + len(self.x2)
+
+    @cached_property
+    def ends(self) -> Indices:
+        """Return the two unknowns of each cell: first all of p1, then all of p2."""
+        return np.concatenate([self.first, self.second + len(self.x1)])
+
+    @cached_property
+    def incidence(self) -> Floats | None:
+        """Return which unknowns belong to each cell, as a matrix (cells, unknowns) of 0 and 1, where that is small."""
+        cells = len(self.first)
+        if cells * self.size > _SMALL_MATRIX:
+            return None
+        matrix = np.zeros((cells, self.size))
+        matrix[np.tile(np.arange(cells), 2), self.ends] = 1.0
+        return matrix
+
+    @cached_property
+    def classes(self) -> tuple[Indices, Indices]:
+        """Return the classes with mass, and the number of each entry (x2, y) of p2 among the unknowns."""
+        place = np.zeros((self.shape[1], self.shape[2]), dtype=np.intp)
+        place[self.x2, self.y2] = np.arange(len(self.x1), self.size)
+        return np.unique(self.y2), place
+
+    def most_likely(self, p2: Floats) -> Indices:
+        """Return the unknown of the most likely x2 of each class."""
+        classes, place = self.classes
+        return place[p2.argmax(0)[classes], classes]
+
+    def spread(self, unknowns: Floats) -> Floats:
+        """Return lam_iy + mu_jy of each cell."""
+        if self.incidence is not None:
+            return self.incidence @ unknowns
+        ends = unknowns[self.ends]
+        return ends[: len(self.first)] + ends[len(self.first) :]
+
+    def gather(self, cells: Floats) -> Floats:
+        """Add up over the cells of each unknown."""
+        if self.incidence is not None:
+            return cells @ self.incidence
+        return np.bincount(self.ends, np.concatenate([cells, cells]), self.size)
+
+    def over(self, cells: Floats) -> Floats:
+        """Add up over the cells of each pair."""
+        return np.add.reduceat(cells, self.starts)
 
     @cached_property
     def sets(self) -> tuple[int, Indices]:
@@ -88,5 +148,5 @@ class Pattern:
 
 
 def _run(x: Indices) -> Indices:
-    """Number the values of a sorted list without gaps."""
+    """Give the values of a sorted list numbers without gaps."""
     return np.concatenate([[0], (x[1:] != x[:-1]).cumsum()])

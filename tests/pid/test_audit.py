@@ -9,6 +9,7 @@ import torch
 
 from mmpid.errors import ConvergenceWarning
 from mmpid.pid import decompose, enclosure
+from mmpid.pid.effort import Effort
 from tests.pid.audit import LN2, atoms
 from tests.pid.audit import enclosure as enclosure_in_80_bits
 
@@ -101,11 +102,11 @@ def draw(kind, rng, count):
 def enclose(joint, tol):
     """Bounds by the solver in double precision, in nats, and by the audit from the same q and multipliers."""
     heavy = torch.where(joint < 1e-60, 0.0, joint)
-    bounds = enclosure.enclose(heavy.sum(2), heavy.sum(1), tol, 100)
+    bounds = enclosure.enclose(heavy.sum(2), heavy.sum(1), Effort(tol))
     # what is left out as next to nothing needs multipliers, too
     lam = torch.where(heavy.sum(2) > 0, bounds.lam, -2000.0)
     mu = torch.where(heavy.sum(1) > 0, bounds.mu.mT, -2000.0)
-    return bounds, *enclosure_in_80_bits(joint, bounds.q.permute(0, 1, 3, 2), lam, mu)
+    return bounds, *enclosure_in_80_bits(joint, bounds.q, lam, mu)
 
 
 def check(kind, seed, count):
