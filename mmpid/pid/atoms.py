@@ -1,12 +1,11 @@
 """From min f in nats to the four atoms in bits, and the result that holds them."""
 
-import warnings
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from mmpid.errors import ConvergenceWarning
+from mmpid.errors import ConvergenceWarning, warn
 from mmpid.pid.constants import LN2
 from mmpid.pid.information import entropies
 from mmpid.pid.results import PIDResult
@@ -65,10 +64,9 @@ def warn_if_missed(result: PIDResult, tol: float) -> None:
     """Give a ConvergenceWarning that says how many problems missed the tolerance and by how much."""
     if not result.converged.all():
         missed = int((~result.converged).sum())
-        warnings.warn(
+        warn(
             f"{missed} of {result.converged.numel()} problems missed tol = {tol:.3g} bit; the worst gap is "
             f"{float(result.gap.max()):.3g} bit. Each atom of these is off by at most its `gap`; try a larger "
             '`max_iter`, or a larger `tol`, or method="exact" if it was "fastpid".',
             ConvergenceWarning,
-            stacklevel=3,
         )

@@ -51,12 +51,10 @@ class CompactBounds:
 
 @dataclass
 class _Iterate:
-    """R and g of the pairs, a and b, lam and mu: the unknowns of p1 and p2 in one list."""
+    """The primal and the dual half, stacked: R and g of the pairs, a and lam with b and mu behind them."""
 
-    r: Floats
-    g: Floats
-    ab: Floats
-    dual: Floats
+    cell: Floats  # (2, pairs)
+    point: Floats  # (2, unknowns)
     gap: float
 
 
@@ -83,9 +81,9 @@ class CompactProblem:
         g = np.minimum(g + shift, MOST_SLACK)
         h = np.expm1(g)
         r = np.maximum(r, CENTRAL * float(r @ h) / self.pairs / h)
-        dual = ab.copy()
-        dual[: self.m1] -= (top + shift)[pattern.row]
-        return _Iterate(r, g, ab, dual, float(r @ g) / self.pairs), gap
+        point = np.array([ab, ab])
+        point[1, : self.m1] -= (top + shift)[pattern.row]
+        return _Iterate(np.array([r, g]), point, float(r @ g) / self.pairs), gap
 
     def _alternate(self) -> tuple[Floats, Floats, Floats, Floats]:
         """Return u and v on the entries, C and s on the pairs after some alternations, as in `scaling`."""
@@ -131,8 +129,8 @@ class CompactProblem:
         """Predict, correct, and move the iterate as far as the lengths allow; NaN where it breaks down."""
         pattern = self.pattern
         pair, over = pattern.pair, pattern.over
-        r, g = z.r, z.g
-        w, excess = self.softmax(z.ab)
+        r, g = z.cell
+        w, excess = self.softmax(z.point[0])
         excess += g
         h = np.expm1(g)
         rc = r / h
@@ -140,23 +138,24 @@ class CompactProblem:
         base = pattern.gather(w * (slope * excess)[pair]) - self.scaled
         system.factor(w * r[pair], w, rc)
 
-        dg = excess - over(w * pattern.spread(system.solve(base)))
-        dr = r - slope * dg
-        primal, dual = _length((dr / r).max()), _length((dg / g).max())
-        sigma = float((r - primal * dr) @ (g - dual * dg)) / self.pairs / z.gap
+        change = np.empty_like(z.cell)
+        dr, dg = change
+        np.subtract(excess, over(w * pattern.spread(system.solve(base))), out=dg)
+        np.subtract(r, slope * dg, out=dr)
+        ahead = z.cell - _lengths(change / z.cell) * change
+        sigma = float(ahead[0] @ ahead[1]) / self.pairs / z.gap
         target = max(min(max(sigma, 1e-6), 1.0) ** 3 * z.gap, floor) - dr * dg * (1.0 + h)
         aim = np.minimum(target / h, rc + 2.0 * r)
 
-        change = system.solve(base + pattern.gather(w * aim[pair]))
-        turn = pattern.spread(change)
-        dg = excess - over(w * turn)
-        dr = r - aim - slope * dg
-        furthest = max(turn.max(), -turn.min()) * (TO_BOUNDARY / MOST_TURN)
-        primal, dual = _length(max((dr / r).max(), furthest)), _length(max((dg / g).max(), furthest))
-        z.r, z.g = r - primal * dr, g - dual * dg
-        z.dual = z.dual + dual * (z.ab - change - z.dual)
-        z.ab = z.ab - primal * change
-        z.gap = float(z.r @ z.g) / self.pairs
+        turn = system.solve(base + pattern.gather(w * aim[pair]))
+        log_w = pattern.spread(turn)
+        np.subtract(excess, over(w * log_w), out=dg)
+        np.subtract(r - aim, slope * dg, out=dr)
+        furthest = max(log_w.max(), -log_w.min()) * (TO_BOUNDARY / MOST_TURN)
+        lengths = _lengths(change / z.cell, furthest)
+        z.cell = z.cell - lengths * change
+        z.point = z.point + lengths * (z.point[0] - turn - z.point)
+        z.gap = float(z.cell[0] @ z.cell[1]) / self.pairs
 
     def softmax(self, unknowns: Floats) -> tuple[Floats, Floats]:
         """Return w = softmax over each pair of lam + mu, and the logarithm of its denominator."""
@@ -170,8 +169,8 @@ class CompactProblem:
 
     def certify(self, z: _Iterate, n_iter: int) -> CompactBounds:
         """Bounds on min f from any iterate, in nats."""
-        w, _ = self.softmax(z.ab)
-        return self.bounds(z.dual, w * (z.r / self.pairs)[self.pattern.pair], n_iter)
+        w, _ = self.softmax(z.point[0])
+        return self.bounds(z.point[1], w * (z.cell[0] / self.pairs)[self.pattern.pair], n_iter)
 
     def bounds(self, dual: Floats, q: Floats, n_iter: int) -> CompactBounds:
         """Bounds on min f from any multipliers, once they are feasible, and any q, once it has the marginals."""
@@ -197,9 +196,9 @@ class CompactProblem:
         return q + missing1[first] * missing2[second]
 
 
-def _length(most: float) -> float:
-    """Longest step, at most 1, given the largest share that a whole one takes."""
-    return TO_BOUNDARY / max(most, TO_BOUNDARY)
+def _lengths(share: Floats, least: float = TO_BOUNDARY) -> Floats:
+    """Longest primal and dual steps (2, 1), at most 1, given the shares of R and g that whole ones take."""
+    return TO_BOUNDARY / np.maximum(share.max(1, keepdims=True), max(least, TO_BOUNDARY))
 
 
 def _negative_entropy(x: Floats) -> float:

@@ -133,10 +133,10 @@ def decompose(
         stop=_validate.number(stop, "stop", low=0.0),
     )
     joint = checked_joint(joint)
+    if method == "exact" and optimum == "dense" and small.is_small(joint):
+        return small.decompose(joint, effort)
     if method == "fastpid":
         result = _published(joint, replace(effort, max_iter=MAX_ITER), settings, optimum)
-    elif small.is_small(joint) and optimum == "dense":
-        result = small.decompose(joint, effort)
     else:
         result = _exact(joint, effort, optimum)
     warn_if_missed(result, effort.tol)

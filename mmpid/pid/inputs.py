@@ -36,6 +36,9 @@ def checked_joint(joint) -> Tensor:
 
 def _are_distributions(joint: Tensor, slack: float) -> bool:
     """Answer all that is asked of the entries at once; NaN fails both. What is wrong is asked only then."""
+    if joint.ndim == 3 and not joint.is_cuda:  # the same by NumPy, whose calls cost less
+        table = joint.numpy()
+        return bool(table.min() >= 0 and abs(table.sum() - 1) <= slack)
     lowest, totals = joint.amin((-3, -2, -1)), joint.sum((-3, -2, -1))
     return bool(((lowest >= 0) & ((totals - 1).abs() <= slack)).all())
 

@@ -1,12 +1,11 @@
 """What the two pairwise marginals alone determine: redundancy, unique information, and the multipliers behind them."""
 
-import warnings
 from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
 
-from mmpid.errors import ConvergenceWarning
+from mmpid.errors import ConvergenceWarning, warn
 from mmpid.pid.certificate import rounding_bits
 from mmpid.pid.constants import DEFAULT_TOL, LN2, MAX_ITER
 from mmpid.pid.effort import Effort
@@ -226,11 +225,10 @@ def decompose_marginals(
     )
     if not result.converged.all():
         missed = int((~result.converged).sum())
-        warnings.warn(
+        warn(
             f"{missed} of {gap.numel()} problems missed tol = {effort.tol:.3g} bit; the worst gap is "
             f"{float(gap.max()):.3g} bit. Each atom of these is off by at most its `gap`; try a larger `max_iter`, or a larger `tol`.",
             ConvergenceWarning,
-            stacklevel=2,
         )
     return result
 

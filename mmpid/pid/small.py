@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid import compact
+from mmpid.pid.atoms import warn_if_missed
 from mmpid.pid.certificate import rounding_of
 from mmpid.pid.constants import FINEST_TOL, LN2, NEGLIGIBLE, TINY
 from mmpid.pid.effort import Effort
@@ -42,18 +43,21 @@ def decompose(joint: Tensor, effort: Effort) -> PIDResult:
     gap = gap / LN2 + rounding
     bits = np.array([first - unique1, unique1, unique2, own - value]) / LN2
     shape = joint.shape[:-3]
-    redundancy, unique1, unique2, synergy = torch.from_numpy(bits).view(4, *shape).unbind()
-    return PIDResult(
+    redundancy, unique1, unique2, synergy = torch.from_numpy(bits.reshape(4, *shape)).unbind()
+    result = PIDResult(
         redundancy=redundancy,
         unique1=unique1,
         unique2=unique2,
         synergy=synergy,
         gap=torch.full(shape, gap, dtype=torch.float64),
         converged=torch.full(shape, gap <= effort.tol),
-        optimum=torch.from_numpy(q).view(joint.shape),
+        optimum=torch.from_numpy(q.reshape(joint.shape)),
         n_iter=torch.full(shape, found.n_iter),
         method="exact",
     )
+    if gap > effort.tol:
+        warn_if_missed(result, effort.tol)
+    return result
 
 
 def _entropies(*tables: Floats) -> list[float]:
