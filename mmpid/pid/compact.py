@@ -19,6 +19,7 @@ from mmpid.pid.constants import (
     MOST_SLACK,
     MOST_TURN,
     SHIFT,
+    SMALL_CELLS,
     SWEEPS,
     TINY,
     TO_BOUNDARY,
@@ -231,7 +232,7 @@ def enclose(p1: Floats, p2: Floats, tol: float, max_iter: int) -> tuple[Pattern,
     """Enclose min f of p1 (n1, k) and p2 (n2, k) in nats: reduce, solve, expand; also return the pattern of q."""
     with np.errstate(all="ignore"):
         pattern = Pattern.of(p1, p2)
-        first, second = merge(p1), merge(p2)
+        first, second = (None, None) if p1.size * len(p2) <= SMALL_CELLS else (merge(p1), merge(p2))
         if first is None and second is None:
             return pattern, _without_lone(pattern, p1, p2, tol, max_iter)
         small1, small2 = p1 if first is None else first.pool(p1), p2 if second is None else second.pool(p2)

@@ -13,6 +13,7 @@ NEGLIGIBLE = 1e-60  # cells below this are worth less than 1e-57 bit: 0 to the s
 TINY = 1e-300  # keeps denominators and arguments of logarithms above 0
 SAME_STATE = 4e-15  # largest difference of p(y | x) between states that count as one
 
+SMALL_CELLS = 128  # cells (x1, x2, y) up to which calls are all that a problem costs
 SWEEPS = 24  # alternations before the first step: they cost about half a step
 SHIFT = 0.2  # the start is moved into the dual constraints by this share of its mean slack ...
 LEAST_SHIFT = 1e-4  # ... but at least by this

@@ -116,7 +116,7 @@ def check_memory(needed: int, limit: int | None, n1: int, n2: int, k: int) -> No
     limit = MEMORY_LIMIT if limit is None else limit
     if needed > limit:
         raise InputError(
-            f"A table of {n1} x {n2} states and {k} classes must be decomposed within {limit / 1e9:.3g} GB; it needs about "
-            f"{needed / 1e9:.3g} GB. Use fewer states or classes, for example codes from k-means with fewer "
+            f"A table of {n1} x {n2} states and {k} classes must be decomposed within {limit / 1e9:.3g} GB; it needs "
+            f"about {needed / 1e9:.3g} GB. Use fewer states or classes, for example codes from k-means with fewer "
             f"clusters; leave cells at exactly 0 where nothing was seen; or allow more: memory_limit={needed:_}."
         )

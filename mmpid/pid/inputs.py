@@ -103,6 +103,6 @@ def _checked_marginal(p, name: str) -> Tensor:
     if off.any():
         raise InputError(
             f"`{name}` must sum to 1 over its last two axes; {int(off.sum())} of {off.numel()} tables do not, the "
-            f"first sums to {float(totals[off].flatten()[0]):.6g}. Divide by `{name}.sum((-2, -1), keepdims=True)` first."
+            f"first sums to {float(totals[off].flatten()[0]):.6g}. Divide by `{name}.sum((-2, -1), keepdims=True)`."
         )
     return p

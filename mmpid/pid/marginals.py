@@ -79,10 +79,10 @@ def dual_multipliers(
 
     Notes
     -----
-    2**(lam(x1, y) + mu(x2, y)) is a prediction of y whose probabilities add up to at most 1. The constraints do not depend
-    on the marginals: by weak duality its mean logarithm under any joint is at most that joint's own
-    min_q -H_q(Y | X1, X2), so that it can be scored on samples that did not choose it. Only lam + mu matters: any c(y) can
-    move from one to the other.
+    2**(lam(x1, y) + mu(x2, y)) is a prediction of y whose probabilities add up to at most 1. The constraints do not
+    depend on the marginals: by weak duality its mean logarithm under any joint is at most that joint's own
+    min_q -H_q(Y | X1, X2), so that it can be scored on samples that did not choose it. Only lam + mu matters: any c(y)
+    can move from one to the other.
 
     Examples
     --------
@@ -149,8 +149,8 @@ def decompose_marginals(
 
         0 <= S <= min(H(Y), H(X1) + H(X2) - sum_y p(y) H_min(y)) - I_q*(Y; X1, X2)
 
-    is known. H_min(y) is the entropy of the greatest lower bound of p(x1|y) and p(x2|y) in the order of majorization; no
-    joint of the two has less.
+    is known. H_min(y) is the entropy of the greatest lower bound of p(x1|y) and p(x2|y) in the order of majorization;
+    no joint of the two has less.
 
     Parameters
     ----------
@@ -187,8 +187,8 @@ def decompose_marginals(
     Notes
     -----
     The lower end of the range is exact: the optimum q* has these marginals and no synergy. The upper end holds for
-    every joint but need not be attained; for exclusive or it is, with H(Y) = 1 bit. Samples that are paired say more: use
-    :func:`mmpid.decompose` on their joint.
+    every joint but need not be attained; for exclusive or it is, with H(Y) = 1 bit. Samples that are paired say more:
+    use :func:`mmpid.decompose` on their joint.
 
     References
     ----------
@@ -227,7 +227,8 @@ def decompose_marginals(
         missed = int((~result.converged).sum())
         warn(
             f"{missed} of {gap.numel()} problems missed tol = {effort.tol:.3g} bit; the worst gap is "
-            f"{float(gap.max()):.3g} bit. Each atom of these is off by at most its `gap`; try a larger `max_iter`, or a larger `tol`.",
+            f"{float(gap.max()):.3g} bit. Each atom of these is off by at most its `gap`; try a larger `max_iter`, or "
+            "a larger `tol`.",
             ConvergenceWarning,
         )
     return result
