@@ -1,17 +1,22 @@
 """What decompose accepts: one clear error for each way in which a joint can be wrong."""
 
+import math
+
 import torch
 from torch import Tensor
 
 from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 from mmpid.pid.constants import SUM_TOLERANCE, TINY
+from mmpid.pid.distributions import is_distribution, joint_of_distribution
 
 _COARSEST = 1e-2  # of half precision, whose rounding alone may take a sum this far from 1
 
 
 def checked_joint(joint) -> Tensor:
     """Return `joint` as a floating tensor that holds distributions, or say what is wrong with it."""
+    if is_distribution(joint):
+        joint = joint_of_distribution(joint, "joint")
     joint = _validate.as_tensor(joint, "joint")
     if joint.ndim < 3:
         raise ShapeError(
@@ -53,8 +58,24 @@ def _check_sums(joint: Tensor, slack: float) -> None:
         hint = "These look like counts: divide" if counts else "These do not look like counts; divide"
         raise InputError(
             f"`joint` must sum to 1 over its last three axes; {int(off.sum())} of {totals.numel()} tables do not, "
-            f"the first sums to {float(worst):.6g}. {hint} by `joint.sum((-3, -2, -1), keepdim=True)` first."
+            f"the first sums to {float(worst):.6g}. {_batch_hint(joint, totals, slack)}"
+            f"{hint} by `joint.sum((-3, -2, -1), keepdims=True)`."
         )
+
+
+def _batch_hint(joint: Tensor, totals: Tensor, slack: float) -> str:
+    """Say that leading axes are a batch, and what to do with a joint of more than two sources."""
+    if joint.ndim == 3:
+        return ""
+    shape = tuple(joint.shape)
+    read = f"Leading axes are a batch: this was read as {totals.numel()} joints of shape {shape[-3:]}. "
+    together = "They sum to 1 together. " if abs(float(totals.sum()) - 1) <= slack * totals.numel() else ""
+    merged = (shape[0], math.prod(shape[1:-1]), shape[-1])
+    return (
+        f"{read}{together}If this is one joint of {joint.ndim - 1} sources and a target, decompose the first source "
+        f"against the others, `joint.reshape{merged}`, divided by its sum, or use `mmpid.estimate_pid_multi` on the "
+        "samples. If it is a batch: "
+    )
 
 
 def checked_marginals(p1, p2) -> tuple[Tensor, Tensor, torch.Size]:
