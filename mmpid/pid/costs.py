@@ -16,7 +16,6 @@ _SMALL = 128  # cells (x1, x2, y) up to which calls are all that a problem costs
 _SPARSE = 0.08  # share of live cells up to which a table counts as sparse
 _LARGE = 12_000  # cells above which the times decide, whatever the share
 _MARGIN = 1.5  # a problem leaves its batch if it is solved alone in less time than this
-_SECOND_TRY = 20_000  # milliseconds
 _STEPS = 6
 
 
@@ -81,8 +80,8 @@ class Size:
         return 8.0 / batch + 0.3 + _STEPS * system / 2e7
 
     def bytes_alone(self, p1: Tensor, p2: Tensor) -> int:
-        """Return about the memory of its solution on lists, given its p1 (1, n1, k) and p2 (1, n2, k)."""
-        shared = (p1[0] > 0).double() @ (p2[0] > 0).double().T
+        """Return about the memory of its solution on lists, given its p1 (n1, k) and p2 (n2, k)."""
+        shared = (p1 > 0).double() @ (p2 > 0).double().T
         couples = int(shared.square().sum())
         dense = 2 * (self.live1 + self.live2) ** 2
         blocks = 2 * self.live2**2 + 4 * self.live * self.live1 // self.n1
@@ -94,11 +93,6 @@ class Size:
         if cells > _SMALL and self.live > _SPARSE * cells and cells <= _LARGE:
             return False
         return _MARGIN * self.milliseconds_alone() < self.milliseconds_in_batch(batch)
-
-
-def can_be_tried_again(size: Size) -> bool:
-    """Whether a problem that was solved alone is small enough for the batch's way as well."""
-    return size.milliseconds_in_batch(1) < _SECOND_TRY
 
 
 def dense_ms(unknowns: float) -> float:

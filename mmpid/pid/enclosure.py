@@ -9,8 +9,7 @@ from torch import Tensor
 from mmpid.pid import compact, interior_point, presolve
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.compact import CompactBounds
-from mmpid.pid.constants import PATIENCE
-from mmpid.pid.costs import CPU_BUDGET, CUDA_BUDGET, Size, bytes_per_problem, can_be_tried_again, check_memory
+from mmpid.pid.costs import CPU_BUDGET, CUDA_BUDGET, Size, bytes_per_problem, check_memory
 from mmpid.pid.effort import Effort
 from mmpid.pid.interior_point import Bounds
 from mmpid.pid.optimum import OptimumStore, Storage
@@ -37,30 +36,12 @@ def enclose(p1: Tensor, p2: Tensor, effort: Effort, storage: Storage = "dense") 
         index = everything[rest]
         _enclose_batch(p1[index], p2[index], effort, out, store, index)
     for i, size in alone:
-        _enclose_alone(p1[i : i + 1], p2[i : i + 1], size, effort, out, store, i)
+        check_memory(size.bytes_alone(p1[i], p2[i]), effort.memory_limit, size.n1, size.n2, size.k)
+        pattern, found = compact.enclose(p1[i].numpy(), p2[i].numpy(), effort.tol, effort.max_iter)
+        _place(out, i, pattern, found)
+        store.put_cells(i, pattern, found.q)
     out.q = store.tensor()
     return out
-
-
-def _enclose_alone(
-    p1: Tensor, p2: Tensor, size: Size, effort: Effort, out: Bounds, store: OptimumStore, i: int
-) -> None:
-    """Enclose problem `i` on lists of its live cells; where that misses the tolerance try the batch's way, too."""
-    check_memory(size.bytes_alone(p1, p2), effort.memory_limit, size.n1, size.n2, size.k)
-    pattern, found = compact.enclose(p1[0].numpy(), p2[0].numpy(), effort.tol, effort.max_iter)
-    if not found.gap <= effort.tol and effort.max_iter >= PATIENCE and can_be_tried_again(size):
-        again = Bounds.unknown(p1, p2.mT)
-        kept = OptimumStore(store.storage, 1, size.n1, size.n2, size.k, p1)
-        first = torch.zeros(1, dtype=torch.int64)
-        _enclose_batch(p1, p2, effort, again, kept, first)
-        if not found.gap <= float(again.gap):
-            out.assign(first + i, again)
-            q = kept.tensor()
-            if len(q):
-                store.put(first + i, (q.to_dense() if q.is_sparse else q).transpose(2, 3))
-            return
-    _place(out, i, pattern, found)
-    store.put_cells(i, pattern, found.q)
 
 
 def _place(out: Bounds, i: int, pattern: Pattern, found: CompactBounds) -> None:
