@@ -11,6 +11,8 @@ import pytest
 ROOT = Path(__file__).parents[1] / "mmpid"
 FLOORS = [
     "errors",
+    "_coerce",
+    "_labels",
     "_validate _tables _progress report",
     "pid datasets",
     "estimate models theory",

@@ -1,4 +1,4 @@
-"""The data sets that come with the package: names, licences, and one door to load them, offline."""
+"""The data sets that come with the package: names, licenses, and one door to load them, offline."""
 
 import inspect
 from collections.abc import Callable
@@ -22,7 +22,7 @@ class DatasetInfo(NamedTuple):
     name: str
     modalities: tuple[str, ...]
     classes: int
-    licence: str
+    license: str
     needs: str
     origin: str
 
@@ -110,7 +110,7 @@ class DatasetList(tuple):
         return pd.DataFrame(list(self)).set_index("name")
 
     def _rows(self) -> list[list[str]]:
-        return [[i.name, ", ".join(i.modalities), str(i.classes), i.licence, i.needs, i.origin] for i in self]
+        return [[i.name, ", ".join(i.modalities), str(i.classes), i.license, i.needs, i.origin] for i in self]
 
     def __repr__(self) -> str:
         return text_table(list(DatasetInfo._fields), self._rows())
@@ -120,7 +120,7 @@ class DatasetList(tuple):
 
 
 def available() -> DatasetList:
-    """List the built-in data sets with modalities, licence, the package that they are read from, and origin.
+    """List the built-in data sets with modalities, license, the package that they are read from, and origin.
 
     Examples
     --------
@@ -174,4 +174,4 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
         if key not in known:
             raise ConfigError(f"{name!r} takes the options {', '.join(known)}; it was given {key!r}.")
     seed = _validate.number(seed, "seed", low=0, integer=True)
-    return replace(entry.load(seed=seed, **options), origin=entry.info.origin, licence=entry.info.licence)
+    return replace(entry.load(seed=seed, **options), origin=entry.info.origin, license=entry.info.license)

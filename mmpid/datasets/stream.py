@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from mmpid import _validate
 from mmpid._progress import progress_bar
 from mmpid.datasets.split import Split, positions, select
 from mmpid.errors import InputError
@@ -28,6 +29,8 @@ class Source:
     pin_memory: bool = True
     worker_init: Callable | None = None
     context: object = None
+    labeled: bool = True  # whether labels of samples are read; else the caller gave them
+    transform: Callable | None = None
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -102,7 +105,10 @@ def read_batch(source: Source, rows: Sequence[int]) -> tuple[dict[str, Tensor], 
     _check_shapes({name: tuple(x.shape[1:]) for name, x in inputs.items()}, source.shapes, f"samples {_shown(rows)}")
     for name, x in inputs.items():
         _check_finite(x, name, rows)
-    return {name: inputs[name] for name in source.shapes or inputs}, _labels(labels, rows)
+    inputs = {name: inputs[name] for name in source.shapes or inputs}
+    inputs = source.transform(inputs) if source.transform else inputs
+    inputs = {name: _single(x, name, rows) for name, x in inputs.items()}
+    return inputs, _labels(labels, rows) if source.labeled else torch.zeros(len(rows), dtype=torch.int64)
 
 
 def _read_item(dataset: Dataset, row: int):
@@ -137,11 +143,15 @@ def _tensor(value, name: str, rows: Sequence[int]) -> Tensor:
             f"{_shown(rows)}. Leave such samples out (torch.utils.data.Subset), or fill the gap: a batch cannot be "
             f"masked. `missing='drop'` is for arrays."
         )
-    if not isinstance(value, Tensor) or value.is_complex():
+    if not isinstance(value, Tensor | np.ndarray):  # default_collate makes a list of tensors out of lists, transposed
         raise InputError(
             f"modality {name!r} must be a tensor of real numbers in every sample; in samples {_shown(rows)} it was "
             f"{type(value).__name__}. Convert it in the dataset, for example with `torch.as_tensor`."
         )
+    try:
+        value = _validate.as_tensor(value, name).detach()
+    except InputError as problem:
+        raise InputError(f"modality {name!r} in samples {_shown(rows)}: {problem}") from problem
     if value.ndim == 0 or len(value) != len(rows):
         raise InputError(
             f"modality {name!r} must have one entry for each of the {len(rows)} samples {_shown(rows)}; its shape was "
@@ -165,7 +175,8 @@ def _check_shapes(found: dict, expected: dict, where: str) -> None:
         if found[name] != shape:
             raise InputError(
                 f"all samples of modality {name!r} must have one shape, {shape} as in the first sample; it was "
-                f"{found[name]} in {where}. Crop, pad or resample them to one length."
+                f"{found[name]} in {where}. Crop, pad or resample them to one length, which must be the same in every "
+                f"batch: with n the longest, `torch.nn.functional.pad(x, (0, n - x.shape[-1]))` in the dataset."
             )
 
 
@@ -181,18 +192,34 @@ def _check_finite(x: Tensor, name: str, rows: Sequence[int]) -> None:
         )
 
 
+def _single(x: Tensor, name: str, rows: Sequence[int]) -> Tensor:
+    """Return float64 as float32, which is what networks get; refuse what overflows."""
+    if x.dtype != torch.float64:
+        return x
+    out = x.to(torch.float32)
+    if bool(torch.isinf(out).any()):
+        raise InputError(
+            f"modality {name!r} must fit into float32, up to 3.4e38; in samples {_shown(rows)} it reaches "
+            f"{float(x.abs().max()):.3g}. Divide by a constant in the dataset."
+        )
+    return out
+
+
 def _labels(labels, rows: Sequence[int]) -> Tensor:
-    """Return integer labels (n,) on the CPU."""
-    tensor = labels if isinstance(labels, Tensor) else None
-    if tensor is None and isinstance(labels, (list, tuple)) and all(isinstance(v, (int, np.integer)) for v in labels):
-        tensor = torch.as_tensor(labels)
-    if tensor is None or tensor.shape != (len(rows),) or tensor.is_floating_point() or tensor.is_complex():
-        got = f"{tensor.dtype} of shape {tuple(tensor.shape)}" if tensor is not None else type(labels).__name__
+    """Return integer labels (n,) on the CPU; whole floats and a column (n, 1) are integers, too."""
+    if isinstance(labels, (list, tuple)) and any(isinstance(label, str | bytes) for label in labels):
+        raise InputError(
+            f"labels must be class indices, one integer a sample; for samples {_shown(rows)} they were text, "
+            f"{labels[0]!r}. Give them as `target=[label for _, label in dataset]`, where text is understood."
+        )
+    try:
+        return _validate.labels(labels, "labels", len(rows)).cpu()
+    except InputError as problem:
+        got = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         raise InputError(
             f"labels must be class indices, one integer a sample; for samples {_shown(rows)} they were {got}. "
-            f"Return an int as label."
-        )
-    return tensor.to(torch.int64)
+            f"Return an int as label, or give the classes as `target=`. {problem}"
+        ) from problem
 
 
 def _blame(source: Source, items: list, rows: Sequence[int], problem: Exception) -> str:

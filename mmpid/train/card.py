@@ -22,7 +22,7 @@ def make_card(model: LateFusion, data: MultimodalData, *, prior_loss: float, **s
             "name": data.name,
             "fingerprint": data.fingerprint,
             "options": data.options,
-            "licence": data.licence,
+            "licence": data.license,
             "origin": data.origin,
             "sizes": {name: len(index) for name, index in data.splits.items()},
             "shapes": {name: list(shape) for name, shape in data.shapes.items()},
