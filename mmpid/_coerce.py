@@ -18,8 +18,8 @@ NUMBERS = (int, float, np.number, np.bool_, Decimal, Fraction)
 def as_tensor(value, name: str) -> Tensor:
     """Return `value` as a dense tensor of real numbers, without a copy where possible.
 
-    Sparse matrices of SciPy become dense, missing values of pandas and masked entries become NaN, and lists of tensors are
-    stacked. A tensor keeps its device, its dtype and its gradient.
+    Sparse matrices of SciPy become dense, missing values of pandas and masked entries become NaN, and lists of
+    tensors are stacked. A tensor keeps its device, its dtype and its gradient.
     """
     if isinstance(value, Tensor):
         return _check_tensor(value, name)
@@ -121,7 +121,7 @@ def _from_pandas(pandas, value, name: str) -> np.ndarray:
             )
         return value.to_numpy()
     others = [kind for kind, good in zip(columns, numeric, strict=True) if not good]
-    if all(kind == object for kind in others):
+    if all(isinstance(kind, np.dtype) and kind.kind == "O" for kind in others):
         try:
             return _from_objects(value.to_numpy(dtype=object), name)
         except InputError:

@@ -16,7 +16,7 @@ FLOORS = [
     "_validate _tables _progress report",
     "pid datasets",
     "estimate models theory",
-    "ecs",
+    "ecs testing",
     "train",
     "plots",
     "widgets",

@@ -91,7 +91,9 @@ def read_class_names(class_names) -> tuple[str, ...] | None:
 def note_categories(target) -> list[str]:
     """Return a note on pandas categories that no sample has: they are no classes."""
     absent = _validate.absent_categories(target)
-    return [f"{len(absent)} categories of `target` have no sample and are left out: {', '.join(absent[:8])}"] * bool(absent)
+    return [f"{len(absent)} categories of `target` have no sample and are left out: {', '.join(absent[:8])}"] * bool(
+        absent
+    )
 
 
 def read_target(target, length: int, class_names) -> tuple[Tensor, Sequence[str] | None]:

@@ -99,11 +99,11 @@ class FromTorch:
         ----------
         loaders : mapping of str to DataLoader, or DataLoader
             A loader a split: "train" and "test", and "probe" and "validation" (also "val") or else 15 % and 10 % of the
-            training samples take their place. Or one loader, which is cut as `split` and `groups` say. Only the dataset,
+            training samples take their place. Or one loader, cut as `split` and `groups` say. Only the dataset,
             `collate_fn`, `num_workers` and `pin_memory` of a loader are used: batch size and order are the trainer's,
             so that a resumed run repeats them exactly.
         target : array, or mapping of split to array, optional
-            Labels in the order of the dataset, integers or text. By default they are read, in one pass over all samples.
+            Labels in the order of the dataset, integers or text. By default they are read in one pass over all samples.
         groups : array, or mapping of split to array, optional
             As in :meth:`from_arrays`; for a loader a split, the groups of each in the order of its dataset.
         split, seed, name, class_names, origin, license, options
@@ -155,9 +155,7 @@ class FromTorch:
         notes = list(opened.notes)
         target, class_names = check_target(opened.target, opened.class_names)
         groups = read_groups(groups, len(target))
-        splits = make_splits(
-            opened.split, target, groups=groups, seed=seed, class_names=class_names, notes=notes
-        )
+        splits = make_splits(opened.split, target, groups=groups, seed=seed, class_names=class_names, notes=notes)
         check_groups(groups, splits)
         notes += check_classes(target, splits, class_names)
         train = opened.inputs.split("train", splits["train"], target)

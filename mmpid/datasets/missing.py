@@ -30,7 +30,8 @@ def find_complete(tensors: Mapping[str, Tensor], missing: str, imputed: Collecti
         first = int(gaps[name].nonzero()[0])
         raise InputError(
             f"`inputs[{name!r}]` must be finite; {counts[name]} of {length} samples hold NaN, the first is sample "
-            f"{first} (all modalities: {listed}). Leave such samples out with missing='drop', or fill the gaps with impute={{{name!r}: 'median'}}."
+            f"{first} (all modalities: {listed}). Leave such samples out with missing='drop', or fill the gaps with "
+            f"impute={{{name!r}: 'median'}}."
         )
     lost = torch.stack([gaps[name] for name in counts]).any(0)
     warn(
@@ -39,7 +40,9 @@ def find_complete(tensors: Mapping[str, Tensor], missing: str, imputed: Collecti
         MissingDataWarning,
     )
     if lost.all():
-        raise InputError(f"every sample holds NaN in some modality ({listed}); nothing is left. Fill the gaps with impute='median'.")
+        raise InputError(
+            f"every sample holds NaN in some modality ({listed}); nothing is left. Fill the gaps with impute='median'."
+        )
     return (~lost).cpu()
 
 

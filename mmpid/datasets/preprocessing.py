@@ -93,7 +93,7 @@ def wanted_steps(standardize, impute, names: Sequence[str]) -> tuple[dict[str, l
 
 
 def _of_each(given, argument: str, names: Sequence[str], make) -> dict[str, list]:
-    """Return the transformers that an argument asks for: one value for all modalities, or a mapping from their names."""
+    """Return the transformers that an argument asks for: one value for all modalities, or a mapping from names."""
     if not isinstance(given, Mapping):
         given = dict.fromkeys(names, given)
     for name in given:
@@ -106,7 +106,9 @@ def _scaler(value, argument: str) -> list:
 
     if value is None or isinstance(value, bool | np.bool_):
         return [StandardScaler()] if value else []
-    return [_transformer(value, argument, 'True, or a scikit-learn transformer, for example standardize={"image": True}')]
+    return [
+        _transformer(value, argument, 'True, or a scikit-learn transformer, for example standardize={"image": True}')
+    ]
 
 
 def _imputer(value, argument: str) -> list:
@@ -154,8 +156,8 @@ def fit_streamed(standardize, split, seed: int) -> Preprocessing:
             _seed(step, seed)
             if not hasattr(step, "partial_fit"):
                 raise ConfigError(
-                    f"`standardize[{name!r}]` must have `partial_fit` for streamed data; {type(step).__name__} has none. "
-                    f"Try standardize={{{name!r}: True}}, or in_memory=True."
+                    f"`standardize[{name!r}]` must have `partial_fit` for streamed data; {type(step).__name__} has "
+                    f"none. Try standardize={{{name!r}: True}}, or in_memory=True."
                 )
     if wanted:
         for inputs, _ in split.batches(torch.arange(len(split)).split(CHUNK)):
@@ -186,7 +188,9 @@ def _check_observed(x: Tensor, name: str) -> None:
 
 def _seed(step, seed: int) -> None:
     """Give transformers that draw random numbers the seed of the data."""
-    open_seeds = {key: seed for key, value in step.get_params().items() if key.endswith("random_state") and value is None}
+    open_seeds = {
+        key: seed for key, value in step.get_params().items() if key.endswith("random_state") and value is None
+    }
     if open_seeds:
         step.set_params(**open_seeds)
 
@@ -210,7 +214,13 @@ def transform(step, x: Tensor, name: str) -> Tensor:
             f"the transformer {type(step).__name__} of modality {name!r} must return one row for each row that it is "
             f"given, {len(x) * int(np.prod(rest))}; its table had the shape {table.shape}."
         )
-    return torch.as_tensor(table.astype(np.float64)).reshape(len(x), *rest, table.shape[1]).movedim(-1, 1).contiguous().to(x.device)
+    return (
+        torch.as_tensor(table.astype(np.float64))
+        .reshape(len(x), *rest, table.shape[1])
+        .movedim(-1, 1)
+        .contiguous()
+        .to(x.device)
+    )
 
 
 def _call(action, step, name: str):

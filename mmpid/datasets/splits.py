@@ -64,7 +64,9 @@ def rename_splits(split: Mapping, argument: str, notes: list) -> dict:
         name = ALIASES.get(key, key) if isinstance(key, str) else key
         _validate.choice(name, argument, SPLITS)
         if name in out:
-            raise ConfigError(f"`{argument}` must hold each split once; {key!r} is another name of {name!r}. Join them.")
+            raise ConfigError(
+                f"`{argument}` must hold each split once; {key!r} is another name of {name!r}. Join them."
+            )
         if name != key:
             notes.append(f"the split named {key!r} is taken as {name!r}.")
         out[name] = value

@@ -57,7 +57,9 @@ class StreamedInputs(Mapping):
     def transformed(self, transform) -> "StreamedInputs":
         """Return the same samples, each batch as `transform` makes it."""
         made = {source: replace(source, transform=transform) for source, _ in self.sources.values()}
-        return StreamedInputs({name: (made[source], start) for name, (source, start) in self.sources.items()}, self.labels)
+        return StreamedInputs(
+            {name: (made[source], start) for name, (source, start) in self.sources.items()}, self.labels
+        )
 
     def to(self, device) -> "StreamedInputs":
         """Return these samples as they are: batches go to the device that `batches` is given."""

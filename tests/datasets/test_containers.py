@@ -332,7 +332,9 @@ def test_a_batch_that_pads_to_its_own_longest_is_told_to_pad_to_one_length(in_me
 
 def test_streamed_numbers_that_overflow_are_refused():
     with pytest.raises(InputError, match="must fit into float32"):
-        MultimodalData.from_datasets({"a": torch.as_tensor(A) * 1e300, "b": torch.as_tensor(B)}, target=Y, in_memory=False)
+        MultimodalData.from_datasets(
+            {"a": torch.as_tensor(A) * 1e300, "b": torch.as_tensor(B)}, target=Y, in_memory=False
+        )
 
 
 def test_a_setting_that_is_an_array_is_refused_by_name():

@@ -25,7 +25,7 @@ def build(**options):
 
 @pytest.mark.parametrize(
     "split",
-    [NAMES, NAMES.tolist(), INDEX, {**INDEX, "probe": None}, {name: NAMES == name for name in ("train", "test")}],
+    [NAMES, NAMES.tolist(), INDEX, {**INDEX, "probe": None}, {name: name == NAMES for name in ("train", "test")}],
 )
 @pytest.mark.parametrize("groups", [None, np.arange(N) // 5])
 def test_train_and_test_are_enough_and_what_is_carved_is_said(split, groups):
@@ -72,7 +72,9 @@ def test_train_and_test_are_needed(split):
 
 def test_rare_classes_are_listed_all_at_once_by_their_names():
     y = np.array(["wheat"] * 190 + ["oats"] * 3 + ["rye"] * 5 + ["corn"] * 2)
-    with pytest.raises(InputError, match=r"3 classes have too few.*class corn \(2\), oats \(3\), rye \(5\)\. .*need about \d+"):
+    with pytest.raises(
+        InputError, match=r"3 classes have too few.*class corn \(2\), oats \(3\), rye \(5\)\. .*need about \d+"
+    ):
         MultimodalData.from_arrays(INPUTS, y)
     samples = [({k: torch.as_tensor(x[i]) for k, x in INPUTS.items()}, 0) for i in range(N)]
     with pytest.raises(InputError, match=r"class corn \(2\), oats \(3\), rye \(5\)"):
