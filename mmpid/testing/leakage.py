@@ -15,6 +15,7 @@ COPIES = 0.05  # share of held-out samples of which one modality is a copy of a 
 ASKED = 400  # test samples whose nearest training sample is looked for
 FEWEST, MOST = 50, 50_000  # training samples among which neighbors are looked for
 COLUMNS = 256  # values of a sample that are compared
+FEWEST_HITS = 10
 SURPRISE = 3.0  # standard errors beyond chance
 
 
@@ -86,7 +87,7 @@ def check_neighbors(data: MultimodalData, seen: dict) -> list[Finding]:
         same = data.target.cpu()[there][None] == data.target.cpu()[here][:, None]
         chance = float(((beside & same).sum(1) / same.sum(1).clamp_min(1)).mean())  # among samples of the class
         error = (chance * (1 - chance) / len(chosen)) ** 0.5
-        if hits > chance + SURPRISE * error and hits > least:
+        if hits > chance + SURPRISE * error and hits > max(least, FEWEST_HITS / len(chosen)):
             text = (
                 f"for {hits:.0%} of the test samples the nearest training sample is the one before or after it in the "
                 f"data; by chance it would be {chance:.1%}"
