@@ -59,7 +59,7 @@ __all__ = [
     "train_seeds",
 ]
 
-_ON_FIRST_USE = ("plots", "widgets")
+_ON_FIRST_USE = ("plots", "testing", "widgets")
 
 
 def __getattr__(name: str):

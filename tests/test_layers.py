@@ -11,10 +11,12 @@ import pytest
 ROOT = Path(__file__).parents[1] / "mmpid"
 FLOORS = [
     "errors",
+    "_coerce",
+    "_labels",
     "_validate _tables _progress report",
     "pid datasets",
     "estimate models theory",
-    "ecs",
+    "ecs testing",
     "runs",
     "rules",
     "train live",
