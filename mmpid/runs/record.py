@@ -58,7 +58,7 @@ class RunRecord:
     def __eq__(self, other) -> bool:
         return isinstance(other, RunRecord) and self.content() == other.content()
 
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # how Python spells unhashable; typeshed disagrees
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{sum(r['kind'] == k for r in self.rows)} {k}" for k in KINDS)
