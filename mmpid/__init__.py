@@ -12,7 +12,7 @@ from mmpid import datasets, ecs, errors, theory
 from mmpid.datasets import MultimodalData
 from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.models import LateFusion, linear_probe
-from mmpid.pid import PIDResult, decompose, decompose_marginals, joints
+from mmpid.pid import PIDResult, decompose, decompose_marginals, estimate_cost, joints
 from mmpid.report import publish
 from mmpid.train import (
     BalanceController,
@@ -55,6 +55,7 @@ __all__ = [
     "diff",
     "ecs",
     "errors",
+    "estimate_cost",
     "estimate_pid",
     "estimate_pid_multi",
     "joints",
