@@ -11,7 +11,7 @@ import torch
 
 from mmpid._tables import text_table
 from mmpid.estimate import estimate_pid
-from mmpid.estimate.doubts import EQUAL, LOW
+from mmpid.estimate.diagnostics import EQUAL, LOW
 from mmpid.estimate.study import (
     draw,
     frozen_embeddings,
@@ -27,11 +27,14 @@ from mmpid.estimate.study import (
 from mmpid.estimate.terms import ATOMS
 
 CASES = {
-    "k-means 20 x 20, 200 bootstrap + 50 null": {"n_clusters": 20},
-    "k-means 20 x 20, no replicates": {"n_clusters": 20, "n_boot": 0, "n_null": 0},
-    "k-means auto (10 x 10), 200 + 50": {},
-    "cross-fitted prediction, 200 + 50": {"discretizer": "prediction"},
-    "soft prediction, 200 + 50": {"discretizer": "soft"},
+    "k-means 20 x 20": {"n_clusters": 20},
+    "k-means 20 x 20, counted": {"n_clusters": 20, "estimator": "counted"},
+    "k-means auto (10 x 10)": {},
+    "k-means auto (10 x 10), counted": {"estimator": "counted"},
+    "cross-fitted prediction": {"discretizer": "prediction"},
+    "cross-fitted prediction, counted": {"discretizer": "prediction", "estimator": "counted"},
+    "soft prediction": {"discretizer": "soft"},
+    "soft prediction, counted": {"discretizer": "soft", "estimator": "counted"},
 }
 
 
@@ -118,7 +121,7 @@ def accuracy(n_draws: int = 100, show: Callable[[str], None] = print, **options)
 
 
 def doubts(n_draws: int = 60, show: Callable[[str], None] = print) -> list[list]:
-    """Count how often `notes` doubt the unique parts, and synergy, beside what the intervals cover; show the table.
+    """Count how often notes of the counted estimator doubt an atom, beside what its intervals cover; show the table.
 
     It takes minutes and is not a part of `run`. Returns a row for each joint and size: name, N, coverage of R, U1, U2
     and S, mean error of U1 and of S, share of draws with either note.
@@ -136,7 +139,8 @@ def _doubted(name: str, joint: torch.Tensor, n_samples: int, n_draws: int) -> li
     """Estimate draws of one joint and size; see `doubts`."""
     true, rng, seen = truth(joint), np.random.default_rng([77, n_samples]), []
     for index in range(n_draws):
-        estimate = estimate_pid(*draw(joint, n_samples, rng), discretizer="codes", seed=1000 + index, warn=False)
+        options = {"discretizer": "codes", "seed": 1000 + index, "estimator": "counted", "warn": False}
+        estimate = estimate_pid(*draw(joint, n_samples, rng), **options)
         held = [estimate.interval[atom][0] <= true[atom] <= estimate.interval[atom][1] for atom in ATOMS]
         errors = [float(getattr(estimate.pid, atom)) - true[atom] for atom in ("unique1", "synergy")]
         said = [any(note.startswith(start) for note in estimate.notes) for start in (EQUAL, LOW.split(",")[0])]

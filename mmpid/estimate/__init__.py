@@ -11,6 +11,7 @@ from mmpid.estimate.estimate import estimate_pid
 from mmpid.estimate.histogram import joint_histogram, soft_histogram
 from mmpid.estimate.multi import PIDMultiEstimate, estimate_pid_multi
 from mmpid.estimate.results import PIDEstimate
+from mmpid.estimate.rows import estimate_row
 from mmpid.estimate.soft import soft_pid
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "QuantileDiscretizer",
     "estimate_pid",
     "estimate_pid_multi",
+    "estimate_row",
     "joint_histogram",
     "soft_histogram",
     "soft_pid",

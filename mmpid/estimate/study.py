@@ -253,8 +253,6 @@ def probe_trace(warm_start: bool, *, n_probes: int = 20, n_samples: int = 1280, 
     rows = []
     for _ in range(n_probes):
         batch = rng.choice(len(target), size=n_samples, replace=False)
-        estimate = estimate_pid(
-            source1[batch], source2[batch], target[batch], discretizer=pair, n_boot=0, n_null=20, warn=False
-        )
+        estimate = estimate_pid(source1[batch], source2[batch], target[batch], discretizer=pair, warn=False)
         rows.append([float(getattr(estimate.pid, atom)) for atom in ATOMS])
     return np.array(rows)

@@ -5,7 +5,7 @@ from itertools import groupby
 from math import inf, isfinite, log
 
 from mmpid.errors import InputError
-from mmpid.estimate.doubts import prevails
+from mmpid.estimate.diagnostics import prevails
 from mmpid.estimate.inputs import FEW_GROUPS
 from mmpid.train.decision import (
     CERTIFIED,
