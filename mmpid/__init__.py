@@ -10,7 +10,7 @@ import importlib
 
 from mmpid import datasets, ecs, errors, theory
 from mmpid.datasets import MultimodalData
-from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
+from mmpid.estimate import compare_discretizers, estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.models import LateFusion, linear_probe
 from mmpid.pid import PIDResult, decompose, joints
 from mmpid.report import publish
@@ -54,6 +54,7 @@ __all__ = [
     "diff",
     "ecs",
     "errors",
+    "compare_discretizers",
     "estimate_pid",
     "estimate_pid_multi",
     "joints",

@@ -8,7 +8,7 @@ import mmpid
 
 PUBLIC = {
     "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
-        RedundancyPlateau RunRecord Trainer baselines compare datasets decompose diagnose diff ecs
+        RedundancyPlateau RunRecord Trainer baselines compare compare_discretizers datasets decompose diagnose diff ecs
         errors estimate_pid estimate_pid_multi joints linear_probe pause_all publish replay sessions
         soft_pid sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": "Inspection MultimodalData Split available inspect_folder load",

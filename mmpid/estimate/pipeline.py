@@ -23,7 +23,7 @@ from mmpid.estimate.merged import MERGED, bound_merged
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.statements import describe
-from mmpid.estimate.threads import SMALL_JOINT, one_thread
+from mmpid.estimate.threads import SMALL_JOINT, SMALL_SOURCES, one_thread
 
 HELD_OUT, COUNTED = "held-out", "counted"
 ESTIMATORS = (HELD_OUT, COUNTED)
@@ -122,13 +122,14 @@ def code_sources(
     folds = None
     if settings.estimator == HELD_OUT:
         folds = make_folds(inputs.target, inputs.groups, settings.seed, notes)
-    coded = tuple(
-        Coded(
-            assignment=whole,
-            folds=code_in_folds(one, source, inputs, whole, folds, reference is not None),
+    with one_thread(sum(source.numel() for source in inputs.sources) <= SMALL_SOURCES):
+        coded = tuple(
+            Coded(
+                assignment=whole,
+                folds=code_in_folds(one, source, inputs, whole, folds, reference is not None),
+            )
+            for one, source, whole in zip(made, inputs.sources, assigned, strict=True)
         )
-        for one, source, whole in zip(made, inputs.sources, assigned, strict=True)
-    )
     return CodedSources(inputs=inputs, settings=settings, n_clusters=n_clusters, made=made, sources=coded, folds=folds)
 
 
@@ -138,8 +139,7 @@ def code_in_folds(
     """Codes in every fold, where there are folds."""
     if folds is None:
         return None
-    with one_thread(True):
-        return code_folds(discretizer, source, inputs.target, whole, folds, inputs.n_classes, fixed)
+    return code_folds(discretizer, source, inputs.target, whole, folds, inputs.n_classes, fixed)
 
 
 def compare(

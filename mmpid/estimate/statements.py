@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from mmpid.estimate.results import PIDEstimate
 
 BLIND_HEADS = (
-    "predicted classes of heads that each see one source cannot carry an exclusive-or: no synergy is true of these "
-    'codes and may be false of the embeddings. Estimate embeddings with discretizer="kmeans" to look for it.'
+    "what heads that each see one source predict cannot carry an exclusive-or: no synergy is true of these codes and "
+    'may be false of the embeddings. Estimate embeddings with discretizer="kmeans" to look for it.'
 )
 HEADS = ("prediction", "soft", "posterior")
 

@@ -379,3 +379,13 @@ def test_the_counted_estimator_gives_what_it_always_gave(case):
     assert list(row) == list(case["row"])
     for key, value in case["row"].items():
         assert row[key] == (pytest.approx(value, abs=1e-9) if isinstance(value, float) else value), key
+
+
+def test_readouts_of_all_pairs_of_folds_are_those_fitted_one_by_one(rng):
+    source, target = torch.tensor(3.0 + rng.normal(size=(120, 4))), torch.tensor(rng.integers(3, size=120))
+    fold = torch.arange(120) % 4
+    nested = PredictionDiscretizer("embeddings").nested_probabilities(source, target, fold, 4)
+    for i, j in ((0, 0), (1, 3), (2, 1)):
+        kept = (fold != i) & (fold != j)
+        alone = PredictionDiscretizer("embeddings").fit(source[kept], target[kept]).probabilities(source)
+        torch.testing.assert_close(nested[j, fold == i], alone[fold == i])

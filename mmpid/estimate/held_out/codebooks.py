@@ -12,6 +12,7 @@ from mmpid.estimate.held_out.folds import Folds
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.kmeans import KMeansDiscretizer
+from mmpid.estimate.posterior import PosteriorDiscretizer
 
 # Share of the classes that must occur among codes 0..k-1 for them to be taken as predicted classes.
 LIKE_CLASSES = 0.7
@@ -55,19 +56,44 @@ def code_folds(
     if isinstance(discretizer, KMeansDiscretizer):
         codes = discretizer.transform_without(source, folds.training[: folds.count])
         return FoldCodes(n_codes=whole.n_codes, codes=torch.cat([codes, whole.codes[None]]))
+    if isinstance(discretizer, PredictionDiscretizer):
+        return _nested_heads(discretizer, source, target, whole, folds, n_classes)
+    if isinstance(discretizer, PosteriorDiscretizer):
+        return _nested_posteriors(discretizer, source, target, whole, folds)
     if discretizer.saw_labels:
-        rows = _nested(discretizer, source, target, whole, folds)
+        return stack_rows([*_nested(discretizer, source, target, whole, folds), whole])
+    kept = [folds.index != j for j in range(folds.count)]
+    return stack_rows([*(_refitted(discretizer, source, target, part) for part in kept), whole])
+
+
+def _nested_heads(
+    discretizer: PredictionDiscretizer, source: Tensor, target: Tensor, whole: Assignment, folds: Folds, n_classes: int
+) -> FoldCodes:
+    """Predicted classes of embeddings: all readouts are fitted in one batch."""
+    probs = discretizer.nested_probabilities(source, target, folds.index, folds.count)
+    probs = torch.cat([probs, whole.as_given()[None]])
+    classes = probs.shape[-1] == n_classes
+    return FoldCodes(n_codes=probs.shape[-1], codes=probs.argmax(-1), probs=probs, soft=whole.soft, classes=classes)
+
+
+def _nested_posteriors(
+    discretizer: PosteriorDiscretizer, source: Tensor, target: Tensor, whole: Assignment, folds: Folds
+) -> FoldCodes:
+    """Clusters of predicted probabilities: readouts by nested cross-fitting, a codebook for each training part."""
+    if discretizer.saw_labels:
+        probs = discretizer.readout.nested_probabilities(source, target, folds.index, folds.count)
     else:
-        rows = [_refitted(discretizer, source, target, folds.index != j) for j in range(folds.count)]
-    return stack_rows([*rows, whole], classes=head and whole.n_codes == n_classes)
+        probs = discretizer.readout.probabilities(source).expand(folds.count, -1, -1)
+    rows = [discretizer.code_without(probs[j], folds.index != j) for j in range(folds.count)]
+    return FoldCodes(n_codes=whole.n_codes, codes=torch.stack([*rows, whole.codes]))
 
 
-def stack_rows(rows: list[Assignment], *, classes: bool = False) -> FoldCodes:
+def stack_rows(rows: list[Assignment]) -> FoldCodes:
     """Collect the assignments of all folds, and of the whole sample, in one."""
     codes = torch.stack([row.codes for row in rows])
     n_codes = max(*(row.n_codes for row in rows), int(codes.max()) + 1)
     probs = None if rows[-1].probs is None else torch.stack([row.as_given() for row in rows])
-    return FoldCodes(n_codes=n_codes, codes=codes, probs=probs, soft=rows[-1].soft, classes=classes)
+    return FoldCodes(n_codes=n_codes, codes=codes, probs=probs, soft=rows[-1].soft)
 
 
 def _refitted(discretizer: Discretizer, source: Tensor, target: Tensor, kept: Tensor) -> Assignment:
@@ -79,26 +105,16 @@ def _nested(
     discretizer: Discretizer, source: Tensor, target: Tensor, whole: Assignment, folds: Folds
 ) -> list[Assignment]:
     """Assign the samples of fold i, for each fold j, by a copy that saw neither of the two folds."""
-    rows = [_refitted(discretizer, source, target, folds.index != j) for j in range(folds.count)]
-    if not isinstance(discretizer, PredictionDiscretizer):
-        rows = [_renumbered(row, whole) for row in rows]
-    codes = torch.stack([row.codes for row in rows])
-    probs = None if rows[0].probs is None else torch.stack([row.as_given() for row in rows])
+    alone = [_refitted(discretizer, source, target, folds.index != j) for j in range(folds.count)]
+    codes = torch.stack([_renumbered(row, whole).codes for row in alone])
     for i, j in combinations(range(folds.count), 2):
         kept = (folds.index != i) & (folds.index != j)
-        pair = _refitted(discretizer, source, target, kept)
-        if not isinstance(discretizer, PredictionDiscretizer):
-            pair = _renumbered(pair, whole)
+        pair = _renumbered(_refitted(discretizer, source, target, kept), whole)
         for held, fold in ((i, j), (j, i)):
             inside = folds.index == held
             codes[fold, inside] = pair.codes[inside]
-            if probs is not None:
-                probs[fold, inside] = pair.as_given()[inside]
-    n_codes = max(row.n_codes for row in rows)
-    return [
-        Assignment(n_codes=n_codes, codes=codes[j], probs=None if probs is None else probs[j], soft=whole.soft)
-        for j in range(folds.count)
-    ]
+    n_codes = int(codes.max()) + 1
+    return [Assignment(n_codes=n_codes, codes=row) for row in codes]
 
 
 def _renumbered(new: Assignment, whole: Assignment) -> Assignment:

@@ -8,9 +8,10 @@ and r mostly high; m = (c + r) / 2 for I1, I2 and the union information U, which
 Given the training parts a held-out mean is a mean of independent numbers, so the central limit theorem gives its
 standard error, over groups where there are any. With up = U + (r_u - c_u) / 4:
 
-    U1 in [c_u - c_2 - z se, up - m_2 + z se]        R in [m_1 + m_2 - up - z se, m_1 + m_2 - c_u + z se].
+    U1 in [c_u - c_2 - z' se, up - m_2 + z se]       R in [m_1 + m_2 - up - z se, m_1 + m_2 - c_u + z se].
 
-The lower end of S is c_f - (c_u + U) / 2 - z se: the predictor without synergy is allowed half of what it lacks.
+Here z is the 97.5 % quantile and z', for proofs, the 99 % one. The lower end of S is c_f - (c_u + U) / 2 - z' se: the
+predictor without synergy is allowed half of what it lacks.
 """
 
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from mmpid.estimate.held_out.predictors import Predictors
 from mmpid.pid.information import LN2
 
 LEVEL = 0.95
+# Chance of a wrong proof that the lower ends of U1, U2 and S allow for: less than an end of a 95 % interval does.
+FALSE_PROOF = 0.01
 # Share of the optimism of the union information, r - c, that an upper end allows for beyond the point.
 ALLOWANCE = 0.25
 # Bits that lower ends give away: what smoothing and the tolerance of the solver can leave where nothing varies.
@@ -61,12 +64,13 @@ def read(fitted: Predictors, groups: Tensor | None) -> Reading:
     differences = torch.stack([s1 + s2 - su - prior, su - s2, su - s1, sf - su])
     # where one source alone was chosen, U1 or U2 varies by nothing: upper ends go by the best predictor of both
     wider = torch.stack([s1 + s2 - both - prior, both - s2, both - s1])
-    z, error = _quantile(len(prior), groups), standard_error(differences, groups)
+    z, proof = (_quantile(p, len(prior), groups) for p in ((1 + LEVEL) / 2, 1 - FALSE_PROOF))
+    error = standard_error(differences, groups)
     wide = torch.maximum(error[:3], standard_error(wider, groups))
     common = m[0] + m[1]
     low = (
         torch.stack([common - up, c[2] - c[1], c[2] - c[0]])
-        - z * torch.stack([wide[0], error[1], error[2]])
+        - torch.stack([z * wide[0], proof * error[1], proof * error[2]])
         - RESOLUTION
     )
     high = torch.stack([common - c[2], up - m[1], up - m[0]]) + z * wide
@@ -77,7 +81,7 @@ def read(fitted: Predictors, groups: Tensor | None) -> Reading:
         high=high,
         union=float(union),
         union_low=float(c[2]),
-        synergy_low=float((sf - prior).mean() - (c[2] + union) / 2 - z * error[3]) - RESOLUTION,
+        synergy_low=float((sf - prior).mean() - (c[2] + union) / 2 - proof * error[3]) - RESOLUTION,
         synergy_margin=float(z * error[3]),
         held=_atoms(c[0], c[1], c[2]),
         trained=_atoms(r[0], r[1], r.max()),
@@ -100,9 +104,9 @@ def standard_error(values: Tensor, groups: Tensor | None) -> Tensor:
     return (centered.square().sum(1) * n_units / (n_units - 1)).sqrt() / n_samples
 
 
-def _quantile(n_samples: int, groups: Tensor | None) -> float:
+def _quantile(level: float, n_samples: int, groups: Tensor | None) -> float:
     """Quantile of Student's t for the number of independent units."""
     from scipy.special import stdtrit
 
     n_units = n_samples if groups is None else int(groups.max()) + 1
-    return float(stdtrit(n_units - 1, (1 + LEVEL) / 2))
+    return float(stdtrit(n_units - 1, level))

@@ -17,10 +17,14 @@ from torch import Tensor
 from mmpid.estimate.held_out.folds import Folds
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.held_out.smoothing import SourceFit, class_shares, fit_source
+from mmpid.pid.certificate import lower_bound
 from mmpid.pid.enclosure import enclose
+from mmpid.pid.scaling import alternate
 
 # Certified error of a predictor without synergy, in nats, and most iterations of the solver.
 DUAL_TOL, MAX_ITER = 1e-4, 100
+# Candidates are compared after so many alternations; so many of them are solved.
+SWEEPS, FINALISTS = 24, 3
 # Steps towards more smoothing that the two sources go from their own choices, where both are read together.
 STEPS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 2))
 # Samples a cell that the predictor without synergy weighs in the full table.
@@ -98,12 +102,13 @@ def _fit_union(
     target: Tensor,
     quick: bool,
 ) -> _Union:
-    """Solve all candidates in all folds at once, and choose by held-out score; a source alone may be the best."""
-    chosen = [(fits[0].best, fits[1].best)] if quick else _candidates(*fits)
-    q1, q2 = (
-        fit.given_class[torch.tensor([pair[i] for pair in chosen], device=target.device)] * shares[:, None, :]
-        for i, fit in enumerate(fits)
-    )
+    """Solve the finalists in all folds at once, and choose by held-out score; a source alone may be the best."""
+    pairs = [(fits[0].best, fits[1].best)] if quick else _candidates(*fits)
+    if len(pairs) > FINALISTS:
+        lams, mus = _roughly(*_marginals(fits, pairs, shares))
+        scores = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
+        pairs = [pairs[i] for i in scores.mean(1).topk(FINALISTS).indices.tolist()]
+    q1, q2 = _marginals(fits, pairs, shares)
     with torch.inference_mode():
         bounds = enclose(q1.flatten(0, 1), q2.flatten(0, 1), DUAL_TOL, MAX_ITER)
     lams, mus = bounds.lam.clone().view(q1.shape), bounds.mu.mT.clone().view(q2.shape)
@@ -117,6 +122,20 @@ def _fit_union(
     lam, mu = lams[best, every], mus[best, every]
     whole = codes[0].read_whole(lam[-1], folds, target) + codes[1].read_whole(mu[-1], folds, target)
     return _Union(lam=lam, mu=mu, scores=held, whole=whole, joint=joint[int(joint.mean(1).argmax())])
+
+
+def _marginals(fits: list[SourceFit], pairs: list[tuple[int, int]], shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Return p(x1, y) (c, F, n1, k) and p(x2, y) (c, F, n2, k) of pairs of ways to smooth."""
+    one, two = (torch.tensor(part, device=shares.device) for part in zip(*pairs, strict=True))
+    return fits[0].given_class[one] * shares[:, None, :], fits[1].given_class[two] * shares[:, None, :]
+
+
+def _roughly(q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor]:
+    """Return feasible multipliers after a few alternations, near enough the best to compare ways to smooth."""
+    p1, p2 = q1.flatten(0, 1), q2.flatten(0, 1)
+    _, left, right, _ = alternate(p1.mT, p2.mT, SWEEPS)
+    _, lam, mu = lower_bound(left.log().mT, right.log(), p1, p2.mT)
+    return lam.view(q1.shape), mu.mT.reshape(q2.shape)
 
 
 def _score_full(
