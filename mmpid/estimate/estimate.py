@@ -84,8 +84,8 @@ def estimate_pid(
         sources with as many columns as there are classes are taken as class scores (logits or probabilities),
         others as embeddings, for which a linear readout is cross-fitted. ``"soft"``: the same, each sample
         spread over classes by its probabilities. ``"codes"``: sources are integer codes already. ``"quantile"``:
-        bins of a one-dimensional source. ``"posterior"``: clusters of predicted probabilities, which lose little of what
-        one source tells. One `Discretizer` object is copied for each source; a pair is used in
+        bins of a one-dimensional source. ``"posterior"``: clusters of predicted probabilities, which lose little of
+        what one source tells. One `Discretizer` object is copied for each source; a pair is used in
         place, so that its codebooks start from the previous call. What learns is fitted inside each training part.
     n_clusters : int or "auto"
         Clusters or bins per source; ``"auto"`` is the largest n <= 20 with n^2 k <= N / 2, and at least 4.

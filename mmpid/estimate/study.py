@@ -69,6 +69,60 @@ def like_heads() -> dict[str, Tensor]:
     return equal | shared
 
 
+def fresh_heads() -> dict[str, Tensor]:
+    """Heads that had no part in choosing anything, with other numbers of classes, and with rare classes."""
+    heads = {
+        f"{k} classes, {a:.0%} and {b:.0%}, {t:.0%} together": _heads(k, (a, b), t)
+        for k, a, b, t in ((5, 0.8, 0.8, 0.0), (8, 0.75, 0.75, 0.0), (12, 0.85, 0.85, 0.0), (7, 0.6, 0.55, 0.2))
+    }
+    shared = {f"{k} classes, {n} known to each, {a:.0%}": _sharing(k, n, a) for k, n, a in ((8, 6, 0.9), (12, 8, 0.9))}
+    rare = {
+        f"{k} classes, {a:.0%} and {b:.0%}, rare ones": _rare(k, (a, b)) for k, a, b in ((6, 0.9, 0.8), (8, 0.85, 0.85))
+    }
+    return heads | shared | rare
+
+
+def _rare(k: int, accuracies: tuple[float, float]) -> Tensor:
+    """Heads that are independent given the class; each class is 0.6 times as frequent as the one before."""
+    joint = _heads(k, accuracies, 0.0) * torch.as_tensor(0.6 ** np.arange(k))
+    return joint / joint.sum()
+
+
+def synergy_free() -> dict[str, Tensor]:
+    """Joints without synergy whose marginals are hard to smooth: a false proof of synergy would show here."""
+    joints = {"one source copies": _copy(20, 6, seed=3)}
+    for k, ratio, n, m, concentration in (
+        (6, 0.45, 20, 6, 0.1),
+        (6, 0.45, 40, 10, 0.4),
+        (4, 0.2, 40, 10, 0.1),
+        (6, 1.0, 20, 20, 0.4),
+    ):
+        name = f"copy, {n}x{m}x{k}, classes by {ratio}, Dirichlet {concentration}"
+        joints[name] = _degraded(n, m, ratio ** np.arange(k), concentration, seed=k * n + m)
+    joints["frequent and rare codes, 60x30x8"] = _zipf(60, 8, seed=60)
+    for k, accuracy in ((10, 0.7), (20, 0.5)):
+        one = _heads(k, (accuracy, accuracy), 1.0)
+        joints[f"the same head twice, {k} classes, {accuracy:.0%}"] = one
+    return joints
+
+
+def _degraded(n: int, m: int, prior: np.ndarray, concentration: float, seed: int) -> Tensor:
+    """Source 2 is a function of source 1, or a noisy copy where it has as many codes."""
+    given = np.random.default_rng(seed).dirichlet(np.full(n, concentration), size=len(prior))
+    channel = 0.8 * np.eye(n) + 0.2 / n if m == n else np.eye(m)[np.arange(n) * m // n]
+    joint = np.einsum("y,yi,ij->ijy", prior / prior.sum(), given, channel)
+    return torch.as_tensor(joint / joint.sum())
+
+
+def _zipf(n: int, k: int, seed: int) -> Tensor:
+    """Codes of source 1 fall in frequency as 1, 1/2, 1/3, ...; source 2 merges them in pairs."""
+    share = 1 / np.arange(1, n + 1)
+    given = np.random.default_rng(seed).dirichlet(np.full(k, 0.3), size=n)
+    joint = np.zeros((n, n // 2, k))
+    joint[np.arange(n), np.arange(n) // 2] = (share / share.sum())[:, None] * given
+    return torch.as_tensor(joint)
+
+
 def _sharing(k: int, n: int, accuracy: float) -> Tensor:
     """Head 1 knows the first n of k classes and head 2 the last n; the other classes each takes for one another."""
     one = (1 - accuracy) / (k - 1) * np.ones((k, k)) + (accuracy - (1 - accuracy) / (k - 1)) * np.eye(k)
