@@ -11,11 +11,16 @@ import pytest
 ROOT = Path(__file__).parents[1] / "mmpid"
 FLOORS = [
     "errors",
+    "_coerce",
+    "_labels",
     "_validate _tables _progress report",
     "pid datasets",
     "estimate models theory",
-    "ecs",
-    "train",
+    "ecs testing",
+    "runs",
+    "rules",
+    "train live",
+    "methods studies",
     "plots",
     "widgets",
     "check bench",

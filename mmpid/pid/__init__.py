@@ -2,6 +2,16 @@
 
 from mmpid.pid import information, joints
 from mmpid.pid.decompose import decompose
+from mmpid.pid.marginals import DualMultipliers, MarginalPID, decompose_marginals, dual_multipliers
 from mmpid.pid.results import PIDResult
 
-__all__ = ["PIDResult", "decompose", "information", "joints"]
+__all__ = [
+    "DualMultipliers",
+    "MarginalPID",
+    "PIDResult",
+    "decompose",
+    "decompose_marginals",
+    "dual_multipliers",
+    "information",
+    "joints",
+]
