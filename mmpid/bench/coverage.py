@@ -1,7 +1,7 @@
 """Both estimators on joints whose answer is known: coverage, error, width and false proofs, row by row.
 
-Coverage counts an interval as holding the truth if it misses by at most `SLACK` bits, so that exact zeros do not turn on
-rounding. Rows are joints of several families at several sample sizes; a row's figures are means over its draws.
+Coverage counts an interval as holding the truth if it misses by at most `SLACK` bits, so that exact zeros do not turn
+on rounding. Rows are joints of several families at several sample sizes; a row's figures are means over its draws.
 """
 
 from collections.abc import Callable
@@ -13,16 +13,15 @@ from torch import Tensor
 
 from mmpid._tables import text_table
 from mmpid.estimate import PIDEstimate, estimate_pid
-from mmpid.estimate.study import (
-    draw,
+from mmpid.estimate.families import (
     fresh_heads,
     head_joints,
     known_joints,
     like_heads,
     other_joints,
     synergy_free,
-    truth,
 )
+from mmpid.estimate.study import draw, truth
 from mmpid.estimate.terms import ATOMS
 
 SLACK = 2e-3

@@ -24,10 +24,10 @@ from mmpid.estimate.notes import Notes
 from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.statements import describe
 from mmpid.estimate.threads import SMALL_JOINT, SMALL_SOURCES, one_thread
+from mmpid.pid.constants import PID_METHODS
 
 HELD_OUT, COUNTED = "held-out", "counted"
 ESTIMATORS = (HELD_OUT, COUNTED)
-METHODS = ("exact", "fastpid")
 # Certified solver error allowed in a bootstrap or null replicate, in bits: a tenth or less of the noise of a probe.
 REPLICATE_TOL = 1e-3
 # Largest table that is counted: 0.8 GB in float64, and the solver needs a few of them.
@@ -61,7 +61,7 @@ class Settings:
         """Check what does not depend on the data, and fill in the defaults of the estimator."""
         _validate.choice(estimator, "estimator", ESTIMATORS)
         _validate.choice(correction, "correction", CORRECTIONS)
-        _validate.choice(method, "method", METHODS)
+        _validate.choice(method, "method", PID_METHODS)
         counted = estimator == COUNTED
         n_boot = (N_BOOT if counted else 0) if n_boot is None else n_boot
         n_null = (N_NULL if counted else 0) if n_null is None else n_null

@@ -6,8 +6,9 @@ import torch
 
 from mmpid.estimate import estimate_pid
 from mmpid.estimate.diagnostics import EQUAL, look_equal, note_doubts
+from mmpid.estimate.families import head_joints, known_joints, other_joints
 from mmpid.estimate.notes import Notes
-from mmpid.estimate.study import draw, head_joints, known_joints, other_joints
+from mmpid.estimate.study import draw
 
 COUNTED = {"estimator": "counted", "warn": False}
 WIDE = {"unique1": (-0.2, 0.6), "unique2": (-0.2, 0.6)}

@@ -10,15 +10,17 @@ import torch
 
 from mmpid.errors import ConfigError, InputError, SmallSampleWarning
 from mmpid.estimate import KMeansDiscretizer, PredictionDiscretizer, estimate_pid, estimate_pid_multi, estimate_row
+from mmpid.estimate.families import head_joints, known_joints, like_heads
 from mmpid.estimate.held_out.codebooks import code_folds
 from mmpid.estimate.held_out.folds import make_folds
 from mmpid.estimate.held_out.intervals import standard_error
-from mmpid.estimate.held_out.predictors import choose_elsewhere
+from mmpid.estimate.held_out.predictors import choose_elsewhere, roughly
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.notes import Notes
-from mmpid.estimate.study import draw, head_joints, known_joints, like_heads, truth
+from mmpid.estimate.study import draw, truth
 from mmpid.estimate.terms import ATOMS, stack_atoms
-from mmpid.pid.enclosure import enclose
+from mmpid.pid import dual_multipliers
+from mmpid.pid.constants import LN2
 
 QUIET = {"discretizer": "codes", "warn": False}
 
@@ -44,14 +46,16 @@ def of_heads(heads):
 # --- laws -------------------------------------------------------------------------------------------------------
 
 
-def test_multipliers_are_a_sub_normalized_predictor_for_every_pair():
+def test_rough_and_exact_multipliers_are_sub_normalized_predictors_for_every_pair():
     generator = torch.Generator().manual_seed(0)
-    q1, q2 = (torch.rand(5, n, 4, generator=generator, dtype=torch.float64) + 0.01 for n in (6, 3))
-    q1 = q1 / q1.sum((1, 2), keepdim=True)
-    q2 = q2 / q2.sum(1, keepdim=True) * q1.sum(1, keepdim=True)
-    bounds = enclose(q1, q2, 1e-4, 100)
-    total = (bounds.lam.unsqueeze(2) + bounds.mu.mT.unsqueeze(1)).exp().sum(-1)
-    assert float(total.max()) <= 1 + 1e-12
+    q1, q2 = (torch.rand(2, 3, n, 4, generator=generator, dtype=torch.float64) + 0.01 for n in (6, 3))
+    q1 = q1 / q1.sum((-2, -1), keepdim=True)
+    q2 = q2 / q2.sum(-2, keepdim=True) * q1.sum(-2, keepdim=True)
+    exact, (lam, mu) = dual_multipliers(q1, q2, 1e-4), roughly(q1, q2)
+    for one, two in ((exact.lam * LN2, exact.mu * LN2), (lam, mu)):
+        assert float((one.unsqueeze(-2) + two.unsqueeze(-3)).exp().sum(-1).max()) <= 1 + 1e-12
+    value = (q1 * lam).sum((-2, -1)) + (q2 * mu).sum((-2, -1))
+    assert (value <= exact.value * LN2 + 1e-4).all() and (value >= exact.value * LN2 - 0.05).all()
 
 
 @pytest.mark.parametrize("name", ["strong and redundant", "high synergy"])
@@ -377,8 +381,8 @@ def test_the_counted_estimator_gives_what_it_always_gave(case):
     else:
         row = estimate_pid(*sources[:2], y, estimator="counted", warn=False, **options).to_row()
     assert list(row) == list(case["row"])
-    for key, value in case["row"].items():
-        assert row[key] == (pytest.approx(value, abs=1e-9) if isinstance(value, float) else value), key
+    for key, value in case["row"].items():  # the solver is certified to 1e-6 bit, and to 1e-3 in replicates
+        assert row[key] == (pytest.approx(value, abs=1e-4) if isinstance(value, float) else value), key
 
 
 def test_readouts_of_all_pairs_of_folds_are_those_fitted_one_by_one(rng):

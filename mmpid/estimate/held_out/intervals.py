@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from mmpid.estimate.held_out.predictors import Predictors
-from mmpid.pid.information import LN2
+from mmpid.pid.constants import LN2
 
 LEVEL = 0.95
 # Chance of a wrong proof that the lower ends of U1, U2 and S allow for: less than an end of a 95 % interval does.

@@ -17,12 +17,13 @@ from torch import Tensor
 from mmpid.estimate.held_out.folds import Folds
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.held_out.smoothing import SourceFit, class_shares, fit_source
+from mmpid.pid import dual_multipliers
 from mmpid.pid.certificate import lower_bound
-from mmpid.pid.enclosure import enclose
+from mmpid.pid.constants import LN2
 from mmpid.pid.scaling import alternate
 
-# Certified error of a predictor without synergy, in nats, and most iterations of the solver.
-DUAL_TOL, MAX_ITER = 1e-4, 100
+# Certified error of a predictor without synergy, in bits.
+DUAL_TOL = 1.5e-4
 # Candidates are compared after so many alternations; so many of them are solved.
 SWEEPS, FINALISTS = 24, 3
 # Steps towards more smoothing that the two sources go from their own choices, where both are read together.
@@ -105,13 +106,12 @@ def _fit_union(
     """Solve the finalists in all folds at once, and choose by held-out score; a source alone may be the best."""
     pairs = [(fits[0].best, fits[1].best)] if quick else _candidates(*fits)
     if len(pairs) > FINALISTS:
-        lams, mus = _roughly(*_marginals(fits, pairs, shares))
+        lams, mus = roughly(*_marginals(fits, pairs, shares))
         scores = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
         pairs = [pairs[i] for i in scores.mean(1).topk(FINALISTS).indices.tolist()]
     q1, q2 = _marginals(fits, pairs, shares)
-    with torch.inference_mode():
-        bounds = enclose(q1.flatten(0, 1), q2.flatten(0, 1), DUAL_TOL, MAX_ITER)
-    lams, mus = bounds.lam.clone().view(q1.shape), bounds.mu.mT.clone().view(q2.shape)
+    found = dual_multipliers(q1, q2, DUAL_TOL)
+    lams, mus = found.lam * LN2, found.mu * LN2
     joint = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
     one, two = (fit.log_posterior[fit.best] for fit in fits)
     lams = torch.cat([lams, one[None], torch.zeros_like(one)[None]])
@@ -130,7 +130,7 @@ def _marginals(fits: list[SourceFit], pairs: list[tuple[int, int]], shares: Tens
     return fits[0].given_class[one] * shares[:, None, :], fits[1].given_class[two] * shares[:, None, :]
 
 
-def _roughly(q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor]:
+def roughly(q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor]:
     """Return feasible multipliers after a few alternations, near enough the best to compare ways to smooth."""
     p1, p2 = q1.flatten(0, 1), q2.flatten(0, 1)
     _, left, right, _ = alternate(p1.mT, p2.mT, SWEEPS)
