@@ -86,7 +86,8 @@ class Prober:
         if len(sources) > 2:
             return estimate_many(sources, seen.target, discretizer=self.codebooks or config.observable, **settings)
         discretizer = tuple(self.codebooks.values()) or config.observable
-        return estimate_pid(*sources.values(), seen.target, discretizer=discretizer, warn=False, **settings).to_row()
+        settings |= {"discretizer": discretizer, "estimator": "counted", "warn": False}
+        return estimate_pid(*sources.values(), seen.target, **settings).to_row()
 
     def _proxies(self, model: LateFusion, seen: Evaluation) -> dict:
         """Return ecs.<proxy>.<modality> and ecs.<proxy>.<modality>.<class>."""
