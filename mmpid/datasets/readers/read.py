@@ -2,10 +2,24 @@
 
 from mmpid.datasets.inspection import OWN, folder_of, inspect_folder
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.readers import ave, avmnist, by_split, cremad, food, kinetics, ucf
 from mmpid.datasets.readers.arrays import read_arrays
 from mmpid.errors import InputError
 
-READERS = {OWN: read_arrays}
+READERS = {
+    OWN: read_arrays,
+    cremad.WITH_WAV: cremad.read_with_sound,
+    cremad.WITH_BANKS: cremad.read_with_banks,
+    by_split.FRAMES_AND_BANKS: by_split.read_banks_by_split,
+    by_split.IMAGES_AND_TOKENS: by_split.read_tokens_by_split,
+    ave.CUT: ave.read_ave,
+    kinetics.SPECTROGRAMS: kinetics.read_spectrograms,
+    kinetics.BY_SPLIT: kinetics.read_by_split,
+    kinetics.BY_CLASS: kinetics.read_by_class,
+    ucf.TITLE: ucf.read_ucf,
+    food.TITLE: food.read_food,
+    avmnist.TITLE: avmnist.read_avmnist,
+}
 
 
 def readable(layout: str) -> bool:
