@@ -233,6 +233,47 @@ def _write_avmnist(w: Writer, n: int) -> None:
         np.save(w.path(f"{part}_labels.npy"), label)
 
 
+def _write_vggsound(w: Writer, n: int) -> None:
+    rows = []
+    for clip, label, split in _clips(n, EVENTS, "vid_"):
+        w.tone(f"audio/{clip}_30.wav", label)
+        w.frames(f"frames/{clip}_30", label)
+        rows.append(f'{clip},30,"{EVENTS[label]}",{"test" if split == "test" else "train"}')
+    w.lines("vggsound.csv", rows)
+
+
+def _write_mosi(w: Writer, n: int) -> None:
+    stored = {}
+    for split, size in (("train", n * 3 // 5), ("valid", n // 5), ("test", n - n * 3 // 5 - n // 5)):
+        score = np.round(w.rng.uniform(-3, 3, size=size), 1)
+        widths = {"vision": 35, "audio": 74, "text": 300}
+        part = {
+            m: w.rng.normal(score.reshape(-1, 1, 1) / 3, 1, size=(size, 10, d)).astype(np.float32)
+            for m, d in widths.items()
+        }
+        part["audio"][0, 0, 0] = -np.inf  # as in the published file
+        stored[split] = part | {"labels": score.reshape(-1, 1, 1), "id": np.array([f"clip {i}" for i in range(size)])}
+    w.path("mosi_raw.pkl").write_bytes(pickle.dumps(stored))
+
+
+def _write_cgmnist(w: Writer, n: int) -> None:
+    colored = {}
+    for part, stem, size in (("train", "train", n * 6 // 7), ("test", "t10k", n - n * 6 // 7)):
+        digit = (np.arange(size) % 10).astype(np.uint8)
+        image = w.rng.integers(0, 60, size=(size, 28, 28)).astype(np.uint8)
+        for row, k in zip(image, digit, strict=True):
+            row[2 * k + 4 : 2 * k + 7] = 220
+        hue = digit if part == "train" else w.rng.integers(10, size=size)
+        tint = np.stack([(hue * step) % 10 / 9 for step in (1, 3, 7)], axis=1)
+        colored[f"{part}_image"] = (image[..., None] * tint[:, None, None]).astype(np.uint8)
+        colored[f"{part}_label"] = digit
+        for kind, array in (("images-idx3", image), ("labels-idx1", digit)):
+            head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">i4").tobytes()
+            w.path(f"Mnist/mnist/{stem}-{kind}-ubyte").write_bytes(head + array.tobytes())
+    path = w.path("Mnist/colored_mnist/mnist_10color_jitter_var_0.030.npy")
+    np.save(path, np.array(colored, dtype=object), allow_pickle=True)
+
+
 WRITERS: dict[str, Callable[[Writer, int], None]] = {
     "cremad": _write_cremad,
     "cremad-pmr": _write_cremad_pmr,
@@ -246,4 +287,7 @@ WRITERS: dict[str, Callable[[Writer, int], None]] = {
     "food-101": _write_food,
     "mvsa": _write_mvsa,
     "av-mnist": _write_avmnist,
+    "vggsound": _write_vggsound,
+    "mosi": _write_mosi,
+    "cg-mnist": _write_cgmnist,
 }

@@ -179,8 +179,8 @@ LAYOUTS = (
             "gray": (r"(?P<clip>(?:train|t10k)-images[-.]idx3-ubyte(?:\.gz)?)",),
         },
         notes=(
-            "CG-MNIST: the colored array is a pickled dictionary, which is not opened here. "
-            "mmpid.datasets.load('cg-mnist') generates the same kind of data.",
+            "CG-MNIST: the colored array is a pickled dictionary; mmpid.datasets.read makes arrays of it and runs "
+            "nothing. mmpid.datasets.load('cg-mnist') generates the same kind of data.",
         ),
         comparable=False,
     ),
@@ -192,8 +192,8 @@ LAYOUTS = (
             )
         },
         notes=(
-            "A pickle runs code when it is opened, so it is not opened here. Open it yourself if you trust its source, "
-            "and pass the arrays to MultimodalData.from_arrays.",
+            "A pickle runs code when it is opened, so it is not opened here. mmpid.datasets.read opens it with a "
+            "reader that makes arrays and runs nothing.",
             "MOSI and MOSEI labels are scores from -3 to 3: MultiBench calls > 0 positive, BalanceBenchmark >= 0.",
         ),
     ),

@@ -8,6 +8,8 @@ from mmpid.datasets.layout_writers import WRITERS, Writer
 from mmpid.datasets.readers.media import require_pillow
 from mmpid.errors import InputError
 
+ARRAYS_ONLY = ("av-mnist", "mosi", "cg-mnist")  # layouts without images in files of their own
+
 
 def make_folder(layout: str, path, *, n: int = 60, seed: int = 0) -> Path:
     """Write a small folder in one of the layouts of the field: tones, drawn frames and lists of a split.
@@ -16,7 +18,8 @@ def make_folder(layout: str, path, *, n: int = 60, seed: int = 0) -> Path:
     ----------
     layout : str
         "cremad" (frames and wav), "cremad-pmr", "cremad-fbank", "cremad-mla", "ave", "kinetics-sounds",
-        "kinetics-sounds-valuation", "kinetics-sounds-arl", "ucf-101", "food-101", "mvsa" or "av-mnist".
+        "kinetics-sounds-valuation", "kinetics-sounds-arl", "ucf-101", "food-101", "mvsa", "av-mnist", "vggsound",
+        "mosi" or "cg-mnist".
     path : path
         A folder that is empty or does not exist yet.
     n : int
@@ -55,7 +58,7 @@ def make_folder(layout: str, path, *, n: int = 60, seed: int = 0) -> Path:
     root = Path(os.path.expanduser(_validate.path(path, "path")))
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"`path` must be an empty folder; {str(root)!r} is not. Name another one.")
-    if layout != "av-mnist":
+    if layout not in ARRAYS_ONLY:
         require_pillow()
     root.mkdir(parents=True, exist_ok=True)
     write(Writer(root, seed), n)

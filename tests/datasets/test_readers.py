@@ -2,9 +2,11 @@
 
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
@@ -16,13 +18,14 @@ from mmpid.datasets.cuts import SPLITS
 from mmpid.datasets.layout_writers import WRITERS
 from mmpid.datasets.readers.media import FRONT_ENDS, LogSpectrogram, read_wav
 from mmpid.datasets.restricted import read_pickled_array
-from mmpid.errors import ConfigError, InputError
+from mmpid.errors import ConfigError, InputError, LeakageWarning
 
 pytest.importorskip("PIL", reason="images are decoded by Pillow")
 N = 80
-SMALL = {name: {} if name == "av-mnist" else {"size": 16} for name in WRITERS}
+WHOLE = ("av-mnist", "mosi", "cg-mnist")  # arrays of all samples
+SMALL = {name: {} if name in WHOLE else {"size": 16} for name in WRITERS}
 TEST_SIZE = {name: 16 for name in WRITERS} | dict.fromkeys((n for n in WRITERS if n.startswith("cremad")), 12)
-TEST_SIZE |= {"mvsa": 15, "av-mnist": 12}
+TEST_SIZE |= {"mvsa": 15, "av-mnist": 12, "cg-mnist": 12}
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +51,12 @@ def notes(data):
 def test_a_layout_is_recognized_complete_and_read(folders, name):
     assert datasets.inspect_folder(folders[name]).ok
     data = datasets.read(folders[name], **SMALL[name])
-    assert sum(len(index) for index in data.splits.values()) == N and len(data.modalities) == 2
+    assert sum(len(index) for index in data.splits.values()) == N and len(data.modalities) >= 2
     assert len(data.splits["test"]) == TEST_SIZE[name] and "left out" not in notes(data)
     assert data.options["layout"] and data.origin.endswith("from a folder")
     again = datasets.read(folders[name], **SMALL[name])
     assert again.fingerprint == data.fingerprint
-    if name != "av-mnist":
+    if name not in WHOLE:
         assert data.options["class_map"] == {label: i for i, label in enumerate(data.class_names)}
 
 
@@ -168,6 +171,7 @@ DAMAGE = {"missing": remove, "empty": empty, "cut short": cut, "not a": other}
 SOUND = {
     "cremad": ".wav", "cremad-pmr": ".pkl", "cremad-fbank": ".pt", "cremad-mla": ".npy", "ave": ".pkl",
     "kinetics-sounds": ".npy", "kinetics-sounds-valuation": ".npy", "kinetics-sounds-arl": ".wav", "mvsa": "_token.npy",
+    "vggsound": ".wav",
 }  # fmt: skip
 
 
@@ -316,6 +320,88 @@ def test_whole_arrays_that_do_not_fit_are_refused(copy):
     os.remove(root / "train_labels.npy")
     with pytest.raises(InputError, match="must hold train_labels.npy"):
         datasets.read(root)
+
+
+def test_scores_are_made_classes_as_it_is_said(copy):
+    root = copy("mosi")
+    data = datasets.read(root)
+    assert "scores from" in notes(data) and "infinite audio in 3 samples is set to 0" in notes(data)
+    stored = pickle.loads((root / "mosi_raw.pkl").read_bytes())  # our own file
+    stored["train"]["text"][:2] = 0
+    stored["test"]["labels"][:3] = 0
+    (root / "mosi_raw.pkl").write_bytes(pickle.dumps(stored))
+    above, not_below = (datasets.read(root, positive=sign) for sign in (">0", ">=0"))
+    zero = int(re.search(r"(\d+) are exactly 0", notes(above))[1])
+    assert "2 samples whose text is all zero" in notes(above) and zero >= 3
+    assert int(not_below.target.sum()) == int(above.target.sum()) + zero
+    with pytest.raises(ConfigError, match="`positive` must be one of"):
+        datasets.read(root, positive="yes")
+    stored["test"]["audio"] = stored["test"]["audio"][1:]
+    (root / "mosi_raw.pkl").write_bytes(pickle.dumps(stored))
+    with pytest.raises(InputError, match="as many samples in every array"):
+        datasets.read(root)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x80\x04.", pickle.dumps([1]), pickle.dumps({"train": {"text": 3}}), "bomb"]
+)
+@pytest.mark.parametrize("name", ["mosi", "cg-mnist"])
+def test_feature_files_of_something_else_execute_nothing(copy, name, content, tmp_path):
+    witness = tmp_path / "executed"
+
+    class Bomb:
+        def __reduce__(self):
+            return (os.mkdir, (str(witness),))
+
+    root = copy(name)
+    (path,) = files_of(root, ".pkl" if name == "mosi" else "0.030.npy")
+    head = b"" if name == "mosi" else path.read_bytes()[:128]
+    path.write_bytes(head + (pickle.dumps(Bomb()) if content == "bomb" else content))
+    with pytest.raises(InputError, match=path.name):
+        datasets.read(root)
+    assert not witness.exists()
+
+
+def test_colored_digits_must_be_those_of_mnist(copy):
+    root = copy("cg-mnist")
+    (path,) = files_of(root, "train-labels-idx1-ubyte")
+    content = bytearray(path.read_bytes())
+    content[-1] = (content[-1] + 1) % 10
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="are not MNIST's"):
+        datasets.read(root)
+    path.write_bytes(content[:20])
+    with pytest.raises(InputError, match="is not a file of MNIST"):
+        datasets.read(root)
+
+
+def test_starts_may_be_padded_and_videos_are_groups(copy):
+    root = copy("vggsound")
+    for path in [*(root / "audio").iterdir(), *(root / "frames").iterdir()]:
+        path.rename(path.with_name(path.name.replace("_30", "_000030")))
+    data = read(root)
+    assert sum(map(len, data.splits.values())) == N and data.groups is not None
+
+
+@pytest.mark.parametrize("name", ["kinetics-sounds", "cremad", "mosi"])
+def test_a_converted_folder_is_the_same_data(folders, tmp_path, name, capsys):
+    out = tmp_path / "out"
+    size = [] if name == "mosi" else ["--size", "16"]
+    assert main(["data", "convert", str(folders[name]), str(out), *size]) == 0
+    assert "to open it" in capsys.readouterr().out
+    one = datasets.read(folders[name], **SMALL[name])
+    with pytest.warns(LeakageWarning) if name == "cremad" else nullcontext():  # actors in both published splits
+        two = datasets.read(out)
+    assert one.class_names == two.class_names and one.modalities == two.modalities
+    for split in SPLITS:
+        a, b = one.split(split).in_memory(), two.split(split).in_memory()
+        assert torch.equal(a.target, b.target) and (a.groups is None) == (b.groups is None)
+        assert all(torch.equal(a.inputs[m], b.inputs[m]) for m in one.modalities)
+    assert main(["data", "convert", str(folders[name]), str(out), *size]) == 2
+    assert "must be an empty folder" in capsys.readouterr().err
+    if name == "mosi":
+        assert main(["data", "convert", str(folders[name]), str(tmp_path / "x"), "--size", "16"]) == 2
+        assert "does not apply to this layout" in capsys.readouterr().err
 
 
 def test_flow_is_paired_by_name(copy):

@@ -19,23 +19,29 @@ LISTS = {
 }  # fmt: skip
 
 
-def read_spectrograms(root: Path, **options) -> MultimodalData:
+def read_spectrograms(
+    root: Path, *, size: int = 224, frames: int = 1, split: str = "official", **options
+) -> MultimodalData:
     """Open `{split}_spec` and `{split}-frames-1fps`; lists have rows `id label`."""
-    return _read(root, SPECTROGRAMS, **options)
+    return _read(root, SPECTROGRAMS, size=size, frames=frames, split=split, **options)
 
 
-def read_by_split(root: Path, **options) -> MultimodalData:
+def read_by_split(
+    root: Path, *, size: int = 224, frames: int = 1, split: str = "official", **options
+) -> MultimodalData:
     """Open `ks_audio` and `ks_visual`; lists have rows `path label`."""
-    return _read(root, BY_SPLIT, **options)
+    return _read(root, BY_SPLIT, size=size, frames=frames, split=split, **options)
 
 
-def read_by_class(root: Path, *, front_end: str = "log-stft-5s", **options) -> MultimodalData:
+def read_by_class(
+    root: Path, *, size: int = 224, frames: int = 1, front_end: str = "log-stft-5s", split: str = "official", **options
+) -> MultimodalData:
     """Open wav files and frames in folders of classes; the folders name split and class."""
-    return _read(root, BY_CLASS, front_end=front_end, **options)
+    return _read(root, BY_CLASS, size=size, frames=frames, front_end=front_end, split=split, **options)
 
 
 def _read(
-    root: Path, title: str, *, size: int = 224, frames: int = 1, front_end: str = "", split: str = "official", **options
+    root: Path, title: str, *, size: int, frames: int, split: str, front_end: str = "", **options
 ) -> MultimodalData:
     require_pillow()
     found, files = index_files(root, layout_of(title))
