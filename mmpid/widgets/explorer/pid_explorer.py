@@ -8,7 +8,7 @@ import numpy as np
 from mmpid._validate import choice
 from mmpid.plots.information_diagram import information_diagram
 from mmpid.plots.style import Picture
-from mmpid.plots.traces import ATOM_STYLE, SHORT_NAMES
+from mmpid.plots.traces import ATOMS, SHORT_NAMES, atom_color
 from mmpid.widgets.explorer import scene as sc
 from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
@@ -252,6 +252,6 @@ def _show_atoms(plot: Plot, atoms: dict[str, float]) -> None:
     up = mk.axis("information (bits)", 0, 1, np.linspace(0, 1, 6))
     bars = [
         mk.bars(name, [i], [value], color, width=0.65, says=[f"{name}: {value:.4f} bits"])
-        for i, (name, value, (color, _)) in enumerate(zip(names, values, ATOM_STYLE.values(), strict=True))
+        for i, (name, value, color) in enumerate(zip(names, values, map(atom_color, ATOMS), strict=True))
     ]
     plot.show(bars, across, up, title="The four atoms in bits")
