@@ -142,7 +142,7 @@ def many(view: View) -> Headline | None:
         words = ((f"No clear leader among the {n} encoders.", ""),)
     a, b = wd.bits(whole[least].value), wd.bits(whole[most].value)
     evidence = (
-        f"{wd.capital(names[least])} knows {a} bits, {names[most]} {b}; alone nobody adds more than noise, ±{wd.bits(noise)}."
+        f"{wd.capital(names[least])} knows {a} bits, {names[most]} {b}; nobody adds more than noise, ±{wd.bits(noise)}."
     )
     return Headline(
         situation="many", words=words, sure="clear" if clear else "noise", evidence=evidence, next=wd.what_is_next(view)
