@@ -120,8 +120,7 @@ def _stack(layers, rows: Sequence[Mapping], title: str, entropy: float, switch: 
         key="known",
         title=title,
         unit="information (bits)",
-        empty=f"This box is all there is to know about the label: {entropy:.2f} bits.\n"
-        "It fills up, layer by layer; the layers appear after the first probe",
+        empty=f"This box is all there is to know about the label: {entropy:.2f} bits.\nIt fills up, probe by probe.",
         areas=tuple(areas),
         switch=switch,
         limits=(0.0, max([entropy, *floor.tolist()])),

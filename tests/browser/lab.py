@@ -31,8 +31,8 @@ _REPLACE_CELLS = """(sources) => { const notebook = window.jupyterapp.shell.curr
 # a kernel as good as new for a board: no threads, no widgets, no names; what was imported stays imported
 _CLEAN = """
 from mmpid.live.registry import sessions
-from mmpid.widgets.parts.residents import _living
-for resident in list(_living): resident.close()
+from mmpid.widgets.parts.lifecycle import _alive
+for one in list(_alive): one.close()
 for session in sessions(): session.close()
 import ipywidgets; ipywidgets.Widget.close_all()
 get_ipython().run_line_magic("reset", "-sf")

@@ -13,7 +13,7 @@ from mmpid.widgets import Dashboard, TrainingNotFinished
 from mmpid.widgets.board.controls import MOST_OFFERED
 from mmpid.widgets.board.live import CHART_UPDATES
 from mmpid.widgets.board.panels import PARTS
-from mmpid.widgets.parts.place import resolve_mode
+from mmpid.widgets.parts.environment import resolve_mode
 from tests.widgets.fake_trainer import FakeTrainer
 from tests.widgets.hands import button, press, settle, status, until
 
@@ -74,7 +74,7 @@ def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
     pid.plot._handle_custom_msg({"event": "click", "x": 10.0}, [])  # what the page sends
     settle(board)
     assert controls.chosen == 10
-    assert [(mark["key"], mark["at"]) for mark in pid.plot.guests] == [("chosen", 10)]
+    assert [(mark["key"], mark["at"]) for mark in pid.plot.overlays] == [("chosen", 10)]
     press(board, "Rewind")
     settle(board)
     assert board.trainer.epoch == 10
@@ -156,20 +156,20 @@ def test_dragging_the_threshold_asks_the_rule_at_once(live):
     settle(board)
     panel, plot = board._board.what_if, board._board.panels.pid.plot
 
-    def guests():
-        return {mark["key"]: mark for mark in plot.guests}
+    def overlays():
+        return {mark["key"]: mark for mark in plot.overlays}
 
-    assert guests() == {}
+    assert overlays() == {}
     panel.widget.selected_index = 0
     settle(board)
     peak = max(row["synergy"] for row in board.record.lineage("probe"))
-    assert guests()["threshold"]["at"] == guests()["grip"]["y"] == pytest.approx(0.8 * peak)
-    early = guests()["what if"]["at"]
+    assert overlays()["threshold"]["at"] == overlays()["grip"]["y"] == pytest.approx(0.8 * peak)
+    early = overlays()["what if"]["at"]
     assert f"switched at epoch {early:g}" in panel._answer.value
     plot._handle_custom_msg({"event": "drag", "key": "grip", "y": 0.2 * peak}, [])
     settle(board)
     assert panel.threshold == 0.2
-    assert guests()["what if"]["at"] > early
+    assert overlays()["what if"]["at"] > early
 
 
 def test_another_rule_can_be_adopted(live):
@@ -484,7 +484,7 @@ def test_auto_is_live_only_where_somebody_can_look(environment, kernel, mode, mo
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("mmpid.widgets.parts.place._kernel_shell", lambda: object() if kernel else None)
+    monkeypatch.setattr("mmpid.widgets.parts.environment._kernel_shell", lambda: object() if kernel else None)
     assert resolve_mode("auto") == mode
     assert resolve_mode("live") == "live"
 

@@ -13,10 +13,10 @@ def failed(view: View, failure: str) -> Headline:
     """Say what stopped the training, and where."""
     kind, _, what = failure.partition(": ")
     at = f" at epoch {view.epoch:g}" if view.epoch is not None else ""
-    words = wd.clip(what or kind, 58 - len(f"Training stopped{at}: ."))
+    words = wd.clip((what or kind).rstrip("."), 58 - len(f"Training stopped{at}: ."))
     return Headline(
         situation="failed",
-        words=((f"Training stopped{at}: {words.rstrip('.…')}.", "error"),),
+        words=((f"Training stopped{at}: {words}" + ("" if words.endswith("…") else "."), "error"),),
         evidence=wd.clip(failure, 60) + ("" if failure.endswith(".") else "."),
         next="the run is kept; Play tries again.",
         epoch=view.epoch,

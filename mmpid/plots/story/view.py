@@ -79,7 +79,10 @@ class View:
     @property
     def probe_every(self) -> int:
         """Epochs between two probes."""
-        return int(self.settings.get("probe_every") or 1)
+        if self.settings.get("probe_every"):
+            return int(self.settings["probe_every"])
+        epochs = sorted({int(probe["epoch"]) for probe in self.probes} | {0})
+        return epochs[-1] - epochs[-2] if len(epochs) > 1 else 1
 
     @property
     def needed(self) -> int:

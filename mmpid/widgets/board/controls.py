@@ -12,7 +12,7 @@ from mmpid.widgets.board.branches import Runs
 from mmpid.widgets.board.history import thinned
 from mmpid.widgets.board.rates import LearningRates
 from mmpid.widgets.board.text import State
-from mmpid.widgets.parts.look import row
+from mmpid.widgets.parts.stylesheet import row
 
 # where to start from: words, and what `switch_to_joint(rewind=...)` takes; the probes' epochs come behind these
 STARTS = {"from the best probe so far": True, "from now": False}
