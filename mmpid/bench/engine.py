@@ -22,8 +22,8 @@ from mmpid.bench.bare import BareLoop
 from mmpid.bench.threads import one_thread
 from mmpid.datasets import MultimodalData, load
 from mmpid.models import LateFusion
-from mmpid.runs.checkpoint import write_state
 from mmpid.runs.metadata import versions
+from mmpid.runs.state import write_state
 from mmpid.studies.compare import run_method
 from mmpid.studies.seeds import train_seeds
 from mmpid.train import Trainer
@@ -135,12 +135,12 @@ def pauses(case: Case, repeats: int) -> dict:
     trainer.step(epochs=1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.safetensors"
-        write_state(trainer._state(), path)
+        write_state(trainer._run.snapshot(), path)
         size = path.stat().st_size
         works = {
             "epoch": lambda: trainer.step(epochs=1),
             "probe": trainer.probe,
-            "checkpoint": lambda: write_state(trainer._state(), path),
+            "checkpoint": lambda: write_state(trainer._run.snapshot(), path),
         }
         times = {name: [] for name in works}
         for _ in range(repeats):

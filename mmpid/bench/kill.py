@@ -30,8 +30,8 @@ from mmpid.errors import CheckpointError, MMPIDError
 from mmpid.models import LateFusion
 from mmpid.rules import BalanceController, PeakSynergy
 from mmpid.runs import RunRecord
-from mmpid.runs.checkpoint import read_state
 from mmpid.runs.folder import RECORD, RunFolder
+from mmpid.runs.state import read_state
 from mmpid.train import Trainer
 
 EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.2, "kmeans"

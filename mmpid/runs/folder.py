@@ -7,8 +7,9 @@ from pathlib import Path
 
 from mmpid import _validate
 from mmpid.errors import CheckpointError, ConfigError
-from mmpid.runs.checkpoint import CheckpointStore, State, read_state, write_state
+from mmpid.runs.checkpoint import CheckpointStore
 from mmpid.runs.record import RunRecord
+from mmpid.runs.state import State, read_state, write_state
 
 RECORD, NOW, CHECKPOINTS, LIVE = "record.jsonl", "now.safetensors", "checkpoints", "live"
 
@@ -103,12 +104,12 @@ class RunFolder:
             state = read_state(self.path / NOW)
         except CheckpointError:
             state = CheckpointStore.open(self.checkpoints).latest(len(record.rows))
-        if state.meta["n_rows"] > len(record.rows):
+        if state.tree["n_rows"] > len(record.rows):
             raise CheckpointError(
                 f"{self.path / RECORD} has {len(record.rows)} rows, and the state was saved after "
-                f"{state.meta['n_rows']}: the record was cut. Restore it from a copy."
+                f"{state.tree['n_rows']}: the record was cut. Restore it from a copy."
             )
-        return record.prefix(state.meta["n_rows"]), state
+        return record.prefix(state.tree["n_rows"]), state
 
     def read_checkpoints(self) -> CheckpointStore:
         """Return the checkpoints, in memory, so that going on does not change a saved folder."""

@@ -11,7 +11,7 @@ from mmpid.errors import InputError, TrainingError
 from mmpid.models import LateFusion
 from mmpid.studies.stacked_model import StackedLateFusion
 from mmpid.train.config import TrainConfig
-from mmpid.train.state import sample_order
+from mmpid.train.random_numbers import sample_order
 
 
 @dataclass(frozen=True)

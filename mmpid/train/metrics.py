@@ -1,9 +1,9 @@
-"""What an epoch's batches gave: losses and right answers, kept as they are and read many batches at a time."""
+"""What the batches of an epoch gave: losses and right answers, kept as they are and read many batches at a time."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from math import inf, isfinite, nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -13,12 +13,13 @@ MOST_LOSSES = 1 << 12  # batches whose losses wait to be read, at the most
 
 
 class EpochMetrics:
-    """Losses (nats) and numbers of right answers of one epoch: a row a batch, a column a classifier.
+    """Losses (nats) and numbers of right answers of one epoch: one row per batch, one column per loss.
 
-    Noting a batch computes nothing, since the update of a small network takes no longer than a few dozen operations:
+    Adding a batch computes nothing, since the update of a small network takes no longer than a few dozen operations:
     its losses and logits, without their graph, wait until those of many batches are read at once. Right answers are
     counted for all of these together, in the row of the first. NaN stands for what was not trained; a loss that is
-    itself NaN is infinity. `mean` is what averages a tensor over several processes.
+    itself NaN is infinity. `mean` averages a tensor over several processes. Terms that callbacks name get columns of
+    their own when they first come.
     """
 
     def __init__(
@@ -29,6 +30,7 @@ class EpochMetrics:
         mean: Callable[[Tensor], Tensor] | None = None,
     ):
         self.columns, self.sizes = tuple(columns), list(sizes)
+        self._names = frozenset(self.columns)
         self._device, self._mean = device, mean
         self._losses, self._right = ([[nan] * len(self.columns) for _ in self.sizes] for _ in range(2))
         self._unread: list[_Batch] = []  # their losses
@@ -38,12 +40,25 @@ class EpochMetrics:
 
     # ---- writing ---------------------------------------------------------------------------------------------
 
-    def note(self, number: int, losses: Mapping[str, Tensor], logits: Mapping[str, Tensor], target: Tensor) -> None:
-        """Note what a batch gave; `target` are the labels of this process's part of it."""
-        kind = (tuple(losses), self.sizes[number] // len(target))
-        self._unread.append(_Batch(number, kind, losses.values()))
-        self._unjudged.append(_Batch(number, kind, (*logits.values(), target)))
-        self._held += len(logits) * next(iter(logits.values())).numel()
+    def add(
+        self, number: int, losses: Mapping[str, Tensor], logits: Mapping[str, Tensor], target: Tensor, parts: int = 1
+    ) -> None:
+        """Add what a batch gave; `target` are the labels of this process's part, one of `parts` equal ones."""
+        if not self._names.issuperset(losses):
+            self._add_columns([name for name in losses if name not in self._names])
+        self.sizes[number] = len(target) * parts
+        self._unread.append(_Batch(number, (tuple(losses), parts), losses.values()))
+        if logits:
+            self._unjudged.append(_Batch(number, (tuple(logits), parts), (*logits.values(), target)))
+            self._held += len(logits) * next(iter(logits.values())).numel()
+
+    def _add_columns(self, names: Sequence[str]) -> None:
+        """Make room for losses that were not known when the epoch began."""
+        self.columns = (*self.columns, *names)
+        self._names = frozenset(self.columns)
+        for table in (self._losses, self._right):
+            for row in table:
+                row += [nan] * len(names)
 
     def trim(self) -> None:
         """Let no more wait than memory should hold."""
@@ -119,21 +134,22 @@ class EpochMetrics:
 
     # ---- state -----------------------------------------------------------------------------------------------
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the tables and the sizes of the batches."""
+    def state_dict(self) -> dict[str, Any]:
+        """Return the columns, the tables and the sizes of the batches."""
         self._read_losses()
         self._read_right()
         tables = {"losses": torch.tensor(self._losses), "right": torch.tensor(self._right)}
-        return {**tables, "sizes": torch.tensor(self.sizes)}
+        return {**tables, "sizes": list(self.sizes), "columns": list(self.columns)}
 
-    def load(self, tensors: Mapping[str, Tensor]) -> None:
-        """Load what :meth:`tensors` returned; states of an older version have the losses alone."""
-        self._losses = tensors["losses"].tolist()
-        if "right" in tensors:
-            self._right, self.sizes = tensors["right"].tolist(), tensors["sizes"].tolist()
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load :meth:`state_dict`."""
+        self.columns, self.sizes = tuple(state["columns"]), list(state["sizes"])
+        self._names = frozenset(self.columns)
+        self._losses, self._right = state["losses"].tolist(), state["right"].tolist()
+        self._unread, self._unjudged, self._judged, self._held = [], [], [], 0
 
-    def take(self, other: "EpochMetrics", n: int) -> None:
-        """Begin with the first `n` batches of another tally of this epoch."""
+    def copy_first(self, other: "EpochMetrics", n: int) -> None:
+        """Begin with the first `n` batches of other metrics of this epoch."""
         other._read_losses()
         other._read_right()
         self.sizes[:n] = other.sizes[:n]
@@ -149,5 +165,5 @@ class _Batch(NamedTuple):
 
 
 def _alike(batches: "list[_Batch]") -> "list[tuple[tuple[tuple[str, ...], int], list[_Batch]]]":
-    """Return the runs of batches of one kind."""
+    """Return batches of one kind that follow each other, together."""
     return [(kind, list(group)) for kind, group in groupby(batches, lambda batch: batch.kind)]

@@ -1,9 +1,10 @@
 """One probe: what do the encoders know now? Embeddings of held-out samples, decomposed, as a row of the record."""
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
@@ -13,7 +14,7 @@ from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
-from mmpid.train.engine import Evaluation, evaluate
+from mmpid.train.evaluation import Evaluation, evaluate
 from mmpid.train.many import estimate_many
 
 ONE_GROUP = (
@@ -101,19 +102,18 @@ class Prober:
                         row[f"ecs.{result.name}.{name}.{k}"] = _plain(value)
         return row
 
-    def state_tensors(self) -> dict[str, Tensor]:
-        """Return the codebooks as tensors `index.name`."""
-        books = enumerate(self.codebooks.values())
-        return {f"{i}.{key}": tensor for i, book in books for key, tensor in book.state_dict().items()}
+    def state_dict(self) -> dict[str, Any]:
+        """Return the codebooks by number, those that have been fitted."""
+        states = {str(i): book.state_dict() for i, book in enumerate(self.codebooks.values())}
+        return {number: state for number, state in states.items() if state}
 
-    def load_state_tensors(self, tensors: dict[str, Tensor]) -> None:
-        """Load what :meth:`state_tensors` returned; without any, forget the codebooks."""
-        if self.codebooks and not tensors:
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load :meth:`state_dict`; without any codebook, forget those there are."""
+        if self.codebooks and not state:
             self.codebooks = self._codebooks()
-        for i, book in enumerate(self.codebooks.values()):
-            own = {key.split(".", 1)[1]: t for key, t in tensors.items() if key.startswith(f"{i}.")}
-            if own:
-                book.load_state_dict(own)
+        for number, book in enumerate(self.codebooks.values()):
+            if str(number) in state:
+                book.load_state_dict(state[str(number)])
 
 
 def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: torch.device) -> Split:

@@ -11,7 +11,7 @@ import torch
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.live.registry import pause_all, sessions
 from mmpid.live.session import Session
-from mmpid.train import engine
+from mmpid.train.engine import Engine
 from tests.widgets.fake_trainer import FakeTrainer
 
 
@@ -287,14 +287,14 @@ def test_changes_are_told_to_a_listener():
 
 
 def test_a_run_that_ran_out_of_memory_goes_on_with_a_smaller_batch(make_trainer, monkeypatch):
-    plain, trainer = engine.update, make_trainer(batch_size=64)
+    plain, trainer = Engine.update, make_trainer(batch_size=64)
 
-    def update(model, optimizer, inputs, *rest, **more):
+    def update(self, inputs, *rest):
         if len(next(iter(inputs.values()))) > 32:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return plain(model, optimizer, inputs, *rest, **more)
+        return plain(self, inputs, *rest)
 
-    monkeypatch.setattr(engine, "update", update)
+    monkeypatch.setattr(Engine, "update", update)
     session = Session(trainer)
     session.play()
     with pytest.raises(TrainingError, match="Make the batch smaller"):

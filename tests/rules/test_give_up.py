@@ -13,7 +13,7 @@ from mmpid.errors import ConfigError
 from mmpid.rules import SwitchRule
 from mmpid.rules.controller import default_controller
 from mmpid.rules.give_up import nothing_to_teach
-from mmpid.train.engine import prior_loss
+from mmpid.train.evaluation import prior_loss
 from tests.small_runs import weights
 
 QUICK = {"epochs": 10, "n_boot": 0, "n_null": 20, "ecs": (), "device": "cpu"}

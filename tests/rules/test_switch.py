@@ -269,9 +269,7 @@ def test_an_encoder_that_learns_ten_times_faster_is_paused_within_two_probes(mak
     trainer = make_trainer(epochs=20, unimodal_epochs=20, lr=0.003, controller=BalanceController(rule=Manual()))
     trainer.step(epochs=3)
     paused_before = [row for row in trainer.record.rows if row.get("action") == "pause"]
-    for group in trainer._optimizer.param_groups:
-        if group["name"] == "a":
-            group["lr"] *= 10
+    trainer.set_learning_rate(0.03, "a")
     trainer.step(epochs=2)
     paused = [row for row in trainer.record.rows if row.get("action") == "pause"]
     assert not paused_before and [row["modality"] for row in paused] == ["a"]

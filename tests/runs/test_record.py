@@ -77,7 +77,7 @@ def test_a_last_line_cut_by_a_crash_is_left_out_but_a_damaged_middle_is_not(tmp_
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]\n", '{"metadata": {}}\n', "nonsense\n", '{"metadata": 1, "format": 1}\n', b"\xff\xfe\0"]
+    "text", ["", "[]\n", '{"metadata": {}}\n', "nonsense\n", '{"metadata": 1, "format": 2}\n', b"\xff\xfe\0"]
 )
 def test_a_file_that_is_no_record_is_refused(tmp_path, text):
     path = tmp_path / "record.jsonl"

@@ -7,7 +7,7 @@ from mmpid import BalanceController, LateFusion, Manual, MultimodalData, Trainer
 from mmpid.errors import ConfigError
 from mmpid.plots.traces import accuracy_traces
 from mmpid.rules import FixedEpoch
-from mmpid.train import engine
+from mmpid.train.engine import Engine
 from tests.small_runs import weights
 
 NO_PAUSE = 10**9
@@ -19,13 +19,13 @@ def by_hand() -> BalanceController:
 
 def watch_batches(trainer, monkeypatch) -> list[torch.Tensor]:
     """Return a list that fills with the samples (of modality a) of every batch that is trained on."""
-    seen, plain = [], engine.update
+    seen, plain = [], Engine.update
 
-    def update(model, optimizer, inputs, *rest, **more):
+    def update(self, inputs, *rest):
         seen.append(inputs["a"])
-        return plain(model, optimizer, inputs, *rest, **more)
+        return plain(self, inputs, *rest)
 
-    monkeypatch.setattr(engine, "update", update)
+    monkeypatch.setattr(Engine, "update", update)
     return seen
 
 
@@ -113,8 +113,8 @@ def test_another_rule_is_followed_recorded_and_kept_on_resume(make_trainer, tmp_
     trainer = make_trainer(epochs=6)
     trainer.controller = BalanceController(rule=FixedEpoch(epoch=5), uniqueness_ratio=NO_PAUSE)
     trainer.step(epochs=1)
-    trainer.follow(FixedEpoch(epoch=2))
-    trainer.follow(FixedEpoch(epoch=2))  # no news
+    trainer.set_rule(FixedEpoch(epoch=2))
+    trainer.set_rule(FixedEpoch(epoch=2))  # no news
     (row,) = [row for row in trainer.record.lineage("decision") if row["action"] == "rule"]
     assert row["reason"] == "by hand: FixedEpoch(epoch=5 -> 2)" and row["source"] == "user"
     trainer.save(tmp_path / "run")
@@ -127,7 +127,7 @@ def test_another_rule_is_followed_recorded_and_kept_on_resume(make_trainer, tmp_
 @pytest.mark.parametrize("rule", ["peak", None, FixedEpoch])
 def test_what_is_no_rule_is_not_followed(make_trainer, rule):
     with pytest.raises(ConfigError, match="`rule` must be a SwitchRule"):
-        make_trainer().follow(rule)
+        make_trainer().set_rule(rule)
 
 
 # --- accuracy on the training samples -----------------------------------------------------------------------------
@@ -135,14 +135,14 @@ def test_what_is_no_rule_is_not_followed(make_trainer, rule):
 
 def test_training_accuracy_is_the_share_of_right_answers_before_each_update(make_trainer, monkeypatch):
     trainer = make_trainer(batch_size=64)
-    right, plain = {"a": 0, "b": 0}, engine.update
+    right, plain = {"a": 0, "b": 0}, Engine.update
 
-    def update(model, optimizer, inputs, target, *rest, **more):
+    def update(self, inputs, target, *rest):
         for name in right:
-            right[name] += int((model(inputs).unimodal[name].argmax(1) == target).sum())
-        return plain(model, optimizer, inputs, target, *rest, **more)
+            right[name] += int((self.model(inputs).unimodal[name].argmax(1) == target).sum())
+        return plain(self, inputs, target, *rest)
 
-    monkeypatch.setattr(engine, "update", update)
+    monkeypatch.setattr(Engine, "update", update)
     trainer.step(epochs=1)
     (row,) = trainer.record.lineage("epoch")
     n = len(trainer.data.splits["train"])

@@ -45,7 +45,7 @@ def pauses(trainer) -> list[tuple[str, str]]:
 def make_noisy(trainer: Trainer, name: str) -> None:
     """Raise one modality's noise in everything that is still to be read."""
     generator = torch.Generator().manual_seed(1)
-    for split in (*trainer._splits.values(), trainer._prober.split):
+    for split in (*trainer._run.splits.values(), trainer._run.prober.split):
         split.inputs[name].add_(2 * torch.randn(split.inputs[name].shape, generator=generator))
 
 

@@ -7,7 +7,8 @@ import torch
 
 from mmpid import BalanceController, LateFusion, Manual, PeakSynergy, Trainer
 from mmpid.errors import ConfigError, TrainingError
-from mmpid.train import engine
+from mmpid.train import evaluation
+from mmpid.train.random_numbers import RandomNumbers
 from tests.small_runs import weights
 
 NO_PAUSE = 10**9
@@ -49,7 +50,7 @@ def test_what_was_selected_belongs_to_the_past_that_a_rewind_takes_up(make_train
         rows = trainer.record.lineage("epoch")
         best = max(rows, key=lambda row: (row[f"validation_accuracy.{name}"], -row[f"validation_loss.{name}"]))
         assert result[f"selected_epoch.{name}"] == best["epoch"]
-        judged = engine.evaluate(trainer.selected_model(), trainer.data.split("validation"))
+        judged = evaluation.evaluate(trainer.selected_model(), trainer.data.split("validation"))
         assert judged.accuracy(name) == best[f"validation_accuracy.{name}"]
     straight = make_trainer(**settings).fit(progress=False).lineage("result")[-1]
     assert {k: v for k, v in other.items() if k != "step"} == {k: v for k, v in straight.items() if k != "step"}
@@ -63,7 +64,7 @@ def test_a_modality_may_be_paused_and_resumed_within_an_epoch(make_trainer):
     trainer.step(batches=7)
     (row,) = trainer.record.lineage("batch")
     assert row["batch"] == 10
-    assert row["loss.a"] == pytest.approx(sum(a for a, _ in trainer._metrics.losses(3, 10)) / 7)
+    assert row["loss.a"] == pytest.approx(sum(a for a, _ in trainer._run.epoch.metrics.losses(3, 10)) / 7)
     trainer.step(epochs=1)
     assert trainer.epoch == 1 and trainer.record.lineage("epoch")[0]["loss.a"] > 0
 
@@ -133,7 +134,7 @@ def test_dropout_on_an_accelerator_depends_on_the_update_alone(make_trainer, mon
     """There is no GPU here: what is seeded, where and when is what can be held."""
     seeded = []
     trainer = make_trainer()
-    monkeypatch.setattr(type(trainer), "_seed_accelerator", lambda self: seeded.append(self.updates))
+    monkeypatch.setattr(RandomNumbers, "seed_accelerator", lambda self, step: seeded.append(step))
     trainer.step(batches=3)
     trainer.step(epochs=1)
     assert seeded == list(range(trainer.updates)), "once before each update, however steps are cut"
@@ -149,11 +150,12 @@ def test_dropout_on_an_accelerator_depends_on_the_update_alone(make_trainer, mon
 
     monkeypatch.setattr(torch.cuda, "device", Device)
     monkeypatch.setattr(torch.cuda, "manual_seed", placed.append)
-    trainer._seed_accelerator()
+    random = trainer._run.random
+    random.seed_accelerator(7)
     assert placed == [], "the CPU has a state of its own, which is saved"
-    trainer.device = torch.device("cuda", 1)
-    trainer._seed_accelerator()
-    trainer._seed_accelerator()
+    random.device = torch.device("cuda", 1)
+    random.seed_accelerator(7)
+    random.seed_accelerator(7)
     assert placed[0] == torch.device("cuda", 1) and placed[1] == placed[3]
 
 

@@ -23,7 +23,7 @@ def batch(right: int, n: int, *, seed: int = 0) -> tuple[dict, dict, torch.Tenso
 def test_batches_of_any_size_are_counted_and_a_loss_that_is_no_number_is_infinite():
     made = EpochMetrics(("a", "b"), [8, 8, 3], CPU)
     for number, (right, n) in enumerate([(2, 8), (8, 8), (1, 3)]):
-        made.note(number, *batch(right, n, seed=number))
+        made.add(number, *batch(right, n, seed=number))
     assert made.losses() == [[0.5, inf]] * 3
     assert made.accuracies() == {"a": 11 / 19, "b": 11 / 19}
 
@@ -31,16 +31,16 @@ def test_batches_of_any_size_are_counted_and_a_loss_that_is_no_number_is_infinit
 def test_what_was_not_trained_has_no_numbers_and_is_judged_by_what_it_was_trained_on():
     made = EpochMetrics(("a", "b", "joint"), [8, 8], CPU)
     losses, logits, target = batch(2, 8)
-    made.note(0, {"b": losses["a"]}, {"b": logits["a"]}, target)
-    made.note(1, *batch(4, 8))
+    made.add(0, {"b": losses["a"]}, {"b": logits["a"]}, target)
+    made.add(1, *batch(4, 8))
     assert made.mean_losses() == {"a": 0.5, "b": inf} and all(isnan(row[2]) for row in made.losses())
     assert made.accuracies() == {"a": 4 / 8, "b": 6 / 16}
 
 
 def test_parts_of_a_batch_stand_for_the_whole_and_a_whole_one_for_itself():
     made = EpochMetrics(("a", "b"), [16, 9], CPU, mean=lambda values: values)  # of two processes, seen by one
-    made.note(0, *batch(2, 8))
-    made.note(1, *batch(3, 9))
+    made.add(0, *batch(2, 8))
+    made.add(1, *batch(3, 9))
     assert made.accuracies()["a"] == (2 * 2 + 3) / 25
 
 
@@ -61,41 +61,29 @@ def test_no_more_waits_than_memory_should_hold(make_trainer, monkeypatch, log_ev
     trainer, most = make_trainer(batch_size=16, log_every=log_every), [0, 0]
     for _ in range(12):
         trainer.step(batches=1)
-        waiting = trainer._metrics
+        waiting = trainer._run.epoch.metrics
         most = [max(most[0], len(waiting._unjudged)), max(most[1], len(waiting._unread))]
     assert most == [3, losses] and len(waiting._judged) == 3
 
 
-def test_a_state_of_an_older_version_has_its_counts_batch_by_batch(make_trainer):
+def test_counts_batch_by_batch_and_counts_together_mean_the_same(make_trainer):
     trainer, straight = make_trainer(batch_size=16), make_trainer(batch_size=16)
     for made in (trainer, straight):
         made.pause("a")
         made.step(batches=5)
         made.resume("a")
-    state = straight._state()
-    assert set(state.section("epoch")) == {"losses", "right", "sizes"}
-    counts = state.tensors["epoch.right"]
+    state = straight.state_dict()
+    counts = state["epoch"]["metrics"]["right"]
     total = counts[:5, 1].sum()
-    counts[:5, 1] = torch.tensor([total - 4, 1, 1, 1, 1])  # as if each had been judged by itself
-    trainer._restore(state)
+    counts[:5, 1] = torch.tensor([total - 4, 1, 1, 1, 1])  # as if each batch had been judged by itself
+    trainer.load_state_dict(state)
     assert trainer.fit(progress=False) == straight.fit(progress=False)
-
-
-def test_a_state_from_before_answers_were_counted_loads(make_trainer):
-    trainer = make_trainer(batch_size=16)
-    trainer.step(batches=5)
-    state = trainer._state()
-    for key in ("right", "sizes"):
-        del state.tensors[f"epoch.{key}"]
-    trainer._restore(state)
-    trainer.step(epochs=1)
-    (row,) = trainer.record.lineage("epoch")
-    seen = len(trainer.data.splits["train"]) - 5 * 16
-    assert row["train_accuracy.a"] * seen == pytest.approx(round(row["train_accuracy.a"] * seen))
 
 
 def test_what_waits_keeps_no_graph_alive(make_trainer):
     trainer = make_trainer(batch_size=16)
     trainer.step(batches=3)
-    waiting = [x for one in (*trainer._metrics._unread, *trainer._metrics._unjudged) for x in one.tensors]
+    waiting = [
+        x for one in (*trainer._run.epoch.metrics._unread, *trainer._run.epoch.metrics._unjudged) for x in one.tensors
+    ]
     assert len(waiting) == 3 * 5 and not any(x.requires_grad for x in waiting)

@@ -46,7 +46,7 @@ class FakeTrainer:
         self.rates[modality] = lr
         self._decide("learning_rate", reason, "user", modality, rule="")
 
-    def follow(self, rule):
+    def set_rule(self, rule):
         self.controller = replace(self.controller, rule=rule)
         self._decide("rule", f"by hand: {rule}", "user", "", rule=rule.name)
 

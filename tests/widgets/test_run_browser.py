@@ -73,7 +73,7 @@ def test_what_has_no_record_is_refused():
         (b'{"format": 2, "metadata": {}}\nnonsense\n{"kind": "epoch"}\n', "changed by hand"),
         (b'{"format": 2, "metadata": {}}\n[1, 2]\n', "not those of a run"),
         (b'{"format": 2, "metadata": {}}\n{"kind": "epoch"}\n', "not those of a run"),
-        (b'{"format": 1, "metadata": [3]}\n', "cannot be read"),
+        (b'{"format": 2, "metadata": [3]}\n', "cannot be read"),
     ],
 )
 def test_a_damaged_record_is_listed_with_its_reason_and_hurts_nothing(folder, content, reason):
@@ -187,7 +187,7 @@ def test_equal_cards_are_said_to_be_equal():
 def test_a_run_that_another_process_writes_is_read_as_far_as_it_is(folder, browser):
     path = folder / "growing" / "record.jsonl"
     path.parent.mkdir()
-    lines = [json.dumps({"format": 1, "metadata": {"modalities": ["audio", "image"]}})]
+    lines = [json.dumps({"format": 2, "metadata": {"modalities": ["audio", "image"]}})]
     lines += [json.dumps(row) for row in make_record().rows]
     for share in (0.3, 0.8):
         path.write_text("\n".join(lines)[: int(share * len("\n".join(lines)))])  # the last line is cut
