@@ -20,9 +20,11 @@ def settle(board):
     """Let the sessions obey and the publisher show it."""
     own = board._board
     until(
-        lambda: not own.runs.pace.active
-        and not any(run.session.busy for run in own.runs.all)
-        and own.publisher.shown == own.runs.version
+        lambda: (
+            not own.runs.pace.active
+            and not any(run.session.busy for run in own.runs.all)
+            and own.publisher.shown == own.runs.version
+        )
     )
 
 

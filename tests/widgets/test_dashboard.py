@@ -80,7 +80,7 @@ def test_an_impossible_wish_is_explained_in_the_foot(live):
 
 def test_what_the_page_cannot_say_is_refused_in_words(live):
     board = live()
-    say(board, "dance")
+    done(board, "dance")
     assert "no command 'dance'" in message(board)
     assert board.session.state == "idle"
 
@@ -102,13 +102,36 @@ def test_a_rewind_of_a_finished_run_asks_first(live):
     say(board, "play")
     board.wait(timeout=10)
     settle(board)
+    end = board.trainer.epoch
     done(board, "rewind", to=5)
-    assert board.trainer.epoch == 12 and "leaves the finished model behind" in now(board)["question"]["words"]
+    assert board.trainer.epoch == end and "leaves the finished model behind" in now(board)["question"]["words"]
     done(board, "cancel")
-    assert now(board)["question"] == {} and board.trainer.epoch == 12
+    assert now(board)["question"] == {} and board.trainer.epoch == end
     done(board, "rewind", to=5)
     done(board, "confirm")
     assert board.trainer.epoch == 5 and now(board)["question"] == {}
+
+
+def test_a_rewind_can_be_taken_back_until_training_goes_on(live):
+    board = live(epochs=12)
+    say(board, "play")
+    board.wait(timeout=10)
+    settle(board)
+    rows, epoch = [dict(row) for row in board.record.rows], board.trainer.epoch
+    done(board, "rewind", to=5)
+    done(board, "confirm")
+    assert now(board)["undo"]
+    done(board, "undo")
+    assert board.record.rows == rows and board.trainer.epoch == epoch
+    assert now(board)["state"] == "finished" and not now(board)["undo"]
+    done(board, "rewind", to=5)
+    done(board, "confirm")
+    done(board, "auto", value=False)
+    assert now(board)["undo"]
+    done(board, "step", of="batch")
+    assert not now(board)["undo"]
+    done(board, "undo")
+    assert "no rewind to take back" in message(board)
 
 
 def test_the_joint_training_starts_from_the_best_from_now_or_from_a_probe(live):
@@ -171,7 +194,7 @@ def test_a_failure_ends_slow_motion(live):
     done(board, "speed", value="4")
     say(board, "play")
     until(lambda: now(board)["state"] == "failed")
-    assert not board._board.runs.pace.active
+    until(lambda: not board._board.runs.pace.active)
 
 
 # ---- what is shown ------------------------------------------------------------------------------------------------
@@ -240,7 +263,7 @@ def test_pauses_and_decisions_stand_on_the_timeline(live):
 def test_a_long_run_is_thinned_and_a_message_stays_small(live):
     board = live(epochs=2000, probe_every=1)
     board.trainer.auto = False
-    board.session.step(epochs=700)
+    board.session.step(epochs=400)
     settle(board)
     view = board._board.view
     assert len(chart(board, "known")["areas"]["unique1"]["x"]) <= MOST_POINTS
@@ -336,7 +359,7 @@ def test_what_if_before_the_first_probe_says_what_will_come(live):
 
 def test_an_unknown_rule_is_refused(live):
     board = live()
-    say(board, "use_rule", rule="luck", value=1)
+    done(board, "use_rule", rule="luck", value=1)
     assert "`rule` must be one of" in message(board)
 
 

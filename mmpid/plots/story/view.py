@@ -115,5 +115,5 @@ class View:
         if f"{unique_key(leader)}_proven" in self.probe:
             reading = unique[leader]
             return reading is None or not reading.proven
-        record = RunRecord(dict(self.metadata), self.path)
+        record = RunRecord(dict(self.metadata), [dict(self.probe)])  # what makes a lead doubtful is in its own probe
         return any(finding.name == COUNTING_ERROR for finding in diagnose(record))

@@ -1,6 +1,7 @@
 """What the user can ask of a run: each command is posted to its session and returns; none trains, draws or waits."""
 
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 
 from mmpid.errors import InputError
 from mmpid.live.session import Session
@@ -116,10 +117,7 @@ class Commands:
     def _do_use_rule(self, rule: str, value: float) -> None:
         chosen = chosen_rule(rule, value)
 
-        def use(trainer):
-            (trainer.set_rule if hasattr(trainer, "set_rule") else trainer.follow)(chosen)
-
-        self._session.post(use, "use this rule")
+        self._session.post(lambda trainer: trainer.set_rule(chosen), "use this rule")
 
     # ---- going back ------------------------------------------------------------------------------------------
 
@@ -148,8 +146,7 @@ class Commands:
         def back(trainer):
             undo = _way_back(trainer)
             trainer.rewind(to)
-            if undo is not None:
-                self._before_rewind = run, undo
+            self._before_rewind = run, undo
 
         run.session.post(back, "rewind")
 
@@ -189,11 +186,9 @@ class Commands:
         self._saving.report(self._run, str(folder))
 
 
-def _way_back(trainer) -> Callable[[], None] | None:
-    """Return how to restore a trainer as it stands now, or None if it does not know how."""
-    if not (hasattr(trainer, "state_dict") and hasattr(trainer, "load_state_dict")):
-        return None
-    state, n_rows = trainer.state_dict(), len(trainer.record.rows)
+def _way_back(trainer) -> Callable[[], None]:
+    """Return how to restore a trainer and its record as they stand now."""
+    state, n_rows = deepcopy(trainer.state_dict()), len(trainer.record.rows)  # its tensors are those of the model
 
     def restore():
         del trainer.record.rows[n_rows:]

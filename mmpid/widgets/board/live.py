@@ -46,6 +46,7 @@ class LiveBoard:
         self._told: tuple = ()  # what the headline was made of
         self._headline: dict = {}
         self._asked: dict = {}
+        self._batches = 0
         self._build(trainer.record.metadata)
         self.publisher = Publisher(self.runs, self.show, self._settled, partial(self._trouble, "update"))
         self.show()
@@ -75,8 +76,9 @@ class LiveBoard:
         history = run.history.update()
         now = self.state(run, history)
         closed, parts = self.runs.state == "closed", self._whose_turn()
-        if self.commands.can_undo and now.state == "playing":
+        if self.commands.can_undo and run.session.batches != self._batches:
             self.commands.forget_undo()
+        self._batches = run.session.batches
         decided, known = len(history.decided), self._told[:1]
         self.scene.show(self.view, history, parts, self.runs.others)
         if "known" in parts or (decided,) != known:
