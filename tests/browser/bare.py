@@ -12,7 +12,8 @@ _MODEL = """async ([esm, css, state]) => {
         if (value && typeof value === "object" && "$bytes" in value) {
             const raw = Uint8Array.from(atob(value.$bytes), (c) => c.charCodeAt(0)); return new DataView(raw.buffer); }
         if (Array.isArray(value)) return value.map(revive);
-        if (value && typeof value === "object") return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, revive(v)]));
+        if (value && typeof value === "object") {
+            return Object.fromEntries(Object.entries(value).map(([k, v]) => [k, revive(v)])); }
         return value; };
     const traits = revive(state), heard = {}, sent = [];
     const model = { get: (name) => traits[name], send: (message) => sent.push(message), save_changes() {},
