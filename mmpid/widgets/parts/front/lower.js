@@ -46,7 +46,7 @@ class Lower {
     const dashes = ["dashed", "dotted"].map((dash, i) => setup.modalities[i] && `${dash}: ${setup.modalities[i]}`).filter(Boolean).join(", ");
     this.head = html("div", { class: "mmpid-chart-head" }, html("h3", {}, "How strongly each encoder pulls, class by class"), html("span", { class: "mmpid-quiet" }, `${dashes}; shaded where one is ahead`));
     this.grid = html("div", { class: "mmpid-stamps" });
-    this.heat = html("div", { class: "mmpid-heat" });
+    this.heat = html("div", { class: "mmpid-heat", tabindex: 0, role: "region", "aria-label": "Strength by class" });
     this.panel = html("div", { class: "mmpid-panel", role: "tabpanel", tabindex: 0, id: freshId("panel") });
     this.proxy = html("select", { class: "mmpid-select small", "aria-label": "Measured by", title: "Which recorded proxy for strength to draw" });
     this.proxy.addEventListener("change", () => board.send({ do: "proxy", name: this.proxy.value }));
