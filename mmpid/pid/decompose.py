@@ -1,37 +1,34 @@
-"""decompose(joint): the front door of the solver."""
+"""decompose(joint): the public function of the solver."""
 
-import math
-import warnings
-from dataclasses import dataclass
+from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from mmpid import _validate
-from mmpid.errors import ConvergenceWarning
-from mmpid.pid import fastpid
-from mmpid.pid.certificate import round_to_marginals
-from mmpid.pid.enclosure import enclose
-from mmpid.pid.information import LN2, entropies
+from mmpid.pid import fastpid, small
+from mmpid.pid.atoms import Terms, make_result, warn_if_missed
+from mmpid.pid.certificate import round_to_marginals, rounding_bits
+from mmpid.pid.constants import DEFAULT_TOL, LN2, MAX_ITER, NEGLIGIBLE, PID_METHODS
+from mmpid.pid.effort import Effort
 from mmpid.pid.inputs import checked_joint
-from mmpid.pid.interior_point import Bounds
+from mmpid.pid.minimum import minimal_f
+from mmpid.pid.optimum import Storage, sparse_tensor
 from mmpid.pid.results import PIDResult
 
-METHODS = ("exact", "fastpid")
-_GRADIENT_TOL = 1e-9
-_MAX_ITER = {"exact": 100, "fastpid": fastpid.Settings.max_iter}
-_FINEST = 9.5e-13  # no smaller gap is aimed at: steps towards it go astray
-_NEGLIGIBLE = 1e-60  # cells below this are worth less than 1e-57 bit: 0 to the solver, whose products would underflow
-_ROUNDING = 2.0**-48  # sums of logarithms in float64, by bit of log2(n1 n2 k): an eighth of it was seen at worst
+_MAX_ITER = {"exact": MAX_ITER, "fastpid": fastpid.Settings.max_iter}
 
 
 def decompose(
     joint,
     method: str = "exact",
-    tol: float = 1e-6,
+    tol: float = DEFAULT_TOL,
     *,
     max_iter: int | None = None,
     memory_budget: int | None = None,
+    memory_limit: int | None = None,
+    optimum: Literal["dense", "sparse"] = "dense",
     sinkhorn_sweeps: int = fastpid.Settings.sinkhorn_sweeps,
     lr: float = fastpid.Settings.lr,
     stop: float = fastpid.Settings.stop,
@@ -44,10 +41,10 @@ def decompose(
 
     Parameters
     ----------
-    joint : array or tensor, shape (..., n1, n2, k)
+    joint : array, tensor or dit.Distribution, shape (..., n1, n2, k)
         Probabilities p(x1, x2, y), the target last; leading axes are a batch, which may be empty. Each problem sums
         to 1 within 1e-4, or what half precision rounds, and is normalized. Any floating dtype and device; the work is
-        done there, in float64. Cells below 1e-60 count as 0.
+        done there, in float64. Cells below 1e-60 count as 0. A `dit.Distribution` of three variables is taken, too.
     method : {"exact", "fastpid"}
         "exact": a primal-dual interior point. "fastpid": the method of the FastPID paper with its published settings,
         in float32; kept for comparison, its error shows in `gap`.
@@ -58,6 +55,12 @@ def decompose(
     memory_budget : int, optional
         Bytes of working memory of one chunk of a batch; 32 MiB on the CPU, where a chunk should fit the cache, and
         4 GiB on a GPU. At least one problem is in a chunk. Input and result come on top.
+    memory_limit : int, optional
+        Bytes of working memory that a single problem may need; 8 GiB. What needs more is refused before any of it is
+        allocated. Only cells (x1, x2, y) with p(x1, y) > 0 and p(x2, y) > 0 cost memory where these are few.
+    optimum : {"dense", "sparse"}
+        How to store `optimum`: a tensor like the joint, or a sparse tensor in coordinate format, which for a hundred
+        predicted classes takes a hundredth of the memory.
     sinkhorn_sweeps : int
         "fastpid" only: sweeps of the projection in each step. 100 repair most of its error, at ten times the time.
     lr : float
@@ -70,12 +73,13 @@ def decompose(
     PIDResult
         The atoms, shape (...), in bits; `gap`, a bound on the error of each atom, rounding included, that holds whether
         or not the solver converged; `converged`, where the gap is at most `tol`; `optimum`, the q found, moved to the
-        exact marginals.
+        exact marginals. The multipliers behind the gap come from :func:`mmpid.pid.dual_multipliers`.
 
     Raises
     ------
     InputError
-        If entries are negative, not finite, of an integer dtype, or do not sum to 1.
+        If entries are negative, not finite, of an integer dtype, or do not sum to 1, or if a problem needs more memory
+        than `memory_limit`.
     ShapeError
         If there are fewer than three axes, or one of them is empty.
     ConfigError
@@ -118,127 +122,77 @@ def decompose(
     >>> bool(result.converged)
     True
     """
-    _validate.choice(method, "method", METHODS)
-    tol = _validate.number(tol, "tol", low=0.0, open_low=True)
+    _validate.choice(method, "method", PID_METHODS)
+    _validate.choice(optimum, "optimum", ("dense", "sparse"))
     max_iter = _MAX_ITER[method] if max_iter is None else max_iter
-    max_iter = _validate.number(max_iter, "max_iter", low=1, integer=True)
-    if memory_budget is not None:
-        memory_budget = _validate.number(memory_budget, "memory_budget", low=1, integer=True)
+    effort = Effort.checked(tol, max_iter, memory_budget, memory_limit)
     settings = fastpid.Settings(
         sinkhorn_sweeps=_validate.number(sinkhorn_sweeps, "sinkhorn_sweeps", low=1, integer=True),
         lr=_validate.number(lr, "lr", low=0.0, open_low=True),
-        max_iter=max_iter,
+        max_iter=effort.max_iter,
         stop=_validate.number(stop, "stop", low=0.0),
     )
     joint = checked_joint(joint)
-    p = joint.to(torch.float64).reshape(-1, *joint.shape[-3:])
-    p = _without_dust(p / p.sum((1, 2, 3), keepdim=True))
-    p1, p2 = p.sum(2), p.sum(1)
-    rounding = _ROUNDING * math.log2(max(2, math.prod(joint.shape[-3:])))
-    aim = min(tol, _GRADIENT_TOL) if p.requires_grad and torch.is_grad_enabled() else tol
-    limit = max_iter if method == "exact" else _MAX_ITER["exact"]
-    value, gap, q, n_iter = _minimal_f(p1, p2, max(aim - rounding, _FINEST) * LN2, limit, memory_budget)
-    terms = _Terms.of(p, p1, p2)
+    if method == "exact" and optimum == "dense" and small.is_small(joint):
+        return small.decompose(joint, effort)
     if method == "fastpid":
-        value, gap, q, n_iter = _as_published(p.detach(), value, gap, settings)
+        result = _published(joint, replace(effort, max_iter=MAX_ITER), settings, optimum)
     else:
-        value, gap, q = _at_least_as_good_as_input(p.detach(), terms.own.detach(), value, gap, q)
-    result = _result(terms, value, gap + rounding * LN2, q, n_iter, joint.shape, method, tol)
-    _warn_if_missed(result, tol)
+        result = _exact(joint, effort, optimum)
+    warn_if_missed(result, effort.tol)
     return result
 
 
-def _without_dust(p: Tensor) -> Tensor:
-    """Set cells that count for nothing to 0; their gradient is that of a cell of mass 0."""
-    with torch.no_grad():
-        dust = torch.nn.functional.threshold(p, _NEGLIGIBLE, 0.0) - p
-    return p + dust
+def _exact(joint: Tensor, effort: Effort, storage: Storage) -> PIDResult:
+    """Decompose by the exact solver."""
+    p = _normalized(joint)
+    p1, p2 = p.sum(2), p.sum(1)
+    value, bounds = minimal_f(p1, p2, effort, storage)
+    terms = Terms.of(p, p1, p2)
+    excess = (value.detach() - terms.own.detach()).clamp_min(0.0)
+    gap, q = bounds.gap.clamp_min(0.0), bounds.q
+    if excess.any():  # p itself is at least as good a q: then synergy is 0 exactly
+        value, gap = value - excess, (gap - excess).clamp_min(0.0)
+        q = _replaced(q, p.detach(), excess > 0)
+    gap = gap + rounding_bits(p1, p2) * LN2
+    return make_result(terms, value, gap, q, bounds.n_iter, joint.shape, "exact", effort.tol)
 
 
-def _minimal_f(p1: Tensor, p2: Tensor, tol: float, max_iter: int, memory_budget: int | None):
-    """Return min f, its certified gap, the optimum, and the iterations; of these the first carries a gradient."""
-    with torch.inference_mode():  # nothing in there has a gradient, and each call is cheaper
-        bounds = enclose(p1, p2, tol, max_iter, memory_budget)
-    return _MinimalF.apply(p1, p2, bounds), bounds.gap.clamp_min(0.0), bounds.q, bounds.n_iter
+def _replaced(q: Tensor, p: Tensor, where: Tensor) -> Tensor:
+    """Take p for q in the problems `where`."""
+    if not q.is_sparse:
+        return torch.where(where.view(-1, 1, 1, 1), p, q)
+    indices, values = q.indices(), q.values()
+    keep = ~where[indices[0]]
+    index = where.nonzero()[:, 0]
+    own = p[index].to_sparse()
+    places = own.indices().clone()
+    places[0] = index[places[0]]
+    return sparse_tensor([(indices[:, keep], values[keep]), (places, own.values())], tuple(q.shape), p)
 
 
-class _MinimalF(torch.autograd.Function):
-    """min f as a function of the pairwise marginals; its gradient is the pair of multipliers."""
-
-    @staticmethod
-    def forward(ctx, p1: Tensor, p2: Tensor, bounds: Bounds):
-        # not by save_for_backward, which refuses tensors of the inference mode; nobody else holds them
-        ctx.multipliers = bounds.lam, bounds.mu.mT
-        return bounds.upper.clone()
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor):
-        lam, mu = ctx.multipliers
-        grad = grad.view(-1, 1, 1)
-        return grad * lam, grad * mu, None
-
-
-@dataclass
-class _Terms:
-    """What of the atoms depends on p alone, in nats: H(Y), I(Y; X1), I(Y; X2) and f(p) = -H(Y | X1, X2)."""
-
-    target: Tensor
-    first: Tensor
-    second: Tensor
-    own: Tensor
-
-    @classmethod
-    def of(cls, p: Tensor, p1: Tensor, p2: Tensor) -> "_Terms":
-        """Compute them from p and its pairwise marginals."""
-        y, x1, x2, x1y, x2y, both, own = entropies(p1.sum(1), p1.sum(2), p2.sum(2), p1, p2, p.sum(3), p)
-        return cls(y, x1 + y - x1y, x2 + y - x2y, both - own)
-
-
-def _at_least_as_good_as_input(p: Tensor, own: Tensor, value: Tensor, gap: Tensor, q: Tensor):
-    """Take p itself where its f is not above the one found: then synergy is 0 exactly."""
-    excess = (value.detach() - own).clamp_min(0.0)
-    if not excess.any():
-        return value, gap, q
-    q = torch.where((excess > 0).view(-1, 1, 1, 1), p.transpose(2, 3), q)
-    return value - excess, (gap - excess).clamp_min(0.0), q
-
-
-def _as_published(p: Tensor, value: Tensor, gap: Tensor, settings: fastpid.Settings):
-    """Replace the exact value by the one of the paper's method, and the gap by a bound on that value's error."""
-    p1, p2 = p.sum(2), p.sum(1).mT.contiguous()
+def _published(joint: Tensor, effort: Effort, settings: fastpid.Settings, storage: Storage) -> PIDResult:
+    """Decompose by the paper's method; the gap bounds the error of its value with the help of the exact one."""
+    p = _normalized(joint)
+    p1, p2 = p.sum(2), p.sum(1)
+    value, bounds = minimal_f(p1, p2, effort, "none")
+    gap, upper = bounds.gap.clamp_min(0.0), value.detach()
+    terms = Terms.of(p, p1, p2)
+    p1, p2 = p1.detach(), p2.detach().mT.contiguous()
     q, n_iter = fastpid.solve(p1, p2, settings)
-    upper = value.detach()
     own = fastpid.negative_conditional_entropy(q)
-    error = torch.maximum((own - (upper - gap)).abs(), (own - upper).abs())
-    return value + (own - upper), error, round_to_marginals(q, p1, p2), n_iter
+    error = torch.maximum((own - (upper - gap)).abs(), (own - upper).abs()) + rounding_bits(p1, p2.mT) * LN2
+    q = round_to_marginals(q, p1, p2).transpose(2, 3)
+    q = q.to_sparse() if storage == "sparse" else q
+    return make_result(terms, value + (own - upper), error, q, n_iter, joint.shape, "fastpid", effort.tol)
 
 
-def _result(terms: _Terms, value, gap, q, n_iter, shape, method: str, tol: float) -> PIDResult:
-    """Turn min f in nats into atoms in bits."""
-    achieved = terms.target + value
-    unique1, unique2 = achieved - terms.second, achieved - terms.first
-    nats = torch.stack([terms.first - unique1, unique1, unique2, terms.own - value, gap])
-    bits = (nats / LN2).view(5, *shape[:-3]).unbind()
-    parts = dict(zip(("redundancy", "unique1", "unique2", "synergy", "gap"), bits, strict=True))
-    return PIDResult(
-        **parts,
-        converged=parts["gap"] <= tol,
-        # copies: what the inference mode leaves behind cannot take part in a graph
-        n_iter=n_iter.clone().view(shape[:-3]),
-        optimum=q.transpose(2, 3).clone(memory_format=torch.contiguous_format).view(shape),
-        method=method,
-    )
-
-
-def _warn_if_missed(result: PIDResult, tol: float) -> None:
-    """Give a ConvergenceWarning that says how many problems missed the tolerance and by how much."""
-    if not result.converged.all():
-        missed = int((~result.converged).sum())
-        warnings.warn(
-            f"{missed} of {result.converged.numel()} problems missed tol = {tol:.3g} bit; the worst gap is "
-            f"{float(result.gap.max()):.3g} bit. Each atom of these is off by at most its `gap`; try a larger "
-            '`max_iter`, or a larger `tol`, or method="exact" if it was "fastpid".',
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+def _normalized(joint: Tensor) -> Tensor:
+    """Return the problems (b, n1, n2, k) in float64; cells that count for nothing are 0, their gradient that of 0."""
+    p = joint.to(torch.float64).reshape(-1, *joint.shape[-3:])
+    p = p / p.sum((1, 2, 3), keepdim=True)
+    with torch.no_grad():
+        if not bool(((p > 0) & (p < NEGLIGIBLE)).any()):
+            return p
+        dust = torch.nn.functional.threshold(p, NEGLIGIBLE, 0.0) - p
+    return p + dust

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-_JITTER = 1e-13
-_TRIES = 10
+from mmpid.pid.constants import JITTER, TRIES
+
 _SMALL = 1e-30
 _BLOCK = 40
 _FEW = 0.75  # leaving out dead unknowns takes a few calls: not worth it above this share
@@ -51,7 +51,7 @@ def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
 
 def support_of(p1: Tensor, p2: Tensor) -> Support:
     """Find the support of a batch, and pin the most likely x2 of each class."""
-    pin = torch.full_like(p2, 1.0 + _JITTER).scatter_(2, p2.argmax(2, keepdim=True), 2.0)
+    pin = torch.full_like(p2, 1.0 + JITTER).scatter_(2, p2.argmax(2, keepdim=True), 2.0)
     eye = torch.eye(p2.shape[1], dtype=p2.dtype, device=p2.device)
     if bool(p1.all()) and bool(p2.all()):
         return Support(None, None, None, pin, eye)
@@ -98,8 +98,8 @@ def robust_cholesky(build: Callable[[], Tensor], scale: Tensor) -> Tensor:
     factor, info = _cholesky(build())
     if not info.any():
         return factor
-    jitter, failed = _JITTER, info > 0
-    for _ in range(_TRIES):
+    jitter, failed = JITTER, info > 0
+    for _ in range(TRIES):
         jitter *= 20.0
         matrix = build()
         diagonal = matrix.diagonal(dim1=-2, dim2=-1)
@@ -152,7 +152,7 @@ class EliminateRows:
         torch.mul((w * rc).unsqueeze(3), w.unsqueeze(2), out=block)
         block.diagonal(dim1=2, dim2=3).add_(q.transpose(2, 3))
         rows, columns = block.sum(-1), block.sum(1)
-        size = _raise(rows.diagonal(dim1=-2, dim2=-1), 1.0 + _JITTER, support.dead1)
+        size = _raise(rows.diagonal(dim1=-2, dim2=-1), 1.0 + JITTER, support.dead1)
         factor = robust_cholesky(rows.clone, size).view(b * n1, k, k)
         self.inverse = torch.linalg.solve_triangular(factor, support.eye, upper=False)
         self.kept = kept = support.kept
@@ -209,7 +209,7 @@ class EliminateMarginals:
         half = (half + other).reshape(b, n1 * n2, n1 * n2)
         schur = half + half.mT
         diagonal = schur.diagonal(dim1=1, dim2=2)
-        diagonal.mul_(1.0 + _JITTER).add_(1.0 / rc.clamp_min(_SMALL).flatten(1))
+        diagonal.mul_(1.0 + JITTER).add_(1.0 / rc.clamp_min(_SMALL).flatten(1))
         # without this scale the entries 1 / rc span too many powers of ten
         self.scale = diagonal.rsqrt()
         schur.mul_(self.scale.unsqueeze(-1)).mul_(self.scale.unsqueeze(-2))
@@ -256,25 +256,3 @@ class EliminateMarginals:
         h1, h2 = self._apply(x1, x2)
         e1, e2 = self._woodbury(b1 - h1, b2 - h2)
         return (x1 + e1).unsqueeze(3), (x2 + e2).unsqueeze(1)
-
-
-def _operations(n1: int, k: int, n2: int) -> tuple[float, float]:
-    """Operations of both eliminations; a factorization runs at about 0.4 of the speed of a product."""
-    rows = 2 * n1 * n2**2 * k**3 + 2.5 * (n2 * k) ** 3 / 3
-    return rows, 4 * (n1 * n2) ** 2 * k + 2.5 * (n1 * n2) ** 3 / 3 + 3 * k * (n1 + n2) ** 3
-
-
-def cheaper(n1: int, k: int, n2: int) -> type[EliminateRows] | type[EliminateMarginals]:
-    """Return the elimination that takes less time: per operation the first, mostly products, is thrice as fast."""
-    rows, marginals = _operations(n1, k, n2)
-    return EliminateRows if rows <= 3 * marginals else EliminateMarginals
-
-
-def bytes_per_problem(n1: int, k: int, n2: int) -> int:
-    """Return about the working memory of one problem, with the elimination that `cheaper` takes."""
-    n1, n2 = max(n1, n2), min(n1, n2)
-    if cheaper(n1, k, n2) is EliminateRows:
-        systems = 2 * n1 * n2 * k**2 + 3 * (n2 * k) ** 2
-    else:
-        systems = 5 * (n1 * n2) ** 2 + 2 * (n1 + n2) * n1 * n2 * k
-    return 8 * (systems + 30 * n1 * n2 * k)

@@ -1,15 +1,11 @@
 """Entropy and mutual information of discrete joints: batched, in bits, differentiable."""
 
-import math
-
 import torch
 from torch import Tensor
 
 from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
-
-LN2 = math.log(2.0)
-_SUM_TOLERANCE = 1e-4  # as in `decompose`
+from mmpid.pid.constants import LN2, SUM_TOLERANCE
 
 
 class _NegativeXLogX(torch.autograd.Function):
@@ -52,7 +48,7 @@ def _checked(p, axes: int) -> Tensor:
     p = p if p.is_floating_point() else p.to(torch.float64)
     flat = p.detach().flatten(p.ndim - axes)
     totals = flat.sum(-1, dtype=torch.float64)
-    near = (totals - 1).abs() <= max(_SUM_TOLERANCE, torch.finfo(p.dtype).eps)
+    near = (totals - 1).abs() <= max(SUM_TOLERANCE, torch.finfo(p.dtype).eps)
     if not bool((near & (flat.amin(-1) >= 0)).all()):  # NaN fails both; what is wrong is asked only then
         _refuse(_validate.finite(p.detach(), "p"), axes, totals[~near])
     return p

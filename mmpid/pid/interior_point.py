@@ -17,19 +17,22 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
-from mmpid.pid.elimination import EliminateRows, Support, Workspace, cheaper, support_of
+from mmpid.pid.constants import (
+    CENTRAL,
+    CERTIFY,
+    FLOOR,
+    LEAST_SHIFT,
+    MOST_SLACK,
+    MOST_TURN,
+    PATIENCE,
+    SHIFT,
+    SWEEPS,
+    TO_BOUNDARY,
+)
+from mmpid.pid.costs import rows_are_cheaper
+from mmpid.pid.elimination import EliminateMarginals, EliminateRows, Support, Workspace, support_of
 from mmpid.pid.scaling import TINY, alternate
 
-_SWEEPS = 24  # alternations before the first step: they cost about half a step
-_SHIFT = 0.2  # the start is moved into the dual constraints by this share of its mean slack ...
-_LEAST_SHIFT = 1e-4  # ... but at least by this
-_MOST_SLACK = 30.0  # at the start
-_CENTRAL = 0.1  # no product R (exp(g) - 1) of the start is below this share of their mean
-_TO_BOUNDARY = 0.995  # the share of the way to the boundary that a step may go
-_MOST_TURN = 4.0  # no log w moves further in one step: beyond this its linearization, and q with it, runs away
-_FLOOR = 0.1  # no target below this share of the tolerance: going further only ruins the conditioning
-_CERTIFY = 10  # every so many iterations all bounds are computed
-_PATIENCE = 30  # with fewer iterations allowed than this, a miss says nothing about the elimination
 _NEVER = -1e30  # the multiplier of a zero marginal
 
 
@@ -81,9 +84,9 @@ class Bounds:
 
     @classmethod
     def unknown(cls, p1: Tensor, p2: Tensor) -> "Bounds":
-        """Bounds on nothing, given p1 (b, n1, k) and p2 (b, k, n2)."""
+        """Bounds on nothing, without a q, given p1 (b, n1, k) and p2 (b, k, n2)."""
         far = p1.new_full((len(p1),), torch.inf)
-        q = p1.new_zeros(*p1.shape, p2.shape[2])
+        q = p1.new_zeros(len(p1), 0)
         return cls(far, -far, q, torch.zeros_like(p1), torch.zeros_like(p2), torch.zeros_like(far, dtype=torch.int64))
 
     @property
@@ -99,12 +102,19 @@ class Bounds:
             getattr(self, f.name)[index[better]] = getattr(other, f.name)[better]
         self.n_iter[index] = other.n_iter
 
+    def assign(self, index: Tensor, other: "Bounds") -> None:
+        """Replace the bounds at `index`, but for q."""
+        for f in fields(self):
+            if f.name != "q":
+                getattr(self, f.name)[index] = getattr(other, f.name)
+
     @classmethod
     def best(cls, parts: list[tuple[list[int], "Bounds"]], p1: Tensor, p2: Tensor) -> "Bounds":
         """Put together what was found for which problems, all of which occur, some more than once."""
         if len(parts) == 1:
             return parts[0][1]
         best = cls.unknown(p1, p2)
+        best.q = p1.new_zeros(*p1.shape, p2.shape[2])
         for part in parts:
             best.put(*part)
         return best
@@ -129,16 +139,16 @@ def start(problem: Problem) -> tuple[Iterate, Tensor]:
 
     Also return what its gap was before that move.
     """
-    cells, left, right, s = alternate(problem.p1.mT, problem.p2, _SWEEPS)
+    cells, left, right, s = alternate(problem.p1.mT, problem.p2, SWEEPS)
     a, b = left.log_().clamp_min_(_NEVER).mT.unsqueeze(3), right.log_().clamp_min_(_NEVER).unsqueeze(1)
     r, log_s = (cells * s).unsqueeze(2) * problem.cells, s.clamp_min(TINY).log_().unsqueeze(2)
     top = log_s.amax(3, keepdim=True)
     g = top - log_s
     gap = problem.mean(r * g)
-    shift = (_SHIFT * gap).clamp_min_(_LEAST_SHIFT)
-    g = g.add_(shift).clamp_max_(_MOST_SLACK)
+    shift = (SHIFT * gap).clamp_min_(LEAST_SHIFT)
+    g = g.add_(shift).clamp_max_(MOST_SLACK)
     h = torch.expm1(g)
-    r = torch.maximum(r, _CENTRAL * problem.mean(r * h) / h)
+    r = torch.maximum(r, CENTRAL * problem.mean(r * h) / h)
     cell = torch.stack([_filled(r, problem.support.dead, 0.0), _filled(g, problem.support.dead, 1.0)])
     first, second = torch.stack([a, a - (top + shift)]), torch.stack([b, b])
     return Iterate(cell, first, second, problem.mean(cell.prod(0))), gap
@@ -184,8 +194,8 @@ class _Step:
         most = share.amax((2, 3, 4), keepdim=True)
         if turn is not None:
             furthest = torch.linalg.vector_norm(turn, torch.inf, (1, 2, 3), keepdim=True)
-            most = torch.maximum(most, furthest * (_TO_BOUNDARY / _MOST_TURN))
-        return most.clamp_min_(_TO_BOUNDARY).reciprocal_().mul_(_TO_BOUNDARY)
+            most = torch.maximum(most, furthest * (TO_BOUNDARY / MOST_TURN))
+        return most.clamp_min_(TO_BOUNDARY).reciprocal_().mul_(TO_BOUNDARY)
 
     def _target(self, change: Tensor, floor: float) -> Tensor:
         """Mehrotra's target: the reduction that the predictor reaches, cubed, less its second-order error."""
@@ -217,11 +227,19 @@ def certify(problem: Problem, z: Iterate, n_iter: int) -> Bounds:
     return Bounds(objective(q), lower, q, lam, mu, torch.full_like(lower, n_iter, dtype=torch.int64))
 
 
+def choose_elimination(p1: Tensor, p2: Tensor) -> type[EliminateRows] | type[EliminateMarginals]:
+    """Return the faster elimination for p1 (b, n1, k) and p2 (b, k, n2), given which unknowns are alive."""
+    sizes = p1.shape[1], p1.shape[2], p2.shape[2]
+    if rows_are_cheaper(*sizes) or rows_are_cheaper(*sizes, int((p2 > 0).any(0).sum())):
+        return EliminateRows
+    return EliminateMarginals
+
+
 def solve(p1: Tensor, p2: Tensor, tol: float, max_iter: int) -> Bounds:
     """Enclose min f within `tol` nats for every problem of the batch."""
-    eliminate = cheaper(p1.shape[1], p1.shape[2], p2.shape[2])
+    eliminate = choose_elimination(p1, p2)
     best, missed = _iterate(p1, p2, tol, max_iter, eliminate)
-    if eliminate is EliminateRows or max_iter < _PATIENCE:
+    if eliminate is EliminateRows or max_iter < PATIENCE:
         return best
     # the other elimination is slower here, but does not cancel: where Woodbury's formula broke down, take it
     for i in missed:
@@ -238,11 +256,11 @@ def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type)
     for n_iter in range(max_iter + 1):
         before = z
         if n_iter:
-            z = _Step(problem, z, space, eliminate).advance(_FLOOR * tol)
+            z = _Step(problem, z, space, eliminate).advance(FLOOR * tol)
             gap = z.gap
         merit = gap.flatten().tolist()  # NaN where the step broke down
         # now and then all of them: what stalls later has then left its best bounds behind
-        due = n_iter % _CERTIFY == _CERTIFY - 1 or n_iter == max_iter
+        due = n_iter % CERTIFY == CERTIFY - 1 or n_iter == max_iter
         ready = [i for i, m in enumerate(merit) if m < tol or (due and isfinite(m))]
         done = {i for i, m in enumerate(merit) if not isfinite(m)}
         if done:

@@ -9,9 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mmpid.pid.certificate import TINY
-
-_SAME = 4e-15
+from mmpid.pid.constants import SAME_STATE, TINY
 
 
 @dataclass
@@ -46,7 +44,7 @@ def merge_states(p: Tensor) -> Reduction:
     """Reduce the states of p (b, n, k): those without mass vanish, those with equal p(y | x) become one."""
     mass = p.sum(-1)
     given = p / mass.clamp_min(TINY).unsqueeze(-1)
-    equal = torch.cdist(given, given, p=torch.inf) <= _SAME
+    equal = torch.cdist(given, given, p=torch.inf) <= SAME_STATE
     first = equal.byte().argmax(-1)
     return _pack(first, mass, (first == torch.arange(p.shape[1], device=p.device)).logical_and_(mass))
 

@@ -6,9 +6,27 @@ import torch
 from torch import Tensor
 
 from mmpid._tables import format_number, html_table, text_table
+from mmpid.pid.optimum import sparse_tensor
 
 ATOMS = ("redundancy", "unique1", "unique2", "synergy")
 _SHOWN = 12
+
+
+def _rows_of_sparse(optimum: Tensor, shape: torch.Size, index) -> Tensor:
+    """Index the batch axes of a sparse tensor, which torch does for single problems only."""
+    optimum = optimum.coalesce()
+    numbers = torch.arange(shape.numel(), device=optimum.device).view(shape)
+    wanted = numbers[index]
+    indices, depth = optimum.indices(), len(shape)
+    problem = numbers[tuple(indices[:depth])] if depth else torch.zeros_like(indices[0])
+    parts = []
+    for place, number in enumerate(wanted.flatten().tolist()):
+        here = problem == number
+        axes = torch.unravel_index(torch.full_like(problem[here], place), wanted.shape) if wanted.ndim else ()
+        parts.append(
+            (torch.cat([*(axis.unsqueeze(0) for axis in axes), indices[depth:, here]]), optimum.values()[here])
+        )
+    return sparse_tensor(parts, (*wanted.shape, *optimum.shape[depth:]), optimum.values())
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -24,7 +42,7 @@ class PIDResult:
     converged : Tensor of bool, shape (...)
         Whether the gap is within the tolerance that was asked for.
     optimum : Tensor, shape (..., n1, n2, k)
-        The minimizing joint q; it has the pairwise marginals p(x1, y) and p(x2, y) of the input.
+        The minimizing joint q; it has the pairwise marginals p(x1, y) and p(x2, y) of the input. Sparse on request.
     n_iter : Tensor of int64, shape (...)
         Iterations spent on each problem.
     method : str
@@ -56,6 +74,9 @@ class PIDResult:
         return replace(self, **{name: function(value) for name, value in tensors.items()})
 
     def __getitem__(self, index) -> "PIDResult":
+        if self.optimum.is_sparse:
+            rest = replace(self, optimum=self.redundancy)._map(lambda value: value[index])
+            return replace(rest, optimum=_rows_of_sparse(self.optimum, self.shape, index))
         return self._map(lambda value: value[index])
 
     def detach(self) -> "PIDResult":

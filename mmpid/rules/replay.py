@@ -1,19 +1,19 @@
 """What would another rule have decided? Asked of a record, without training."""
 
 from mmpid.errors import ConfigError
+from mmpid.rules.base import SwitchRule
 from mmpid.rules.controller import BalanceController
 from mmpid.rules.decision import Decision
-from mmpid.rules.switch import SwitchRule
 from mmpid.runs.record import RunRecord, as_record
 
 
-def replay(record: RunRecord, rule) -> list[Decision]:
+def replay(record, rule: SwitchRule | BalanceController) -> list[Decision]:
     """Return what `rule` would have decided after each probe of stage 1, up to and including its switch.
 
     Parameters
     ----------
-    record : RunRecord
-        A recorded run.
+    record : RunRecord, Trainer or path
+        A recorded run: its record, its trainer, or its folder or file on disk.
     rule : SwitchRule or BalanceController
         The rule to ask; a bare rule gives one decision a probe, a controller also its pauses and resumes.
 
@@ -38,8 +38,7 @@ def replay(record: RunRecord, rule) -> list[Decision]:
     """
     if not isinstance(rule, SwitchRule | BalanceController):
         raise ConfigError(f"`rule` must be a SwitchRule or a BalanceController; it was {rule!r}.")
-    record = as_record(record)
-    path = RunRecord(record.metadata, [{**row, "segment": 0} for row in stage_one(record)])
+    path = stage_one(as_record(record))
     decisions: list[Decision] = []
     for n, row in enumerate(path.rows, start=1):
         if row["kind"] != "probe":
@@ -51,12 +50,13 @@ def replay(record: RunRecord, rule) -> list[Decision]:
     return decisions
 
 
-def stage_one(record: RunRecord) -> list[dict]:
+def stage_one(record: RunRecord) -> RunRecord:
     """Return epochs, probes and decisions of the path through stage 1, to its last probe, however the run went on."""
     ends = [i for i, row in enumerate(record.rows) if row["kind"] == "probe" and row["stage"] == "unimodal"]
     path = record.prefix(ends[-1] + 1 if ends else 0).lineage(stage="unimodal")
-    return [
-        {k: v for k, v in row.items() if k not in ("parent", "from_row")}
+    rows = [
+        {key: x for key, x in row.items() if key not in ("parent", "from_row")} | {"segment": 0}
         for row in path
         if row["kind"] in ("epoch", "probe", "decision")
     ]
+    return RunRecord(record.metadata, rows)

@@ -79,7 +79,7 @@ class CheckpointStore:
                 continue
             if n_rows is None or state.tree["n_rows"] <= n_rows:
                 return state
-            problems.append(f"{_file_name(key)} was saved after {state.meta['n_rows']} rows; the record has {n_rows}.")
+            problems.append(f"{_file_name(key)} was saved after {state.tree['n_rows']} rows; the record has {n_rows}.")
         detail = " ".join(problems) or "The folder holds no checkpoint."
         raise CheckpointError(f"no checkpoint in {self.folder} can be read. {detail}")
 

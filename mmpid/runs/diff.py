@@ -1,7 +1,6 @@
 """What differs between two runs? Their metadata, entry by entry."""
 
-from mmpid.runs.record import as_record
-from mmpid.runs.record import WALL_CLOCK, RunRecord, flatten
+from mmpid.runs.record import WALL_CLOCK, RunRecord, as_record, flatten
 
 
 def diff(run_a: RunRecord, run_b: RunRecord):

@@ -12,8 +12,7 @@ from tempfile import TemporaryDirectory
 
 from mmpid import _validate
 from mmpid.errors import InputError, MissingDependencyError
-from mmpid.runs.record import as_record
-from mmpid.runs.record import RunRecord, flatten
+from mmpid.runs.record import RunRecord, as_record, flatten
 
 POSITION = ("kind", "segment", "stage", "epoch", "step")
 CHUNK = 1000  # metrics in one call of MLflow's client; parameters are at most a tenth

@@ -8,6 +8,7 @@ from pathlib import Path
 from mmpid import _validate
 from mmpid.errors import CheckpointError, InputError
 from mmpid.runs.lineage import Lineage
+from mmpid.runs.probe import Probe
 
 FORMAT = 2  # 1 called the metadata "card"
 KINDS = ("epoch", "probe", "decision", "batch", "result")
@@ -47,6 +48,8 @@ class RunRecord:
         self.metadata = dict(_validate.instance(metadata or {}, "metadata", dict, "a dict", hint))
         self.rows: list[dict] = list(rows)
         self._lineage = Lineage()
+        self._names: tuple[str, ...] = ()
+        self._probes: dict[int, Probe] = {}
 
     def __reduce__(self):
         return RunRecord, (self.metadata, self.rows)
@@ -57,7 +60,7 @@ class RunRecord:
     def __eq__(self, other) -> bool:
         return isinstance(other, RunRecord) and self.content() == other.content()
 
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # how Python spells unhashable; typeshed disagrees
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{sum(r['kind'] == k for r in self.rows)} {k}" for k in KINDS)
@@ -85,6 +88,25 @@ class RunRecord:
             _validate.choice(stage, "stage", STAGES)
         rows = self._lineage.of(self.rows, kind)
         return rows if stage is None else [row for row in rows if row["stage"] == stage]
+
+    def probes(self, stage: str | None = None) -> list[Probe]:
+        """Return the probes on the path to the present, in order; of one stage if it is given.
+
+        Examples
+        --------
+        >>> record = RunRecord({"modalities": ["audio", "image"]})
+        >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=1, step=16, unique1=0.3, unique2=0.1)
+        >>> record.probes("unimodal")[-1].unique["audio"].value
+        0.3
+        """
+        names = tuple(self.metadata.get("modalities", ()))
+        if names != self._names:
+            self._names, self._probes = names, {}
+        views = self._probes  # by the identity of the row, which the view keeps alive
+        return [
+            views.get(id(row)) or views.setdefault(id(row), Probe.from_row(row, names))
+            for row in self.lineage("probe", stage)
+        ]
 
     def to_frame(self, kind: str = "epoch", *, lineage: bool = True):
         """Return the rows of one kind as a pandas table.
@@ -126,7 +148,9 @@ class RunRecord:
             version = int(head["format"])
             metadata = dict(head["metadata"] if version > 1 else head["card"])
         except (IndexError, KeyError, TypeError, ValueError) as problem:
-            raise CheckpointError(f"{path} is not a run record: its first line does not hold the metadata.") from problem
+            raise CheckpointError(
+                f"{path} is not a run record: its first line does not hold the metadata."
+            ) from problem
         if version > FORMAT:
             raise CheckpointError(f"{path} has format {version}; this version reads up to {FORMAT}. Update mmpid.")
         return cls(metadata, _read_rows(lines[1:], path))

@@ -120,5 +120,3 @@ def read_state(path: Path) -> State:
         ) from problem
     advice = "Update mmpid." if version > FORMAT else "Load it with mmpid 0.1, or read its record alone."
     raise CheckpointError(f"{path} has format {version}; this version reads format {FORMAT}. {advice}")
-
-

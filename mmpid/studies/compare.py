@@ -11,8 +11,8 @@ from mmpid._tables import html_table, text_table
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
-from mmpid.rules.controller import BalanceController, check_controller
-from mmpid.rules.switch import FixedEpoch, Manual
+from mmpid.rules import BalanceController, FixedEpoch, LeadPause, Manual
+from mmpid.rules.controller import check_controller
 from mmpid.studies.inputs import build, draw
 from mmpid.train.config import TrainConfig, share_budget
 from mmpid.train.trainer import Trainer
@@ -30,7 +30,7 @@ METHODS = {
 CONTROLS = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
 USUAL = (*CONTROLS, "two-stage")
 TWO_STAGE = {"stage2": "off"}  # probes of stage 2 would only watch
-_NEVER = 10**9  # a uniqueness ratio that nothing exceeds, epochs that never come
+_NEVER = 10**9  # epochs that never come
 
 
 def baselines(
@@ -138,9 +138,9 @@ def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceControl
     if method == "two-stage":
         return BalanceController(), TWO_STAGE
     if method == "mi":
-        return BalanceController(measure="information"), TWO_STAGE
+        return BalanceController(pause=LeadPause(measure="information")), TWO_STAGE
     if method == "unimodal":
-        manual = BalanceController(rule=Manual(), uniqueness_ratio=_NEVER)
+        manual = BalanceController(rule=Manual(), pause=None)
         return manual, {**quiet, "unimodal_epochs": _NEVER, "probe_every": _NEVER}
     if method in ("joint", "joint+aux"):
         aux = {} if method == "joint+aux" else {"aux_weight": 0.0}
@@ -153,7 +153,7 @@ def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceControl
         )
     if method == "random":
         epoch = int(np.random.default_rng((seed, epoch)).integers(1, epoch + 1))
-    fixed = BalanceController(rule=FixedEpoch(epoch=epoch), uniqueness_ratio=_NEVER)
+    fixed = BalanceController(rule=FixedEpoch(epoch=epoch), pause=None)
     own = {**quiet, "probe_every": epoch, "stage2": "off", "rewind": False}
     if method == "frozen":
         own |= {"freeze_encoders": True, "joint_lr_scale": 1.0}

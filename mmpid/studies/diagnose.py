@@ -4,20 +4,13 @@ from collections.abc import Callable
 from itertools import groupby
 from math import inf, isfinite, log
 
-from mmpid.errors import InputError
 from mmpid.estimate.doubts import prevails
 from mmpid.estimate.inputs import FEW_GROUPS
-from mmpid.rules.decision import (
-    CERTIFIED,
-    half_width,
-    is_known,
-    knows_nothing,
-    noise_of_difference,
-    one_per_epoch,
-    unique_values,
-)
+from mmpid.rules.lead_pause import LeadPause
+from mmpid.rules.registry import built_in_part
 from mmpid.rules.replay import stage_one
-from mmpid.runs.record import RunRecord
+from mmpid.runs.probe import CERTIFIED, Probe, one_per_epoch
+from mmpid.runs.record import RunRecord, as_record
 from mmpid.studies.finding import Finding, Findings
 
 RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
@@ -39,8 +32,8 @@ def diagnose(run) -> Findings:
 
     Parameters
     ----------
-    run : RunRecord or Trainer
-        The run; only its record is read.
+    run : RunRecord, Trainer or path
+        The run: its record, its trainer, or its folder or file on disk. Only the record is read.
 
     Returns
     -------
@@ -56,7 +49,7 @@ def diagnose(run) -> Findings:
     Raises
     ------
     InputError
-        `run` has no record.
+        `run` is none of these.
 
     Notes
     -----
@@ -75,20 +68,18 @@ def diagnose(run) -> Findings:
     >>> [finding.name for finding in diagnose(record)]
     ['stage 1 was short']
     """
-    record = getattr(run, "record", run)
-    if not isinstance(record, RunRecord):
-        raise InputError(f"`run` must be a Trainer or a RunRecord; it was {type(run).__name__}.")
+    record = as_record(run, "run")
     found = [check(record) for check in CHECKS]
     return Findings(finding for finding in found if finding)
 
 
 def _short_stage_one(record: RunRecord) -> Finding | None:
-    stage = stage_one(record)  # to its end, wherever it was rewound to
-    probes = [row for row in one_per_epoch(r for r in stage if r["kind"] == "probe") if is_known(row, "redundancy")]
-    if record.rows[-1:] and record.rows[-1]["stage"] != "joint" or len(probes) <= RISING_PROBES:
+    probes = one_per_epoch(stage_one(record).probes())  # to its end, wherever it was rewound to
+    atoms = [atom for probe in probes if (atom := probe.redundancy).is_known]
+    if record.rows[-1:] and record.rows[-1]["stage"] != "joint" or len(atoms) <= RISING_PROBES:
         return None
-    last, before = probes[-1], probes[-1 - RISING_PROBES]
-    gain, noise = last["redundancy"] - before["redundancy"], half_width(last, "redundancy")
+    last, before = atoms[-1], atoms[-1 - RISING_PROBES]
+    gain, noise = (last.value or 0.0) - (before.value or 0.0), last.half_width
     if gain <= max(noise, 0.05):
         return None
     return Finding(
@@ -100,58 +91,57 @@ def _short_stage_one(record: RunRecord) -> Finding | None:
 
 
 def _not_identified(record: RunRecord) -> Finding | None:
-    probes = record.lineage("probe")
-    blurred = [p for p in probes if not p.get("synergy_identified", True)]
+    probes = record.probes()
+    blurred = [probe for probe in probes if not probe.synergy.identified]
     if not blurred:
         return None
     return Finding(
         "synergy is not identified",
-        f"in {len(blurred)} of {len(probes)} probes {blurred[-1].get('n_samples', '?')} samples are too few "
-        "for the cells",
+        f"in {len(blurred)} of {len(probes)} probes {_samples(blurred[-1])} samples are too few for the cells",
         "do not read its curve; enlarge the probe split or use fewer clusters",
     )
 
 
 def _like_heads(record: RunRecord) -> Finding | None:
-    last = next(reversed(record.lineage("probe")), {})
-    n_cells = len(record.metadata.get("class_names", ())) ** 2
-    counted = last.get("observable") == "prediction" and not {"n_groups", "unique3"} & set(last)
-    if not counted or last["n_samples"] >= THIN * n_cells or not _both_own_something(last):
+    probes, n_cells = record.probes(), len(record.metadata.get("class_names", ())) ** 2
+    last = probes[-1] if probes else None
+    if last is None or last.observable != "prediction" or last.n_groups is not None or len(last.modalities) != 2:
         return None
-    own = [f"{last[u]:.2f} ({last[f'{u}_low']:.2f} to {last[f'{u}_high']:.2f})" for u in ("unique1", "unique2")]
+    if (last.n_samples or 0) >= THIN * n_cells or not _both_own_something(last):
+        return None
+    own = [f"{atom.value:.2f} ({atom.low:.2f} to {atom.high:.2f})" for atom in last.unique.values()]
     return Finding(
         "unique information may be counting error",
-        f"{last['n_samples']} samples on {n_cells} pairs of predicted and true class gave {' and '.join(own)} bit of "
-        f"unique information beside {last['redundancy']:.2f} bit of redundancy",
+        f"{last.n_samples} samples on {n_cells} pairs of predicted and true class gave {' and '.join(own)} bit of "
+        f"unique information beside {last.redundancy.value:.2f} bit of redundancy",
         "heads that know nearly the same seem to differ in so small a sample, and the intervals are too narrow; probe "
         "more samples before you believe either, see docs/estimation.md",
     )
 
 
-def _both_own_something(probe: dict) -> bool:
+def _both_own_something(probe: Probe) -> bool:
     """Whether the intervals of both unique parts lie above zero, and redundancy prevails."""
-    if "unique1_low" not in probe or not all(is_known(probe, x) for x in ("redundancy", "unique1", "unique2")):
-        return False
-    apart = probe["unique1_low"] > 0 < probe["unique2_low"]
-    return apart and prevails(probe["redundancy"], *unique_values(probe))
+    shared, own = probe.redundancy, list(probe.unique.values())
+    apart = all(atom.is_known and None not in (atom.low, atom.high) and (atom.low or 0.0) > 0 for atom in own)
+    return apart and shared.is_known and prevails(shared.value or 0.0, *(atom.value or 0.0 for atom in own))
 
 
 def _few_groups(record: RunRecord) -> Finding | None:
-    last = next(reversed(record.lineage("probe")), {})
-    n_groups = last.get("n_groups", FEW_GROUPS)
-    if n_groups >= FEW_GROUPS or "redundancy_low" not in last:
+    probes = record.probes()
+    n_groups = probes[-1].n_groups if probes else None
+    if n_groups is None or n_groups >= FEW_GROUPS or probes[-1].redundancy.low is None:
         return None
     units = f"{n_groups} groups, which are resampled whole" if n_groups > 1 else "one group, so samples are resampled"
     return Finding(
         "the probe has few groups",
-        f"the {last.get('n_samples', '?')} samples of a probe are {units}",
+        f"the {_samples(probes[-1])} samples of a probe are {units}",
         "the intervals are no better than so few units: put 20 groups or more into the probe split, or name finer ones",
     )
 
 
 def _not_certified(record: RunRecord) -> Finding | None:
-    gaps = [p.get("gap", 0.0) for p in record.lineage("probe")]
-    worst = max((gap if gap == gap else inf for gap in gaps), default=0.0)  # a gap that is no number certifies nothing
+    gaps = [gap for probe in record.probes() if (gap := probe.gap) is not None]
+    worst = max((inf if gap != gap else gap for gap in gaps), default=0.0)  # NaN certifies nothing
     if worst <= CERTIFIED:
         return None
     return Finding(
@@ -162,39 +152,50 @@ def _not_certified(record: RunRecord) -> Finding | None:
 
 
 def _controller_lags(record: RunRecord) -> Finding | None:
-    settings = record.metadata.get("controller", {})
-    ratio, floor = settings.get("uniqueness_ratio", 3.0), settings.get("floor", 0.05)
+    policy = _lead_pause(record)
     balanced = record.metadata.get("settings", {}).get("stage2") == "balance"
-    probes = one_per_epoch(record.lineage("probe", stage=None if balanced else "unimodal"))[settings.get("warmup", 2) :]
-    probes = [probe for probe in probes if all(map(isfinite, unique_values(probe)))]
-    for i, name in enumerate(record.metadata.get("modalities", ())):
-        ahead = _longest([p.get(f"active.{name}", True) and _runs_ahead(p, i, ratio, floor) for p in probes])
-        if ahead > ANSWERED:
-            return _lag(f"{name} ran ahead by more than {ratio:g} times for {ahead} probes in a row and was not paused")
-        behind = _longest([not p.get(f"active.{name}", True) and _falls_behind(p, i) for p in probes])
+    probes = one_per_epoch(record.probes(None if balanced else "unimodal"))[policy.warmup if policy else 0 :]
+    probes = [probe for probe in probes if all(atom.is_known for atom in probe.unique.values())]
+    for name in record.metadata.get("modalities", ()):
+        ahead = _longest([probe.active[name] and _runs_ahead(probe, name, policy) for probe in probes])
+        if policy and ahead > ANSWERED:
+            return _lag(
+                f"{name} ran ahead by more than {policy.ratio:g} times for {ahead} probes in a row and was not paused"
+            )
+        behind = _longest([not probe.active[name] and _falls_behind(probe, name) for probe in probes])
         if behind > ANSWERED:
             return _lag(f"{name} was kept paused for {behind} probes in which it was already the weakest")
     return None
+
+
+def _lead_pause(record: RunRecord) -> LeadPause | None:
+    """Return the pause policy of a run, or None where nobody was to be paused, or by a policy of the user's own."""
+    saved = record.metadata.get("controller")
+    if saved is None:
+        return LeadPause()
+    part = built_in_part(saved, "pause")
+    return part if isinstance(part, LeadPause) else None
 
 
 def _lag(evidence: str) -> Finding:
     return Finding("the controller lags behind", evidence, "probe more often (probe_every), or lower dwell and warmup")
 
 
-def _runs_ahead(probe: dict, i: int, ratio: float, floor: float) -> bool:
-    """Whether modality i has more unique information than the weakest by more than the ratio and the noise."""
-    values = unique_values(probe)
-    weakest = min(range(len(values)), key=values.__getitem__)
-    noise = noise_of_difference(probe, f"unique{i + 1}", probe, f"unique{weakest + 1}")
-    return values[i] - values[weakest] > noise and values[i] / max(values[weakest], floor) > ratio
+def _runs_ahead(probe: Probe, name: str, policy: LeadPause | None) -> bool:
+    """Whether a modality is ahead of the weakest by more than the ratio and the noise."""
+    lead = policy.leads(probe).get(name) if policy else None
+    return policy is not None and lead is not None and lead.bits > lead.noise and lead.ratio > policy.ratio
 
 
-def _falls_behind(probe: dict, i: int) -> bool:
-    """Whether modality i has the least unique information, by more than the noise against the next one."""
-    values = unique_values(probe)
-    following = min((j for j in range(len(values)) if j != i), key=values.__getitem__)
-    noise = noise_of_difference(probe, f"unique{i + 1}", probe, f"unique{following + 1}")
-    return values[following] - values[i] > max(noise, 0.05)
+def _falls_behind(probe: Probe, name: str) -> bool:
+    """Whether a modality has the least unique information, by more than the noise against the next one."""
+    own, others = probe.unique[name], [atom for other, atom in probe.unique.items() if other != name]
+    following = min(others, key=lambda atom: atom.value or 0.0, default=own)
+    return (following.value or 0.0) - (own.value or 0.0) > max(own.noise_of_difference(following), 0.05)
+
+
+def _samples(probe: Probe) -> int | str:
+    return "?" if probe.n_samples is None else probe.n_samples
 
 
 def _longest(flags: list[bool]) -> int:
@@ -205,13 +206,14 @@ def _longest(flags: list[bool]) -> int:
 def _memorizing(record: RunRecord) -> Finding | None:
     epochs = record.lineage("epoch")
     for name in (*record.metadata.get("modalities", ()), "joint"):
-        rows = [row for row in epochs if f"validation_loss.{name}" in row]
+        rows = [row for row in epochs if _is_finite(row.get(f"validation_loss.{name}"))]
         if not rows:
             continue
         best, last = min(rows, key=lambda row: row[f"validation_loss.{name}"]), rows[-1]
         held_out, lowest = last[f"validation_loss.{name}"], best[f"validation_loss.{name}"]
         if held_out - lowest > OVERFIT:
-            gap = (held_out - last.get(f"loss.{name}", held_out)) / log(2)
+            trained = last.get(f"loss.{name}")
+            gap = (held_out - trained) / log(2) if _is_finite(trained) else 0.0
             apart = f"; training and held-out information part ways by {gap:.2f} bit" if gap > 0 else ""
             if f"train_accuracy.{name}" in last:
                 known, seen = last[f"train_accuracy.{name}"], last[f"validation_accuracy.{name}"]
@@ -225,15 +227,20 @@ def _memorizing(record: RunRecord) -> Finding | None:
     return None
 
 
+def _is_finite(value: float | None) -> bool:
+    return value is not None and isfinite(value)
+
+
 def _nothing_to_save(record: RunRecord) -> Finding | None:
-    probes = record.lineage("probe", stage="unimodal")
+    probes = record.probes("unimodal")
     names = record.metadata.get("modalities", ())
     if len(probes) < 2 or len(names) < 2:
         return None
-    last, idle = probes[-1], []
-    for i, name in enumerate(names, start=1):
-        if last[f"unique{i}"] <= max(last.get(f"unique{i}_null_high", 0.0), 0.05):
-            idle.append(f"{name} had {last[f'unique{i}']:.2f} bit")
+    idle = [
+        f"{name} had {atom.value:.2f} bit"
+        for name, atom in probes[-1].unique.items()
+        if atom.is_known and (atom.value or 0.0) <= max(atom.null_high or 0.0, 0.05)
+    ]
     if len(idle) < len(names) - 1 or _nothing_alone(record):
         return None
     return Finding(
@@ -245,16 +252,15 @@ def _nothing_to_save(record: RunRecord) -> Finding | None:
 
 def _nothing_alone(record: RunRecord) -> Finding | None:
     """Look for a stage 1 whose last probe found no more than shuffled labels give; if not measured, nothing at all."""
-    probes = [row for row in stage_one(record) if row["kind"] == "probe"]
-    names = record.metadata.get("modalities", ())
-    last = probes[-1] if len(probes) > 1 else {}
-    if not knows_nothing(last, len(names)):
+    probes = stage_one(record).probes()
+    if len(probes) < 2 or not probes[-1].knows_nothing:
         return None
+    last = probes[-1]
     given_up = any(row.get("from_scratch") for row in record.lineage("decision"))
-    own = ", ".join(f"{name} {x:z.2f}" for name, x in zip(names, unique_values(last), strict=False))
+    own = ", ".join(f"{name} {atom.value:z.2f}" for name, atom in last.unique.items())
     return Finding(
         "no modality knows the label alone",
-        f"after epoch {last['epoch']} of stage 1 redundancy was {last['redundancy']:z.2f} bit and unique information "
+        f"after epoch {last.epoch} of stage 1 redundancy was {last.redundancy.value:z.2f} bit and unique information "
         f"{own}, within what shuffled labels give",
         FROM_SCRATCH if given_up else NO_UNIMODAL_STAGE,
     )
@@ -268,7 +274,7 @@ def _mostly_paused(record: RunRecord) -> Finding | None:
             return Finding(
                 "a modality was mostly paused",
                 f"{name} did not train in {paused} of {len(epochs)} epochs of stage 1",
-                "it may really know more: lower max_pause, or raise uniqueness_ratio",
+                "it may really know more: lower max_pause, or raise ratio, of LeadPause",
             )
     return None
 

@@ -11,13 +11,10 @@ from mmpid._tables import html_table, text_table
 from mmpid.datasets import load
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
-from mmpid.rules.controller import BalanceController
-from mmpid.rules.replay import replay
-from mmpid.rules.switch import Manual, PeakSynergy, RedundancyPlateau, SwitchRule
+from mmpid.rules import BalanceController, Manual, PeakSynergy, RedundancyPlateau, SwitchRule, replay
 from mmpid.studies.compare import paired_interval
 from mmpid.train.trainer import Trainer
 
-NO_PAUSE = 10**9  # a uniqueness ratio that nothing exceeds
 RULES = {"RedundancyPlateau": RedundancyPlateau(), "PeakSynergy": PeakSynergy(noise_aware=False)}
 
 
@@ -81,7 +78,7 @@ def sweep_switch(
         for seed in seeds:
             parent = _make(recipe, seed, at[-1], settings)
             _check_budget(parent)
-            parent.controller = BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE)
+            parent.controller = BalanceController(rule=Manual(), pause=None)
             if at[-1] >= parent.config.unimodal_epochs or at[-1] >= parent.config.epochs:
                 raise ConfigError(
                     f"`at` must lie below `unimodal_epochs` = {parent.config.unimodal_epochs} and `epochs` = "

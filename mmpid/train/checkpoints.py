@@ -17,8 +17,8 @@ class Checkpoints:
 
     def keep(self, key: Key, state: State, record: RunRecord, controller: BalanceController) -> None:
         """Keep a state as the checkpoint of its epoch; never drop the one that a rewind would want."""
-        best = controller.rule.best(record)
-        wanted = [key for epoch, key in self.on_path(record) if best and epoch == best["epoch"]]
+        best = controller.best(record)
+        wanted = [key for epoch, key in self.on_path(record) if best and epoch == best.epoch]
         self.store.add(key, state, keep=wanted)
 
     def on_path(self, record: RunRecord) -> list[tuple[int, Key]]:

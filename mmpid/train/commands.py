@@ -5,8 +5,8 @@ from typing import Any
 
 from mmpid import _validate
 from mmpid.errors import CheckpointError, ConfigError, InputError
+from mmpid.rules.base import SwitchRule, what_changed
 from mmpid.rules.decision import Decision
-from mmpid.rules.switch import SwitchRule, what_changed
 from mmpid.train.checkpoints import Checkpoints
 from mmpid.train.run import Run
 
@@ -96,10 +96,10 @@ class Commands:
         if rewind is True and from_scratch:
             rewind = 0
         elif rewind is True:
-            best = self.run.controller.rule.best(self.run.record)
+            best = self.run.controller.best(self.run.record)
             if best is None:
                 raise ConfigError("there is no probe to rewind to yet; train an epoch first, or use rewind=False.")
-            rewind = best["epoch"]
+            rewind = best.epoch
         target = _validate.number(rewind, "rewind", low=0, integer=True)
         self.checkpoints.find(target, self.run.record)
         return target
@@ -119,8 +119,7 @@ class Commands:
             if decision.rewind_to is not None and (decision.rewind_to != at.epoch or at.batch):
                 self.rewind(decision.rewind_to, f"joint training starts from epoch {decision.rewind_to}", source)
             self._start_joint(decision.from_scratch)
-        more = {"from_scratch": True} if decision.from_scratch else {}
-        self.note(decision.action, decision.reason, source, modality=decision.modality, rule=decision.rule, **more)
+        self.run.append("decision", **decision.to_row(source))
 
     def note(self, action: str, reason: str, source: str, *, modality: str = "", rule: str = "", **values: Any) -> None:
         """Write a decision down."""

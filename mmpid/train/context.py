@@ -113,6 +113,10 @@ class Context:
         """Where the run trains."""
         return self._run.device
 
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the loss of the settings, in nats."""
+        return self._run.loss(logits, target)
+
     @property
     def optimizer(self) -> torch.optim.Optimizer:
         """The optimizer of the present stage."""

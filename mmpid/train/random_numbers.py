@@ -43,6 +43,13 @@ class RandomNumbers:
             finally:
                 self._state, self._live = torch.get_rng_state(), False
 
+    @contextmanager
+    def forked(self, *numbers: int) -> Iterator[None]:
+        """Draw from a global state that depends on the run's seed and `numbers` alone; leave the global one alone."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(mix(self.seed, *numbers))
+            yield
+
     def seed_accelerator(self, step: int) -> None:
         """Seed the accelerator by the update that is due, so that its dropout does not depend on how a run is cut."""
         if self.device.type == "cuda":

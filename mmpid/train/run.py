@@ -61,7 +61,8 @@ class Run:
         self.epoch = Epoch(self.splits["train"], seed, device, parallel)
         self.context, self._prediction = Context(self), Context(self)
         if callbacks:
-            callbacks.call("setup", self.context)
+            with self.random.forked(6):
+                callbacks.call("setup", self.context)
         self.enter_stage()
 
     def _class_weights(self) -> Tensor | None:

@@ -11,8 +11,8 @@ from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
+from mmpid.rules.base import SwitchRule
 from mmpid.rules.controller import BalanceController, check_controller, default_controller
-from mmpid.rules.switch import SwitchRule
 from mmpid.runs.checkpoint import CheckpointStore
 from mmpid.runs.folder import RunFolder
 from mmpid.runs.record import RunRecord

@@ -10,7 +10,7 @@ from mmpid import _validate
 from mmpid.errors import InputError
 from mmpid.train.engine import Engine
 from mmpid.train.evaluation import autocast, evaluate
-from mmpid.train.random_numbers import mix, sample_order
+from mmpid.train.random_numbers import sample_order
 
 if TYPE_CHECKING:
     from mmpid.train.run import Run
@@ -24,8 +24,7 @@ def train_copy(run: "Run", heads: Sequence[str], epochs: int) -> dict[str, dict[
     engine = Engine(model, run.config, run.loss, run.device, None)
     engine.enter_stage(run.position.stage, run.position.active, epochs)
     before = _losses(run, model, heads)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(mix(run.seed, 7, run.position.step))
+    with run.random.forked(7, run.position.step):
         for epoch in range(epochs):
             _train_epoch(run, engine, heads, run.position.epoch + epoch)
     after = _losses(run, model, heads)

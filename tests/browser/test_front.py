@@ -13,15 +13,16 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 SIX = ("fac", "fou", "kar", "mor", "pix", "zer")
 LONG = ("a <b>microphone</b> & its preamplifier, 48k", "a camera with a very long name, number 2")
 # contrast of every visible text with the first opaque ground under it (WCAG), without axe's view of what counts
-_CONTRAST = """() => { const luminance = (color) => { const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((part) => {
-        const p = part / 255; return p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4; });
+_CONTRAST = """() => { const luminance = (color) => {
+        const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((part) => { const p = part / 255; return p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4; });
         return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-    const ground = (one) => { for (; one; one = one.parentElement) { const color = getComputedStyle(one).backgroundColor;
-        if (!/, 0\\)$|transparent/.test(color)) return color; } return "rgb(255, 255, 255)"; };
+    const ground = (one) => { for (; one; one = one.parentElement) {
+        const color = getComputedStyle(one).backgroundColor; if (!/, 0\\)$|transparent/.test(color)) return color; } return "rgb(255, 255, 255)"; };
     const weak = [];
     for (const one of document.querySelectorAll(".mmpid-board *")) {
         const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
-        if (!own || !one.getClientRects().length || one.closest("[aria-disabled=true], .mmpid-unseen, option, .mmpid-heat td")) continue;
+        const exempt = "[aria-disabled=true], .mmpid-unseen, option, .mmpid-heat td";
+        if (!own || !one.getClientRects().length || one.closest(exempt)) continue;
         const style = getComputedStyle(one), color = one instanceof SVGElement ? style.fill : style.color;
         const [a, b] = [luminance(color), luminance(ground(one instanceof SVGElement ? one.closest("div") : one))];
         const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
@@ -32,7 +33,7 @@ _ROWS = """() => ["head", "evidence", "toolbar", "time", "hero", "right", "lower
     return [name, Math.round(box.top), Math.round(box.height)]; })"""
 _SMALL = """() => [...document.querySelectorAll(".mmpid-board button, .mmpid-board select, .mmpid-board [role=slider]")]
     .filter((one) => one.getClientRects().length).map((one) => [one, one.getBoundingClientRect()])
-    .filter(([one, box]) => (box.width < 23.5 || box.height < 13.5) || (box.height < 23.5 && !one.matches(".mmpid-lane, .mmpid-thumb")))
+    .filter(([one, box]) => box.width < 23.5 || box.height < (one.matches(".mmpid-lane, .mmpid-thumb") ? 13.5 : 23.5))
     .map(([one, box]) => `${one.className} ${Math.round(box.width)}x${Math.round(box.height)}`)"""
 
 
@@ -71,6 +72,9 @@ def flat_zero():
     return trainer
 
 
+_LISTEN = """() => { const spoken = document.querySelector("[role=status]"); window.said = [];
+    new MutationObserver(() => window.said.push(spoken.textContent))
+        .observe(spoken, { childList: true, characterData: true, subtree: true }); }"""
 STATES = {
     "empty": lambda: trained(0),
     "no probe yet": lambda: trained(3, probe_every=10),
@@ -278,8 +282,7 @@ def test_names_with_markup_are_text(front):
 
 def test_the_headline_is_read_aloud_once_a_situation(front):
     page = front(trained(4, epochs=60))
-    page.tab.evaluate("""() => { window.said = []; new MutationObserver(() => window.said.push(document.querySelector('[role=status]').textContent))
-        .observe(document.querySelector('[role=status]'), { childList: true, characterData: true, subtree: true }); }""")
+    page.tab.evaluate(_LISTEN)
     for _ in range(6):
         page.board.session.step(epochs=1)
         refresh(page)

@@ -29,6 +29,38 @@ def test_wrong_joint_is_refused_with_its_reason(case):
         decompose(joint)
 
 
+def test_a_joint_of_three_sources_is_told_from_a_batch_and_the_advice_works():
+    joint = joints.random(2, 3, 4, seed=0).unsqueeze(2) * torch.tensor([0.3, 0.7], dtype=torch.float64).view(1, 1, 2, 1)
+    with pytest.raises(InputError, match="Leading axes are a batch") as refusal:
+        decompose(joint)
+    message = str(refusal.value)
+    assert "sum to 1 together" in message and "estimate_pid_multi" in message
+    advice = message.split("`joint.reshape")[1].split("`")[0]
+    first_against_rest = eval(f"joint.reshape{advice}", {"joint": joint})
+    assert first_against_rest.shape == (2, 6, 4) and bool(decompose(first_against_rest).converged)
+    counts = torch.ones(2, 3, 2, 4)
+    with pytest.raises(InputError, match="Leading axes are a batch.*look like counts"):
+        decompose(counts)
+    decompose(counts / counts.sum((-3, -2, -1), keepdims=True))
+    decompose(counts.numpy() / counts.numpy().sum((-3, -2, -1), keepdims=True))
+
+
+def test_distributions_of_dit_are_accepted():
+    dit = pytest.importorskip("dit", reason="the package whose objects are read")
+    names = dit.Distribution([("no", 0, "x"), ("no", 1, "x"), ("yes", 0, "x"), ("yes", 1, "z")], [0.25] * 4)
+    expected = decompose(joints.and_())
+    for base in ("linear", 2):
+        given = names.copy(base=base)
+        assert_close(decompose(given).synergy, expected.synergy, atol=2e-6, rtol=0)
+    four = dit.Distribution([(a, b, c, a ^ b ^ c) for a in (0, 1) for b in (0, 1) for c in (0, 1)], [0.125] * 8)
+    with pytest.raises(InputError, match="three variables") as refusal:
+        decompose(four)
+    advice = str(refusal.value).split("for example joint")[1].rstrip(".")
+    merged = eval(f"joint{advice}", {"joint": four})
+    assert_close(decompose(merged).synergy.item(), 1.0, atol=2e-6, rtol=0)
+    assert_close(decompose(names.marginal([0, 1, 2])).redundancy, expected.redundancy, atol=2e-6, rtol=0)
+
+
 @pytest.mark.parametrize(
     "setting",
     [{"method": "fast"}, {"tol": 0.0}, {"tol": "small"}, {"max_iter": 1.5}, {"max_iter": 0}, {"memory_budget": 0}],

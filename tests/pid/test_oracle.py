@@ -46,13 +46,15 @@ def test_large_problems_agree_with_the_cone_program(family, shape):
 
 
 def test_dit_agrees_on_a_gate_with_noise():
-    dit = pytest.importorskip("dit", reason="dit is the oracle")
+    dit = pytest.importorskip(
+        "dit", reason="dit is the oracle"
+    )  # its default method starts at random and misses at times
     joint = joints.noisy(joints.and_(), 0.1)
     outcomes = [tuple(o) for o in joint.nonzero().tolist()]
-    broja = dit.pid.PID_BROJA(dit.Distribution(outcomes, joint[joint > 0].tolist()), [[0], [1]], [2])
+    broja = dit.pid.PID_BROJA(dit.Distribution(outcomes, joint[joint > 0].tolist()), [[0], [1]], [2], method="cone")
     result = decompose(joint)
     expected = [broja.get_pi(node) for node in (((0,), (1,)), ((0,),), ((1,),), ((0, 1),))]
-    assert_close(atoms(result), torch.tensor(expected, dtype=torch.float64), atol=1e-4, rtol=0)
+    assert_close(atoms(result), torch.tensor(expected, dtype=torch.float64), atol=1e-6, rtol=0)
 
 
 @st.composite

@@ -7,7 +7,7 @@ import torch
 from torch.testing import assert_close
 
 from mmpid.bench import peers, pid
-from mmpid.pid import decompose, elimination, enclosure, interior_point, joints, presolve, scaling
+from mmpid.pid import costs, decompose, elimination, enclosure, interior_point, joints, presolve, scaling
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.information import LN2
 from tests.pid.oracles import NASTY
@@ -109,14 +109,15 @@ def test_memory_budget_sets_the_chunk(monkeypatch):
 
     monkeypatch.setattr(enclosure.interior_point, "solve", spy)
     batch = torch.stack([joints.random(5, 5, 3, seed=seed) for seed in range(10)])
-    budget = 4 * elimination.bytes_per_problem(5, 3, 5)
+    budget = 4 * costs.bytes_per_problem(5, 3, 5)
     decompose(batch, memory_budget=budget)
     assert sizes == [4, 4, 2]
 
 
 def test_cheaper_elimination_follows_the_number_of_classes():
-    assert elimination.cheaper(20, 6, 20) is elimination.EliminateRows
-    assert elimination.cheaper(20, 101, 20) is elimination.EliminateMarginals
+    assert costs.rows_are_cheaper(20, 6, 20)
+    assert not costs.rows_are_cheaper(20, 101, 20)
+    assert costs.rows_are_cheaper(20, 101, 20, kept=200)
 
 
 def test_bench_writes_one_record_a_method(monkeypatch, tmp_path):
@@ -152,5 +153,5 @@ def test_paper_value_of_and():
 @pytest.mark.parametrize("case", ["target a function of both", "near copy 1e-4", "class prior 1e-8"])
 def test_second_elimination_falls_back_on_the_first(monkeypatch, case):
     # at this tolerance Woodbury's formula breaks down on the first two
-    monkeypatch.setattr(interior_point, "cheaper", lambda *shape: elimination.EliminateMarginals)
+    monkeypatch.setattr(interior_point, "choose_elimination", lambda *marginals: elimination.EliminateMarginals)
     assert bool(decompose(NASTY[case](), tol=1e-9).converged)

@@ -9,8 +9,7 @@ import torch
 
 import mmpid
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, RunRecord, Trainer, replay
-from mmpid.errors import ConfigError
-from mmpid.rules import SwitchRule
+from mmpid.rules import NothingLearned, SwitchRule
 from mmpid.rules.controller import default_controller
 from mmpid.rules.give_up import nothing_to_teach
 from mmpid.train.evaluation import prior_loss
@@ -43,18 +42,16 @@ def actions(controller, record):
 
 @pytest.mark.parametrize("names", [("a", "b"), ("a", "b", "c")])
 def test_stage_one_is_given_up_at_the_probe_that_makes_the_number_full_and_not_before(names):
-    controller = BalanceController(give_up_after=4)
+    controller = BalanceController(give_up=NothingLearned(probes=4))
     assert all(actions(controller, idle(n, names)) == ["hold"] for n in range(4))
     (decision,) = controller.decide(idle(4, names))
     assert (decision.action, decision.rewind_to, decision.epoch, decision.rule) == ("switch", 0, 4, "give_up_after")
-    assert decision.from_scratch and decision.reason.startswith("no modality knows the label alone")
+    assert decision.from_scratch and decision.values == {"probes": 4, "redundancy": 0.01}
 
 
 def test_it_can_be_turned_off_and_is_off_in_the_paper_s_recipe():
-    assert actions(BalanceController(give_up_after=None), idle(8)) == ["hold"]
-    assert default_controller("paper").give_up_after is None
-    with pytest.raises(ConfigError, match="give_up_after"):
-        BalanceController(give_up_after=0)
+    assert actions(BalanceController(give_up=None), idle(8)) == ["hold"]
+    assert default_controller("paper").give_up is None
 
 
 def beyond_the_null(record):
@@ -123,9 +120,9 @@ def the_user_came_back(record):
 )
 def test_any_sign_of_knowledge_or_of_the_user_keeps_stage_one(spoil):
     record = idle(4)
-    assert actions(BalanceController(give_up_after=4), record) == ["switch"]
+    assert actions(BalanceController(give_up=NothingLearned(probes=4)), record) == ["switch"]
     spoil(record)
-    assert actions(BalanceController(give_up_after=4), record) == ["hold"]
+    assert actions(BalanceController(give_up=NothingLearned(probes=4)), record) == ["hold"]
 
 
 def test_a_rule_that_says_itself_when_joint_training_starts_is_not_overruled_but_one_of_your_own_is():
@@ -133,21 +130,14 @@ def test_a_rule_that_says_itself_when_joint_training_starts_is_not_overruled_but
         pass
 
     for rule in (Manual(), FixedEpoch(epoch=20)):
-        assert actions(BalanceController(rule=rule, give_up_after=4), idle(4)) == ["hold"]
-    assert actions(BalanceController(rule=Mine(), give_up_after=4), idle(4)) == ["switch"]
+        assert actions(BalanceController(rule=rule, give_up=NothingLearned(probes=4)), idle(4)) == ["hold"]
+    assert actions(BalanceController(rule=Mine(), give_up=NothingLearned(probes=4)), idle(4)) == ["switch"]
 
 
 def test_probes_asked_for_by_hand_do_not_count():
     record = idle(3)
     record.rows.append(dict(record.rows[-1]))
     assert nothing_to_teach(record, 4) is None and nothing_to_teach(record, 3) is not None
-
-
-def test_a_controller_that_was_saved_before_does_not_learn_to_give_up():
-    saved = BalanceController().to_dict()
-    assert BalanceController.from_dict(saved) == BalanceController()
-    del saved["give_up_after"]
-    assert BalanceController.from_dict(saved).give_up_after is None
 
 
 @pytest.mark.parametrize("weight", [None, torch.tensor([0.5, 1.0, 4.0])])
@@ -225,13 +215,14 @@ def test_the_run_decided_what_a_replay_says(product_of_signs):
     made = [row for row in trainer.record.rows if row["kind"] == "decision" and row["action"] in ("hold", "switch")]
     held = [(row["epoch"], row["action"], row["reason"]) for row in made[:-1]]
     assert answers[:-1] == held and answers[-1][1:] == ("switch", made[-1]["reason"])
-    patient = BalanceController(give_up_after=None)
+    patient = BalanceController(give_up=None)
     assert "switch" not in [d.action for d in replay(trainer.record, patient)]
 
 
 def test_where_a_modality_knows_something_every_row_is_as_if_there_were_no_guard():
     data = make_data(joint=False)
-    guarded, unguarded = (finished(data, controller=BalanceController(give_up_after=n)) for n in (2, None))
+    controllers = (BalanceController(give_up=rule) for rule in (NothingLearned(probes=2), None))
+    guarded, unguarded = (finished(data, controller=controller) for controller in controllers)
     assert without(guarded.record) == without(unguarded.record)
     assert the_switch(guarded.record)["rule"] != "give_up_after"
 

@@ -45,7 +45,8 @@ def test_tensorboard_reads_back_what_was_recorded(record, tmp_path):
     assert len(decisions) == len(made)
     assert all(row["reason"] in text and row["action"] in text for row, text in zip(made, decisions, strict=True))
     assert (
-        record.metadata["data"]["fingerprint"] in read.Tensors("metadata/text_summary")[0].tensor_proto.string_val[0].decode()
+        record.metadata["data"]["fingerprint"]
+        in read.Tensors("metadata/text_summary")[0].tensor_proto.string_val[0].decode()
     )
     times = [event.wall_time for event in read.Scalars("epoch/loss.a")]
     assert times == sorted(times)

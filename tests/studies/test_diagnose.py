@@ -1,8 +1,9 @@
 import pytest
 
 import mmpid
-from mmpid import RunRecord
+from mmpid import BalanceController, RunRecord
 from mmpid.errors import InputError
+from mmpid.rules import LeadPause
 
 UNIQUE = (0.4, 0.3, 0.35)
 
@@ -146,6 +147,24 @@ def ahead_with_nobody_to_be_paused(record):
     record.metadata["controller"] = {"uniqueness_ratio": 1e9}
 
 
+def ahead_of_a_larger_ratio(record):
+    unanswered(record)
+    record.metadata["controller"] = BalanceController(pause=LeadPause(ratio=9)).to_dict()
+
+
+def ahead_without_a_pause_policy(record):
+    unanswered(record)
+    record.metadata["controller"] = BalanceController(pause=None).to_dict()
+
+
+def ahead_by_the_ratio_of_a_policy_of_ones_own(record):
+    class Mine(LeadPause):
+        pass
+
+    unanswered(record)
+    record.metadata["controller"] = BalanceController(pause=Mine()).to_dict()
+
+
 def ahead_in_a_stage_that_is_only_watched(record):
     unanswered(record)
     for row in rows(record, "probe")[-3:]:
@@ -174,6 +193,9 @@ def little_but_real(record):
         answered_within_two_probes,
         ahead_within_noise,
         ahead_with_nobody_to_be_paused,
+        ahead_of_a_larger_ratio,
+        ahead_without_a_pause_policy,
+        ahead_by_the_ratio_of_a_policy_of_ones_own,
         ahead_in_a_stage_that_is_only_watched,
         validation_wobbles,
         training_is_far_better_but_both_improve,
@@ -209,14 +231,14 @@ def test_of_three_two_with_unique_information_are_enough():
     assert mmpid.diagnose(record) == ()
 
 
-def test_a_trainer_is_diagnosed_through_its_record_and_nothing_is_changed(make_trainer):
+def test_a_trainer_is_diagnosed_through_its_record_and_nothing_is_changed(make_trainer, tmp_path):
     trainer = make_trainer()
     trainer.fit(progress=False)
     before = trainer.record.content()
-    assert mmpid.diagnose(trainer) == mmpid.diagnose(trainer.record)
+    assert mmpid.diagnose(trainer) == mmpid.diagnose(trainer.record) == mmpid.diagnose(trainer.save(tmp_path / "run"))
     assert trainer.record.content() == before
     assert mmpid.diagnose(RunRecord()) == ()
-    with pytest.raises(InputError, match="must be a Trainer or a RunRecord"):
+    with pytest.raises(InputError, match="`run`"):
         mmpid.diagnose({"rows": []})
 
 

@@ -13,7 +13,7 @@ def recipe(make_trainer):
 
 def test_a_branch_of_the_sweep_is_a_run_with_that_fixed_switch(recipe, make_trainer):
     sweep = mmpid.sweep_switch(recipe, at=[2], seeds=[0], progress=False)
-    controller = mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=2), uniqueness_ratio=1e9)
+    controller = mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=2), pause=None)
     alone = make_trainer(epochs=6, unimodal_epochs=5, stage2="off", controller=controller)
     alone.fit(progress=False)
     assert sweep.rows[0]["test_accuracy"] == alone.record.lineage("result")[-1]["test_accuracy.joint"]

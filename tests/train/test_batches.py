@@ -10,11 +10,9 @@ from mmpid.rules import FixedEpoch
 from mmpid.train.engine import Engine
 from tests.small_runs import weights
 
-NO_PAUSE = 10**9
-
 
 def by_hand() -> BalanceController:
-    return BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE)
+    return BalanceController(rule=Manual(), pause=None)
 
 
 def watch_batches(trainer, monkeypatch) -> list[torch.Tensor]:
@@ -91,7 +89,7 @@ def test_a_replay_does_not_mind_a_change_of_size(make_trainer):
     trainer.step(epochs=1)
     trainer.set_batch_size(16)
     trainer.step(epochs=1)
-    decisions = replay(trainer.record, BalanceController(rule=FixedEpoch(epoch=2), uniqueness_ratio=NO_PAUSE))
+    decisions = replay(trainer.record, BalanceController(rule=FixedEpoch(epoch=2), pause=None))
     assert [d.action for d in decisions] == ["hold", "hold", "switch"]
 
 
@@ -111,7 +109,7 @@ def test_rates_can_be_read(make_trainer):
 
 def test_another_rule_is_followed_recorded_and_kept_on_resume(make_trainer, tmp_path):
     trainer = make_trainer(epochs=6)
-    trainer.controller = BalanceController(rule=FixedEpoch(epoch=5), uniqueness_ratio=NO_PAUSE)
+    trainer.controller = BalanceController(rule=FixedEpoch(epoch=5), pause=None)
     trainer.step(epochs=1)
     trainer.set_rule(FixedEpoch(epoch=2))
     trainer.set_rule(FixedEpoch(epoch=2))  # no news

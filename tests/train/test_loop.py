@@ -11,23 +11,21 @@ from mmpid.train import evaluation
 from mmpid.train.random_numbers import RandomNumbers
 from tests.small_runs import weights
 
-NO_PAUSE = 10**9
-
 
 def by_hand() -> BalanceController:
-    return BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE)
+    return BalanceController(rule=Manual(), pause=None)
 
 
 def eager() -> BalanceController:
     """Switches at the first fall of synergy, and goes back to its peak."""
-    return BalanceController(rule=PeakSynergy(warmup=0, noise_aware=False, drop=1.0), uniqueness_ratio=NO_PAUSE)
+    return BalanceController(rule=PeakSynergy(warmup=0, noise_aware=False, drop=1.0), pause=None)
 
 
 def test_a_controller_put_in_charge_late_may_go_back_before_the_next_batch(make_trainer):
     trainer = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8)
     trainer.auto = False
     trainer.step(epochs=5)
-    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    best = trainer.controller.best(trainer.record).epoch
     assert best < 5, "the data have to make it go back"
     trainer.auto = True
     trainer.step(batches=1)
@@ -88,7 +86,8 @@ def test_an_error_in_a_batch_leaves_that_batch_due(make_trainer, monkeypatch, br
         raise MemoryError("no memory left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((engine, "update") if broken == "update" else (trainer, "_next_batch")), fail)
+        run = trainer._run
+        patch.setattr(*((run.engine, "update") if broken == "update" else (run.epoch, "next_batch")), fail)
         with pytest.raises(MemoryError):
             trainer.step(batches=1)
     assert plain.fit(progress=False) == trainer.fit(progress=False)
@@ -167,7 +166,7 @@ def test_a_branch_may_go_back_before_the_probe_it_was_made_at(make_trainer, tmp_
         parent = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8, out_dir=out_dir)
         parent.auto = False
         parent.step(epochs=5)
-        best = parent.controller.rule.best(parent.record)["epoch"]
+        best = parent.controller.best(parent.record).epoch
         child = parent.branch(at=5)
         child.auto = True
         child.step(batches=1)
@@ -192,7 +191,7 @@ def test_a_switch_passes_over_a_state_that_cannot_be_read(make_trainer, tmp_path
     trainer = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8, out_dir=tmp_path / "run")
     trainer.auto = False
     trainer.step(epochs=5)
-    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    best = trainer.controller.best(trainer.record).epoch
     (trainer.checkpoints.folder / f"s000-e{best:06d}.safetensors").write_bytes(b"cut")
     trainer.auto = True
     trainer.step(batches=1)

@@ -39,7 +39,7 @@ def test_what_was_not_trained_has_no_numbers_and_is_judged_by_what_it_was_traine
 
 def test_parts_of_a_batch_stand_for_the_whole_and_a_whole_one_for_itself():
     made = EpochMetrics(("a", "b"), [16, 9], CPU, mean=lambda values: values)  # of two processes, seen by one
-    made.add(0, *batch(2, 8))
+    made.add(0, *batch(2, 8), 2)
     made.add(1, *batch(3, 9))
     assert made.accuracies()["a"] == (2 * 2 + 3) / 25
 

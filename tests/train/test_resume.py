@@ -164,12 +164,12 @@ def test_at_most_the_work_since_the_last_epochs_end_is_lost(make_trainer, small_
 
 
 def test_a_run_keeps_its_first_best_and_latest_checkpoints_within_the_budget(make_trainer, tmp_path):
-    controller = BalanceController(rule=Manual(), uniqueness_ratio=1e9)
+    controller = BalanceController(rule=Manual(), pause=None)
     trainer = make_trainer(out_dir=tmp_path / "run", epochs=12, unimodal_epochs=12, controller=controller)
     trainer.step(batches=1)
     trainer.checkpoints.budget = 3 * max(path.stat().st_size for path in trainer.checkpoints.folder.iterdir())
     trainer.step(epochs=11)
-    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    best = trainer.controller.best(trainer.record).epoch
     epochs = [epoch for _, epoch in trainer.checkpoints]
     assert {0, best, trainer.epoch} <= set(epochs) and len(epochs) <= 4
     on_disk = sorted(int(path.stem.split("-e")[1]) for path in trainer.checkpoints.folder.iterdir())
@@ -194,7 +194,7 @@ def test_a_newer_format_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
     path = write_state(State({"x": torch.zeros(2)}, {}), tmp_path / "new.safetensors")
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="format 99; this version reads up to 1. Update"):
+    with pytest.raises(CheckpointError, match="format 99"):
         read_state(path)
 
 

@@ -9,11 +9,9 @@ from mmpid.rules.controller import default_controller
 from mmpid.train.evaluation import evaluate
 from tests.small_runs import weights
 
-NO_PAUSE = 10**9
-
 
 def by_hand(**settings):
-    return BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE, **settings)
+    return BalanceController(rule=Manual(), pause=None, **settings)
 
 
 def test_the_same_seed_gives_the_same_record_and_weights(make_trainer):

@@ -10,7 +10,7 @@ import torch
 
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.plots.headline import headline
-from mmpid.rules.switch import FixedEpoch
+from mmpid.rules import FixedEpoch
 from mmpid.widgets import Dashboard, TrainingNotFinished
 from mmpid.widgets.board.live import CHART_UPDATES
 from mmpid.widgets.board.scene import MOST_POINTS, PARTS

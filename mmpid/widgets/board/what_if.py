@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mmpid._validate import choice
 from mmpid.rules.replay import replay
-from mmpid.rules.switch import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
+from mmpid.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
 
 
 @dataclass(frozen=True)
