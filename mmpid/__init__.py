@@ -8,35 +8,22 @@ right moment. Pictures (`mmpid.plots`) and the notebook board (`mmpid.widgets`) 
 
 import importlib
 
-from mmpid import datasets, ecs, errors, theory
+from mmpid import datasets, ecs, errors, methods, theory
 from mmpid.datasets import MultimodalData
 from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
+from mmpid.live import pause_all, sessions
 from mmpid.models import LateFusion, linear_probe
 from mmpid.pid import PIDResult, decompose, decompose_marginals, estimate_cost, joints
 from mmpid.report import publish
-from mmpid.train import (
-    BalanceController,
-    FixedEpoch,
-    Manual,
-    PeakSynergy,
-    RedundancyPlateau,
-    RunRecord,
-    Trainer,
-    pause_all,
-    replay,
-    sessions,
-    to_mlflow,
-    to_tensorboard,
-    train_seeds,
-)
-from mmpid.train.compare import baselines, compare
-from mmpid.train.diagnose import diagnose
-from mmpid.train.diff import diff
-from mmpid.train.sweep import sweep_switch
+from mmpid.rules import BalanceController, FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, replay
+from mmpid.runs import RunRecord, diff, to_mlflow, to_tensorboard
+from mmpid.studies import baselines, compare, diagnose, sweep_switch, train_seeds
+from mmpid.train import Callback, Trainer
 
 __version__ = "0.1.0"
 __all__ = [
     "BalanceController",
+    "Callback",
     "FixedEpoch",
     "LateFusion",
     "Manual",
@@ -60,6 +47,7 @@ __all__ = [
     "estimate_pid_multi",
     "joints",
     "linear_probe",
+    "methods",
     "pause_all",
     "publish",
     "replay",
@@ -72,7 +60,7 @@ __all__ = [
     "train_seeds",
 ]
 
-_ON_FIRST_USE = ("plots", "widgets")
+_ON_FIRST_USE = ("plots", "testing", "widgets")
 
 
 def __getattr__(name: str):

@@ -7,16 +7,40 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
-import torch
 from torch import Tensor
 
-from mmpid.errors import ConfigError, InputError, ShapeError
+from mmpid._coerce import as_tensor, finite
+from mmpid._labels import absent_categories, entries, is_text, labels, refuse_unlabeled, text_labels
+from mmpid.errors import ConfigError, InputError
+
+__all__ = [
+    "absent_categories",
+    "as_tensor",
+    "choice",
+    "entries",
+    "finite",
+    "flag",
+    "instance",
+    "integers",
+    "is_text",
+    "labels",
+    "not_negative",
+    "number",
+    "path",
+    "refuse_unlabeled",
+    "seeds",
+    "text_labels",
+]
 
 
 def choice(value, name: str, options: Iterable, error: type[InputError] = ConfigError):
     """Return `value` if it is one of `options`; otherwise raise, naming the closest option."""
     options = list(options)
-    if value in options:
+    try:
+        known = value in options
+    except Exception:  # an array compares entry by entry
+        known = False
+    if known:
         return value
     close = difflib.get_close_matches(str(value), [str(o) for o in options], n=1)
     hint = f" Did you mean {close[0]!r}?" if close else ""
@@ -97,98 +121,3 @@ def not_negative(p: Tensor, name: str) -> None:
             f"`{name}` must hold probabilities of at least 0; {int(negative.sum())} entries are negative, the smallest "
             f"{float(p.min()):.3g}, the first at index {where}. Clip them at 0 and divide by the sum again."
         )
-
-
-def as_tensor(value, name: str) -> Tensor:
-    """Return `value` as a tensor without copying where possible; numbers only."""
-    if isinstance(value, Tensor):
-        if value.layout != torch.strided or value.device.type == "meta":
-            empty = value.device.type == "meta"
-            what = "without data (device 'meta'). Load it" if empty else f"of layout {value.layout}. Try `.to_dense()`"
-            raise InputError(f"`{name}` must be a dense tensor with data; it was one {what}.")
-        if value.is_complex():
-            raise InputError(f"`{name}` must hold real numbers; its dtype was {value.dtype}. Try `.abs()`.")
-        return value
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "fiub":
-            raise TypeError(f"its dtype is {array.dtype}")
-        # torch has no unsigned types beyond 8 bits and refuses read-only or reversed arrays
-        if array.dtype.kind == "u" and array.dtype.itemsize > 1:
-            array = array.astype(np.int64)
-        if not array.flags.writeable or any(s < 0 for s in array.strides):
-            array = array.copy()
-        return torch.as_tensor(array)
-    except (TypeError, ValueError) as problem:
-        raise InputError(
-            f"`{name}` must be an array or tensor of numbers; it was {type(value).__name__}: {problem}. "
-            f"Try `numpy.asarray({name}, dtype=float)` to see what does not convert."
-        ) from problem
-
-
-def finite(tensor: Tensor, name: str) -> Tensor:
-    """Return `tensor` if all its entries are finite; otherwise raise, saying how many are not and where."""
-    if not tensor.is_floating_point():
-        return tensor
-    bad = ~torch.isfinite(tensor)
-    if bad.any():
-        first = tuple(int(i) for i in bad.nonzero()[0])
-        raise InputError(
-            f"`{name}` must be finite; {int(bad.sum())} of {tensor.numel()} entries are NaN or infinite, "
-            f"the first at index {first}. Drop or impute those samples first."
-        )
-    return tensor
-
-
-def labels(value, name: str, length: int | None = None) -> Tensor:
-    """Return integer class labels of shape (N,) as int64; raise on floats with fractions, NaN or other shapes."""
-    tensor = as_tensor(value, name)
-    if tensor.ndim != 1:
-        raise ShapeError(
-            f"`{name}` must have one axis (N,), a class index per sample; its shape was {tuple(tensor.shape)}."
-        )
-    if length is not None and len(tensor) != length:
-        raise ShapeError(f"`{name}` must have one entry per sample, {length}; it had {len(tensor)}.")
-    finite(tensor, name)
-    if tensor.is_floating_point() and not bool((tensor == tensor.round()).all()):
-        raise InputError(
-            f"`{name}` must hold class indices; it held fractions such as "
-            f"{float(tensor[tensor != tensor.round()][0]):g}. Is it the right column?"
-        )
-    return tensor.to(torch.int64)
-
-
-def is_text(value) -> bool:
-    """Whether an array, a list or a pandas column holds text, here or there."""
-    if isinstance(value, Tensor):
-        return False
-    array = entries(value)
-    return array.dtype.kind in "OU" and any(isinstance(entry, str) for entry in array.flat)
-
-
-def entries(value) -> np.ndarray:
-    """Return the entries of a list as they are: NumPy makes text of the NaN, None or number that stands among text."""
-    value = value.cpu() if isinstance(value, Tensor) else value
-    try:
-        array = np.asarray(value)
-    except ValueError:  # rows of several lengths
-        return np.asarray(value, dtype=object)
-    listed = isinstance(value, list | tuple) and array.dtype.kind == "U"
-    return np.asarray(value, dtype=object) if listed else array
-
-
-def text_labels(value, name: str, length: int) -> tuple[Tensor, tuple[str, ...]] | None:
-    """Return labels that are text as int64 (N,) and the text of 0, 1, ..., alphabetical; None if they are not text."""
-    if not is_text(value):
-        return None
-    array = entries(value)
-    if array.shape != (length,):
-        raise ShapeError(f"`{name}` must have one label per sample, ({length},); its shape was {array.shape}.")
-    missing = [i for i, label in enumerate(array) if not isinstance(label, str)]
-    if missing:
-        raise InputError(
-            f"`{name}` must be text throughout, or integers; {len(missing)} of {length} labels are neither, the "
-            f"first at index {missing[0]}: {array[missing[0]]!r}. Drop those samples first."
-        )
-    words, codes = np.unique(array.astype(str), return_inverse=True)
-    return torch.as_tensor(codes.astype(np.int64)), tuple(words.tolist())

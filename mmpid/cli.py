@@ -5,13 +5,17 @@ import importlib
 import os
 import shutil
 import sys
+import warnings
 from pathlib import Path
 
 from mmpid import __version__
-from mmpid.check.notebook import NotebookError, existing_notebook, parse_value, run_notebook
+from mmpid.check.notebook import NotebookError, existing_notebook, inspect_parameters, run_notebook
+from mmpid.check.parameters import read_parameters
 from mmpid.check.suite import check, find_root
-from mmpid.datasets import inspect_folder
-from mmpid.errors import InputError, MissingDependencyError, MMPIDError
+from mmpid.datasets import inspect_folder, read
+from mmpid.datasets.readers.read import readable
+from mmpid.errors import InputError, MissingDependencyError, MMPIDError, MMPIDWarning
+from mmpid.testing import check_data
 
 QUICKSTART = "01_quickstart.ipynb"
 OK, FAILED, WRONG_USE = 0, 1, 2
@@ -140,7 +144,7 @@ def _run(arguments) -> int:
     output = arguments.output or Path("runs") / path.name
     if output.resolve() == path.resolve():
         raise InputError("`-o` must be another file than the notebook, which stays as it is. Leave it out for runs/.")
-    parameters = {name: parse_value(value) for name, value in arguments.p}
+    parameters = read_parameters(arguments.p, inspect_parameters(path).defaults, path.name) if arguments.p else {}
     done = run_notebook(path, output.resolve(), parameters, quiet=arguments.quiet, solutions=arguments.solutions)
     print(done)
     return OK
@@ -168,6 +172,21 @@ def _bench(arguments) -> int:
 
 
 def _inspect(arguments) -> int:
+    """Say what a folder holds; open it if it can be opened, and check the data as training would use them."""
     found = inspect_folder(arguments.folder)
     print(found)
-    return OK if found.ok else FAILED
+    if not readable(found.layout):
+        return OK if found.ok else FAILED
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MMPIDWarning)  # the report says the same
+        try:
+            report = check_data(read(arguments.folder))
+        except MissingDependencyError as missing:
+            print(f"note: the data were not opened: {missing}")
+            return OK if found.ok else FAILED
+        except MMPIDError as problem:
+            print(f"problem: the data cannot be opened: {problem}")
+            return FAILED
+    print(f"\n{report}")
+    print(f"\nto open it: data = mmpid.datasets.read({str(arguments.folder)!r})")
+    return OK if found.ok and report.ok else FAILED

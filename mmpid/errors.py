@@ -63,6 +63,10 @@ class LabelWarning(MMPIDWarning):
     """Labels were not 0..k-1 and have been mapped."""
 
 
+class ScaleWarning(MMPIDWarning):
+    """The values of a modality are so large, small or far from 0 that networks may not learn from them."""
+
+
 def warn(message: str, category: type[MMPIDWarning]) -> None:
     """Warn at the line of the user's own code, not at ours."""
     depth, frame = 1, sys._getframe(1)

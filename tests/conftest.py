@@ -12,6 +12,8 @@ import torch
 
 torch.set_num_threads(1)
 
+pytest_plugins = ["tests.small_runs"]
+
 
 @pytest.fixture(autouse=True)
 def untouched_torch_defaults():

@@ -7,15 +7,20 @@ import pytest
 import mmpid
 
 PUBLIC = {
-    "mmpid": """BalanceController FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
+    "mmpid": """BalanceController Callback FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
         RedundancyPlateau RunRecord Trainer baselines compare datasets decompose diagnose diff ecs
-        errors estimate_pid estimate_pid_multi joints linear_probe pause_all publish replay sessions
+        errors estimate_pid estimate_pid_multi joints linear_probe methods pause_all publish replay sessions
         soft_pid sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": "Inspection MultimodalData Split available inspect_folder load",
     "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": "PIDResult decompose information joints",
-    "mmpid.train": """BalanceController Decision FixedEpoch Manual PeakSynergy RedundancyPlateau RunRecord Session
-        SwitchRule TrainConfig Trainer pause_all replay sessions to_mlflow to_tensorboard train_seeds""",
+    "mmpid.live": "Session pause_all sessions",
+    "mmpid.rules": """BalanceController Decision FixedEpoch GiveUpRule LeadPause Manual NothingLearned PausePolicy
+        PeakSynergy RedundancyPlateau SwitchRule replay""",
+    "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
+    "mmpid.studies": "baselines compare diagnose sweep_switch train_seeds",
+    "mmpid.methods": "MLA MMPareto OGMGE available",
+    "mmpid.train": "Callback Context TrainConfig Trainer",
 }
 
 

@@ -6,7 +6,7 @@ from torch.nn import functional
 from mmpid.datasets import MultimodalData
 from mmpid.models import LateFusion
 from mmpid.train import TrainConfig
-from mmpid.train.state import mix
+from mmpid.train.random_numbers import mix
 
 
 class BareLoop:

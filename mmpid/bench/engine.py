@@ -22,11 +22,11 @@ from mmpid.bench.bare import BareLoop
 from mmpid.bench.threads import one_thread
 from mmpid.datasets import MultimodalData, load
 from mmpid.models import LateFusion
+from mmpid.runs.metadata import versions
+from mmpid.runs.state import write_state
+from mmpid.studies.compare import run_method
+from mmpid.studies.seeds import train_seeds
 from mmpid.train import Trainer
-from mmpid.train.card import versions
-from mmpid.train.checkpoint import write_state
-from mmpid.train.compare import run_method
-from mmpid.train.stack import train_seeds
 
 FOREVER = 10**6  # epochs that no benchmark reaches
 CREMA_D = {"audio": (1, 257, 188), "video": (3, 224, 224)}  # spectrogram and frame of one clip
@@ -135,12 +135,12 @@ def pauses(case: Case, repeats: int) -> dict:
     trainer.step(epochs=1)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "state.safetensors"
-        write_state(trainer._state(), path)
+        write_state(trainer._run.snapshot(), path)
         size = path.stat().st_size
         works = {
             "epoch": lambda: trainer.step(epochs=1),
             "probe": trainer.probe,
-            "checkpoint": lambda: write_state(trainer._state(), path),
+            "checkpoint": lambda: write_state(trainer._run.snapshot(), path),
         }
         times = {name: [] for name in works}
         for _ in range(repeats):

@@ -28,9 +28,11 @@ from mmpid.bench.marks import EPOCHS, MOMENTS, PHASE, WRITE_NS, WRITES, Marks
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, MMPIDError
 from mmpid.models import LateFusion
-from mmpid.train import BalanceController, PeakSynergy, RunRecord, Trainer
-from mmpid.train.checkpoint import read_state
-from mmpid.train.folder import RECORD, RunFolder
+from mmpid.rules import BalanceController, LeadPause, PeakSynergy
+from mmpid.runs import RunRecord
+from mmpid.runs.folder import RECORD, RunFolder
+from mmpid.runs.state import read_state
+from mmpid.train import Trainer
 
 EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.2, "kmeans"
 PATIENCE = 120.0  # seconds after which a child is taken for stuck
@@ -152,7 +154,7 @@ def _small_model() -> LateFusion:
 def _live(data: MultimodalData, folder: Path) -> None:
     """Start the run, or go on with it, to its end."""
     controller = BalanceController(
-        rule=PeakSynergy(warmup=1, noise_aware=False), uniqueness_ratio=1.2, warmup=1, dwell=1
+        rule=PeakSynergy(warmup=1, noise_aware=False), pause=LeadPause(ratio=1.2, warmup=1, dwell=1)
     )
     if (folder / RECORD).exists():
         trainer = Trainer.load(folder, data, model=_small_model(), controller=controller, device="cpu")
@@ -292,5 +294,5 @@ def _read_states(folder: Path) -> dict[str, tuple]:
     for path in folder.rglob("*.safetensors"):
         state = read_state(path)
         bits = {key: (str(x.dtype), tuple(x.shape), x.numpy().tobytes()) for key, x in state.tensors.items()}
-        found[str(path.relative_to(folder))] = state.meta, bits
+        found[str(path.relative_to(folder))] = state.tree, bits
     return found

@@ -4,12 +4,12 @@ import functools
 import mmap
 import time
 
+from mmpid.runs import checkpoint as checkpoint_module
+from mmpid.runs import record as record_module
+from mmpid.runs.folder import RunFolder
 from mmpid.train import Trainer
-from mmpid.train import checkpoint as checkpoint_module
-from mmpid.train import record as record_module
-from mmpid.train.folder import RunFolder
 from mmpid.train.loop import Loop
-from mmpid.train.probing import Prober
+from mmpid.train.prober import Prober
 
 MOMENTS = ("starting or loading", "within an epoch", "between epochs", "probing", "writing")
 STARTING, EPOCH, BETWEEN, PROBING, WRITING = range(len(MOMENTS))

@@ -21,7 +21,7 @@ from mmpid.bench.threads import one_thread
 from mmpid.ecs import DEFAULT_PROXIES, ProxyEvidence, available, measure
 from mmpid.models import LateFusion
 from mmpid.train import Trainer
-from mmpid.train.engine import evaluate
+from mmpid.train.evaluation import evaluate
 
 AIM = 0.15
 

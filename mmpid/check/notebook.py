@@ -129,14 +129,6 @@ def store_executed(executed: Path, target: Path) -> None:
     target.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 
-def parse_value(text: str):
-    """Read a command-line parameter: a JSON literal (also True and False), or else a string."""
-    try:
-        return json.loads({"True": "true", "False": "false", "None": "null"}.get(text, text))
-    except json.JSONDecodeError:
-        return text
-
-
 def existing_notebook(path: Path) -> Path:
     """Return the path if it is a notebook."""
     if not path.is_file() or path.suffix != ".ipynb":

@@ -17,7 +17,7 @@ from mmpid.check.exercises import exercises, solutions_path, with_solutions
 from mmpid.check.notebook import flaws, inspect_parameters, store_executed
 from mmpid.check.references import Verdict, judge, load_references, store_references
 from mmpid.errors import InputError, MMPIDError
-from mmpid.train.card import versions
+from mmpid.runs.metadata import versions
 
 EVIDENCE, LESSONS = "notebooks", "tutorials"  # kept executed at full size; kept without outputs
 FOLDERS = (EVIDENCE, LESSONS)

@@ -3,6 +3,8 @@
 from mmpid.datasets.builtin import available, load
 from mmpid.datasets.inspection import Inspection, inspect_folder
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.preprocessing import Preprocessing
+from mmpid.datasets.readers import read
 from mmpid.datasets.split import Split
 
-__all__ = ["Inspection", "MultimodalData", "Split", "available", "inspect_folder", "load"]
+__all__ = ["Inspection", "MultimodalData", "Preprocessing", "Split", "available", "inspect_folder", "load", "read"]

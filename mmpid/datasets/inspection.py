@@ -9,12 +9,11 @@ from pathlib import Path
 from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.datasets.array_folder import inspect_arrays, read_headers
-from mmpid.datasets.layouts import LAYOUTS, SPLIT_NAMES, Layout, Listing, recognize
+from mmpid.datasets.layouts import LAYOUTS, SPLIT_NAMES, Layout, recognize
+from mmpid.datasets.listings import SHOWN, clips_in_two_lists, clips_that_are_not_there, file_size, named, read_lists
 from mmpid.errors import InputError
 
 OWN = "arrays, one a modality, and labels"
-LARGEST_LIST = 50 * 2**20  # bytes; a text file beyond this is no list of clips
-SHOWN = 3
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -111,10 +110,7 @@ def inspect_folder(path) -> Inspection:
     >>> inspect_folder(folder).problems
     ('image has 8 samples, the labels have 9.',)
     """
-    root = Path(os.path.expanduser(_validate.path(path, "path")))
-    if not root.is_dir():
-        what = "is a file" if root.is_file() else "does not exist"
-        raise InputError(f"`path` must be a folder; {str(path)!r} {what}. Give the folder that holds the data set.")
+    root = folder_of(path)
     files, empty = _list_files(root)
     arrays = [name for name in files if name.endswith((".npy", ".npz")) and name.count("/") < 2][:200]
     layout = recognize(_representatives(files))
@@ -125,6 +121,15 @@ def inspect_folder(path) -> Inspection:
     if layout is None:
         return Inspection(path=str(path), layout="", rows=(), problems=(_unknown(files), *empty))
     return _count(str(path), root, layout, files, empty)
+
+
+def folder_of(path) -> Path:
+    """Return a folder that exists; `~` is understood."""
+    root = Path(os.path.expanduser(_validate.path(path, "path")))
+    if not root.is_dir():
+        what = "is a file" if root.is_file() else "does not exist"
+        raise InputError(f"`path` must be a folder; {str(path)!r} {what}. Give the folder that holds the data set.")
+    return root
 
 
 def _list_files(root: Path) -> tuple[list[str], list[str]]:
@@ -139,17 +144,9 @@ def _list_files(root: Path) -> tuple[list[str], list[str]]:
         prefix = "" if folder == str(root) else os.path.relpath(folder, root).replace(os.sep, "/") + "/"
         for name in (name for name in names if not name.startswith(".")):
             files.append(prefix + name)
-            if _size(os.path.join(folder, name)) == 0:
+            if file_size(os.path.join(folder, name)) == 0:
                 empty.append(prefix + name)
-    return sorted(files), [f"{_named(sorted(empty), 'file')} without content."] if empty else []
-
-
-def _size(path) -> int:
-    """Return the size of a file in bytes; a link that leads nowhere has none."""
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0
+    return sorted(files), [f"{named(sorted(empty), 'file')} without content."] if empty else []
 
 
 def _representatives(files: list[str]) -> list[str]:
@@ -186,9 +183,11 @@ def _count(path: str, root: Path, layout: Layout, files: list[str], empty: list[
         for modality, by_split in samples.items()
         for split, clips in sorted(by_split.items(), key=lambda item: _order(item[0]))
     ]
-    listed, notes = _read_lists(root, layout, files)
+    listed, notes = read_lists(root, layout, files)
     problems = [f"modality {name} has no files." for name, by_split in samples.items() if not by_split]
-    problems += _orphans(layout, samples) + _unlisted(samples, listed) + _shared(listed) + empty
+    problems += (
+        _orphans(layout, samples) + clips_that_are_not_there(samples, listed) + clips_in_two_lists(listed) + empty
+    )
     return Inspection(
         path=path, layout=layout.title, rows=tuple(rows), problems=tuple(problems),
         notes=(*_size_note(layout, samples), *notes, *layout.notes),
@@ -226,58 +225,7 @@ def _orphans(layout: Layout, samples) -> list[str]:
                 lost = samples[name][split] - samples[other][split] if name != other else ()
                 if lost:
                     where = f" in {split}" if split else ""
-                    problems.append(f"{_named(sorted(lost), 'sample')} with {name} and without {other}{where}.")
-    return problems
-
-
-def _named(names: list[str], noun: str) -> str:
-    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-    return f"{len(names):,} {noun}{'s' if len(names) > 1 else ''} ({shown})"
-
-
-def _read_lists(root: Path, layout: Layout, files: list[str]) -> tuple[dict[str, list[str]], list[str]]:
-    """Return the clips that each list of the layout names, and notes on lists that are absent."""
-    listed, absent = {}, []
-    for listing in layout.listings:
-        places = [name for name in files if name.rpartition("/")[2] == listing.name]
-        if places and _size(root / places[0]) < LARGEST_LIST:
-            listed[listing.name] = _read_list(root / places[0], listing)
-        elif "val" not in listing.name:
-            absent.append(listing.name)
-    notes = [f"no list {', '.join(absent)} was found, so splits cannot be told."] if absent else []
-    notes += [f"{name} lists {len(clips):,} clips." for name, clips in listed.items()]
-    return listed, notes
-
-
-def _read_list(path: Path, listing: Listing) -> list[str]:
-    """Return the clips of a text list, without its header and without file endings."""
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    fields = [line.split(listing.separator) for line in lines if line.strip()]
-    clips = [row[listing.column].strip() for row in fields if len(row) > listing.column]
-    return [clip.rpartition(".")[0] or clip for clip in clips if clip.lower() not in ("name", "videoid", "clip", "")]
-
-
-def _shared(listed: dict[str, list[str]]) -> list[str]:
-    """Say how many clips are in more than one list."""
-    problems = []
-    names = list(listed)
-    for i, one in enumerate(names):
-        for two in names[i + 1 :]:
-            clips = set(listed[one]) & set(listed[two])
-            if clips:
-                problems.append(f"{_named(sorted(clips), 'clip')} in both {one} and {two}.")
-    return problems
-
-
-def _unlisted(samples, listed: dict[str, list[str]]) -> list[str]:
-    """Say which clips are listed and not there."""
-    problems = []
-    for modality, by_split in samples.items():
-        there = set().union(*by_split.values()) if by_split else set()
-        for name, clips in listed.items():
-            lost = sorted(set(clips) - there)
-            if lost and there:
-                problems.append(f"{_named(lost, 'clip')} of {name} without {modality}.")
+                    problems.append(f"{named(sorted(lost), 'sample')} with {name} and without {other}{where}.")
     return problems
 
 

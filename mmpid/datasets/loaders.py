@@ -1,6 +1,7 @@
 """Doors for `Dataset`s and `DataLoader`s: check them, read them into memory where they fit, stream them otherwise."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
@@ -10,7 +11,6 @@ from torch import Tensor
 from torch.utils.data import (
     BatchSampler,
     DataLoader,
-    Dataset,
     IterableDataset,
     RandomSampler,
     SequentialSampler,
@@ -19,14 +19,15 @@ from torch.utils.data import (
 )
 
 from mmpid import _validate
-from mmpid.datasets.checks import check_names, check_shapes
-from mmpid.datasets.splits import SPLITS, cut_classes, cut_groups, group_entries
+from mmpid.datasets.checks import check_names, check_shapes, read_target
+from mmpid.datasets.cuts import SPLITS, carve, say_carved
+from mmpid.datasets.paired import PairedDatasets, join_groups, join_targets
+from mmpid.datasets.splits import rename_splits
 from mmpid.datasets.stream import Source
 from mmpid.datasets.streamed import StreamedInputs
 from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError, warn
 
 MEMORY = 2**30  # bytes; data that need less are read into memory
-CARVED = {"probe": 0.15, "validation": 0.10}  # shares of the training samples where a split has no loader
 
 
 class Opened(NamedTuple):
@@ -36,61 +37,37 @@ class Opened(NamedTuple):
     target: Tensor
     split: object
     groups: object = None
+    class_names: Sequence[str] | None = None
+    notes: tuple[str, ...] = ()
 
 
-class PairedDatasets(Dataset):
-    """One map-style dataset a modality, sample by sample: item i is ({name: x_i}, y_i)."""
-
-    def __init__(self, datasets: Mapping[str, Dataset], target: Tensor | None):
-        self.datasets, self.target = dict(datasets), target
-
-    def __len__(self) -> int:
-        return len(next(iter(self.datasets.values())))
-
-    def __getitem__(self, i: int):
-        inputs, labels = {}, {}
-        for name, dataset in self.datasets.items():
-            item = dataset[i]
-            inputs[name] = item
-            if isinstance(item, (tuple, list)) and len(item) == 2:
-                inputs[name], labels[name] = item[0], int(item[1])
-        return inputs, self._label(i, labels)
-
-    def _label(self, i: int, labels: dict[str, int]) -> int:
-        if self.target is not None:
-            return int(self.target[i])
-        if not labels:
-            raise InputError("no dataset gives labels: items must be (x, label) in one of them. Or give `target`.")
-        if len(set(labels.values())) > 1:
-            said = ", ".join(f"{name} {label}" for name, label in labels.items())
-            raise InputError(
-                f"the labels of sample {i} disagree between modalities: {said}. Are the datasets in the same order?"
-            )
-        return next(iter(labels.values()))
-
-
-def open_datasets(datasets, *, target, split, in_memory, num_workers) -> Opened:
+def open_datasets(datasets, *, target, split, in_memory, num_workers, class_names) -> Opened:
     """See :meth:`mmpid.MultimodalData.from_datasets`."""
     check_names(datasets, "datasets", "datasets")
     lengths = {name: _length(dataset, f"datasets[{name!r}]") for name, dataset in datasets.items()}
     if len(set(lengths.values())) > 1:
         raise ShapeError(f"all datasets must have the same number of samples; they had {lengths}. Align them first.")
-    given = None if target is None else _validate.labels(target, "target", next(iter(lengths.values())))
+    given = None
+    if target is not None:
+        given, class_names = read_target(target, next(iter(lengths.values())), class_names)
     workers = _validate.number(num_workers, "num_workers", low=0, integer=True)
     source = Source(dataset=PairedDatasets(datasets, given), num_workers=workers)
-    return _open_one(source, given, split, in_memory)
+    return _open_one(source, given, split, in_memory)._replace(class_names=class_names)
 
 
-def open_loaders(loaders, *, target, split, groups, in_memory, seed: int) -> Opened:
+def open_loaders(loaders, *, target, split, groups, in_memory, seed: int, class_names) -> Opened:
     """See :meth:`mmpid.MultimodalData.from_loaders`."""
+    given = None
     if not isinstance(loaders, Mapping):
         source = _source_of(loaders, "loaders")
-        given = None if target is None else _validate.labels(target, "target", len(source))
-        return _open_one(source, given, split, in_memory)._replace(groups=groups)
+        if target is not None:
+            given, class_names = read_target(target, len(source), class_names)
+            source = replace(source, labeled=False)
+        return _open_one(source, given, split, in_memory)._replace(groups=groups, class_names=class_names)
     if split is not None:
         raise ConfigError("`split` cuts a single loader; each loader of `loaders` is a split already.")
-    for name in loaders:
-        _validate.choice(name, "loaders", SPLITS)
+    notes: list[str] = []
+    loaders = rename_splits(loaders, "loaders", notes)
     if "train" not in loaders or "test" not in loaders:
         raise InputError(
             f"`loaders` must hold 'train' and 'test' (and may hold 'probe' and 'validation'); it held "
@@ -98,7 +75,11 @@ def open_loaders(loaders, *, target, split, groups, in_memory, seed: int) -> Ope
         )
     sources = {name: _source_of(loaders[name], f"loaders[{name!r}]") for name in SPLITS if name in loaders}
     _check_overlap(sources)
-    return _open_many(sources, target, _given_groups(groups, sources), in_memory, seed)
+    if target is not None:
+        given, class_names = read_target(*join_targets(target, sources), class_names)
+        sources = {name: replace(source, labeled=False) for name, source in sources.items()}
+    opened = _open_many(sources, given, join_groups(groups, sources), in_memory, seed, notes)
+    return opened._replace(class_names=class_names, notes=tuple(notes))
 
 
 def _source_of(loader, name: str) -> Source:
@@ -179,31 +160,33 @@ def _open_one(source: Source, given: Tensor | None, split, in_memory) -> Opened:
     """Open a single source that is to be cut."""
     source = source.opened()
     keep = fits(in_memory, source.shapes, len(source))
-    inputs, labels = source.read_all(keep=keep) if keep or given is None else ({}, None)
+    inputs, labels = source.read_all(keep=keep) if keep or given is None else ({}, torch.zeros(0))
     if not keep:
         inputs = _stream({name: (source, 0) for name in SPLITS}, labels if given is None else None)
     return Opened(inputs, labels if given is None else given, split)
 
 
-def _open_many(sources: dict[str, Source], target, groups, in_memory, seed: int) -> Opened:
+def _open_many(sources: dict[str, Source], given: Tensor | None, groups, in_memory, seed: int, notes: list) -> Opened:
     """Open one source a split; carve the probe and the validation split out of training where they are missing."""
     first = sources["train"].opened()
     sources = {name: first if name == "train" else _like(source, first, name) for name, source in sources.items()}
-    total = sum(map(len, sources.values()))
-    keep = fits(in_memory, first.shapes, total)
-    given = _given_target(target, sources)
+    keep = fits(in_memory, first.shapes, sum(map(len, sources.values())))
     parts = {name: source.read_all(keep=keep) for name, source in sources.items()} if keep or given is None else {}
-    labels = torch.cat([label for _, label in parts.values()]) if parts else None
+    labels = torch.cat([label for _, label in parts.values()]) if parts and given is None else None
     final = labels if given is None else given
     ends = np.cumsum([len(s) for s in sources.values()])
-    spans = {name: np.arange(end - len(s), end) for end, (name, s) in zip(ends, sources.items(), strict=True)}
-    splits = _carve(spans, final, groups, seed)
+    splits = {name: np.arange(end - len(s), end) for end, (name, s) in zip(ends, sources.items(), strict=True)}
+    starts = {name: int(rows[0]) for name, rows in splits.items()}
+    missing = [name for name in SPLITS if name not in sources]
+    if missing:
+        notes.append(say_carved(missing))
+        splits |= carve(splits["train"], missing, final, groups, np.random.default_rng([seed, 0]))
     if keep:
         inputs = {name: torch.cat([part[name] for part, _ in parts.values()]) for name in first.shapes}
         return Opened(inputs, final, splits, groups)
     homes = {name: name if name in sources else "train" for name in SPLITS}
-    places = {name: (sources[home], int(spans[home][0])) for name, home in homes.items()}
-    return Opened(_stream(places, labels if given is None else None), final, splits, groups)
+    places = {name: (sources[home], starts[home]) for name, home in homes.items()}
+    return Opened(_stream(places, labels), final, splits, groups)
 
 
 def _like(source: Source, first: Source, name: str) -> Source:
@@ -215,37 +198,6 @@ def _like(source: Source, first: Source, name: str) -> Source:
             f"{opened.shapes}. Use the same transforms."
         )
     return opened
-
-
-def _given_target(target, sources: Mapping[str, Source]) -> Tensor | None:
-    """Return all labels in the order of the sources, if the caller gave them."""
-    if target is None:
-        return None
-    if not isinstance(target, Mapping) or set(target) != set(sources):
-        raise InputError(f"`target` must map each of {', '.join(sources)} to its labels, or be None to read them.")
-    return torch.cat([_validate.labels(target[name], f"target[{name!r}]", len(sources[name])) for name in sources])
-
-
-def _given_groups(groups, sources: Mapping[str, Source]) -> np.ndarray | None:
-    """Return the groups of all samples in the order of the sources; a name in two of them is one group."""
-    if groups is None:
-        return None
-    if not isinstance(groups, Mapping) or set(groups) != set(sources):
-        raise InputError(f"`groups` must map each of {', '.join(sources)} to the groups of its samples, or be None.")
-    parts = [group_entries(groups[name], len(source), f"groups[{name!r}]") for name, source in sources.items()]
-    return group_entries(np.concatenate(parts), sum(map(len, parts)))
-
-
-def _carve(spans: dict[str, np.ndarray], labels: Tensor, groups: np.ndarray | None, seed: int) -> dict[str, np.ndarray]:
-    """Cut what has no loader of its own out of the training samples, class by class, or in whole groups."""
-    wanted = {name: share for name, share in CARVED.items() if name not in spans}
-    if not wanted:
-        return spans
-    shares = {"train": 1 - sum(wanted.values()), **wanted}
-    rng, rows = np.random.default_rng([seed, 0]), spans["train"]
-    cut = cut_classes(labels[rows], shares, rng) if groups is None else cut_groups(groups[rows], shares, rng)
-    carved = {name: np.sort(spans["train"][index]) for name, index in cut.items()}
-    return {**spans, **carved}
 
 
 def _stream(sources: dict[str, tuple[Source, int]], labels: Tensor | None) -> StreamedInputs:

@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 
 from mmpid import _validate
 from mmpid.datasets.extras import package_folder
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.splits import make_splits
 from mmpid.errors import ConfigError, MissingDependencyError
 
 VIEWS = {
@@ -41,19 +43,21 @@ def load_mfeat(*, seed: int = 0, views: Sequence[str] = ("fou", "zer")) -> Multi
     tables = {view: _read(folder / f"mfeat-{view}.csv") for view in views}
     rows = np.concatenate([table[:, :-1] for table in tables.values()], axis=1).astype(np.float32)
     once = np.sort(np.unique(rows, axis=0, return_index=True)[1])
-    data = MultimodalData.from_arrays(
-        {view: table[once, :-1] for view, table in tables.items()},
-        tables[views[0]][once, -1].astype(np.int64),
-        split=SPLIT,
+    digit = tables[views[0]][once, -1].astype(np.int64)
+    split = make_splits(SPLIT, torch.as_tensor(digit), seed=seed)
+    inputs = {view: torch.as_tensor(table[once, :-1]).to(torch.float32) for view, table in tables.items()}
+    for x in inputs.values():
+        train = x[split["train"]]
+        x.sub_(train.mean(0)).div_(train.std(0).clamp_min(1e-6))
+    return MultimodalData.from_arrays(
+        inputs,
+        digit,
+        split=split,
         seed=seed,
         name="uci-mfeat",
         class_names=[str(k) for k in range(10)],
         options={"views": list(views)},
     )
-    for x in data.inputs.values():  # ours alone until it is returned
-        train = x[data.splits["train"]]
-        x.sub_(train.mean(0)).div_(train.std(0).clamp_min(1e-6))
-    return data
 
 
 def _check_views(views) -> tuple[str, ...]:

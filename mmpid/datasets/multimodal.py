@@ -14,13 +14,18 @@ from mmpid.datasets.checks import (
     check_inputs,
     check_target,
     check_variance,
+    note_categories,
     read_class_names,
     read_target,
 )
+from mmpid.datasets.cuts import SPLITS
 from mmpid.datasets.from_torch import FromTorch
+from mmpid.datasets.groups import check_groups, read_groups, warn_duplicates
 from mmpid.datasets.missing import find_complete, keep_in_split, keep_of_each
+from mmpid.datasets.preprocessing import Preprocessing, fit_steps, wanted_steps
+from mmpid.datasets.scale import as_float32, scale_problem, warn_scale
 from mmpid.datasets.split import Split, TensorInputs
-from mmpid.datasets.splits import SPLITS, check_groups, make_splits, read_groups, warn_duplicates
+from mmpid.datasets.splits import make_splits
 from mmpid.datasets.streamed import StreamedInputs
 
 
@@ -45,6 +50,11 @@ class MultimodalData(FromTorch):
     groups : Tensor or None
         Group of each sample (speaker, subject, recording), int64 from 0, shape (N,), on the CPU. Samples of a group
         depend on each other, so a probe resamples whole groups.
+    preprocessing : Preprocessing
+        The transformers of `standardize` and `impute`, fitted on the training samples. `preprocessing.apply(inputs)`
+        makes of new samples what the networks were trained on.
+    notes : tuple of str
+        What was taken for granted, for example a split that was cut out of another one.
     """
 
     name: str
@@ -53,9 +63,11 @@ class MultimodalData(FromTorch):
     splits: dict[str, Tensor]
     class_names: tuple[str, ...]
     origin: str = ""
-    licence: str = ""
+    license: str = ""
     options: dict = field(default_factory=dict)
     groups: Tensor | None = None
+    preprocessing: Preprocessing = field(default_factory=Preprocessing)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self):
         """Take a plain dict of tensors, too."""
@@ -71,11 +83,13 @@ class MultimodalData(FromTorch):
         split=None,
         groups=None,
         missing: str = "refuse",
+        standardize=False,
+        impute=None,
         seed: int = 0,
         name: str = "arrays",
         class_names=None,
         origin: str = "",
-        licence: str = "",
+        license: str = "",
         options: dict | None = None,
     ) -> "MultimodalData":
         """Check arrays, cut them into splits and return the data set.
@@ -85,25 +99,35 @@ class MultimodalData(FromTorch):
         inputs : mapping of str to array
             Modality name to samples (N, ...), two modalities or more, finite numbers. A `Trainer` takes six at most.
         target : array
-            Class label of each sample, (N,), integers or text. Integers that are not 0..k-1 are mapped, with a
-            warning; text is counted in the order of `class_names`, by default alphabetical.
+            Class label of each sample, (N,) or (N, 1), integers or text. Integers that are not 0..k-1 are mapped, with
+            a warning; text is counted in the order of `class_names`, by default alphabetical; a pandas category in the
+            order of its categories.
         split : None, mapping or array, optional
             None cuts 60 / 15 / 10 / 15 % into train / probe / validation / test, stratified by class. A mapping gives
             fractions (`{"train": .5, ...}`), index arrays or masks; an array gives the name of each sample's split.
+            Where only train and test are given, 15 % and 10 % of the training samples become probe and validation.
+            "val" and "dev" are other names of validation. `data.notes` says what was done.
             Samples in no index array or mask, or beyond fractions that add up to less than 1, are left out, as one
             does with a subject; none may be in two splits, or twice in one.
         groups : array, optional
             Group of each sample (speaker, subject, recording), (N,), numbers or text, without gaps. Whole groups go to
-            one split, and whole groups are resampled for the intervals and null bands of a probe.
+            one split, so that each split comes close to its share of every class, and whole groups are resampled for
+            the intervals and null bands of a probe.
         missing : {"refuse", "drop"}, optional
             What to do with samples that hold NaN in a modality: raise, or leave them out with a warning that counts
             them. Infinite values are always refused.
+        standardize : bool, transformer or mapping, optional
+            True subtracts the mean and divides by the standard deviation of each feature of samples (N, d), of each
+            channel of samples (N, c, ...). Any scikit-learn transformer does in its place, and a mapping from modality
+            names gives each modality its own. All are fitted on the training samples alone.
+        impute : bool, "mean", "median", "most_frequent", transformer or mapping, optional
+            How to fill NaN, before `standardize`, from the training samples alone.
         seed : int, optional
             Seed of the cut.
         class_names : sequence of str, optional
             Name of each class, in the order of the labels, each once.
-        name, origin, licence, options
-            Shown with the data and written into the run card: texts, and a mapping.
+        name, origin, license, options
+            Shown with the data and written into the metadata of a run: texts, and a mapping.
 
         Raises
         ------
@@ -130,26 +154,34 @@ class MultimodalData(FromTorch):
         >>> data.modalities, data.n_classes, {name: len(index) for name, index in data.splits.items()}
         (('sound', 'image'), 4, {'train': 120, 'probe': 28, 'validation': 20, 'test': 32})
         """
-        seed = check_about(seed=seed, options=options, name=name, origin=origin, licence=licence)
+        seed = check_about(seed=seed, options=options, name=name, origin=origin, license=license)
         class_names = read_class_names(class_names)
         tensors = check_inputs(inputs)
+        wanted, imputed = wanted_steps(standardize, impute, list(tensors))
         length = len(next(iter(tensors.values())))
+        notes = note_categories(target)
         labels, class_names = read_target(target, length, class_names)
-        kept = find_complete(tensors, missing)
+        kept = find_complete(tensors, missing, imputed)
         if kept is not None:
             tensors, labels = {key: x[kept] for key, x in tensors.items()}, labels[kept]
             split, groups = keep_in_split(split, kept), keep_of_each(groups, kept)
             options = dict(options or {}, dropped=length - len(labels))
         mapped, class_names = check_target(labels, class_names)
         groups = read_groups(groups, len(mapped))
-        splits = make_splits(split, mapped, groups=groups, seed=seed)
-        check_classes(mapped, splits, class_names)
+        splits = make_splits(split, mapped, groups=groups, seed=seed, class_names=class_names, notes=notes)
+        notes += check_classes(mapped, splits, class_names)
         check_variance(tensors, splits)
+        tensors, preprocessing = fit_steps(wanted, tensors, splits["train"], mapped, seed)
+        tensors = {key: as_float32(x, key) for key, x in tensors.items()}
+        warn_scale({key: scale_problem(x[splits["train"]]) for key, x in tensors.items()})
         check_groups(groups, splits)
         warn_duplicates(tensors, splits)
+        options = dict(options or {}, seed=seed)
+        if preprocessing:
+            options["preprocessing"] = preprocessing.describe()
         return cls(
             name=name, inputs=tensors, target=mapped, splits=splits, class_names=class_names, origin=origin,
-            licence=licence, options=dict(options or {}, seed=seed), groups=groups,
+            license=license, options=options, groups=groups, preprocessing=preprocessing, notes=tuple(notes),
         )  # fmt: skip
 
     @property
@@ -226,4 +258,5 @@ class MultimodalData(FromTorch):
         shapes = ", ".join(f"{key} {shape}" for key, shape in self.shapes.items())
         sizes = " / ".join(f"{len(self.splits[key])} {key}" for key in SPLITS)
         grouped = f"; {' / '.join(map(str, self.n_groups.values()))} groups" if self.n_groups else ""
-        return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes}{grouped})"
+        said = "".join(f"\n  note: {note}" for note in self.notes)
+        return f"MultimodalData({self.name!r}: {shapes}; {self.n_classes} classes; {sizes}{grouped}){said}"

@@ -2,7 +2,7 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from mmpid._progress import progress_bar
+from mmpid.datasets.batch_checks import batch_labels, batch_tensor, check_finite, check_shapes, pair, shown, single
 from mmpid.datasets.split import Split, positions, select
 from mmpid.errors import InputError
 
@@ -28,6 +29,8 @@ class Source:
     pin_memory: bool = True
     worker_init: Callable | None = None
     context: object = None
+    labeled: bool = True  # whether labels of samples are read; else the caller gave them
+    transform: Callable | None = None
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -97,12 +100,15 @@ def read_batch(source: Source, rows: Sequence[int]) -> tuple[dict[str, Tensor], 
             batch = source.collate(items)
         except Exception as problem:
             raise InputError(_blame(source, items, rows, problem)) from problem
-    inputs, labels = _pair(batch, f"the batch of samples {_shown(rows)}")
-    inputs = {name: _tensor(x, name, rows) for name, x in inputs.items()}
-    _check_shapes({name: tuple(x.shape[1:]) for name, x in inputs.items()}, source.shapes, f"samples {_shown(rows)}")
+    inputs, labels = pair(batch, f"the batch of samples {shown(rows)}")
+    inputs = {name: batch_tensor(x, name, rows) for name, x in inputs.items()}
+    check_shapes({name: tuple(x.shape[1:]) for name, x in inputs.items()}, source.shapes, f"samples {shown(rows)}")
     for name, x in inputs.items():
-        _check_finite(x, name, rows)
-    return {name: inputs[name] for name in source.shapes or inputs}, _labels(labels, rows)
+        check_finite(x, name, rows)
+    inputs = {name: inputs[name] for name in source.shapes or inputs}
+    inputs = source.transform(inputs) if source.transform else inputs
+    inputs = {name: single(x, name, rows) for name, x in inputs.items()}
+    return inputs, batch_labels(labels, rows) if source.labeled else torch.zeros(len(rows), dtype=torch.int64)
 
 
 def _read_item(dataset: Dataset, row: int):
@@ -117,106 +123,24 @@ def _read_item(dataset: Dataset, row: int):
         ) from problem
 
 
-def _pair(batch, what: str) -> tuple[Mapping, object]:
-    """Return (inputs, label) or say what came instead."""
-    if isinstance(batch, (tuple, list)) and len(batch) == 2 and isinstance(batch[0], Mapping):
-        return batch[0], batch[1]
-    got = type(batch).__name__
-    if isinstance(batch, (tuple, list)):
-        got += " of " + ", ".join(type(part).__name__ for part in batch)
-    raise InputError(
-        f"{what} must be a pair ({{modality name: tensor}}, label); it was a {got}. "
-        f"Return such pairs from the dataset, or from `collate_fn`."
-    )
-
-
-def _tensor(value, name: str, rows: Sequence[int]) -> Tensor:
-    if value is None or (isinstance(value, (list, tuple)) and any(x is None for x in value)):
-        raise InputError(
-            f"every sample must hold modality {name!r}; it is missing (None) in sample{'s' * (len(rows) > 1)} "
-            f"{_shown(rows)}. Leave such samples out (torch.utils.data.Subset), or fill the gap: a batch cannot be "
-            f"masked. `missing='drop'` is for arrays."
-        )
-    if not isinstance(value, Tensor) or value.is_complex():
-        raise InputError(
-            f"modality {name!r} must be a tensor of real numbers in every sample; in samples {_shown(rows)} it was "
-            f"{type(value).__name__}. Convert it in the dataset, for example with `torch.as_tensor`."
-        )
-    if value.ndim == 0 or len(value) != len(rows):
-        raise InputError(
-            f"modality {name!r} must have one entry for each of the {len(rows)} samples {_shown(rows)}; its shape was "
-            f"{tuple(value.shape)}. `collate_fn` must keep every sample, on the first axis."
-        )
-    return value
-
-
-def _check_shapes(found: dict, expected: dict, where: str) -> None:
-    """Refuse a modality that is missing, new, or of another shape than in the first sample."""
-    if not expected:
-        return
-    missing, extra = [n for n in expected if n not in found], [n for n in found if n not in expected]
-    if missing or extra:
-        what = f"modality {missing[0]!r} is missing" if missing else f"modality {extra[0]!r} is new"
-        raise InputError(
-            f"every sample must hold the modalities {', '.join(expected)}; {what} in {where}. "
-            f"Leave such samples out (torch.utils.data.Subset), or fill the gap."
-        )
-    for name, shape in expected.items():
-        if found[name] != shape:
-            raise InputError(
-                f"all samples of modality {name!r} must have one shape, {shape} as in the first sample; it was "
-                f"{found[name]} in {where}. Crop, pad or resample them to one length."
-            )
-
-
-def _check_finite(x: Tensor, name: str, rows: Sequence[int]) -> None:
-    if not x.is_floating_point() or bool(torch.isfinite(x.sum())):  # a sum is finite only if all its terms are
-        return
-    bad = (~torch.isfinite(x.flatten(1))).any(1).nonzero().flatten().tolist()
-    if bad:  # else the sum overflowed
-        raise InputError(
-            f"modality {name!r} must be finite; sample {rows[bad[0]]} holds NaN or infinity "
-            f"({len(bad)} of {len(rows)} samples in its batch). Leave it out (torch.utils.data.Subset), or impute it: "
-            f"a batch cannot be masked. `missing='drop'` is for arrays."
-        )
-
-
-def _labels(labels, rows: Sequence[int]) -> Tensor:
-    """Return integer labels (n,) on the CPU."""
-    tensor = labels if isinstance(labels, Tensor) else None
-    if tensor is None and isinstance(labels, (list, tuple)) and all(isinstance(v, (int, np.integer)) for v in labels):
-        tensor = torch.as_tensor(labels)
-    if tensor is None or tensor.shape != (len(rows),) or tensor.is_floating_point() or tensor.is_complex():
-        got = f"{tensor.dtype} of shape {tuple(tensor.shape)}" if tensor is not None else type(labels).__name__
-        raise InputError(
-            f"labels must be class indices, one integer a sample; for samples {_shown(rows)} they were {got}. "
-            f"Return an int as label."
-        )
-    return tensor.to(torch.int64)
-
-
 def _blame(source: Source, items: list, rows: Sequence[int], problem: Exception) -> str:
     """Say which sample could not be put into a batch, and why; what a collate of one's own accepts is its business."""
     shapes = source.shapes
     try:
         for row, item in zip(rows, items, strict=True) if source.collate is default_collate else ():
-            inputs, _ = _pair(item, f"sample {row}")
+            inputs, _ = pair(item, f"sample {row}")
             for name, x in inputs.items():
                 if not isinstance(x, (Tensor, np.ndarray, int, float)):
-                    _tensor(x, name, [row])
+                    batch_tensor(x, name, [row])
             found = {name: tuple(np.shape(x)) for name, x in inputs.items()}
             shapes = shapes or found
-            _check_shapes(found, shapes, f"sample {row}")
+            check_shapes(found, shapes, f"sample {row}")
     except InputError as found:
         return str(found)
     return (
-        f"`collate_fn` failed on the samples {_shown(rows)}: {type(problem).__name__}: {problem}. "
+        f"`collate_fn` failed on the samples {shown(rows)}: {type(problem).__name__}: {problem}. "
         f"It must return ({{modality name: tensor}}, labels)."
     )
-
-
-def _shown(rows: Sequence[int]) -> str:
-    return ", ".join(map(str, rows[:3])) + (f", ... ({len(rows)} in all)" if len(rows) > 3 else "")
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -52,6 +53,13 @@ class StreamedInputs(Mapping):
             name=name, source=source, rows=index - start, target=target[index], labels=labels,
             groups=select(groups, index),
         )  # fmt: skip
+
+    def transformed(self, transform) -> "StreamedInputs":
+        """Return the same samples, each batch as `transform` makes it."""
+        made = {source: replace(source, transform=transform) for source, _ in self.sources.values()}
+        return StreamedInputs(
+            {name: (made[source], start) for name, (source, start) in self.sources.items()}, self.labels
+        )
 
     def to(self, device) -> "StreamedInputs":
         """Return these samples as they are: batches go to the device that `batches` is given."""

@@ -14,9 +14,8 @@ def read_labels(value, name: str, n_samples: int, notes: Notes) -> tuple[Tensor,
     if text is None:
         return _validate.labels(value, name, n_samples), ()
     words = text[1]
-    notes.add(
-        f"labels of `{name}` are text: {_listed(words)} were mapped to 0..{len(words) - 1} in alphabetical order."
-    )
+    order = "alphabetical order" if list(words) == sorted(words) else "the order of their categories"
+    notes.add(f"labels of `{name}` are text: {_listed(words)} were mapped to 0..{len(words) - 1} in {order}.")
     return text
 
 
@@ -31,6 +30,7 @@ def contiguous_labels(target: Tensor, n_classes: int | None, notes: Notes) -> tu
             f"`target` must hold at least two classes; every label was {int(present[0])}. "
             "With one class there is no information to decompose."
         )
+    _validate.refuse_unlabeled(present, "target")
     if n_classes is not None:
         return _declared_labels(target, present, n_classes, notes), n_classes, None
     if int(present[0]) == 0 and int(present[-1]) == len(present) - 1:

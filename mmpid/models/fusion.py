@@ -167,6 +167,8 @@ class Attention(Corrected):
 KINDS = {"concat": Concat, "sum": Sum, "film": FiLM, "gated": Gated, "attention": Attention}
 
 
-def make_fusion(kind: str, dims: Mapping[str, int], n_classes: int) -> nn.Module:
-    """Return a joint head, with random weights, for embeddings of the sizes `dims`."""
+def make_fusion(kind: str | nn.Module, dims: Mapping[str, int], n_classes: int) -> nn.Module:
+    """Return a fusion head with random weights for embeddings of the sizes `dims`; a module is taken as it is."""
+    if isinstance(kind, nn.Module):
+        return kind
     return KINDS[_validate.choice(kind, "fusion", KINDS)](dims, n_classes)

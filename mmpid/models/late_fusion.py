@@ -1,6 +1,6 @@
 """Late fusion: an encoder and a unimodal head for each modality, and one joint head over all embeddings."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,9 +9,10 @@ from torch import Tensor, nn
 from mmpid import _validate
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError, InputError
-from mmpid.models.encoders import KINDS, embedding_dim, make_encoder
+from mmpid.models.encoders import embedding_dim, make_encoder
 from mmpid.models.fusion import make_fusion
 from mmpid.models.scorers import score_embeddings
+from mmpid.models.validation import check_dims, check_encoder, check_kinds, declared_dim
 
 HOW_TO_LOAD = "Try mmpid.datasets.load(name), or MultimodalData.from_arrays(inputs, target) for data of your own."
 
@@ -38,11 +39,13 @@ class LateFusion(nn.Module):
     Parameters
     ----------
     encoders : mapping of str to nn.Module
-        One encoder a modality, from samples (B, ...) to embeddings (B, d). Any `nn.Module` will do.
+        One encoder per modality, from samples (B, ...) to embeddings (B, d), or to sequences of tokens (B, T, d) for
+        a fusion module that takes them; unimodal heads and probes then see the mean over tokens.
     n_classes : int
         Number of classes k.
-    fusion : {"concat", "sum", "film", "gated", "attention"}
-        How embeddings meet.
+    fusion : {"concat", "sum", "film", "gated", "attention"} or nn.Module
+        How embeddings meet: by name, or a module from a dict of embeddings by modality to joint logits (B, k). A
+        module that also has `start_from_heads(heads)` can start stage 2 from the unimodal heads.
     dims : mapping of str to int, optional
         Embedding sizes d; by default read from an attribute `dim` or `out_features` of the encoder's last layer.
 
@@ -65,7 +68,7 @@ class LateFusion(nn.Module):
         encoders: Mapping[str, nn.Module],
         n_classes: int,
         *,
-        fusion: str = "concat",
+        fusion: str | nn.Module = "concat",
         dims: Mapping[str, int] | None = None,
     ):
         super().__init__()
@@ -75,22 +78,23 @@ class LateFusion(nn.Module):
                 f"{{'audio': net, 'image': other_net}}."
             )
         for name, module in encoders.items():
-            _check_encoder(name, module)
-        self.fusion_name = fusion
+            check_encoder(name, module)
+        self.fusion_name = fusion if isinstance(fusion, str) else _module_name(fusion)
         self.n_classes = _validate.number(n_classes, "n_classes", low=2, integer=True)
         self.dims = (
-            _check_dims(dims, encoders)
+            check_dims(dims, encoders)
             if dims
-            else {name: _declared_dim(module, name) for name, module in encoders.items()}
+            else {name: declared_dim(module, name) for name, module in encoders.items()}
         )
         self.encoders = nn.ModuleDict(encoders)
         self.heads = nn.ModuleDict({name: nn.Linear(d, n_classes) for name, d in self.dims.items()})
         self.fusion = make_fusion(fusion, self.dims, self.n_classes)
+        self.extras = nn.ModuleDict()  # modules that callbacks add
         self.spec: dict | None = None
 
     @classmethod
     def from_data(
-        cls, data, *, fusion: str = "concat", encoder: str | Mapping[str, str] = "mlp", seed: int = 0
+        cls, data, *, fusion: str | nn.Module = "concat", encoder: str | Mapping[str, str] = "mlp", seed: int = 0
     ) -> "LateFusion":
         """Build a model that fits `data`, with built-in encoders and reproducible initial weights.
 
@@ -98,7 +102,7 @@ class LateFusion(nn.Module):
         ----------
         data : MultimodalData
             Gives modalities, sample shapes and the number of classes.
-        fusion : {"concat", "sum", "film", "gated", "attention"}
+        fusion : {"concat", "sum", "film", "gated", "attention"} or nn.Module
             See the class.
         encoder : {"mlp", "cnn", "cnn1d", "resnet18"} or mapping
             Built-in encoder for all modalities, or one name a modality.
@@ -112,7 +116,7 @@ class LateFusion(nn.Module):
         ('audio', 'image')
         """
         _validate.instance(data, "data", MultimodalData, "MultimodalData", HOW_TO_LOAD)
-        kinds = _check_kinds(encoder, data)
+        kinds = check_kinds(encoder, data)
         with torch.random.fork_rng(devices=[]):
             # not torch.manual_seed: that would also set the accelerator's generator, which belongs to others
             torch.default_generator.manual_seed(_validate.number(seed, "seed", low=0, integer=True))
@@ -120,7 +124,7 @@ class LateFusion(nn.Module):
             sample = data.sample(2)
             dims = {name: embedding_dim(module, sample[name], name) for name, module in encoders.items()}
             model = cls(encoders, data.n_classes, fusion=fusion, dims=dims)
-        model.spec = {"fusion": fusion, "encoder": kinds, "seed": seed}
+        model.spec = {"fusion": fusion, "encoder": kinds, "seed": seed} if isinstance(fusion, str) else None
         return model
 
     @property
@@ -128,26 +132,36 @@ class LateFusion(nn.Module):
         """Names of the modalities, in order."""
         return tuple(self.encoders)
 
-    def embed(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return the embeddings (B, d) of each modality."""
+    def embed(self, inputs: Mapping[str, Tensor], names: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Return what the encoders make of a batch, (B, d) or (B, T, d), of all modalities or of those named."""
         if isinstance(inputs, Tensor):
             raise InputError(f"`inputs` must map modalities to tensors, {', '.join(self.encoders)}; it was one tensor.")
-        missing = [name for name in self.encoders if name not in inputs]
+        wanted = self.modalities if names is None else names
+        missing = [name for name in wanted if name not in inputs]
         if missing:
             raise InputError(
                 f"`inputs` must hold every modality, {', '.join(self.encoders)}; {', '.join(missing)} is missing."
             )
-        return {name: _encode(name, encoder, inputs[name]) for name, encoder in self.encoders.items()}
+        return {name: _encode(name, self.encoders[name], inputs[name]) for name in wanted}
 
-    def fuse(self, embeddings: Mapping[str, Tensor]) -> Tensor:
-        """Return the joint logits (B, k) of embeddings."""
-        return self.fusion(embeddings)
+    def pool(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return embeddings (B, d): features as they are, and of sequences of tokens their mean."""
+        return {name: x.mean(1) if x.ndim == 3 else x for name, x in features.items()}
+
+    def fuse(self, features: Mapping[str, Tensor]) -> Tensor:
+        """Return the joint logits (B, k) of features."""
+        return self.fusion(features)
+
+    def classify(self, features: Mapping[str, Tensor], *, joint: bool = True) -> dict[str, Tensor]:
+        """Return the unimodal logits (B, k) of the features given and, with `joint`, those of the fusion head."""
+        logits = {name: self.heads[name](z) for name, z in self.pool(features).items()}
+        return {**logits, "joint": self.fuse(features)} if joint else logits
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Output:
         """Return joint logits, unimodal logits and embeddings of a batch."""
-        embeddings = self.embed(inputs)
-        unimodal = {name: head(embeddings[name]) for name, head in self.heads.items()}
-        return Output(self.fuse(embeddings), unimodal, embeddings)
+        features = self.embed(inputs)
+        logits = self.classify(features)
+        return Output(logits.pop("joint"), logits, self.pool(features))
 
     def score(
         self,
@@ -212,13 +226,30 @@ class LateFusion(nn.Module):
             raise InputError("give `inputs` or `embeddings`, one of the two.")
         return score_embeddings(self, self.embed(inputs) if embeddings is None else embeddings, how, means)
 
+    @property
+    def starts_from_heads(self) -> bool:
+        """Whether the fusion head can start as the average of the unimodal heads."""
+        return hasattr(self.fusion, "start_from_heads")
+
     def start_joint_from_heads(self) -> None:
-        """Set the joint head to the average of the unimodal heads, so that joint logits start as their ensemble."""
+        """Set the fusion head to the average of the unimodal heads, so that joint logits start as their ensemble."""
+        if not self.starts_from_heads:
+            raise ConfigError(
+                f"the fusion {self.fusion_name} has no method `start_from_heads(heads)`. Give it one, or train with "
+                "fusion_init='random'."
+            )
         self.fusion.start_from_heads(self.heads)
 
     def modality_parameters(self, name: str) -> list[nn.Parameter]:
         """Return the parameters that belong to one modality: its encoder and its unimodal head."""
         return [*self.encoders[name].parameters(), *self.heads[name].parameters()]
+
+
+def _module_name(fusion: nn.Module) -> str:
+    """Return the name of a fusion module of the user's own; refuse anything else."""
+    hint = "Choose 'concat', 'sum', 'film', 'gated' or 'attention', or pass an object of torch.nn.Module."
+    _validate.instance(fusion, "fusion", nn.Module, "a name or a module", hint)
+    return f"{type(fusion).__module__}.{type(fusion).__qualname__}"
 
 
 def _encode(name: str, encoder: nn.Module, batch: Tensor) -> Tensor:
@@ -231,47 +262,3 @@ def _encode(name: str, encoder: nn.Module, batch: Tensor) -> Tensor:
         )
         problem.add_note(f"This was the encoder of {name!r}, given {what}. Was the model built for these data?")
         raise
-
-
-def _check_encoder(name: str, module: nn.Module) -> None:
-    """Refuse names that torch or a record cannot hold, and encoders that are no modules."""
-    if not isinstance(name, str) or not name or "." in name:
-        raise ConfigError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
-    if hasattr(nn.ModuleDict(), name):
-        raise ConfigError(f"a modality must not be named {name!r}: torch modules have an attribute of that name.")
-    _validate.instance(module, f"encoders[{name!r}]", nn.Module, "a module of torch", "Wrap a function in a module.")
-
-
-def _check_dims(dims: Mapping[str, int], encoders: Mapping[str, nn.Module]) -> dict[str, int]:
-    """Return the embedding size of every modality, and of nothing else."""
-    _validate.instance(dims, "dims", Mapping, "a mapping of names to sizes", "For example {'audio': 16, 'image': 16}.")
-    missing = [name for name in encoders if name not in dims]
-    if missing:
-        raise ConfigError(f"`dims` must hold every modality; {', '.join(missing)} is missing. Or leave `dims` out.")
-    for name in dims:
-        _validate.choice(name, "dims", encoders)
-    return {name: _validate.number(dims[name], f"dims[{name!r}]", low=1, integer=True) for name in encoders}
-
-
-def _check_kinds(encoder: str | Mapping[str, str], data: MultimodalData) -> dict[str, str]:
-    """Return the kind of encoder of every modality, and of nothing else."""
-    kinds = dict.fromkeys(data.modalities, encoder) if isinstance(encoder, str) else encoder
-    hint = f"Choose from {', '.join(KINDS)}."
-    _validate.instance(kinds, "encoder", Mapping, "a name, or a mapping with one a modality", hint)
-    for name in data.modalities:
-        if name not in kinds:
-            raise ConfigError(f"`encoder` must name an encoder for each modality; {name!r} is missing. {hint}")
-    for name in kinds:
-        _validate.choice(name, "encoder", data.modalities)
-    return dict(kinds)
-
-
-def _declared_dim(module: nn.Module, name: str) -> int:
-    """Read an encoder's embedding size from `dim`, `out_features`, or its last linear layer."""
-    for layer in (module, *reversed(list(module.modules()))):
-        for attribute in ("dim", "out_features"):
-            if isinstance(getattr(layer, attribute, None), int):
-                return getattr(layer, attribute)
-    raise ConfigError(
-        f"the embedding size of encoder {name!r} is not visible from its layers. Give `dims={{{name!r}: d, ...}}`."
-    )

@@ -22,9 +22,10 @@ def score_embeddings(
     if means is not None and how != "ablation":
         raise ConfigError(f"`means` belong to how='ablation'; they were given with how={how!r}. Leave them out.")
     if how == "head":
-        return {name: head(embeddings[name]) for name, head in model.heads.items()}
+        pooled = model.pool(embeddings)
+        return {name: head(pooled[name]) for name, head in model.heads.items()}
     if how == "split":
-        if not model.fusion.has_shares:
+        if not getattr(model.fusion, "has_shares", False):
             raise ConfigError(
                 f"fusion {model.fusion_name!r} is not a sum over modalities, so it has no how='split'. "
                 f"Use how='ablation' or how='head'."

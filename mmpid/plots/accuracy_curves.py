@@ -42,7 +42,7 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> scores = {"validation_accuracy.audio": 0.5, "validation_accuracy.image": 0.75}
     >>> _ = record.append("epoch", segment=0, stage="unimodal", epoch=1, step=9, **scores)
@@ -53,7 +53,7 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     choice(split, "split", ("validation", "train"))
     ax = style.axes_or_new(ax)
     epochs = record.lineage("epoch")
-    style.draw_traces(ax, accuracy_traces(epochs, record.card["modalities"], split))
+    style.draw_traces(ax, accuracy_traces(epochs, record.metadata["modalities"], split))
     style.draw_switch(ax, switch_epoch(record.lineage("decision")))
     names = {"validation": "Validation", "train": "Training"}
     style.dress(ax, title=title or f"{names[split]} accuracy", xlabel="epoch", ylabel="accuracy (fraction correct)")

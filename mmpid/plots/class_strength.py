@@ -41,7 +41,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> ecs = {f"ecs.margin.{name}.{c}": 0.5 + c for name in ("audio", "image") for c in (0, 1)}
     >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=3, step=9, **ecs)
@@ -50,7 +50,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     """
     record = record_of(record)
     ax = style.axes_or_new(ax, size=(7.5, 2.4))
-    probes, names = record.lineage("probe"), record.card["modalities"]
+    probes, names = record.lineage("probe"), record.metadata["modalities"]
     recorded = ecs_proxies(probes[-1:])
     proxy = recorded[0] if recorded and proxy is None else proxy
     table = strength_by_class(probes[-1], names, choice(proxy, "proxy", recorded)) if recorded else None
@@ -60,7 +60,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
         return ax
     image = ax.imshow(table, aspect="auto", cmap="viridis", vmin=min(0.0, float(table.min())))
     style.colorbar(image, ax, f"{proxy} (own unit)")
-    classes = record.card.get("class_names") or [str(c) for c in range(table.shape[1])]
+    classes = record.metadata.get("class_names") or [str(c) for c in range(table.shape[1])]
     ax.set_xticks(range(table.shape[1]), classes[: table.shape[1]])
     ax.set_yticks(range(len(names)), names)
     middle = (image.norm.vmin + image.norm.vmax) / 2

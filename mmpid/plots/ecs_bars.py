@@ -43,7 +43,7 @@ def ecs_bars(record, ax: Axes | None = None, *, proxy: str | None = None, title:
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"], "class_names": ["cat", "dog"]})
     >>> ecs = {f"ecs.mi.{name}.{c}": 0.1 * c for name in ("audio", "image") for c in (0, 1)}
     >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=3, step=9, **ecs)
@@ -52,7 +52,7 @@ def ecs_bars(record, ax: Axes | None = None, *, proxy: str | None = None, title:
     """
     record = record_of(record)
     ax = style.axes_or_new(ax, size=(7.5, 3.4))
-    names, probe = record.card["modalities"], next(iter(record.lineage("probe")[-1:]), {})
+    names, probe = record.metadata["modalities"], next(iter(record.lineage("probe")[-1:]), {})
     tables = {name: strength_by_class(probe, names, name) for name in ecs_proxies([probe])}
     tables = {name: table for name, table in tables.items() if table is not None}
     if not tables:
@@ -66,7 +66,7 @@ def ecs_bars(record, ax: Axes | None = None, *, proxy: str | None = None, title:
         place = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
         look = {"color": modality_style(i)[0], "edgecolor": style.PAPER, "hatch": _HATCHES[i % len(_HATCHES)]}
         ax.bar(place, values, width=width, label=name, linewidth=0, **look)
-    classes = record.card.get("class_names") or [str(c) for c in range(table.shape[1])]
+    classes = record.metadata.get("class_names") or [str(c) for c in range(table.shape[1])]
     ax.set_xticks(range(table.shape[1]), classes[: table.shape[1]])
     ax.axhline(0, color=style.FAINT, linewidth=0.8)
     heading = title if title is not None else f"Strength by class at epoch {probe['epoch']}"

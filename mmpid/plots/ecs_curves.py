@@ -40,7 +40,7 @@ def ecs_curves(record, ax: Axes | None = None, *, proxy: str | None = None, titl
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> ecs = {"ecs.margin.audio": 0.5, "ecs.margin.image": 1.5}
     >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=3, step=9, **ecs)
@@ -53,7 +53,7 @@ def ecs_curves(record, ax: Axes | None = None, *, proxy: str | None = None, titl
     recorded = ecs_proxies(probes)
     if recorded:
         proxy = recorded[0] if proxy is None else choice(proxy, "proxy", recorded)
-        style.draw_traces(ax, ecs_traces(probes, record.card["modalities"], proxy))
+        style.draw_traces(ax, ecs_traces(probes, record.metadata["modalities"], proxy))
     else:
         style.empty(ax, EMPTY)
     heading = title if title is not None else "Strength of each modality"

@@ -38,7 +38,7 @@ def learning_curves(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> scores = {f"{split}_accuracy.{m}": 0.5 for split in ("train", "validation") for m in ("audio", "image")}
     >>> for epoch in (1, 2):
@@ -49,7 +49,7 @@ def learning_curves(
     record = record_of(record)
     choice(quantity, "quantity", ("accuracy", "loss"))
     ax = style.axes_or_new(ax, size=(7.5, 4.0))
-    epochs, names = record.lineage("epoch"), record.card["modalities"]
+    epochs, names = record.lineage("epoch"), record.metadata["modalities"]
     traces = accuracy_traces if quantity == "accuracy" else loss_traces
     style.draw_traces(ax, traces(epochs, names, "validation"))
     thin = [trace for trace in traces(epochs, names, "train") if len(trace.epoch)]

@@ -41,7 +41,7 @@ def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: 
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> losses = {"loss.audio": 2.0, "loss.image": 1.5}
     >>> _ = record.append("epoch", segment=0, stage="unimodal", epoch=1, step=9, **losses)
@@ -52,7 +52,7 @@ def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: 
     choice(split, "split", ("train", "validation"))
     ax = style.axes_or_new(ax)
     epochs = record.lineage("epoch")
-    style.draw_traces(ax, loss_traces(epochs, record.card["modalities"], split))
+    style.draw_traces(ax, loss_traces(epochs, record.metadata["modalities"], split))
     style.draw_switch(ax, switch_epoch(record.lineage("decision")))
     names = {"validation": "Validation", "train": "Training"}
     style.dress(ax, title=title or f"{names[split]} loss", xlabel="epoch", ylabel="cross-entropy (nats)")

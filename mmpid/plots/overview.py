@@ -40,7 +40,7 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
 
     Examples
     --------
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> overview(RunRecord({"modalities": ["audio", "image"]})).get_suptitle()
     'audio + image  ·  not trained yet'
     """
@@ -60,9 +60,9 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
 def heading(record, note: str = "") -> str:
     """Return one line that says what run this is and how far it came."""
     epochs = record.lineage("epoch")
-    parts = [" + ".join(record.card["modalities"])]
+    parts = [" + ".join(record.metadata["modalities"])]
     parts += [f"{epochs[-1]['stage']} stage, epoch {epochs[-1]['epoch']}"] if epochs else ["not trained yet"]
-    parts += [f"{key} {record.card[key]}" for key in ("seed", "device") if key in record.card]
+    parts += [f"{key} {record.metadata[key]}" for key in ("seed", "device") if key in record.metadata]
     parts += test_scores(record)
     return "  ·  ".join([*parts, *([note] if note else [])])
 

@@ -38,7 +38,7 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> atoms = dict(redundancy=1.0, unique1=0.3, unique2=0.1, synergy=0.2)
     >>> _ = record.append("probe", segment=0, stage="unimodal", epoch=3, step=9, **atoms)
@@ -48,7 +48,7 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     record = record_of(record)
     ax = style.axes_or_new(ax)
     probes = record.lineage("probe")
-    style.draw_traces(ax, pid_traces(probes, record.card["modalities"]))
+    style.draw_traces(ax, pid_traces(probes, record.metadata["modalities"]))
     style.draw_band(ax, null_band(probes))
     style.draw_switch(ax, switch_epoch(record.lineage("decision")))
     style.dress(ax, title=title, xlabel="epoch", ylabel="information (bits)")

@@ -47,7 +47,7 @@ def pid_trajectory(
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> for epoch in (0, 5):
     ...     atoms = dict(redundancy=0.2 * epoch, unique1=0.3, unique2=0.1, synergy=0.1)
@@ -56,7 +56,7 @@ def pid_trajectory(
     ['epoch 0', 'epoch 5']
     """
     record = record_of(record)
-    names = list(record.card["modalities"])
+    names = list(record.metadata["modalities"])
     redundancy, *unique, _ = pid_traces(record.lineage("probe"), names)
     unique1, unique2 = _chosen(names, unique, pair)
     ax = style.axes_or_new(ax, size=(5.6, 4.6))

@@ -1,4 +1,4 @@
-"""A run as one HTML page: figures, results, decisions with their reasons, findings and the card, for a reader later."""
+"""A run as one HTML page: figures, results, decisions with their reasons, findings and metadata, for later readers."""
 
 import base64
 import io
@@ -16,7 +16,7 @@ from mmpid.plots.overview import heading
 from mmpid.plots.pid_curves import pid_curves
 from mmpid.plots.style import Picture
 from mmpid.plots.traces import pid_traces, record_of, switch_epoch, worth_showing
-from mmpid.train.diagnose import diagnose
+from mmpid.studies.diagnose import diagnose
 
 _LOOK = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1080px; margin: 2em auto;
@@ -82,14 +82,14 @@ def write_report(record, path, *, overwrite: bool = False) -> Path:
 
 
 def _page(record) -> str:
-    name = record.card.get("name") or record.card.get("data", {}).get("name") or "run"
+    name = record.metadata.get("name") or record.metadata.get("data", {}).get("name") or "run"
     sections = [
         ("Result", _results(record)),
         ("What the encoders know", _atoms(record)),
         ("Curves", _figures(record)),
         ("Decisions", _decisions(record)),
         ("What stands out", _findings(record)),
-        ("Run card", _card(record.card)),
+        ("Run metadata", _metadata(record.metadata)),
     ]
     body = "".join(f"<section><h2>{title}</h2>{content}</section>" for title, content in sections)
     head = f'<meta charset="utf-8"><title>{escape(name)}: a run of mmpid</title><style>{_LOOK}</style>'
@@ -119,7 +119,7 @@ def _atoms(record) -> str:
     if not probes:
         return _quiet("No probe was made yet.")
     last, lines = probes[-1], []
-    for trace in pid_traces(probes, record.card["modalities"]):
+    for trace in pid_traces(probes, record.metadata["modalities"]):
         if not len(trace.epoch):
             continue
         interval = f"{trace.low[-1]:.3f} to {trace.high[-1]:.3f}" if trace.low is not None else ""
@@ -174,14 +174,14 @@ def _findings(record) -> str:
     return _table(["finding", "evidence", "what to try"], [[f.name, f.evidence, f.advice] for f in found], "text")
 
 
-def _card(card: dict) -> str:
-    table = _table(["entry", "value"], _flat(card), "text")
+def _metadata(metadata: dict) -> str:
+    table = _table(["entry", "value"], _flat(metadata), "text")
     return f"<details open><summary>All that went into the run</summary>{table}</details>"
 
 
-def _flat(card: dict, start: str = "") -> Iterable[list[str]]:
+def _flat(metadata: dict, start: str = "") -> Iterable[list[str]]:
     """Yield (dotted name, value) of a nested dict."""
-    for key, value in card.items():
+    for key, value in metadata.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{start}{key}.")
         else:

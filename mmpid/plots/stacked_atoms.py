@@ -38,7 +38,7 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train import RunRecord
+    >>> from mmpid import RunRecord
     >>> record = RunRecord({"modalities": ["audio", "image"]})
     >>> for epoch in (0, 5):
     ...     atoms = dict(redundancy=0.2 * epoch, unique1=0.3, unique2=0.1, synergy=0.1)
@@ -48,7 +48,7 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     """
     record = record_of(record)
     ax = style.axes_or_new(ax)
-    probes, names = record.lineage("probe"), record.card["modalities"]
+    probes, names = record.lineage("probe"), record.metadata["modalities"]
     complete = [row for row in probes if all(row.get(atom) is not None for atom in atoms_for(names))]
     traces = pid_traces(complete, names) if complete else []
     floor = np.zeros(len(complete))

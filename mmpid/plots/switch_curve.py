@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from mmpid.errors import InputError
 from mmpid.plots import style
 from mmpid.plots.traces import BLUE, GREEN, ORANGE, PINK, VERMILION
-from mmpid.train.compare import paired_interval
+from mmpid.studies.compare import paired_interval
 
 EMPTY = "The accuracy after each switch point\nappears here once a sweep has run"
 _MARKS = ((VERMILION, "D"), (ORANGE, "s"), (GREEN, "^"), (PINK, "v"))
@@ -52,7 +52,7 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
     Examples
     --------
     >>> from matplotlib.figure import Figure
-    >>> from mmpid.train.sweep import SwitchSweep
+    >>> from mmpid.studies.sweep import SwitchSweep
     >>> rows = [dict(seed=s, epoch=e, test_accuracy=0.8 + 0.01 * e + 0.02 * s) for s in (0, 1) for e in (0, 5)]
     >>> ax = switch_curve(SwitchSweep(tuple(rows), ()), Figure().subplots())
     >>> [round(y, 3) for y in ax.lines[0].get_ydata().tolist()]

@@ -85,9 +85,9 @@ def record_of(run):
             f"`record` must be a RunRecord or a Trainer; it was {type(run).__name__}. For a folder or a file try "
             "mmpid.RunRecord.load(path)."
         )
-    if "modalities" not in record.card:
+    if "modalities" not in record.metadata:
         raise InputError(
-            "`record` must name its modalities in its card; it had none. Take the record of a run, or make one with "
+            "`record` must name its modalities in its metadata; it had none. Take the record of a run, or make one: "
             "RunRecord({'modalities': ['audio', 'image']})."
         )
     return record

@@ -1,24 +1,47 @@
 """Settings of a run: one frozen object, checked when it is made, saved with the record."""
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
 
 from mmpid import _validate
 from mmpid.ecs import available as available_proxies
 from mmpid.errors import ConfigError
 from mmpid.estimate.correction import CORRECTIONS
+from mmpid.train.losses import LOSSES, make_loss
+from mmpid.train.presets import PRESETS
+from mmpid.train.scores import METRICS, metric_name
 
 OBSERVABLES = ("prediction", "kmeans", "soft")
 SELECTIONS = ("validation", "last", "test")
 STAGE2 = ("monitor", "balance", "off")
 PID_METHODS = ("exact", "fastpid")
 OPTIMIZERS = ("sgd", "adamw")
-PRESETS = ("default", "paper")
 UNIMODAL_SHARE = 0.8  # of the budget, for stage 1 at the most
 CODEBOOKS = ("warm", "fresh")
 CLASS_WEIGHTS = ("none", "balanced")
-PRECISIONS = ("float32", "bfloat16")
-LATER = ("joint_epochs", "codebooks", "codebook_seed")  # written only where they are set: older versions know none
+PRECISIONS = ("float32", "bfloat16", "float16")
+SCHEDULERS = ("none", "cosine")
+# Written only where they are set, so that records of older versions differ from ours in nothing that they did not have.
+LATER = (
+    "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
+    "selection_metric",
+)  # fmt: skip
+FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
+WHOLE = {
+    "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
+    "probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0, "codebook_seed": 0,
+    "patience": 1,
+}  # fmt: skip
+ABOVE_ZERO = ("lr", "joint_lr_scale", "lr_gamma", "clip_norm")
+AT_LEAST_ZERO = ("weight_decay", "aux_weight")
+CHOICES: dict[str, Iterable[str]] = {
+    "class_weight": CLASS_WEIGHTS, "precision": PRECISIONS, "fusion_init": ("heads", "random"),
+    "selection": SELECTIONS, "probe_split": ("probe", "train", "validation"), "observable": OBSERVABLES,
+    "codebooks": CODEBOOKS, "stage2": STAGE2, "pid_method": PID_METHODS, "correction": CORRECTIONS,
+}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +61,17 @@ class TrainConfig:
         Epochs of stage 2, whenever it starts: the run ends after them, with some of `epochs` unspent if it started
         early. `epochs` stays the most that is spent, so a late start, or epochs that a rewind discarded, can leave
         fewer. By default stage 2 has the rest of `epochs`.
-    batch_size, optimizer, lr, momentum, weight_decay
+    loss : {"cross_entropy", "label_smoothing", "focal"} or callable
+        Loss of every classifier, by name (see :mod:`mmpid.train.losses`), or a function of logits (B, k) and labels
+        (B,) that returns one number.
+    optimizer : {"sgd", "adamw"} or callable
+        By name, or a function from parameter groups (dicts with "name", "params" and "lr") to a torch optimizer.
+    scheduler : {"none", "cosine"} or callable
+        Schedule of the learning rate, stepped once per epoch and begun anew with each stage: by name, or a function
+        from an optimizer to a torch scheduler.
+    clip_norm : float, optional
+        Largest norm of the whole gradient; larger ones are scaled down.
+    batch_size, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
         like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
     joint_lr_scale : float
@@ -49,9 +82,9 @@ class TrainConfig:
     class_weight : {"none", "balanced"}
         Weights of the classes in every cross-entropy, training and evaluation alike: none, or n / (k n_c) of the
         training split, at which rare classes count as much as frequent ones. Accuracies are never weighted.
-    precision : {"float32", "bfloat16"}
+    precision : {"float32", "bfloat16", "float16"}
         Arithmetic of forward passes in training and evaluation, by autocast; weights stay float32, losses and the
-        PID are computed in float32 and float64 whatever it is.
+        PID are computed in float32 and float64 whatever it is. "float16" needs CUDA and scales the loss.
     aux_weight : float
         Weight of each unimodal cross-entropy beside the joint one in stage 2; it keeps the unimodal heads, and so the
         probe, meaningful.
@@ -64,6 +97,13 @@ class TrainConfig:
         Let an automatic switch start from the state that the rule names as best, instead of from now.
     selection : {"validation", "last", "test"}
         Which epoch's weights are reported. "test" is what many papers do; the result says so when it is used.
+    selection_metric : str or callable
+        What the selection maximizes; the lower loss decides among equals.
+    metrics : tuple of str or callable
+        Recorded after every epoch and for the result: "accuracy", "balanced_accuracy", "macro_f1",
+        "macro_average_precision", or functions of probabilities (N, k) and labels (N,) that return one number.
+    patience : int, optional
+        Ends the run early: stage 2, or a run without one, ends after so many epochs in which no head became better.
     probe_every : int
         Epochs between probes.
     probe_split : str
@@ -94,13 +134,16 @@ class TrainConfig:
     unimodal_epochs: int | None = None
     joint_epochs: int | None = None
     batch_size: int = 64
-    optimizer: str = "sgd"
+    loss: str | Callable[..., Any] = "cross_entropy"
+    optimizer: str | Callable[..., Any] = "sgd"
+    scheduler: str | Callable[..., Any] = "none"
     lr: float = 0.02
     momentum: float = 0.9
     weight_decay: float = 1e-4
     joint_lr_scale: float = 0.2
     lr_step: int = 0
     lr_gamma: float = 0.1
+    clip_norm: float | None = None
     class_weight: str = "none"
     precision: str = "float32"
     aux_weight: float = 0.6
@@ -108,6 +151,9 @@ class TrainConfig:
     freeze_encoders: bool = False
     rewind: bool = True
     selection: str = "validation"
+    selection_metric: str | Callable[..., Any] = "accuracy"
+    metrics: tuple[str | Callable[..., Any], ...] = ("accuracy",)
+    patience: int | None = None
     probe_every: int = 1
     probe_split: str = "probe"
     probe_samples: int = 0
@@ -125,43 +171,52 @@ class TrainConfig:
     log_every: int = 10
     threads: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         """Refuse settings that cannot work, naming the field; settle what depends on another one."""
-        _validate.number(self.epochs, "epochs", low=1, integer=True)
-        for name, low in {"joint_epochs": 1, "codebook_seed": 0}.items():
-            if getattr(self, name) is not None:
-                _validate.number(getattr(self, name), name, low=low, integer=True)
+        self._set("epochs", _validate.number(self.epochs, "epochs", low=1, integer=True))
+        if self.joint_epochs is not None:
+            self._set("joint_epochs", _validate.number(self.joint_epochs, "joint_epochs", low=1, integer=True))
         if self.unimodal_epochs is None:
             longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
-            object.__setattr__(self, "unimodal_epochs", max(1, longest))
-        whole = {"unimodal_epochs": 0, "batch_size": 1, "lr_step": 0, "probe_every": 1}
-        whole |= {"probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0}
-        for name, low in whole.items():
-            _validate.number(getattr(self, name), name, low=low, integer=True)
-        for name in ("lr", "joint_lr_scale", "lr_gamma"):
-            _validate.number(getattr(self, name), name, low=0, open_low=True, finite=True)
-        for name in ("weight_decay", "aux_weight"):
-            _validate.number(getattr(self, name), name, low=0, finite=True)
-        _validate.number(self.momentum, "momentum", low=0, high=1)
+            self._set("unimodal_epochs", max(1, longest))
+        for name, low in WHOLE.items():
+            if getattr(self, name) is not None:
+                self._set(name, _validate.number(getattr(self, name), name, low=low, integer=True))
+        for name in (*ABOVE_ZERO, *AT_LEAST_ZERO):
+            if getattr(self, name) is not None:
+                value = getattr(self, name)
+                self._set(name, _validate.number(value, name, low=0, open_low=name in ABOVE_ZERO, finite=True))
+        self._set("momentum", _validate.number(self.momentum, "momentum", low=0, high=1))
         for name in ("freeze_encoders", "rewind"):
-            _validate.flag(getattr(self, name), name)
-        _validate.choice(self.optimizer, "optimizer", OPTIMIZERS)
-        _validate.choice(self.class_weight, "class_weight", CLASS_WEIGHTS)
-        _validate.choice(self.precision, "precision", PRECISIONS)
-        _validate.choice(self.fusion_init, "fusion_init", ("heads", "random"))
-        _validate.choice(self.selection, "selection", SELECTIONS)
-        _validate.choice(self.probe_split, "probe_split", ("probe", "train", "validation"))
-        _validate.choice(self.observable, "observable", OBSERVABLES)
-        _validate.choice(self.codebooks, "codebooks", CODEBOOKS)
-        _validate.choice(self.stage2, "stage2", STAGE2)
-        _validate.choice(self.pid_method, "pid_method", PID_METHODS)
-        _validate.instance(self.ecs, "ecs", Iterable, "names of proxies", "Try () for none.")
-        object.__setattr__(self, "ecs", (self.ecs,) if isinstance(self.ecs, str) else tuple(self.ecs))
+            self._set(name, _validate.flag(getattr(self, name), name))
+        for name, options in CHOICES.items():
+            _validate.choice(getattr(self, name), name, options)
+        self._check_parts()
+        self._set("ecs", _names(self.ecs, "ecs", "names of proxies"))
         for name in self.ecs:
             _validate.choice(name, "ecs", available_proxies())
-        _validate.choice(self.correction, "correction", CORRECTIONS)
         if self.n_clusters != "auto":
-            _validate.number(self.n_clusters, "n_clusters", low=1, integer=True)
+            self._set("n_clusters", _validate.number(self.n_clusters, "n_clusters", low=1, integer=True))
+
+    def _check_parts(self) -> None:
+        """Check what is either a name or a function of the user's own."""
+        for name, options in {"loss": LOSSES, "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}.items():
+            if not callable(getattr(self, name)):
+                _validate.choice(getattr(self, name), name, options)
+        self._set("metrics", _names(self.metrics, "metrics", "names of metrics"))
+        for metric in (*self.metrics, self.selection_metric):
+            if not callable(metric):
+                _validate.choice(metric, "metrics", METRICS)
+        names = [metric_name(metric) for metric in self.metrics]
+        if len(set(names)) < len(names):
+            raise ConfigError(f"`metrics` must have different names; they were {', '.join(names)}. Rename one.")
+        if self.patience is not None and self.selection == "last":
+            raise ConfigError("`patience` must be None with selection='last', where the last epoch is always the best.")
+        if self.class_weight != "none" and callable(self.loss):
+            make_loss(self.loss, torch.ones(1))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
 
     @classmethod
     def make(cls, preset: str = "default", **overrides) -> "TrainConfig":
@@ -175,21 +230,63 @@ class TrainConfig:
         known = [f.name for f in fields(cls)]
         for name in overrides:
             _validate.choice(name, "setting", known)
-        base = PAPER if _validate.choice(preset, "preset", PRESETS) == "paper" else {}
+        base = PRESETS[_validate.choice(preset, "preset", PRESETS)]
         return cls(**{**base, **overrides})
 
-    def to_dict(self) -> dict:
-        """Return the settings as plain JSON values."""
-        plain = asdict(self) | {"ecs": list(self.ecs)}
-        return {name: x for name, x in plain.items() if name not in LATER or x != getattr(TrainConfig, name)}
+    def values(self) -> dict[str, Any]:
+        """Return the settings by name, functions included."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the settings as plain JSON values; a function of the user's own by its qualified name."""
+        plain = {name: describe(value) for name, value in self.values().items()}
+        return {name: x for name, x in plain.items() if name not in LATER or x != describe(DEFAULTS[name])}
 
     @classmethod
-    def from_dict(cls, values: dict) -> "TrainConfig":
-        """Return settings from :meth:`to_dict`, refusing fields that this version does not know."""
+    def from_dict(cls, values: Mapping[str, Any], **own: Any) -> "TrainConfig":
+        """Return settings from :meth:`to_dict`, refusing fields that this version does not know.
+
+        `own` are the functions of the user's own, which cannot be saved: they must be the ones that were used.
+        """
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise ConfigError(f"the saved settings have fields unknown to this version: {unknown}. Update mmpid.")
-        return cls(**values)
+        known = dict(values)
+        for name in FREE:
+            saved, given = known.get(name, describe(DEFAULTS[name])), own.get(name)
+            if given is None and not _is_custom(saved):
+                continue
+            if given is None or describe(given) != saved:
+                was = "left out" if given is None else f"{describe(given)}"
+                raise ConfigError(f"`{name}` must be the one of the run, {saved}; it was {was}. Pass `{name}=`.")
+            known[name] = given
+        return cls(**known)
+
+
+DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(TrainConfig)}
+
+
+def describe(value: Any) -> Any:
+    """Return a setting as plain JSON: functions and objects by their qualified name, sequences as lists."""
+    if isinstance(value, list | tuple):
+        return [describe(x) for x in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    text = repr(value)
+    shown = "" if " at 0x" in text else f" {text}"
+    named = value if hasattr(value, "__qualname__") else type(value)
+    return f"custom: {named.__module__}.{named.__qualname__}{shown}"
+
+
+def _is_custom(saved: Any) -> bool:
+    return any(map(_is_custom, saved)) if isinstance(saved, list) else str(saved).startswith("custom: ")
+
+
+def _names(values: Any, name: str, what: str) -> tuple[Any, ...]:
+    """Return one or several entries as a tuple."""
+    if isinstance(values, str) or (callable(values) and not isinstance(values, Iterable)):
+        return (values,)
+    return tuple(_validate.instance(values, name, Iterable, what, "Try () for none."))
 
 
 def share_budget(settings: dict) -> dict:
@@ -200,40 +297,3 @@ def share_budget(settings: dict) -> dict:
             f"was {settings['joint_epochs']}. Set `epochs` and `unimodal_epochs`, or train single runs with Trainer."
         )
     return {**settings, "joint_epochs": None}
-
-
-# The recipe of arXiv 2509.20840 as its released script has it: what it does, not what we would do. All of it is
-# named, so that it stays when our own defaults move.
-PAPER = {
-    "epochs": 300,
-    "unimodal_epochs": 200,
-    "joint_epochs": 100,
-    "batch_size": 64,
-    "optimizer": "sgd",
-    "lr": 0.01,
-    "momentum": 0.9,
-    "weight_decay": 1e-4,
-    "joint_lr_scale": 0.05,
-    "lr_step": 70,
-    "lr_gamma": 0.1,
-    "class_weight": "none",
-    "precision": "float32",
-    "aux_weight": 0.6,
-    "fusion_init": "random",
-    "freeze_encoders": False,
-    "rewind": False,
-    "selection": "test",
-    "probe_every": 5,
-    "probe_split": "train",
-    "probe_samples": 1280,
-    "observable": "kmeans",
-    "n_clusters": 20,
-    "n_components": 5,
-    "codebooks": "fresh",
-    "codebook_seed": 42,
-    "correction": "none",
-    "n_boot": 0,
-    "n_null": 0,
-    "pid_method": "fastpid",
-    "stage2": "off",
-}

@@ -1,32 +1,35 @@
 """Which epoch's weights are reported: the best on the validation split, one choice for each head."""
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from mmpid.models import LateFusion
-from mmpid.train.engine import Evaluation
+from mmpid.train.evaluation import Evaluation
 
 
 class Selector:
     """Keeps, for each head, the weights of its best epoch.
 
     In stage 1 each modality has its own best epoch, as independently trained models would; in stage 2 the joint head
-    has one for the whole model. Best means highest accuracy, the lower loss among equals.
+    has one for the whole model. Best means the highest metric, the lower loss among equals.
     """
 
-    def __init__(self, how: str):
-        self.how = how
-        self.choices: dict[str, dict] = {}
+    def __init__(self, how: str, metric: str | Callable[..., Any], device: torch.device):
+        self.how, self.metric, self.device = how, metric, device
+        self.choices: dict[str, dict[str, Any]] = {}
         self.weights: dict[str, dict[str, Tensor]] = {}
 
     def offer(self, model: LateFusion, seen: Evaluation, stage: str, epoch: int) -> None:
         """Keep the present weights of every head that is better than before; "last" always is."""
         for head in ("joint",) if stage == "joint" else model.modalities:
-            accuracy, loss = seen.accuracy(head), seen.loss(head)
+            score, loss = seen.metric(self.metric, head), seen.loss(head)
             best = self.choices.get(head)
-            if best and self.how != "last" and (accuracy, -loss) <= (best["accuracy"], -best["loss"]):
+            if best and self.how != "last" and (score, -loss) <= (best["score"], -best["loss"]):
                 continue
-            self.choices[head] = {"epoch": epoch, "accuracy": accuracy, "loss": loss}
+            self.choices[head] = {"epoch": epoch, "score": score, "loss": loss}
             self.weights[head] = {k: v.detach().clone() for k, v in _part(model, head).items()}
 
     @torch.no_grad()
@@ -41,17 +44,22 @@ class Selector:
         """Start anew: another stage, or another past."""
         self.choices, self.weights = {}, {}
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the kept weights as `head/name`."""
-        return {f"{head}/{key}": t for head, part in self.weights.items() for key, t in part.items()}
+    def epochs_since_best(self, stage: str, modalities: tuple[str, ...], epoch: int) -> int:
+        """Return for how many epochs no head of the stage has become better."""
+        heads = ("joint",) if stage == "joint" else modalities
+        return epoch - max((self.choices[head]["epoch"] for head in heads if head in self.choices), default=epoch)
 
-    def load(self, choices: dict[str, dict], tensors: dict[str, Tensor], device) -> None:
-        """Load what :attr:`choices` and :meth:`tensors` were."""
-        self.forget()
-        self.choices = {head: dict(choice) for head, choice in choices.items()}
-        for name, tensor in tensors.items():
-            head, key = name.split("/", 1)
-            self.weights.setdefault(head, {})[key] = tensor.to(device, copy=True)
+    def state_dict(self) -> dict[str, Any]:
+        """Return choices and weights by head."""
+        return {"choices": {head: dict(choice) for head, choice in self.choices.items()}, "weights": self.weights}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Load :meth:`state_dict`."""
+        self.choices = {head: dict(choice) for head, choice in state["choices"].items()}
+        self.weights = {
+            head: {key: t.to(self.device, copy=True) for key, t in part.items()}
+            for head, part in state["weights"].items()
+        }
 
 
 def _part(model: LateFusion, head: str) -> dict[str, Tensor]:

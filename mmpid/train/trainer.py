@@ -1,26 +1,36 @@
-"""The trainer: the one place that changes a model. Stage 1 alone, stage 2 together, probes between, all undoable."""
+"""The trainer: the front door of a run, and the one place that changes a model."""
 
-import copy
-from dataclasses import asdict
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
+
+import torch
 
 from mmpid import _validate
 from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
-from mmpid.errors import CheckpointError, ConfigError
+from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
-from mmpid.train import engine
-from mmpid.train.card import check_fit, make_card, pick_device, rebuild_model
-from mmpid.train.checkpoint import CheckpointStore
+from mmpid.rules.base import SwitchRule
+from mmpid.rules.controller import BalanceController, check_controller, default_controller
+from mmpid.runs.checkpoint import CheckpointStore
+from mmpid.runs.folder import RunFolder
+from mmpid.runs.record import RunRecord
+from mmpid.train.callbacks import Callback, Callbacks
+from mmpid.train.checkpoints import Checkpoints
+from mmpid.train.commands import Commands
 from mmpid.train.config import TrainConfig
-from mmpid.train.controller import BalanceController, check_controller, default_controller
-from mmpid.train.folder import RunFolder
+from mmpid.train.director import Director
 from mmpid.train.interrupt import delayed_interrupt
-from mmpid.train.record import RunRecord
-from mmpid.train.steering import Steering
+from mmpid.train.loop import Loop
+from mmpid.train.parallel import Parallel
+from mmpid.train.resume import branch, load, save
+from mmpid.train.run import Run
+from mmpid.train.validation import check_fit, pick_device
+from mmpid.train.view import View
 
 
-class Trainer(Steering):
+class Trainer:
     """Trains encoders one by one, watches what they know, and starts joint training from the right moment.
 
     Stage "unimodal" minimizes ``sum_m CE(head_m(encoder_m(x_m)), y)`` over the active modalities; stage "joint"
@@ -46,19 +56,14 @@ class Trainer(Steering):
         (synergy's peak, two pauses at the most, 200 epochs alone), its stage 2 of 100 epochs, and selection on the
         test set. Model and data are yours.
     name : str
-        Name of the run, for boards, tables and exports; kept in ``record.card["name"]``.
+        Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
+    callbacks : iterable of Callback, optional
+        Methods that hook into the run, in the order in which they are called; see :class:`mmpid.Callback`.
     accelerator : accelerate.Accelerator, optional
         Train in several processes: each takes its share of every batch on the accelerator's device, gradients are
         averaged, and only the main process writes folders. See :mod:`mmpid.train.parallel`.
     **settings
         Fields of :class:`~mmpid.train.TrainConfig`, for example `epochs=60, lr=0.01`.
-
-    Attributes
-    ----------
-    record : RunRecord
-        Everything measured and decided so far.
-    auto : bool
-        Whether the controller acts; it may be changed at any time.
 
     Raises
     ------
@@ -98,24 +103,31 @@ class Trainer(Steering):
         controller: BalanceController | None = None,
         seed: int = 0,
         device: str = "auto",
-        out_dir=None,
+        out_dir: Any = None,
         preset: str = "default",
         name: str = "",
-        accelerator=None,
-        **settings,
+        callbacks: Iterable[Callback] = (),
+        accelerator: Any = None,
+        **settings: Any,
     ):
         config = TrainConfig.make(preset, **settings)
         seed = _validate.number(seed, "seed", low=0, integer=True)
-        self.controller = default_controller(preset) if controller is None else check_controller(controller)
-        self.auto = True
-        self._parallel = _make_parallel(accelerator)
+        controller = default_controller(preset) if controller is None else check_controller(controller)
+        parallel = None if accelerator is None else Parallel(accelerator)
         check_fit(model, data)
         _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
-        super().__init__(model, data, config, seed, accelerator.device if accelerator else pick_device(device))
-        self.record = RunRecord(self._make_card(preset, name))
-        writes = out_dir is not None and self._is_main
-        self.folder = RunFolder.create(out_dir, self.record, self._state()) if writes else None
-        self.checkpoints = CheckpointStore(self.folder.checkpoints if self.folder else None)
+        self._run = run = Run(
+            model, data, config, seed=seed, controller=controller, callbacks=Callbacks(callbacks), parallel=parallel,
+            device=accelerator.device if accelerator else pick_device(device),
+        )  # fmt: skip
+        run.record = RunRecord(run.metadata(preset, name))
+        self._checkpoints = Checkpoints(CheckpointStore())
+        self._commands = Commands(run, self._checkpoints)
+        self._director = Director(run, self._checkpoints, self._commands)
+        self._loop = Loop(run, self._director, self._commands)
+        if out_dir is not None and run.is_main:
+            self._loop.folder = RunFolder.create(out_dir, run.record, run.snapshot())
+            self._checkpoints.store = CheckpointStore(self._loop.folder.checkpoints)
 
     def __repr__(self) -> str:
         done, total = self.progress
@@ -123,12 +135,68 @@ class Trainer(Steering):
         title = f"{self.name!r} on {self.data.name!r}" if self.name else repr(self.data.name)
         return f"Trainer({title}, epoch {self.epoch}, {done}/{total} of the budget, {state}, {self.device})"
 
+    # ---- where it stands -----------------------------------------------------------------------------------------
+
+    record = View[RunRecord]("record", "Everything measured and decided so far.")
+    model = View[LateFusion]("model", "The model, with the weights of the last batch.")
+    data = View[MultimodalData]("data", "The data, on the device.")
+    config = View[TrainConfig]("config", "The settings.")
+    seed = View[int]("seed", "Seed of the sample order and of dropout.")
+    device = View[torch.device]("device", "Where the run trains.")
+    threads = View[int]("threads", "CPU threads of torch while this run trains.")
+    callbacks = View[tuple[Callback, ...]]("callbacks.all", "The callbacks, in the order in which they are called.")
+    modalities = View[tuple[str, ...]]("data.modalities", "Names of the modalities, in order.")
+    stage = View[str]("position.stage", 'The present stage, "unimodal" or "joint".')
+    epoch = View[int]("position.epoch", "Epochs trained on the present path; a rewind lowers it.")
+    active = View[tuple[str, ...]]("position.active", "Modalities whose encoders are training.")
+    finished = View[bool]("position.finished", "Whether the budget is spent and the result is in the record.")
+    updates = View[int]("position.step", "Batches trained so far, those of discarded futures included.")
+    batch_size = View[int]("batch_size", "Samples per batch, from the next batch on.")
+    learning_rates = View[dict[str, float]]("engine.learning_rates", "Learning rate of each parameter group.")
+
+    @property
+    def controller(self) -> BalanceController:
+        """What decides while :attr:`auto` is on."""
+        return self._run.controller
+
+    @controller.setter
+    def controller(self, controller: BalanceController) -> None:
+        self._run.controller = check_controller(controller)
+
+    @property
+    def auto(self) -> bool:
+        """Whether the controller acts; it may be changed at any time."""
+        return self._run.auto
+
+    @auto.setter
+    def auto(self, auto: bool) -> None:
+        self._run.auto = _validate.flag(auto, "auto")
+
     @property
     def name(self) -> str:
         """Name of the run."""
-        return self.record.card.get("name", "")
+        return self.record.metadata.get("name", "")
 
-    # ---- training --------------------------------------------------------------------------------------------
+    @property
+    def folder(self) -> RunFolder | None:
+        """Folder in which the run is kept current."""
+        return self._loop.folder
+
+    @property
+    def checkpoints(self) -> CheckpointStore:
+        """The states of the probes."""
+        return self._checkpoints.store
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Epochs done and epochs to do, those of discarded futures included.
+
+        In stage 1 the second is the whole budget, also where `joint_epochs` will end the run before it is spent.
+        """
+        done = self._run.position.epochs_run
+        return done, done + self._run.epochs_left
+
+    # ---- training ------------------------------------------------------------------------------------------------
 
     def step(self, epochs: int | None = None, *, batches: int | None = None) -> None:
         """Train for some epochs (default one, counting from the next epoch's end) or some batches; probes when due.
@@ -139,12 +207,13 @@ class Trainer(Steering):
             raise ConfigError("`epochs` and `batches` exclude each other; give one of them.")
         name, n = ("batches", batches) if batches is not None else ("epochs", 1 if epochs is None else epochs)
         n = _validate.number(n, name, low=1, integer=True)
-        goal = self._at.epochs_run + n
-        with self._own_threads_and_random_numbers(), delayed_interrupt() as interrupted:
+        at = self._run.position
+        goal = at.epochs_run + n
+        with self._run.own_process(), delayed_interrupt() as interrupted:
             while not (self.finished or interrupted.is_set()):
-                self._train_batch()
+                self._loop.train_batch()
                 n -= 1
-                if (batches is not None and n == 0) or (batches is None and self._at.epochs_run >= goal):
+                if (batches is not None and n == 0) or (batches is None and at.epochs_run >= goal):
                     break
 
     def fit(self, *, progress: bool = True) -> RunRecord:
@@ -161,56 +230,124 @@ class Trainer(Steering):
                 bar.update(done - bar.n)
         return self.record
 
-    # ---- other futures -----------------------------------------------------------------------------------------
+    def probe(self) -> dict[str, Any]:
+        """Decompose the present embeddings now, append the row to the record and return it.
+
+        Between two epochs it also keeps a checkpoint, as every probe there does.
+        """
+        with self._run.own_process():
+            row = self._director.probe()
+        if not self._run.position.batch:
+            self._director.keep_checkpoint()
+        return row
+
+    def selected_model(self) -> LateFusion:
+        """Return a copy of the model with the weights of the selected epoch, in evaluation mode."""
+        return self._loop.selected_model()
+
+    # ---- commands ------------------------------------------------------------------------------------------------
+
+    def pause(self, modality: str) -> None:
+        """Stop training one modality's encoder until :meth:`resume`; at least one other must stay active."""
+        self._commands.pause(modality)
+
+    def resume(self, modality: str) -> None:
+        """Train a paused modality's encoder again."""
+        self._commands.resume(modality)
+
+    def set_learning_rate(self, lr: float, modality: str | None = None) -> None:
+        """Train with another learning rate from the next batch on.
+
+        Parameters
+        ----------
+        lr : float
+            The rate itself, not a factor.
+        modality : str, optional
+            A modality, or "joint" for the fusion head in stage 2; by default all of them.
+
+        Notes
+        -----
+        The rate belongs to the state: a rewind and a resumed run restore what was in force then, and a schedule goes
+        on from it. Stage 2 starts with the rates of the settings.
+        """
+        self._commands.set_learning_rate(lr, modality)
+
+    def set_batch_size(self, n: int) -> None:
+        """Train with batches of `n` samples from the next batch on, for example when memory ran out.
+
+        What is left of an epoch that is under way is cut anew. The size belongs to the state: a rewind and a resumed
+        run restore what was in force then. Smaller batches mean more updates per epoch at the same learning rate.
+        """
+        self._commands.set_batch_size(n)
+
+    def set_rule(self, rule: SwitchRule) -> None:
+        """Let the controller decide by another switch rule, such as ``FixedEpoch(epoch=12)``, from the next probe on.
+
+        What earlier probes made of the old rule stays. A resumed run goes on with the new one; a rewind keeps it.
+        """
+        self._commands.set_rule(rule)
+
+    def switch_to_joint(self, rewind: bool | int = True, *, from_scratch: bool = False) -> None:
+        """Start stage 2.
+
+        Parameters
+        ----------
+        rewind : bool or int
+            True starts from the probe that the controller's rule names best (for :class:`PeakSynergy` the peak),
+            False from the present state, a number from the probe at that epoch.
+        from_scratch : bool
+            Hand nothing over: the fusion head starts as it was initialized, at the full learning rate, and unless
+            `rewind` is False or a number, from the untrained encoders. From epoch 0 it is what `unimodal_epochs=0`
+            does, with the epochs that are left.
+        """
+        self._commands.switch_to_joint(rewind, from_scratch)
+
+    def rewind(self, to: int) -> None:
+        """Go back to the probe at epoch `to`; what came after stays in the record as a discarded future.
+
+        The epochs spent there stay spent: the budget counts them. Where it is used up, what goes on from here is only
+        the result of that state; :meth:`branch` has the rest of the budget from there.
+        """
+        self._commands.rewind(_validate.number(to, "to", low=0, integer=True), "by hand", "user")
+
+    # ---- other futures -------------------------------------------------------------------------------------------
 
     def branch(self, at: int | None = None, name: str = "") -> "Trainer":
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).
 
-        This trainer is not changed. The branch holds a copy of the model, of the record and of the checkpoints up to
-        that probe, and has the rest of the budget before it. Its card names it `name`, this run "parent", and `at`
-        "branched_at".
+        This trainer is not changed. The branch holds copies of the model, the callbacks, the record and the
+        checkpoints up to that probe, and has the rest of the budget before it. Its metadata name it `name`, this run
+        "parent", and `at` "branched_at".
         """
-        if at is None:
-            probes = self.record.lineage("probe")
-            if not probes:
-                raise ConfigError("there is no probe to branch from yet; train an epoch first.")
-            at = probes[-1]["epoch"]
-        state = self._find_checkpoint(_validate.number(at, "at", low=0, integer=True))
-        model = copy.deepcopy(self.model)
-        for own, copied in zip(self.model.parameters(), model.parameters(), strict=True):
-            copied.requires_grad_(id(own) not in self._fixed)  # a pause of this run is none of its branch
-        child = Trainer(
-            model, self.data, controller=self.controller, seed=self.seed, device=str(self.device),
-            name=name, accelerator=self._parallel.accelerator if self._parallel else None, **asdict(self.config),
-        )  # fmt: skip
-        child.record.card |= {"preset": self.record.card["preset"], "branched_at": at, "parent": self.name}
-        child.record.rows.extend(dict(row) for row in self.record.rows[: state.meta["n_rows"]])
-        child.auto = self.auto
-        child._restore(state)
-        child._take_checkpoints(self)
-        child._keep_checkpoint()
-        return child
+        return branch(self, at, name)
 
-    def save(self, path) -> Path:
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the future of the run depends on, as nested dicts of tensors and plain values."""
+        return self._run.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where :meth:`state_dict` was called; the record stays as it is."""
+        self._run.load_state_dict(state)
+
+    def save(self, path: Any) -> Path:
         """Write the run to a folder: record, present state, and the checkpoints of its probes. Return the folder.
 
         A folder that holds an earlier state of this run is brought up to date; one of another run is refused.
         """
-        folder = RunFolder(_validate.path(path, "path"))
-        if self._is_main:
-            folder.write(self.record, self._state(), {key: self.checkpoints.get(key) for key in self.checkpoints})
-        return folder.path
+        return save(self, path)
 
     @classmethod
     def load(
         cls,
-        path,
+        path: Any,
         data: MultimodalData,
         *,
         model: LateFusion | None = None,
         controller: BalanceController | None = None,
+        callbacks: Iterable[Callback] | None = None,
         device: str = "auto",
-        accelerator=None,
+        accelerator: Any = None,
+        **own: Any,
     ) -> "Trainer":
         """Continue a run from the folder of :meth:`save` or of `out_dir`; on the CPU bit for bit.
 
@@ -221,73 +358,22 @@ class Trainer(Steering):
         data : MultimodalData
             The same data; its fingerprint is compared.
         model : LateFusion, optional
-            Needed when the run used encoders of your own: one built the same way.
+            Needed when the run used encoders or a fusion of your own: one built the same way.
         controller : BalanceController, optional
-            Needed when the run used a rule of your own.
+            Needed when the run used a rule or policy of your own.
+        callbacks : iterable of Callback, optional
+            Needed when the run used callbacks of your own: made the same way, in the same order.
         device, accelerator
             As for a new trainer.
+        **own
+            Functions of your own that the run used: `loss`, `optimizer`, `scheduler`, `metrics`, `selection_metric`.
 
         Raises
         ------
         CheckpointError
-            No readable checkpoint, a newer format, other data, or another model.
+            No readable checkpoint, another format, other data, another model, or other callbacks.
+        ConfigError
+            A rule or a function of your own that is missing, or not the one of the run.
         """
-        _validate.instance(data, "data", MultimodalData, "MultimodalData", "Load the data of the run, with its seed.")
-        folder = RunFolder(_validate.path(path, "path"))
-        record, state = folder.read()
-        card = record.card
-        if card["data"]["fingerprint"] != data.fingerprint:
-            raise CheckpointError(
-                f"the run in {path} was made with data {card['data']['name']!r} ({card['data']['fingerprint']}, "
-                f"options {card['data']['options']}); these are {data.name!r} ({data.fingerprint}). "
-                f"Load the same data, with its seed."
-            )
-        trainer = cls(
-            rebuild_model(card, data) if model is None else model, data,
-            seed=card["seed"], device=device, accelerator=accelerator,
-            controller=controller or BalanceController.from_dict(state.meta.get("controller", card["controller"])),
-            **TrainConfig.from_dict(card["settings"]).to_dict(),
-        )  # fmt: skip
-        trainer.record = record
-        trainer.auto = state.meta["auto"]
-        trainer.folder = folder if folder.live and trainer._is_main else None
-        trainer.checkpoints = CheckpointStore.open(folder.checkpoints) if trainer.folder else folder.read_checkpoints()
-        trainer._restore(state)
-        if trainer.folder:
-            trainer.folder.resume(trainer.record)
-        return trainer
-
-    # ---- the card and checks -------------------------------------------------------------------------------
-
-    @property
-    def _is_main(self) -> bool:
-        """Whether this process writes folders: the only one does, of several the first."""
-        return self._parallel is None or self._parallel.is_main
-
-    def _prior_loss(self) -> float:
-        """Return the validation loss of who knows class frequencies alone, in nats: the bar of a unimodal head."""
-        train, held_out = (self._splits[name].target for name in ("train", "validation"))
-        return round(engine.prior_loss(train, held_out, self.data.n_classes, self._class_weight), 6)
-
-    def _make_card(self, preset: str, name: str) -> dict:
-        return make_card(
-            self.model,
-            self.data,
-            prior_loss=self._prior_loss(),
-            name=name,
-            preset=preset,
-            settings=self.config.to_dict(),
-            controller=self.controller.to_dict(),
-            seed=self.seed,
-            device=str(self.device),
-            threads=self.threads,
-        )
-
-
-def _make_parallel(accelerator):
-    """Return the hooks of several processes, or None for a process that trains alone."""
-    if accelerator is None:
-        return None
-    from mmpid.train.parallel import Parallel
-
-    return Parallel(accelerator)
+        parts = {"model": model, "controller": controller, "callbacks": callbacks}
+        return load(cls, path, data, device=device, accelerator=accelerator, **parts, **own)

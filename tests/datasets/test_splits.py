@@ -118,7 +118,7 @@ def test_bad_arrays_are_refused_by_name(spoil, error, words):
     [
         ({"train": 0.9, "probe": 0.1}, ConfigError, "fractions must be positive for each of train, probe"),
         ({"train": 0.5, "probe": 0.5, "validation": 0.5, "test": 0.5}, ConfigError, "sum 2"),
-        ({"training": 0.5}, ConfigError, "Did you mean 'train'"),
+        ({"trian": 0.5}, ConfigError, "Did you mean 'train'"),
         ({s: [1, 2] for s in SPLITS}, InputError, "2 samples are in more than one"),
         ({s: [i] if s != "test" else [] for i, s in enumerate(SPLITS)}, InputError, r"split\['test'\].*empty"),
         ({s: [i if s != "test" else 999] for i, s in enumerate(SPLITS)}, InputError, r"hold indices 0\.\.199"),

@@ -19,8 +19,8 @@ torch.inference_mode = lambda mode=True: torch.no_grad() if mode else Nothing()
 
 import mmpid  # noqa: E402
 import mmpid.ecs  # noqa: E402
+import mmpid.studies.seeds as stack  # noqa: E402
 import mmpid.theory  # noqa: E402
-import mmpid.train.stack as stack  # noqa: E402
 import mmpid.train.trainer as trainer  # noqa: E402
 
 stack.pick_device = trainer.pick_device = torch.device  # the doors know "cpu" and "cuda" only

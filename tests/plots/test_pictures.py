@@ -17,8 +17,8 @@ from matplotlib.figure import Figure
 
 from mmpid import plots
 from mmpid.errors import ConfigError, InputError, ShapeError
-from mmpid.train import RunRecord
-from mmpid.train.sweep import SwitchSweep
+from mmpid.runs import RunRecord
+from mmpid.studies.sweep import SwitchSweep
 from tests.widgets.fake_trainer import FakeTrainer
 
 ATOMS = {"redundancy": 1.2, "unique1": 0.3, "unique2": 0.1, "synergy": 0.4}

@@ -7,7 +7,7 @@ import pytest
 
 from mmpid.errors import InputError
 from mmpid.plots.run_report import write_report
-from mmpid.train.record import RunRecord
+from mmpid.runs.record import RunRecord
 from tests.widgets.fake_trainer import FakeTrainer
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from mmpid.errors import InputError
 from mmpid.plots import traces
-from mmpid.train import RunRecord
+from mmpid.runs import RunRecord
 from tests.widgets.fake_trainer import FakeTrainer
 
 MODALITIES = ("audio", "image")
@@ -128,5 +128,5 @@ def test_a_nice_limit_is_close_above(value):
 
 
 def test_a_record_names_its_modalities():
-    with pytest.raises(InputError, match="`record` must name its modalities in its card"):
+    with pytest.raises(InputError, match="`record` must name its modalities in its metadata"):
         traces.record_of(RunRecord())

@@ -6,25 +6,24 @@ import torch
 from mmpid import BalanceController, LateFusion, Manual, MultimodalData, Trainer, replay
 from mmpid.errors import ConfigError
 from mmpid.plots.traces import accuracy_traces
-from mmpid.train import FixedEpoch, engine
-from tests.train.helpers import weights
-
-NO_PAUSE = 10**9
+from mmpid.rules import FixedEpoch
+from mmpid.train.engine import Engine
+from tests.small_runs import weights
 
 
 def by_hand() -> BalanceController:
-    return BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE)
+    return BalanceController(rule=Manual(), pause=None)
 
 
 def watch_batches(trainer, monkeypatch) -> list[torch.Tensor]:
     """Return a list that fills with the samples (of modality a) of every batch that is trained on."""
-    seen, plain = [], engine.update
+    seen, plain = [], Engine.update
 
-    def update(model, optimizer, inputs, *rest, **more):
+    def update(self, inputs, *rest):
         seen.append(inputs["a"])
-        return plain(model, optimizer, inputs, *rest, **more)
+        return plain(self, inputs, *rest)
 
-    monkeypatch.setattr(engine, "update", update)
+    monkeypatch.setattr(Engine, "update", update)
     return seen
 
 
@@ -90,7 +89,7 @@ def test_a_replay_does_not_mind_a_change_of_size(make_trainer):
     trainer.step(epochs=1)
     trainer.set_batch_size(16)
     trainer.step(epochs=1)
-    decisions = replay(trainer.record, BalanceController(rule=FixedEpoch(epoch=2), uniqueness_ratio=NO_PAUSE))
+    decisions = replay(trainer.record, BalanceController(rule=FixedEpoch(epoch=2), pause=None))
     assert [d.action for d in decisions] == ["hold", "hold", "switch"]
 
 
@@ -110,10 +109,10 @@ def test_rates_can_be_read(make_trainer):
 
 def test_another_rule_is_followed_recorded_and_kept_on_resume(make_trainer, tmp_path):
     trainer = make_trainer(epochs=6)
-    trainer.controller = BalanceController(rule=FixedEpoch(epoch=5), uniqueness_ratio=NO_PAUSE)
+    trainer.controller = BalanceController(rule=FixedEpoch(epoch=5), pause=None)
     trainer.step(epochs=1)
-    trainer.follow(FixedEpoch(epoch=2))
-    trainer.follow(FixedEpoch(epoch=2))  # no news
+    trainer.set_rule(FixedEpoch(epoch=2))
+    trainer.set_rule(FixedEpoch(epoch=2))  # no news
     (row,) = [row for row in trainer.record.lineage("decision") if row["action"] == "rule"]
     assert row["reason"] == "by hand: FixedEpoch(epoch=5 -> 2)" and row["source"] == "user"
     trainer.save(tmp_path / "run")
@@ -126,7 +125,7 @@ def test_another_rule_is_followed_recorded_and_kept_on_resume(make_trainer, tmp_
 @pytest.mark.parametrize("rule", ["peak", None, FixedEpoch])
 def test_what_is_no_rule_is_not_followed(make_trainer, rule):
     with pytest.raises(ConfigError, match="`rule` must be a SwitchRule"):
-        make_trainer().follow(rule)
+        make_trainer().set_rule(rule)
 
 
 # --- accuracy on the training samples -----------------------------------------------------------------------------
@@ -134,14 +133,14 @@ def test_what_is_no_rule_is_not_followed(make_trainer, rule):
 
 def test_training_accuracy_is_the_share_of_right_answers_before_each_update(make_trainer, monkeypatch):
     trainer = make_trainer(batch_size=64)
-    right, plain = {"a": 0, "b": 0}, engine.update
+    right, plain = {"a": 0, "b": 0}, Engine.update
 
-    def update(model, optimizer, inputs, target, *rest, **more):
+    def update(self, inputs, target, *rest):
         for name in right:
-            right[name] += int((model(inputs).unimodal[name].argmax(1) == target).sum())
-        return plain(model, optimizer, inputs, target, *rest, **more)
+            right[name] += int((self.model(inputs).unimodal[name].argmax(1) == target).sum())
+        return plain(self, inputs, target, *rest)
 
-    monkeypatch.setattr(engine, "update", update)
+    monkeypatch.setattr(Engine, "update", update)
     trainer.step(epochs=1)
     (row,) = trainer.record.lineage("epoch")
     n = len(trainer.data.splits["train"])

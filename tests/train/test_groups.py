@@ -4,8 +4,8 @@ import torch
 
 from mmpid import LateFusion, MultimodalData, Trainer, datasets, diagnose, estimate_pid, replay
 from mmpid.errors import CheckpointError, SmallSampleWarning
-from mmpid.train import RedundancyPlateau
-from tests.train.helpers import weights
+from mmpid.rules import RedundancyPlateau
+from tests.small_runs import weights
 
 ATOMS = ("redundancy", "unique1", "unique2", "synergy")
 MEASURED = {"n_boot": 60, "n_null": 40, "device": "cpu", "epochs": 4, "unimodal_epochs": 2}
@@ -69,7 +69,7 @@ def test_the_row_of_samples_without_groups_is_what_the_estimator_says_without_th
     options = {"discretizer": "prediction", "n_classes": 4, "warn": False, "n_boot": 60, "n_null": 40}
     own = estimate_pid(*(seen[name].detach() for name in "ab"), trainer.data.split("probe").target, **options)
     assert {key: row[key] for key in own.to_row()} == own.to_row()
-    assert "groups" not in trainer.record.card["data"] and "n_groups" not in row
+    assert "groups" not in trainer.record.metadata["data"] and "n_groups" not in row
 
 
 def test_a_probe_of_watch_is_less_sure_than_its_windows_make_it_look():
@@ -83,7 +83,7 @@ def test_a_probe_of_watch_is_less_sure_than_its_windows_make_it_look():
     assert width(row, "redundancy") > 1.5 * width(by_window, "redundancy")
     assert width(row, "unique1") > 1.5 * width(by_window, "unique1")
     assert row["unique1_null_high"] > 2 * by_window["unique1_null_high"]
-    assert trainer.record.card["data"]["groups"]["probe"] == 14
+    assert trainer.record.metadata["data"]["groups"]["probe"] == 14
     assert "14 groups" in {f.name: f.evidence for f in diagnose(trainer)}["the probe has few groups"]
 
 

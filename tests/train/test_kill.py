@@ -4,7 +4,7 @@ import pytest
 
 from mmpid import Trainer
 from mmpid.bench import kill
-from mmpid.train.folder import NOW, RECORD
+from mmpid.runs.folder import NOW, RECORD
 
 
 def test_a_state_whose_rows_were_never_written_is_passed_over(make_trainer, small_data, tmp_path):

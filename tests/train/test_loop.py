@@ -7,26 +7,25 @@ import torch
 
 from mmpid import BalanceController, LateFusion, Manual, PeakSynergy, Trainer
 from mmpid.errors import ConfigError, TrainingError
-from mmpid.train import engine
-from tests.train.helpers import weights
-
-NO_PAUSE = 10**9
+from mmpid.train import evaluation
+from mmpid.train.random_numbers import RandomNumbers
+from tests.small_runs import weights
 
 
 def by_hand() -> BalanceController:
-    return BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE)
+    return BalanceController(rule=Manual(), pause=None)
 
 
 def eager() -> BalanceController:
     """Switches at the first fall of synergy, and goes back to its peak."""
-    return BalanceController(rule=PeakSynergy(warmup=0, noise_aware=False, drop=1.0), uniqueness_ratio=NO_PAUSE)
+    return BalanceController(rule=PeakSynergy(warmup=0, noise_aware=False, drop=1.0), pause=None)
 
 
 def test_a_controller_put_in_charge_late_may_go_back_before_the_next_batch(make_trainer):
     trainer = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8)
     trainer.auto = False
     trainer.step(epochs=5)
-    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    best = trainer.controller.best(trainer.record).epoch
     assert best < 5, "the data have to make it go back"
     trainer.auto = True
     trainer.step(batches=1)
@@ -49,7 +48,7 @@ def test_what_was_selected_belongs_to_the_past_that_a_rewind_takes_up(make_train
         rows = trainer.record.lineage("epoch")
         best = max(rows, key=lambda row: (row[f"validation_accuracy.{name}"], -row[f"validation_loss.{name}"]))
         assert result[f"selected_epoch.{name}"] == best["epoch"]
-        judged = engine.evaluate(trainer.selected_model(), trainer.data.split("validation"))
+        judged = evaluation.evaluate(trainer.selected_model(), trainer.data.split("validation"))
         assert judged.accuracy(name) == best[f"validation_accuracy.{name}"]
     straight = make_trainer(**settings).fit(progress=False).lineage("result")[-1]
     assert {k: v for k, v in other.items() if k != "step"} == {k: v for k, v in straight.items() if k != "step"}
@@ -63,7 +62,7 @@ def test_a_modality_may_be_paused_and_resumed_within_an_epoch(make_trainer):
     trainer.step(batches=7)
     (row,) = trainer.record.lineage("batch")
     assert row["batch"] == 10
-    assert row["loss.a"] == pytest.approx(sum(a for a, _ in trainer._tally.losses(3, 10)) / 7)
+    assert row["loss.a"] == pytest.approx(sum(a for a, _ in trainer._run.epoch.metrics.losses(3, 10)) / 7)
     trainer.step(epochs=1)
     assert trainer.epoch == 1 and trainer.record.lineage("epoch")[0]["loss.a"] > 0
 
@@ -87,7 +86,8 @@ def test_an_error_in_a_batch_leaves_that_batch_due(make_trainer, monkeypatch, br
         raise MemoryError("no memory left")
 
     with monkeypatch.context() as patch:
-        patch.setattr(*((engine, "update") if broken == "update" else (trainer, "_next_batch")), fail)
+        run = trainer._run
+        patch.setattr(*((run.engine, "update") if broken == "update" else (run.epoch, "next_batch")), fail)
         with pytest.raises(MemoryError):
             trainer.step(batches=1)
     assert plain.fit(progress=False) == trainer.fit(progress=False)
@@ -133,7 +133,7 @@ def test_dropout_on_an_accelerator_depends_on_the_update_alone(make_trainer, mon
     """There is no GPU here: what is seeded, where and when is what can be held."""
     seeded = []
     trainer = make_trainer()
-    monkeypatch.setattr(type(trainer), "_seed_accelerator", lambda self: seeded.append(self.updates))
+    monkeypatch.setattr(RandomNumbers, "seed_accelerator", lambda self, step: seeded.append(step))
     trainer.step(batches=3)
     trainer.step(epochs=1)
     assert seeded == list(range(trainer.updates)), "once before each update, however steps are cut"
@@ -149,11 +149,12 @@ def test_dropout_on_an_accelerator_depends_on_the_update_alone(make_trainer, mon
 
     monkeypatch.setattr(torch.cuda, "device", Device)
     monkeypatch.setattr(torch.cuda, "manual_seed", placed.append)
-    trainer._seed_accelerator()
+    random = trainer._run.random
+    random.seed_accelerator(7)
     assert placed == [], "the CPU has a state of its own, which is saved"
-    trainer.device = torch.device("cuda", 1)
-    trainer._seed_accelerator()
-    trainer._seed_accelerator()
+    random.device = torch.device("cuda", 1)
+    random.seed_accelerator(7)
+    random.seed_accelerator(7)
     assert placed[0] == torch.device("cuda", 1) and placed[1] == placed[3]
 
 
@@ -165,7 +166,7 @@ def test_a_branch_may_go_back_before_the_probe_it_was_made_at(make_trainer, tmp_
         parent = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8, out_dir=out_dir)
         parent.auto = False
         parent.step(epochs=5)
-        best = parent.controller.rule.best(parent.record)["epoch"]
+        best = parent.controller.best(parent.record).epoch
         child = parent.branch(at=5)
         child.auto = True
         child.step(batches=1)
@@ -190,7 +191,7 @@ def test_a_switch_passes_over_a_state_that_cannot_be_read(make_trainer, tmp_path
     trainer = make_trainer(controller=eager(), epochs=10, unimodal_epochs=8, out_dir=tmp_path / "run")
     trainer.auto = False
     trainer.step(epochs=5)
-    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    best = trainer.controller.best(trainer.record).epoch
     (trainer.checkpoints.folder / f"s000-e{best:06d}.safetensors").write_bytes(b"cut")
     trainer.auto = True
     trainer.step(batches=1)

@@ -10,10 +10,9 @@ import torch
 import mmpid
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, RedundancyPlateau, Trainer
 from mmpid.train.many import estimate_many
-from tests.train.conftest import QUICK
-from tests.train.helpers import weights
+from tests.small_runs import QUICK, weights
 
-NOBODY = BalanceController(rule=Manual(), uniqueness_ratio=1e9)
+NOBODY = BalanceController(rule=Manual(), pause=None)
 
 
 def make_data(n_modalities: int, n: int = 400, noise: float = 1.0, seed: int = 0) -> MultimodalData:
@@ -114,7 +113,7 @@ def test_codebooks_of_modalities_and_of_their_rests_travel_with_a_checkpoint(thr
     trainer = run(three, observable="kmeans", unimodal_epochs=6, controller=NOBODY)
     trainer.step(epochs=4)
     later = trainer.record.lineage("probe")[-2:]
-    names = [key.split(".")[1] for key in trainer.checkpoints.get((0, 2)).section("codebook")]
+    names = [name for book in trainer.checkpoints.get((0, 2)).unpack()["prober"].values() for name in book]
     assert len(names) == 3 * 6, "mean, axes and centers of three modalities and of three rests"
     trainer.rewind(to=2)
     trainer.step(epochs=2)

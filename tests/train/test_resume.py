@@ -8,8 +8,9 @@ import torch
 
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, RunRecord, Trainer
 from mmpid.errors import CheckpointError, ConfigError, InputError
-from mmpid.train.checkpoint import CheckpointStore, State, read_state, write_state
-from tests.train.helpers import weights
+from mmpid.runs.checkpoint import CheckpointStore
+from mmpid.runs.state import State, read_state, write_state
+from tests.small_runs import weights
 
 
 @pytest.mark.parametrize("batches", [1, 7, 12, 22])
@@ -136,13 +137,13 @@ def test_files_of_others_in_the_folder_are_passed_over(make_trainer, small_data,
 
 
 def test_a_newer_state_is_named_and_an_older_one_loads(make_trainer, small_data, tmp_path, monkeypatch):
-    import mmpid.train.checkpoint as checkpoint
+    import mmpid.runs.state as checkpoint
 
     trainer = make_trainer(out_dir=tmp_path / "run")
     trainer.step(epochs=2)
     now = tmp_path / "run" / "now.safetensors"
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
-    write_state(trainer._state(), now)
+    write_state(trainer._run.snapshot(), now)
     monkeypatch.undo()
     assert Trainer.load(tmp_path / "run", small_data, device="cpu").epoch == 2
     for path in trainer.checkpoints.folder.iterdir():
@@ -163,12 +164,12 @@ def test_at_most_the_work_since_the_last_epochs_end_is_lost(make_trainer, small_
 
 
 def test_a_run_keeps_its_first_best_and_latest_checkpoints_within_the_budget(make_trainer, tmp_path):
-    controller = BalanceController(rule=Manual(), uniqueness_ratio=1e9)
+    controller = BalanceController(rule=Manual(), pause=None)
     trainer = make_trainer(out_dir=tmp_path / "run", epochs=12, unimodal_epochs=12, controller=controller)
     trainer.step(batches=1)
     trainer.checkpoints.budget = 3 * max(path.stat().st_size for path in trainer.checkpoints.folder.iterdir())
     trainer.step(epochs=11)
-    best = trainer.controller.rule.best(trainer.record)["epoch"]
+    best = trainer.controller.best(trainer.record).epoch
     epochs = [epoch for _, epoch in trainer.checkpoints]
     assert {0, best, trainer.epoch} <= set(epochs) and len(epochs) <= 4
     on_disk = sorted(int(path.stem.split("-e")[1]) for path in trainer.checkpoints.folder.iterdir())
@@ -188,12 +189,12 @@ def test_a_foreign_file_is_refused(tmp_path, content):
 
 
 def test_a_newer_format_is_refused(tmp_path, monkeypatch):
-    import mmpid.train.checkpoint as checkpoint
+    import mmpid.runs.state as checkpoint
 
     monkeypatch.setattr(checkpoint, "FORMAT", 99)
     path = write_state(State({"x": torch.zeros(2)}, {}), tmp_path / "new.safetensors")
     monkeypatch.undo()
-    with pytest.raises(CheckpointError, match="format 99; this version reads up to 1. Update"):
+    with pytest.raises(CheckpointError, match="format 99"):
         read_state(path)
 
 
@@ -224,11 +225,11 @@ def test_the_store_keeps_first_latest_and_best_within_its_budget():
 def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(make_trainer, monkeypatch):
     import signal
 
-    from mmpid.train import engine
+    from mmpid.train.engine import Engine
 
     whole, stopped = make_trainer(batch_size=40), make_trainer(batch_size=40)
     whole.fit(progress=False)
-    update, calls = engine.update, []
+    update, calls = Engine.update, []
 
     def interrupted(*arguments, **options):
         calls.append(1)
@@ -236,7 +237,7 @@ def test_an_interrupted_fit_goes_on_as_if_nothing_had_happened(make_trainer, mon
             signal.raise_signal(signal.SIGINT)  # Ctrl-C in the middle of a batch
         return update(*arguments, **options)
 
-    monkeypatch.setattr(engine, "update", interrupted)
+    monkeypatch.setattr(Engine, "update", interrupted)
     with pytest.raises(KeyboardInterrupt):
         stopped.fit(progress=False)
     assert not stopped.finished and len(calls) == 9
@@ -269,14 +270,16 @@ def test_a_run_is_not_saved_over_another_one(make_trainer, small_data, tmp_path)
 def test_checkpoints_are_found_in_the_order_in_which_they_were_made(tmp_path):
     for segment in (999, 1000):
         write_state(State({"x": torch.zeros(1)}, {"n_rows": segment}), tmp_path / f"s{segment:03d}-e000001.safetensors")
-    assert CheckpointStore.open(tmp_path).latest().meta["n_rows"] == 1000
+    assert CheckpointStore.open(tmp_path).latest().tree["n_rows"] == 1000
 
 
 def test_how_an_update_is_computed_belongs_to_the_device_and_not_to_the_run(make_trainer):
     trainer = make_trainer()
     trainer.step(epochs=1)
-    state = trainer._state()
-    for group in state.meta["optimizer"]["groups"]:
+    state = trainer.state_dict()
+    for group in state["engine"]["optimizer"]["groups"]:
         group |= {"fused": True, "foreach": None, "lr": 0.123}  # as a GPU would have written it
-    trainer._restore(state)
-    assert {(g["fused"], g["foreach"], g["lr"]) for g in trainer._optimizer.param_groups} == {(None, True, 0.123)}
+    trainer.load_state_dict(state)
+    assert {(g["fused"], g["foreach"], g["lr"]) for g in trainer._run.engine.optimizer.param_groups} == {
+        (None, True, 0.123)
+    }

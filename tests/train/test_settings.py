@@ -9,13 +9,15 @@ from torch.nn import functional
 
 from mmpid import BalanceController, LateFusion, Manual, MultimodalData, RunRecord, Trainer, diff
 from mmpid.errors import ConfigError, InputError
-from mmpid.train import engine
-from tests.train.conftest import QUICK
-from tests.train.helpers import weights
+from mmpid.train import evaluation
+from mmpid.train.config import TrainConfig
+from mmpid.train.engine import Engine
+from mmpid.train.losses import make_loss
+from tests.small_runs import QUICK, weights
 
 
 def by_hand():
-    return BalanceController(rule=Manual(), uniqueness_ratio=1e9)
+    return BalanceController(rule=Manual(), pause=None)
 
 
 # --- class weights ----------------------------------------------------------------------------------------------
@@ -31,14 +33,14 @@ def skewed():
 
 
 def test_balanced_weights_are_n_over_k_n_c():
-    weight = engine.class_weights(torch.tensor([0, 0, 0, 1, 1, 2]), 3)
+    weight = evaluation.class_weights(torch.tensor([0, 0, 0, 1, 1, 2]), 3)
     assert torch.allclose(weight, torch.tensor([6 / 9, 6 / 6, 6 / 3]))
     assert float(weight[torch.tensor([0, 0, 0, 1, 1, 2])].mean()) == pytest.approx(1)
 
 
 def test_weights_of_a_balanced_training_split_change_nothing(make_trainer):
     plain, weighted = make_trainer(), make_trainer(class_weight="balanced")
-    assert torch.equal(weighted._class_weight, torch.ones(4))
+    assert torch.equal(weighted._run.class_weight, torch.ones(4))
     for trainer in (plain, weighted):
         trainer.fit(progress=False)
     assert torch.allclose(weights(plain), weights(weighted), atol=1e-5)
@@ -49,17 +51,18 @@ def test_every_cross_entropy_is_weighted(skewed):
         LateFusion.from_data(skewed, seed=0),
         next(skewed.split("train").batches([torch.arange(64)])),
     )
-    weight = engine.class_weights(skewed.split("train").target, 2)
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    model.train()
+    weight = evaluation.class_weights(skewed.split("train").target, 2)
+    loss = make_loss("cross_entropy", weight)
+    engine = Engine(model, TrainConfig(lr=1e-9), loss, torch.device("cpu"), None)
+    engine.enter_stage("joint", ("a", "b"), epochs_left=1)
     with torch.no_grad():
         output = model(inputs)
     expected = {m: functional.cross_entropy(output.unimodal[m], target, weight) for m in "ab"}
     expected["joint"] = functional.cross_entropy(output.logits, target, weight)
-    losses, logits = engine.update(model, optimizer, inputs, target, ("a", "b"), "joint", 0.6, weight=weight)
+    losses, logits = engine.update(inputs, target, ("a", "b"), "joint")
     assert {name: x.item() for name, x in losses.items()} == pytest.approx({k: x.item() for k, x in expected.items()})
     assert not any(x.requires_grad for x in (*losses.values(), *logits.values())), "no graph is kept alive"
-    seen = engine.evaluate(model, skewed.split("test"), weight=weight)
+    seen = evaluation.evaluate(model, skewed.split("test"), loss=loss)
     own = weight[seen.target]
     nll = functional.cross_entropy(seen.logits["a"], seen.target, reduction="none")
     assert seen.loss("a") == pytest.approx(float((own * nll).sum() / own.sum()), rel=1e-5)
@@ -71,7 +74,7 @@ def test_balanced_weights_find_the_rare_class(skewed):
             LateFusion.from_data(skewed, seed=0), skewed, epochs=8, unimodal_epochs=4, **QUICK, **settings
         )
         trainer.fit(progress=False)
-        seen = engine.evaluate(trainer.model, skewed.split("test"))
+        seen = evaluation.evaluate(trainer.model, skewed.split("test"))
         return float((seen.logits["joint"].argmax(1) == 1)[seen.target == 1].float().mean())
 
     assert recall(class_weight="balanced") > recall() + 0.2
@@ -94,10 +97,10 @@ def test_bfloat16_trains_nearly_as_float32_and_measures_in_full_precision(make_t
 def test_bfloat16_is_used_in_the_forward_pass_and_evaluation_returns_float32(small_data):
     model, seen = LateFusion.from_data(small_data, seed=0), []
     model.encoders["a"].register_forward_hook(lambda module, args, out: seen.append(out.dtype))
-    made = engine.evaluate(model, small_data.split("probe"), precision="bfloat16")
+    made = evaluation.evaluate(model, small_data.split("probe"), precision="bfloat16")
     assert seen == [torch.bfloat16]
     assert all(x.dtype is torch.float32 for x in (*made.logits.values(), *made.embeddings.values()))
-    whole = engine.evaluate(model, small_data.split("probe"))
+    whole = evaluation.evaluate(model, small_data.split("probe"))
     assert all(torch.allclose(made.logits[k], whole.logits[k], atol=0.05) for k in whole.logits)
 
 
@@ -109,14 +112,14 @@ def test_a_bfloat16_run_goes_on_bit_for_bit(make_trainer, small_data, tmp_path):
     for trainer in (whole, resumed):
         trainer.fit(progress=False)
     assert resumed.record == whole.record and torch.equal(weights(resumed), weights(whole))
-    assert whole.record.card["settings"]["precision"] == "bfloat16"
+    assert whole.record.metadata["settings"]["precision"] == "bfloat16"
 
 
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"class_weight": "inverse"}, "`class_weight` must be one of 'none', 'balanced'"),
-        ({"precision": "float16"}, "`precision` must be one of 'float32', 'bfloat16'"),
+        ({"precision": "float16"}, "needs a CUDA device"),
     ],
 )
 def test_bad_settings_are_refused(make_trainer, settings, words):
@@ -128,7 +131,7 @@ def test_bad_settings_are_refused(make_trainer, settings, words):
 
 
 def rates(trainer) -> dict[str, float]:
-    return {group["name"]: group["lr"] for group in trainer._optimizer.param_groups}
+    return dict(trainer.learning_rates)
 
 
 def test_a_rate_set_by_hand_is_in_force_recorded_and_shown(make_trainer):
@@ -192,9 +195,14 @@ def test_a_run_has_a_name_and_a_branch_names_its_parent(make_trainer, small_data
     trainer = make_trainer(name="first", out_dir=tmp_path / "run")
     trainer.step(epochs=2)
     child = trainer.branch(at=1, name="second")
-    card = child.record.card
-    assert (trainer.name, card["name"], card["parent"], card["branched_at"]) == ("first", "second", "first", 1)
-    assert "'first'" in repr(trainer) and RunRecord.load(tmp_path / "run").card["name"] == "first"
+    metadata = child.record.metadata
+    assert (trainer.name, metadata["name"], metadata["parent"], metadata["branched_at"]) == (
+        "first",
+        "second",
+        "first",
+        1,
+    )
+    assert "'first'" in repr(trainer) and RunRecord.load(tmp_path / "run").metadata["name"] == "first"
     assert Trainer.load(tmp_path / "run", small_data, device="cpu").name == "first"
     assert make_trainer().name == ""
     assert set(diff(trainer.record, child.record).index) == {"name", "parent", "branched_at"}
@@ -224,21 +232,20 @@ class Halves:
 
 
 def test_the_hooks_of_several_processes_are_called_once_a_batch(make_trainer):
-    trainer = make_trainer(batch_size=40)
-    trainer._parallel = Halves()
+    trainer, halves = make_trainer(batch_size=40), Halves()
+    run = trainer._run
+    run.parallel = run.epoch.parallel = halves
+    run.engine.reduce = halves.reduce
     sizes, forward = [], trainer.model.encoders["a"].forward
     trainer.model.encoders["a"].forward = lambda x: sizes.append(len(x)) or forward(x)
     trainer.step(batches=5)
-    assert sizes[-5:] == [20] * 5 and trainer._parallel.reduced == 5
+    assert sizes[-5:] == [20] * 5 and halves.reduced == 5
     trainer.step(epochs=1)
-    assert trainer._parallel.synchronized is trainer.model
+    assert halves.synchronized is trainer.model
 
 
 def test_only_the_main_process_writes(make_trainer, small_data, tmp_path, monkeypatch):
-    import sys
-
-    other = SimpleNamespace(Parallel=lambda accelerator: Halves(is_main=False))
-    monkeypatch.setitem(sys.modules, "mmpid.train.parallel", other)
+    monkeypatch.setattr("mmpid.train.trainer.Parallel", lambda accelerator: Halves(is_main=False))
     accelerator = SimpleNamespace(device=torch.device("cpu"))
     settings = {"epochs": 2, "unimodal_epochs": 1, **QUICK, "accelerator": accelerator}
     trainer = Trainer(LateFusion.from_data(small_data), small_data, out_dir=tmp_path / "run", **settings)

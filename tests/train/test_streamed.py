@@ -4,9 +4,8 @@ import pytest
 import torch
 
 from mmpid import LateFusion, MultimodalData, Trainer
-from mmpid.train.engine import evaluate
-from tests.train.conftest import QUICK
-from tests.train.helpers import weights
+from mmpid.train.evaluation import evaluate
+from tests.small_runs import QUICK, weights
 
 
 class Items(torch.utils.data.Dataset):
@@ -70,11 +69,11 @@ def test_the_probe_is_read_once_and_kept(streamed):
 
 
 def test_evaluation_is_the_same_for_any_chunk(streamed, small_data, monkeypatch):
-    import mmpid.train.engine as engine
+    import mmpid.train.evaluation as evaluation
 
     model = LateFusion.from_data(small_data, seed=0)
     whole = evaluate(model, small_data.split("train"))
-    monkeypatch.setattr(engine, "STREAMED_CHUNK", 7)
+    monkeypatch.setattr(evaluation, "STREAMED_CHUNK", 7)
     parts = evaluate(model, streamed[0].split("train"))
     assert torch.equal(parts.target, whole.target)
     assert all(torch.allclose(parts.logits[k], whole.logits[k], atol=1e-6) for k in whole.logits)

@@ -5,15 +5,13 @@ import torch
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, PeakSynergy, Trainer, replay
 from mmpid.errors import ConfigError, InputError, TrainingError
 from mmpid.models import MLP
-from mmpid.train.controller import default_controller
-from mmpid.train.engine import evaluate
-from tests.train.helpers import weights
-
-NO_PAUSE = 10**9
+from mmpid.rules.controller import default_controller
+from mmpid.train.evaluation import evaluate
+from tests.small_runs import weights
 
 
 def by_hand(**settings):
-    return BalanceController(rule=Manual(), uniqueness_ratio=NO_PAUSE, **settings)
+    return BalanceController(rule=Manual(), pause=None, **settings)
 
 
 def test_the_same_seed_gives_the_same_record_and_weights(make_trainer):
@@ -244,7 +242,7 @@ def test_the_paper_preset_ends_stage_one_at_the_second_pause(make_trainer, small
             one, two = next(seen, (0.2, 0.2))
             return {"redundancy": 0.1, "unique1": one, "unique2": two, "synergy": 0.5}
 
-        trainer._prober.measure = measure
+        trainer._run.prober.measure = measure
 
     trainer, _ = start()
     trainer.fit(progress=False)

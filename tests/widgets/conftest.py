@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mmpid.train.roster import sessions
+from mmpid.live.registry import sessions
 from mmpid.widgets import Dashboard
 from tests.widgets.fake_trainer import FakeTrainer
 from tests.widgets.hands import until

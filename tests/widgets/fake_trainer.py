@@ -5,8 +5,8 @@ import threading
 import time
 from dataclasses import replace
 
-from mmpid.train.controller import BalanceController
-from mmpid.train.record import RunRecord
+from mmpid.rules.controller import BalanceController
+from mmpid.runs.record import RunRecord
 
 CARD = {"class_names": [str(i) for i in range(10)], "device": "cpu", "seed": 0}
 
@@ -46,7 +46,7 @@ class FakeTrainer:
         self.rates[modality] = lr
         self._decide("learning_rate", reason, "user", modality, rule="")
 
-    def follow(self, rule):
+    def set_rule(self, rule):
         self.controller = replace(self.controller, rule=rule)
         self._decide("rule", f"by hand: {rule}", "user", "", rule=rule.name)
 
@@ -158,7 +158,7 @@ class FakeTrainer:
     def branch(self, at, name=""):
         child = FakeTrainer(self.epochs, self.batches, self.seconds, self.probe_every, busy=self.busy,
                             modalities=self.modalities, name=name)  # fmt: skip
-        child.record.card |= {"branched_at": at, "parent": self.record.card["name"]}
+        child.record.metadata |= {"branched_at": at, "parent": self.record.metadata["name"]}
         child.record.rows += [dict(row) for row in self.record.lineage() if row["epoch"] <= at]
         child.epoch, child.done, child.level = at, at, 0.8 * self.level
         return child

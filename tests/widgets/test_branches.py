@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from mmpid.train.roster import sessions
+from mmpid.live.registry import sessions
 from mmpid.widgets import Dashboard
 from tests.widgets.hands import press, settle, until
 
@@ -32,8 +32,8 @@ def thin(panel):
 
 def test_a_branch_has_the_name_given_before_and_takes_no_room_before(live, board):
     assert [run.name for run in board._board.runs.all] == ["main", "early"]
-    assert board.branches[0].record.card["name"] == "early"
-    assert board.record.card["name"] == ""  # a board leaves the record of its run as it is
+    assert board.branches[0].record.metadata["name"] == "early"
+    assert board.record.metadata["name"] == ""  # a board leaves the record of its run as it is
     assert "“early” now stands at epoch 10" in board._board._note.value
     assert board._board.runs_panel.widget.layout.display == ""
     assert live()._board.runs_panel.widget.layout.display == "none"
@@ -107,7 +107,7 @@ def test_a_branch_is_renamed_and_a_taken_name_is_refused(board):
     settle(board)
     own.runs_panel.name.value = "from the tenth"
     settle(board)
-    assert board.branches[0].record.card["name"] == "from the tenth"
+    assert board.branches[0].record.metadata["name"] == "from the tenth"
     assert "from the tenth" in own.runs_panel.choice.options
     own.runs_panel.name.value = "main"
     settle(board)
@@ -136,7 +136,7 @@ def test_a_branch_of_a_branch_names_its_parent(board):
     settle(board)
     press(board, "Branch")
     settle(board)
-    assert board.branches[1].record.card["parent"] == "early"
+    assert board.branches[1].record.metadata["parent"] == "early"
 
 
 def test_closing_ends_all_threads_and_a_second_board_of_the_main_run_too(board):

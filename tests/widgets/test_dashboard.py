@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmpid.errors import ConfigError, TrainingError
-from mmpid.train.rules import FixedEpoch
+from mmpid.rules import FixedEpoch
 from mmpid.widgets import Dashboard, TrainingNotFinished
 from mmpid.widgets.board.controls import MOST_OFFERED
 from mmpid.widgets.board.live import CHART_UPDATES

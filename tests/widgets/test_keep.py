@@ -1,6 +1,6 @@
 """Save and Export report: nothing is overwritten, and the board says where it went."""
 
-from mmpid.train.record import RunRecord
+from mmpid.runs.record import RunRecord
 from tests.widgets.hands import press, settle, until
 
 

@@ -15,7 +15,7 @@ def trainer():
 
 def test_the_fields_show_what_the_optimizer_uses(trainer):
     def shown():
-        return rates_in_force(trainer.record.lineage(), trainer.stage, trainer.record.card)
+        return rates_in_force(trainer.record.lineage(), trainer.stage, trainer.record.metadata)
 
     first, second = trainer.modalities
     assert shown() == {first: 0.02, second: 0.02}

@@ -9,7 +9,7 @@ import pytest
 from ipywidgets.widgets.widget import _instances as living_widgets
 
 from mmpid.errors import InputError
-from mmpid.train.record import RunRecord
+from mmpid.runs.record import RunRecord
 from mmpid.widgets import RunBrowser
 from mmpid.widgets.browser import runs
 from mmpid.widgets.parts import residents
@@ -18,8 +18,8 @@ from tests.widgets.fake_trainer import FakeTrainer
 
 def make_record(seed=0, epochs=12, lr=0.02, created="2026-11-21T10:00:00+00:00", finished=True):
     trainer = FakeTrainer(epochs=epochs)
-    trainer.record.card |= {"seed": seed, "settings": {"lr": lr, "epochs": epochs}, "created": created}
-    trainer.record.card |= {"data": {"name": "digits"}}
+    trainer.record.metadata |= {"seed": seed, "settings": {"lr": lr, "epochs": epochs}, "created": created}
+    trainer.record.metadata |= {"data": {"name": "digits"}}
     trainer.fit()
     if finished:
         trainer._row("result", **{"test_accuracy.audio": 0.5, "test_accuracy.joint": 0.9}, selection="validation")
@@ -69,11 +69,11 @@ def test_what_has_no_record_is_refused():
     [
         (b"\xff\xfe\x00\x01", "cannot be read"),
         (b"", "not a run record"),
-        (b'{"format": 99, "card": {}}\n', "format 99"),
-        (b'{"format": 1, "card": {}}\nnonsense\n{"kind": "epoch"}\n', "changed by hand"),
-        (b'{"format": 1, "card": {}}\n[1, 2]\n', "not those of a run"),
-        (b'{"format": 1, "card": {}}\n{"kind": "epoch"}\n', "not those of a run"),
-        (b'{"format": 1, "card": [3]}\n', "cannot be read"),
+        (b'{"format": 99, "metadata": {}}\n', "format 99"),
+        (b'{"format": 2, "metadata": {}}\nnonsense\n{"kind": "epoch"}\n', "changed by hand"),
+        (b'{"format": 2, "metadata": {}}\n[1, 2]\n', "not those of a run"),
+        (b'{"format": 2, "metadata": {}}\n{"kind": "epoch"}\n', "not those of a run"),
+        (b'{"format": 2, "metadata": [3]}\n', "cannot be read"),
     ],
 )
 def test_a_damaged_record_is_listed_with_its_reason_and_hurts_nothing(folder, content, reason):
@@ -180,14 +180,14 @@ def test_what_differs_between_the_cards_is_shown_as_it_was_written(browser):
 
 def test_equal_cards_are_said_to_be_equal():
     browser = RunBrowser({"a": make_record(), "b": make_record()}, mode="live")
-    assert "The run cards are the same" in browser._live._comparison.value
+    assert "The metadata are the same" in browser._live._comparison.value
     browser.close()
 
 
 def test_a_run_that_another_process_writes_is_read_as_far_as_it_is(folder, browser):
     path = folder / "growing" / "record.jsonl"
     path.parent.mkdir()
-    lines = [json.dumps({"format": 1, "card": {"modalities": ["audio", "image"]}})]
+    lines = [json.dumps({"format": 2, "metadata": {"modalities": ["audio", "image"]}})]
     lines += [json.dumps(row) for row in make_record().rows]
     for share in (0.3, 0.8):
         path.write_text("\n".join(lines)[: int(share * len("\n".join(lines)))])  # the last line is cut

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from mmpid.live.session import STATES, Failure
 from mmpid.plots.traces import Trace
-from mmpid.train.session import STATES, Failure
 from mmpid.widgets.board import text
 from mmpid.widgets.parts import markup
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import ipywidgets as widgets
 
 from mmpid.errors import ConfigError
+from mmpid.live.notifier import Notifier
+from mmpid.live.session import Session
 from mmpid.plots.traces import switch_epoch
-from mmpid.train.announcer import Announcer
-from mmpid.train.session import Session
 from mmpid.widgets.board import text
 from mmpid.widgets.board.history import History
 from mmpid.widgets.parts import markup
@@ -37,7 +37,7 @@ class Run:
         return self.trainer.record
 
 
-class Runs(Announcer):
+class Runs(Notifier):
     """The runs of one board. To a publisher it is one session that changes whenever any of them does.
 
     Parameters
@@ -52,7 +52,7 @@ class Runs(Announcer):
         super().__init__()
         self._origin = origin
         self.all: list[Run] = []
-        self.chosen = self.adopt(trainer, trainer.record.card.get("name") or MAIN, session_name=name)
+        self.chosen = self.adopt(trainer, trainer.record.metadata.get("name") or MAIN, session_name=name)
 
     @property
     def main(self) -> Run:
@@ -79,12 +79,12 @@ class Runs(Announcer):
     def adopt(self, trainer, name: str = "", session_name=None) -> Run:
         """Give a trainer its thread and a name of its own; the given one if it is free."""
         name = self._free(name.strip() or f"branch {len(self.all)}")
-        session = Session(trainer, session_name, origin=self._origin, on_change=self.announce)
-        if self.all:  # the record of the main run is that of a headless run, its card too
-            trainer.record.card["name"] = name
+        session = Session(trainer, session_name, origin=self._origin, on_change=self.notify)
+        if self.all:  # the record of the main run is that of a headless run, its metadata too
+            trainer.record.metadata["name"] = name
         run = Run(name, trainer, session, DASHES[(len(self.all) - 1) % len(DASHES)])
         self.all.append(run)
-        self.announce()
+        self.notify()
         return run
 
     def rename(self, run: Run, name: str) -> None:
@@ -92,13 +92,13 @@ class Runs(Announcer):
         name = name.strip()
         if not name or any(other.name == name for other in self.all if other is not run):
             raise ConfigError(f"a run's name must be new and not empty; it was {name!r}. It is still {run.name!r}.")
-        run.name = run.record.card["name"] = name
-        self.announce()
+        run.name = run.record.metadata["name"] = name
+        self.notify()
 
     def choose(self, name: str) -> None:
         """Let the buttons drive the run of that name."""
         self.chosen = next(run for run in self.all if run.name == name)
-        self.announce()
+        self.notify()
 
     def close(self) -> None:
         """End all threads."""
@@ -192,7 +192,7 @@ class RunsPanel:
         try:
             self._runs.rename(self._runs.chosen, change["new"])
         finally:
-            self._runs.announce()  # shows the name in force
+            self._runs.notify()  # shows the name in force
 
 
 def summary(run: Run, chosen: bool = False) -> dict:
@@ -205,8 +205,8 @@ def summary(run: Run, chosen: bool = False) -> dict:
         "dash": run.dash,
         "chosen": chosen,
         "state": session.state,
-        "branched_at": record.card.get("branched_at"),
-        "parent": record.card.get("parent"),
+        "branched_at": record.metadata.get("branched_at"),
+        "parent": record.metadata.get("parent"),
         "switch": switch_epoch(decisions),
         "epoch": run.trainer.epoch,
         "judged_on": judged_on,

@@ -7,7 +7,7 @@ from functools import wraps
 import ipywidgets as widgets
 
 from mmpid.errors import InputError
-from mmpid.train.session import Session
+from mmpid.live.session import Session
 from mmpid.widgets.board.branches import Runs
 from mmpid.widgets.board.history import thinned
 from mmpid.widgets.board.rates import LearningRates
@@ -211,8 +211,8 @@ class Controls:
         def find(trainer) -> int:
             if chosen is not None:
                 return chosen
-            row = trainer.controller.rule.best(trainer.record) if best else None
-            return (row or trainer.record.lineage("probe")[-1])["epoch"]
+            probe = trainer.controller.best(trainer.record) if best else None
+            return (probe or trainer.record.probes()[-1]).epoch
 
         return find
 

@@ -36,7 +36,7 @@ class Dashboard:
     ----------
     mode : str
         "live" or "static", after "auto" has been decided.
-    session : mmpid.train.session.Session or None
+    session : mmpid.live.session.Session or None
         The background thread's remote control; None in static mode.
 
     Raises
@@ -52,7 +52,7 @@ class Dashboard:
     Examples
     --------
     >>> from types import SimpleNamespace
-    >>> record = SimpleNamespace(rows=[], card={"modalities": ["audio", "image"]}, lineage=lambda kind=None: [])
+    >>> record = SimpleNamespace(rows=[], metadata={"modalities": ["audio", "image"]}, lineage=lambda kind=None: [])
     >>> trainer = SimpleNamespace(record=record, fit=lambda: None, finished=False)
     >>> Dashboard(trainer, mode="static").wait() is record
     True

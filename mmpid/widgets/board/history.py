@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mmpid.plots.traces import left_behind
-from mmpid.train.lineage import Lineage
+from mmpid.runs.lineage import Lineage
 
 
 class History:

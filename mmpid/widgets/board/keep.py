@@ -92,7 +92,7 @@ def free(path: Path) -> Path:
 
 def default_folder(run: Run) -> str:
     """Return a name that says what and when: runs/av-digits-branch-1-1121-2130."""
-    data = run.record.card.get("data", {}).get("name", "run")
+    data = run.record.metadata.get("data", {}).get("name", "run")
     parts = [data, *([] if run.name == MAIN else [run.name]), datetime.now().strftime("%m%d-%H%M%S")]
     words = "-".join(parts)
     return "runs/" + "".join(c if c.isalnum() or c in "-_." else "-" for c in words)

@@ -6,8 +6,8 @@ from functools import partial
 
 import ipywidgets as widgets
 
+from mmpid.live.session import Failure
 from mmpid.plots.overview import test_scores
-from mmpid.train.session import Failure
 from mmpid.widgets.board import text
 from mmpid.widgets.board.branches import Run, Runs, RunsPanel
 from mmpid.widgets.board.controls import Controls
@@ -48,7 +48,7 @@ class LiveBoard:
         self._said: tuple = ()  # what the hint and the decisions were of
         self._progress = ProgressLine(about="Epochs trained, of all epochs")
         self._note, self._refused = widgets.HTML(), widgets.HTML()
-        self._build(tuple(trainer.record.card["modalities"]))
+        self._build(tuple(trainer.record.metadata["modalities"]))
         self.publisher = Publisher(self.runs, self.show, self._settled, partial(self._trouble, "update"))
         self.root = widgets.VBox([stylesheet(), *self._layout()])
         self.root.add_class("mmpid-board")
@@ -60,8 +60,8 @@ class LiveBoard:
         runs, on_error = self.runs, partial(self._trouble, "click")
         self.controls = Controls(runs, modalities, self._branched, on_error, self._refuse)
         guarded = self.controls.guarded
-        self.controls.start.observe(lambda _: runs.announce(), "value")
-        self.panels = Panels(modalities, guarded(self.controls.choose), runs.announce)
+        self.controls.start.observe(lambda _: runs.notify(), "value")
+        self.panels = Panels(modalities, guarded(self.controls.choose), runs.notify)
         self.what_if = WhatIf(self.panels.pid, runs, guarded)
         self.keep = Keep(runs, guarded, self._say, partial(self._trouble, "report"))
         self.runs_panel = RunsPanel(runs, guarded, self._other_run)
@@ -142,16 +142,16 @@ class LiveBoard:
 
     def state(self, run: Run, history: History) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
-        trainer, card, holding = run.trainer, run.record.card, _holding(history)
+        trainer, metadata, holding = run.trainer, run.record.metadata, _holding(history)
         done, total = trainer.progress
         return text.State(
             state=run.session.state,
             stage=trainer.stage,
             epoch=trainer.epoch,
             active=tuple(trainer.active),
-            modalities=tuple(card["modalities"]),
+            modalities=tuple(metadata["modalities"]),
             auto=trainer.auto,
-            device=str(card.get("device", "cpu")),
+            device=str(metadata.get("device", "cpu")),
             done=done,
             total=total,
             batches=run.session.batches,
@@ -159,7 +159,7 @@ class LiveBoard:
             waiting_for=holding[0]["reason"].rstrip(".") if holding else "",
             notice=run.session.notice,
             run=run.name if len(self.runs.all) > 1 else "",
-            rates=rates_in_force(history.path, trainer.stage, card),
+            rates=rates_in_force(history.path, trainer.stage, metadata),
             result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
         )
 
@@ -186,7 +186,7 @@ class LiveBoard:
         """Draw at once: another run is in front, or one was shown or hidden."""
         self.controls.forget()
         self._all_at_once = True
-        self.runs.announce()
+        self.runs.notify()
 
     def _say(self, html: str) -> None:
         self._note.value = html
@@ -207,7 +207,7 @@ class LiveBoard:
         """Show an exception of the board itself; it must not stay in a log that nobody reads. None: all is well."""
         if error is None:
             if self._problems.pop(where, None) is not None:
-                self.runs.announce()
+                self.runs.notify()
             return
         self._problems[where] = Failure(error=error, text="".join(traceback.format_exception(error)))
         traceback.clear_frames(error.__traceback__)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import ipywidgets as widgets
 
 from mmpid.plots import traces as tr
-from mmpid.train.diagnose import diagnose
+from mmpid.studies.diagnose import diagnose
 from mmpid.widgets.board import text
 from mmpid.widgets.board.branches import Run
 from mmpid.widgets.board.history import History, thinned
@@ -153,7 +153,7 @@ class Panels:
         table = tr.strength_by_class(probes[-1], self._modalities, proxy) if probes and proxy else None
         if table is None:
             return '<div class="mmpid-detail">Appears here after a probe that recorded strength by class.</div>'
-        names = record.card.get("class_names") or range(table.shape[1])
+        names = record.metadata.get("class_names") or range(table.shape[1])
         return text.class_table(table, self._modalities, list(names)[: table.shape[1]], f"{proxy}, own unit")
 
     def _is_news(self, part: str, rows: list[dict], *context) -> bool:

@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from mmpid.train.session import Session
+from mmpid.live.session import Session
 
 MOST_PER_SECOND = 6.25
 
@@ -44,7 +44,7 @@ class Publisher:
     def stop(self, timeout: float = 2.0) -> None:
         """End the thread."""
         self._stopped.set()
-        self.session.announce()
+        self.session.notify()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
 
@@ -73,14 +73,14 @@ class Publisher:
 
     def _publish(self, version: int) -> None:
         started, worked = time.monotonic(), time.thread_time()
-        playing, turns = self.session.state == "playing", self.session.turns
+        playing, turns = self.session.state == "playing", self.session.transitions
         self._guarded(self._show)
         self.count, self.shown = self.count + 1, version
         self.seconds += time.thread_time() - worked
         while (left := started + 1 / MOST_PER_SECOND - time.monotonic()) > 0 and not self._stopped.is_set():
             if playing and self.session.state != "playing":
                 return  # a step or a pause is over: what came of a click is shown at once
-            turns = self.session.wait_for_turn(turns, left)
+            turns = self.session.wait_for_transition(turns, left)
 
     def _guarded(self, work: Callable[[], None]) -> None:
         try:

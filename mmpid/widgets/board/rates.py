@@ -63,13 +63,13 @@ class LearningRates:
         self._post(lambda trainer: trainer.set_learning_rate(rate, name), f"set the learning rate of {name}")
 
 
-def rates_in_force(path: Sequence[dict], stage: str, card: Mapping) -> dict[str, float]:
+def rates_in_force(path: Sequence[dict], stage: str, metadata: Mapping) -> dict[str, float]:
     """Return the rates of the latest epoch of a stage, and what was set by hand since.
 
     Stage 1 starts with the rate of the settings; what stage 2 starts with is known after its first epoch.
     """
-    start = card.get("settings", {}).get("lr") if stage == "unimodal" else None
-    rates = {} if start is None else dict.fromkeys(card["modalities"], start)
+    start = metadata.get("settings", {}).get("lr") if stage == "unimodal" else None
+    rates = {} if start is None else dict.fromkeys(metadata["modalities"], start)
     by_hand: dict[str, float] = {}
     for entry in reversed(path):
         if entry["stage"] != stage:

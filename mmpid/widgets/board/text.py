@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from mmpid.train.session import Failure
+from mmpid.live.session import Failure
 from mmpid.widgets.parts.markup import sample
 
 _WORDS = {

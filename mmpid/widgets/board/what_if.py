@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from mmpid.train.replay import replay
-from mmpid.train.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
+from mmpid.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
+from mmpid.rules.replay import replay
 from mmpid.widgets.board.branches import Runs
 from mmpid.widgets.board.text import what_if
 from mmpid.widgets.parts import marks as mk
@@ -65,8 +65,8 @@ class WhatIf:
             [widgets.VBox([row, self._answer])], titles=("What if another rule had decided?",), selected_index=None
         )
         for one in (self.rule, *self._sliders.children):
-            one.observe(lambda _: runs.announce(), "value")
-        self.widget.observe(lambda _: runs.announce(), "selected_index")
+            one.observe(lambda _: runs.notify(), "value")
+        self.widget.observe(lambda _: runs.notify(), "selected_index")
 
     @property
     def threshold(self) -> float:
@@ -112,7 +112,7 @@ class WhatIf:
 
     def _adopt(self) -> None:
         rule = self.chosen_rule()
-        self._runs.session.post(lambda trainer: trainer.follow(rule), "use this rule")
+        self._runs.session.post(lambda trainer: trainer.set_rule(rule), "use this rule")
 
 
 def _slider(words: str, value: float, low: float, high: float, step: float) -> widgets.Widget:

@@ -264,7 +264,7 @@ _BANDS = "bands: 95 % intervals"
 def newest(found: list[rn.Run], count: int) -> list[rn.Run]:
     """Return the readable runs that were created last, in the order in which they were found."""
     good = [run for run in found if run.record is not None]
-    ranked = sorted(good, key=lambda run: str(run.record.card.get("created", "")), reverse=True)[:count]
+    ranked = sorted(good, key=lambda run: str(run.record.metadata.get("created", "")), reverse=True)[:count]
     return [run for run in good if any(run is one for one in ranked)]
 
 

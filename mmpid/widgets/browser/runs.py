@@ -9,8 +9,8 @@ import numpy as np
 
 from mmpid.errors import InputError
 from mmpid.plots.traces import ATOMS, SHORT_NAMES, Trace, switch_epoch
-from mmpid.train.diff import diff
-from mmpid.train.record import RunRecord
+from mmpid.runs.diff import diff
+from mmpid.runs.record import RunRecord
 
 RECORD = "record.jsonl"
 DEEPEST, MOST_FILES = 5, 1000  # a home folder by mistake must not be read through
@@ -70,7 +70,7 @@ def _of_object(one) -> Run:
             f"`runs` must hold folders, record files, RunRecords or Trainers; it held a {type(one).__name__}. "
             "Pass the folder that holds the runs, or a dict of names and trainers."
         )
-    return _checked(str(record.card.get("name") or ""), "in memory", record)
+    return _checked(str(record.metadata.get("name") or ""), "in memory", record)
 
 
 def _in_folder(folder: Path) -> Iterator[Run]:
@@ -109,7 +109,7 @@ def _read(path: Path, name: str) -> Run:
         record = RunRecord.load(path)
     except Exception as problem:  # whatever lies in a folder of runs, the others must still be shown
         return Run(name=name, place=place, problem=f"cannot be read: {problem or type(problem).__name__}")
-    return _checked(str(record.card.get("name") or name), place, record)
+    return _checked(str(record.metadata.get("name") or name), place, record)
 
 
 def _checked(name: str, place: str, record: RunRecord) -> Run:
@@ -119,7 +119,7 @@ def _checked(name: str, place: str, record: RunRecord) -> Run:
     except Exception as problem:
         words = f"its rows are not those of a run ({type(problem).__name__}: {problem})"
         return Run(name=name, place=place, problem=words)
-    return Run(name=name or str(record.card.get("data", {}).get("name", "run")), place=place, record=record)
+    return Run(name=name or str(record.metadata.get("data", {}).get("name", "run")), place=place, record=record)
 
 
 def _told_apart(found: list[Run]) -> list[Run]:
@@ -135,18 +135,18 @@ def _told_apart(found: list[Run]) -> list[Run]:
 def summary(run: Run) -> dict[str, str]:
     """Say in a few words what a run was: data, stage, epochs, switch, accuracies, when it was made."""
     record = run.record
-    card, epochs = record.card, record.lineage("epoch")
+    metadata, epochs = record.metadata, record.lineage("epoch")
     results, switch = record.lineage("result"), switch_epoch(record.lineage("decision"))
     scores = accuracies(record)
     return {
-        "data": str(card.get("data", {}).get("name", "?")),
-        "seed": str(card.get("seed", "")),
+        "data": str(metadata.get("data", {}).get("name", "?")),
+        "seed": str(metadata.get("seed", "")),
         "stage": "finished" if results else str(epochs[-1]["stage"]) if epochs else "not begun",
         "epochs": f"{epochs[-1]['epoch']}" if epochs else "0",
         "switch": "none" if switch is None else f"epoch {switch:g}",
         "accuracy": ", ".join(f"{name} {value:.3f}" for name, value in scores.items()) or "none yet",
         "measured on": "test" if results else "validation, latest epoch" if scores else "",
-        "created": str(card.get("created", "")).replace("T", " ")[:16],
+        "created": str(metadata.get("created", "")).replace("T", " ")[:16],
     }
 
 
@@ -161,7 +161,7 @@ def accuracies(record: RunRecord) -> dict[str, float]:
 
 def outputs(runs: list[Run]) -> list[str]:
     """Return whose accuracy or loss can be drawn: the answer first, then every modality, the average, and joint."""
-    names = [name for run in runs for name in run.record.card.get("modalities", ())]
+    names = [name for run in runs for name in run.record.metadata.get("modalities", ())]
     return [ANSWER, *dict.fromkeys(names), "ens", "joint"]
 
 
@@ -218,7 +218,7 @@ def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
 
 
 def differences(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
-    """Return a table of the entries of the run cards that are not the same in all runs."""
+    """Return a table of the entries of the metadata that are not the same in all runs."""
     frames = [diff(runs[0].record, other.record) for other in runs[1:]]
     entries = sorted({entry for frame in frames for entry in frame.index})
     rows = []
@@ -230,7 +230,7 @@ def differences(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
 
 
 def _plain(value) -> str:
-    """Return a value of a card as it was written; a table's column of numbers turns 1 into 1.0."""
+    """Return a value of a metadata as it was written; a table's column of numbers turns 1 into 1.0."""
     return f"{value:.0f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
 
 

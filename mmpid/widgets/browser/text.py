@@ -52,14 +52,14 @@ def _row(run: rn.Run, place: int | None) -> str:
 
 
 def comparison(chosen: Sequence[rn.Run]) -> str:
-    """Return results side by side, what differs between the run cards, and the decisions of each."""
+    """Return results side by side, what differs between the metadata, and the decisions of each."""
     if not chosen:
         return '<div class="mmpid-detail">Choose a run to see what it reached.</div>'
     parts = [table("Results; information at the latest probe", *rn.results(list(chosen)))]
     if len(chosen) > 1:
         head, rows = rn.differences(list(chosen))
-        same = '<p class="mmpid-detail">The run cards are the same: same data, model, settings, seed, versions.</p>'
-        parts.append(table("What differs between the run cards", head, rows) if rows else same)
+        same = '<p class="mmpid-detail">The metadata are the same: same data, model, settings, seed, versions.</p>'
+        parts.append(table("What differs between the metadata", head, rows) if rows else same)
     for run in chosen:
         head, rows = rn.decisions(run)
         none = f'<p class="mmpid-detail">No decision in {escape(run.name)} yet.</p>'

@@ -1,0 +1,61 @@
+"""`mmpid.datasets.read`: recognize the layout of a folder, and open the data in it."""
+
+from mmpid.datasets.inspection import OWN, folder_of, inspect_folder
+from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.readers.arrays import read_arrays
+from mmpid.errors import InputError
+
+READERS = {OWN: read_arrays}
+
+
+def readable(layout: str) -> bool:
+    """Whether a layout, as an inspection names it, can be opened."""
+    return layout in READERS
+
+
+def read(path, **options) -> MultimodalData:
+    """Open a data set from a folder in one of the layouts in which it circulates.
+
+    Parameters
+    ----------
+    path : path
+        The folder; `~` is understood.
+    **options
+        Passed on to the reader of the layout, and from there to :meth:`mmpid.MultimodalData.from_arrays` or
+        :meth:`~mmpid.MultimodalData.from_datasets`: `seed`, `standardize`, `split`.
+
+    Returns
+    -------
+    MultimodalData
+        Its `notes` say which layout was read and what was left out.
+
+    Raises
+    ------
+    InputError
+        The folder does not exist, its layout is unknown, or there is no reader of it.
+
+    Notes
+    -----
+    Nothing is unpickled. :func:`mmpid.datasets.inspect_folder` says what is missing without opening anything.
+
+    Examples
+    --------
+    >>> import pathlib, tempfile
+    >>> import numpy as np
+    >>> folder, rng = pathlib.Path(tempfile.mkdtemp()), np.random.default_rng(0)
+    >>> np.savez(folder / "all.npz", audio=rng.normal(size=(80, 4)), image=rng.normal(size=(80, 5, 5)),
+    ...          labels=np.arange(80) % 2)
+    >>> read(folder).shapes
+    {'audio': (4,), 'image': (5, 5)}
+    """
+    root = folder_of(path)
+    found = inspect_folder(root)
+    if not readable(found.layout):
+        said = (
+            found.problems[0] if not found.layout else f"the layout was recognized, {found.layout}, and has no reader"
+        )
+        raise InputError(
+            f"`path` must be a folder that can be read; {str(path)!r}: {said}. Layouts with a reader: "
+            f"{'; '.join(READERS)}. For others use MultimodalData.from_arrays or from_datasets."
+        )
+    return READERS[found.layout](root, **options)

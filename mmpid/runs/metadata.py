@@ -1,0 +1,47 @@
+"""The metadata: everything that went into a run, in one JSON object."""
+
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from mmpid.datasets import MultimodalData
+from mmpid.models import LateFusion
+
+
+def make_metadata(model: LateFusion, data: MultimodalData, *, prior_loss: float, **settings) -> dict:
+    """Return the metadata of a run: data, model, settings, and the versions that it ran with."""
+    return {
+        "modalities": list(data.modalities),
+        "class_names": list(data.class_names),
+        "data": {
+            "name": data.name,
+            "fingerprint": data.fingerprint,
+            "options": data.options,
+            "license": data.license,
+            "origin": data.origin,
+            "sizes": {name: len(index) for name, index in data.splits.items()},
+            "shapes": {name: list(shape) for name, shape in data.shapes.items()},
+            "prior_loss": prior_loss,
+        }
+        | ({"groups": data.n_groups} if data.n_groups else {}),
+        "model": {
+            "spec": model.spec,
+            "encoders": {name: str(encoder) for name, encoder in model.encoders.items()},
+            "fusion": model.fusion_name,
+            "parameters": sum(p.numel() for p in model.parameters()),
+        },
+        **settings,
+        "versions": versions(),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("mmpid", "torch", "numpy", "scikit-learn"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "not installed"
+    return found

@@ -1,0 +1,163 @@
+"""Commands: what the user or the controller decides is carried out and written down; all of it can be undone."""
+
+from dataclasses import replace
+from typing import Any
+
+from mmpid import _validate
+from mmpid.errors import CheckpointError, ConfigError, InputError
+from mmpid.rules.base import SwitchRule, what_changed
+from mmpid.rules.decision import Decision
+from mmpid.train.checkpoints import Checkpoints
+from mmpid.train.run import Run
+
+
+class Commands:
+    """Carries decisions out on a run; the only way in which training is steered."""
+
+    def __init__(self, run: Run, checkpoints: Checkpoints):
+        self.run, self.checkpoints = run, checkpoints
+
+    # ---- by hand -------------------------------------------------------------------------------------------------
+
+    def pause(self, modality: str) -> None:
+        """Stop training one modality's encoder."""
+        at = self._check_modality(modality)
+        if at.active == (modality,):
+            raise ConfigError(f"{modality!r} is the only active modality; resume another one before pausing it.")
+        if modality in at.active:
+            self.apply(Decision(action="pause", reason="by hand", epoch=at.epoch, modality=modality), "user")
+
+    def resume(self, modality: str) -> None:
+        """Train a paused modality's encoder again."""
+        at = self._check_modality(modality)
+        if modality not in at.active:
+            self.apply(Decision(action="resume", reason="by hand", epoch=at.epoch, modality=modality), "user")
+
+    def _check_modality(self, modality: str):
+        _validate.choice(modality, "modality", self.run.data.modalities, InputError)
+        return self.run.position
+
+    def set_learning_rate(self, lr: float, modality: str | None) -> None:
+        """Set the rate of one parameter group, or of all."""
+        lr = _validate.number(lr, "lr", low=0, open_low=True, finite=True)
+        rates = self.run.engine.learning_rates
+        if modality == "joint" and "joint" not in rates:
+            raise ConfigError('there is no joint head to train in stage 1; set the rate of "joint" after the switch.')
+        if modality is not None:
+            rates = {modality: rates[_validate.choice(modality, "modality", rates, InputError)]}
+        before = list(dict.fromkeys(rates.values()))
+        self.run.engine.set_learning_rate(lr, tuple(rates))
+        self.note(
+            "learning_rate", f"by hand: {' / '.join(f'{x:g}' for x in before)} -> {lr:g}", "user",
+            modality=modality or "", old=before[0] if len(before) == 1 else None, new=lr,
+        )  # fmt: skip
+
+    def set_batch_size(self, n: int) -> None:
+        """Cut what is left of the epoch, and the epochs that follow, into batches of another size."""
+        n, run = _validate.number(n, "n", low=1, integer=True), self.run
+        before = run.batch_size
+        if n == before:
+            return
+        run.position.batch_size = n
+        if run.position.batch:
+            run.epoch.cut_rest(run.position, n)
+        self.note("batch_size", f"by hand: {before} -> {n}", "user", old=before, new=n)
+
+    def set_rule(self, rule: SwitchRule) -> None:
+        """Let the controller decide by another switch rule."""
+        if not isinstance(rule, SwitchRule):
+            raise ConfigError(f"`rule` must be a SwitchRule, such as FixedEpoch(epoch=12); it was {rule!r}.")
+        before = self.run.controller.rule
+        if rule != before:
+            self.run.controller = replace(self.run.controller, rule=rule)
+            self.note("rule", f"by hand: {what_changed(before, rule)}", "user", rule=rule.name)
+
+    def switch_to_joint(self, rewind: bool | int, from_scratch: bool) -> None:
+        """Start stage 2 from the present state, or from an earlier probe."""
+        run = self.run
+        if run.position.stage == "joint":
+            raise ConfigError("joint training has already started; `rewind(to=epoch)` or `branch(at=epoch)` go back.")
+        if run.position.epochs_run >= run.config.epochs:
+            raise ConfigError(
+                f"the budget of {run.config.epochs} epochs is spent, so nothing is left to train jointly; "
+                f"`branch(at=epoch)` has the rest of the budget from there."
+            )
+        from_scratch = _validate.flag(from_scratch, "from_scratch")
+        target = self._start_of_stage_two(rewind, from_scratch)
+        reason = "by hand, from scratch" if from_scratch else "by hand"
+        epoch = run.position.epoch
+        decision = Decision(action="switch", reason=reason, epoch=epoch, rewind_to=target, from_scratch=from_scratch)
+        self.apply(decision, "user")
+
+    def _start_of_stage_two(self, rewind: bool | int, from_scratch: bool) -> int | None:
+        """Return the epoch whose probe stage 2 starts from; None for the present state."""
+        if rewind is False:
+            return None
+        if rewind is True and from_scratch:
+            rewind = 0
+        elif rewind is True:
+            best = self.run.controller.best(self.run.record)
+            if best is None:
+                raise ConfigError("there is no probe to rewind to yet; train an epoch first, or use rewind=False.")
+            rewind = best.epoch
+        target = _validate.number(rewind, "rewind", low=0, integer=True)
+        self.checkpoints.find(target, self.run.record)
+        return target
+
+    # ---- carrying out ----------------------------------------------------------------------------------------------
+
+    def apply(self, decision: Decision, source: str) -> None:
+        """Carry out a decision and write it down."""
+        at, names = self.run.position, self.run.data.modalities
+        if decision.action == "pause":
+            if at.active == (decision.modality,):
+                return
+            self._set_active(tuple(name for name in at.active if name != decision.modality))
+        elif decision.action == "resume":
+            self._set_active(tuple(m for m in names if m in at.active or m == decision.modality))
+        elif decision.action == "switch":
+            if decision.rewind_to is not None and (decision.rewind_to != at.epoch or at.batch):
+                self.rewind(decision.rewind_to, f"joint training starts from epoch {decision.rewind_to}", source)
+            self._start_joint(decision.from_scratch)
+        self.run.append("decision", **decision.to_row(source))
+
+    def note(self, action: str, reason: str, source: str, *, modality: str = "", rule: str = "", **values: Any) -> None:
+        """Write a decision down."""
+        self.run.append("decision", action=action, modality=modality, reason=reason, rule=rule, source=source, **values)
+
+    def _set_active(self, active: tuple[str, ...]) -> None:
+        self.run.position.active = active
+        self.run.engine.set_trainable(self.run.position.stage, active)
+
+    def _start_joint(self, from_scratch: bool) -> None:
+        """Begin stage 2 from the present weights, every modality active; from scratch nothing is handed over."""
+        run = self.run
+        at = run.position
+        at.stage, at.active, at.batch, at.joint_epochs = "joint", run.data.modalities, 0, 0
+        if run.config.fusion_init == "heads" and not from_scratch:
+            run.model.start_joint_from_heads()
+        run.selector.forget()
+        run.enter_stage(from_scratch)
+
+    def rewind(self, epoch: int, reason: str, source: str) -> None:
+        """Restore the probe of an epoch as the start of a new segment; the budget that was spent stays spent."""
+        run = self.run
+        state, now, auto = self.checkpoints.find(epoch, run.record), replace(run.position), run.auto
+        run.load_state_dict(state.unpack())
+        run.auto = auto  # who decides is the user's choice of today, not of then
+        at = run.position
+        at.segment = 1 + max(row["segment"] for row in run.record.rows)
+        at.step, at.epochs_run = now.step, now.epochs_run
+        at.decided, at.finished = True, False
+        why = f"{reason} (was at epoch {now.epoch})"
+        self.note("rewind", why, source, parent=now.segment, from_row=state.tree["n_rows"])
+
+    def recover(self, reason: str) -> int | None:
+        """Return to the latest readable checkpoint of the present path after a broken loss; return its epoch."""
+        for epoch in reversed(self.checkpoints.epochs(self.run.record)):
+            try:
+                self.rewind(epoch, reason, "trainer")
+            except CheckpointError:
+                continue
+            return epoch
+        return None

@@ -1,0 +1,139 @@
+"""One probe: what do the encoders know now? Embeddings of held-out samples, decomposed, as a row of the record."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from mmpid.datasets import MultimodalData, Split
+from mmpid.ecs import ProxyEvidence, measure
+from mmpid.errors import InputError, SmallSampleWarning, warn
+from mmpid.estimate import KMeansDiscretizer, estimate_pid
+from mmpid.estimate.kmeans import auto_clusters
+from mmpid.estimate.multi import MAX_MODALITIES
+from mmpid.models import LateFusion
+from mmpid.train.config import TrainConfig
+from mmpid.train.evaluation import Evaluation, evaluate
+from mmpid.train.many import estimate_many
+
+ONE_GROUP = (
+    "the {split!r} split holds one group, so there are no groups to resample: intervals and null bands take its {n} "
+    "samples as independent of each other, are too narrow, and hold for that group alone. Put 20 groups or more into "
+    "the split, or name finer ones: recordings instead of subjects."
+)
+
+
+class Prober:
+    """Measures information and competitive strength on one fixed set of samples.
+
+    It keeps the k-means codebooks of the last probe, so that the next one starts from them and traces do not jump,
+    unless `codebooks` is "fresh": one a modality and, with three or more of them, one for the rest of each.
+    """
+
+    def __init__(self, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
+        self.modalities = data.modalities
+        if len(self.modalities) > MAX_MODALITIES:
+            raise InputError(
+                f"a Trainer decomposes two to {MAX_MODALITIES} modalities; the data have {len(self.modalities)}: "
+                f"{', '.join(self.modalities)}. Leave some out, or join those that belong together."
+            )
+        self.config, self.seed = config, seed
+        self.split = _probe_split(data, config, seed, device)
+        self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
+        self.groups = self.split.groups if self.n_groups > 1 else None
+        if self.n_groups == 1 and (config.n_boot or config.n_null):
+            warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
+        self.samples = ProxyEvidence(target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes)
+        self.codebooks = self._codebooks() if config.observable == "kmeans" else {}
+
+    def _codebooks(self) -> dict[str, KMeansDiscretizer]:
+        """Return the k-means codebooks by name; refuse a split that is smaller than its clusters."""
+        n, names = self.config.n_clusters, self.modalities
+        n = auto_clusters(len(self.split), self.n_classes) if n == "auto" else n
+        if len(self.split) < n:
+            raise InputError(
+                f"the {self.config.probe_split!r} split must have at least `n_clusters` = {n} samples; it has "
+                f"{len(self.split)}. Use fewer clusters, a larger split, or observable='prediction'."
+            )
+        size, rest = self.config.n_components, self.config.n_components * (len(names) - 1)
+        books = {name: self._codebook(n, size, self.seed + i) for i, name in enumerate(names)}
+        if len(names) > 2:
+            books |= {f"not {name}": self._codebook(n, rest, self.seed) for name in names}
+        return books
+
+    def _codebook(self, n_clusters: int, n_components: int, seed: int) -> KMeansDiscretizer:
+        """Return one codebook; `seed` is what it has unless the settings name one for all."""
+        warm, fixed = self.config.codebooks == "warm", self.config.codebook_seed
+        return KMeansDiscretizer(n_clusters, n_components, warm_start=warm, seed=seed if fixed is None else fixed)
+
+    def measure(self, model: LateFusion) -> dict:
+        """Return the fields of a probe row: atoms with their uncertainty, and proxies, all on held-out samples."""
+        start = time.perf_counter()
+        seen = evaluate(model, self.split, precision=self.config.precision)
+        row = {"split": self.config.probe_split, **self._decompose(seen), **self._proxies(model, seen)}
+        row |= {"n_groups": self.n_groups} if self.n_groups else {}
+        return row | {"seconds": round(time.perf_counter() - start, 4)}
+
+    def _decompose(self, seen: Evaluation) -> dict:
+        """Return the atoms: of the pair, or of each modality against the rest and of each pair."""
+        config = self.config
+        table = seen.embeddings if config.observable == "kmeans" else seen.logits
+        sources = {name: table[name] for name in self.modalities}
+        settings = {
+            name: getattr(config, name) for name in ("n_clusters", "n_components", "correction", "n_boot", "n_null")
+        } | {"n_classes": self.n_classes, "method": config.pid_method, "seed": self.seed, "groups": self.groups}
+        if len(sources) > 2:
+            return estimate_many(sources, seen.target, discretizer=self.codebooks or config.observable, **settings)
+        discretizer = tuple(self.codebooks.values()) or config.observable
+        return estimate_pid(*sources.values(), seen.target, discretizer=discretizer, warn=False, **settings).to_row()
+
+    def _proxies(self, model: LateFusion, seen: Evaluation) -> dict:
+        """Return ecs.<proxy>.<modality> and ecs.<proxy>.<modality>.<class>."""
+        names = self.modalities
+        logits = {name: seen.logits[name] for name in names}
+        evidence = self.samples.seen(unimodal_logits=logits, embeddings=seen.embeddings, model=model)
+        row = {}
+        for result in measure(self.config.ecs, evidence):
+            for name in names:
+                row[f"ecs.{result.name}.{name}"] = _plain(result.by_modality[name])
+                if result.by_class:
+                    for k, value in enumerate(result.by_class[name].tolist()):
+                        row[f"ecs.{result.name}.{name}.{k}"] = _plain(value)
+        return row
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the codebooks by number, those that have been fitted."""
+        states = {str(i): book.state_dict() for i, book in enumerate(self.codebooks.values())}
+        return {number: state for number, state in states.items() if state}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Load :meth:`state_dict`; without any codebook, forget those there are."""
+        if self.codebooks and not state:
+            self.codebooks = self._codebooks()
+        for number, book in enumerate(self.codebooks.values()):
+            if str(number) in state:
+                book.load_state_dict(state[str(number)])
+
+
+def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: torch.device) -> Split:
+    """Return the samples of the probe, in memory on the device: the whole split, or a fixed random part of it."""
+    split = data.split(config.probe_split)
+    limit = config.probe_samples
+    if limit and limit < len(split):
+        keep = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:limit].sort().values
+        split = split.subset(keep)
+    split = split.in_memory()
+    inputs = {name: x.to(device) for name, x in split.inputs.items()}
+    return Split(name=split.name, inputs=inputs, target=split.target.to(device), groups=split.groups)
+
+
+def _count_groups(split: Split) -> int:
+    """Return how many groups the samples form; 0 where they have none."""
+    return 0 if split.groups is None else len(split.groups.unique())
+
+
+def _plain(value: float) -> float | None:
+    """Return a JSON number; a class without samples has none."""
+    value = float(value)
+    return value if value == value else None

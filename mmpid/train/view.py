@@ -1,0 +1,33 @@
+"""Read-only attributes of a facade that show an attribute of one of its parts."""
+
+from operator import attrgetter
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class View(Generic[T]):
+    """Shows `owner._run.<path>` and cannot be set.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> class Facade:
+    ...     epoch = View[int]("position.epoch", "Epochs trained.")
+    ...     def __init__(self):
+    ...         self._run = SimpleNamespace(position=SimpleNamespace(epoch=3))
+    >>> Facade().epoch
+    3
+    """
+
+    def __init__(self, path: str, doc: str):
+        self._get, self.__doc__ = attrgetter(f"_run.{path}"), doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> T:
+        return self if owner is None else self._get(owner)
+
+    def __set__(self, owner: Any, value: Any) -> None:
+        raise AttributeError(f"{self._name!r} shows where the run stands and cannot be set.")

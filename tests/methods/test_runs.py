@@ -1,0 +1,65 @@
+"""The methods in a run: they train, resume bit for bit, and say what they are."""
+
+import pytest
+import torch
+
+from mmpid import LateFusion, Trainer, diff, methods
+from mmpid.errors import ConfigError
+from tests.small_runs import QUICK, weights
+
+MADE = {
+    "OGMGE": lambda: methods.OGMGE(alpha=0.5),
+    "MMPareto": lambda: methods.MMPareto(),
+    "MLA": lambda: methods.MLA(variant="rls"),
+}
+JOINT = {"epochs": 3, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40}
+
+
+def test_every_method_is_listed_and_tested():
+    assert set(MADE) == set(methods.available()) and all(methods.available().values())
+
+
+@pytest.fixture
+def joint_run(small_data):
+    """Return a function that makes a joint run with callbacks."""
+
+    def make(*callbacks, **settings):
+        model = LateFusion.from_data(small_data, seed=0)
+        return Trainer(model, small_data, callbacks=callbacks, **{**JOINT, **QUICK, **settings})
+
+    return make
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_a_method_changes_training_and_goes_on_bit_for_bit(joint_run, small_data, tmp_path, name):
+    plain, whole, first = joint_run(), joint_run(MADE[name]()), joint_run(MADE[name]())
+    first.step(batches=8)
+    resumed = Trainer.load(first.save(tmp_path / "run"), small_data, device="cpu")
+    for trainer in (plain, whole, resumed):
+        trainer.fit(progress=False)
+    assert resumed.record == whole.record and torch.equal(weights(resumed), weights(whole))
+    assert not torch.equal(weights(whole)[:100], weights(plain)[:100])
+    assert diff(plain, whole).index.str.startswith("callbacks.").any()
+    accuracy = whole.record.lineage("result")[0]["test_accuracy.joint"]
+    assert accuracy > 0.6
+
+
+def test_ogm_ge_logs_a_coefficient_for_each_modality(joint_run):
+    trainer = joint_run(methods.OGMGE(alpha=0.5, enhance=False))
+    row = trainer.fit(progress=False).lineage("epoch")[-1]
+    logged = [row[f"log.OGMGE.coefficient.{name}"] for name in ("a", "b")]
+    assert max(logged) <= 1 and min(logged) < 1
+
+
+def test_mla_predicts_by_its_own_rule(joint_run):
+    trainer = joint_run(methods.MLA())
+    trainer.fit(progress=False)
+    own = trainer._run.evaluate(trainer.model, "test").logits["joint"]
+    assert not torch.allclose(own, trainer.model(trainer.data.split("test").inputs).logits)
+
+
+def test_mla_refuses_embeddings_of_different_sizes(small_data):
+    encoders = {"a": torch.nn.Linear(6, 4), "b": torch.nn.Linear(6, 5)}
+    with pytest.raises(Exception, match="one size") as caught:
+        Trainer(LateFusion(encoders, 4), small_data, callbacks=[methods.MLA()], **QUICK)
+    assert isinstance(caught.value.__cause__, ConfigError)
