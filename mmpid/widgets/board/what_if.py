@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mmpid._validate import choice
-from mmpid.rules.replay import replay
 from mmpid.rules import FixedEpoch, PeakSynergy, RedundancyPlateau, SwitchRule
+from mmpid.rules.replay import replay
 
 
 @dataclass(frozen=True)
