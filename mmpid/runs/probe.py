@@ -66,8 +66,11 @@ class Atom(NamedTuple):
         return self.value <= max(0.0 if self.null_high is None else self.null_high, CERTIFIED)
 
     def noise_of_difference(self, other: "Atom") -> float:
-        """Return the 95 % half-width of the difference of two atoms, as if their errors were independent, in bits."""
-        return hypot(self.half_width, other.half_width)
+        """Return the 95 % half-width of the difference of two atoms, as if their errors were independent, in bits.
+
+        It is never below what the solver certifies: two zeros that differ by rounding are equal.
+        """
+        return max(CERTIFIED, hypot(self.half_width, other.half_width))
 
 
 @dataclass(frozen=True, slots=True)
