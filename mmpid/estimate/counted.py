@@ -96,7 +96,8 @@ def estimate_sample(sample: PairedSample, correction: str, replicates: Replicate
 def atom_cells(sample: PairedSample) -> tuple[int, int, int, int]:
     """Cells of the largest table on which each atom depends: pairwise for R, U1 and U2, the full one for S."""
     n1, n2, k = sample.shape
-    return (max(n1, n2) * k,) * 3 + (n1 * n2 * k,)
+    pairwise = max(n1, n2) * k
+    return pairwise, pairwise, pairwise, n1 * n2 * k
 
 
 def correction_names(sample: PairedSample, correction: str, notes: Notes) -> tuple[str, str]:
