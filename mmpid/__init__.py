@@ -13,7 +13,7 @@ from mmpid.datasets import MultimodalData
 from mmpid.estimate import compare_discretizers, estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.live import pause_all, sessions
 from mmpid.models import LateFusion, linear_probe
-from mmpid.pid import PIDResult, decompose, decompose_marginals, joints
+from mmpid.pid import PIDResult, decompose, decompose_marginals, estimate_cost, joints
 from mmpid.report import publish
 from mmpid.rules import BalanceController, FixedEpoch, Manual, PeakSynergy, RedundancyPlateau, replay
 from mmpid.runs import RunRecord, diff, to_mlflow, to_tensorboard
@@ -35,6 +35,7 @@ __all__ = [
     "Trainer",
     "baselines",
     "compare",
+    "compare_discretizers",
     "datasets",
     "decompose",
     "decompose_marginals",
@@ -42,7 +43,7 @@ __all__ = [
     "diff",
     "ecs",
     "errors",
-    "compare_discretizers",
+    "estimate_cost",
     "estimate_pid",
     "estimate_pid_multi",
     "joints",

@@ -12,34 +12,60 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from mmpid._tables import text_table
 from mmpid.bench.peers import PEERS, missing
-from mmpid.bench.problems import FAMILIES
+from mmpid.bench.problems import FAMILIES, predicted
 from mmpid.bench.threads import one_thread
 from mmpid.errors import ConvergenceWarning
-from mmpid.pid import decompose
+from mmpid.pid import PIDResult, decompose, joints
 from mmpid.pid.certificate import objective
 from mmpid.pid.information import LN2
 
 REFERENCE_PEER = "clarabel sparse program"
-# shape, families, rounds, the other peers too
-QUICK = [((5, 5, 3), ("dense",), 3, True), ((10, 10, 5), ("dense", "histogram"), 3, True)]
+CONIC = (REFERENCE_PEER, "ecos sparse program")
+GATES = ("xor", "and_", "sum_", "rdn", "unq", "rdn_xor")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One joint, and who solves it."""
+
+    shape: tuple[int, int, int]
+    family: str
+    rounds: int
+    peers: tuple[str, ...] = tuple(PEERS)
+    fastpid: bool = True
+    seed: int = 1
+
+    def joint(self) -> Tensor:
+        """Draw the joint; hundreds of predicted classes come from 3,000 samples."""
+        if self.family == "predicted":
+            return predicted(*self.shape, seed=self.seed, n_samples=5_000 if self.shape[2] <= 100 else 3_000)
+        return FAMILIES[self.family](*self.shape, seed=self.seed)
+
+
+QUICK = [Row((5, 5, 3), "dense", 3), Row((10, 10, 5), "dense", 3), Row((10, 10, 5), "histogram", 3)]
 FULL = [
-    ((20, 20, 6), ("dense", "histogram", "clustered"), 5, True),
-    ((20, 20, 28), ("dense", "histogram"), 3, False),
-    ((50, 50, 10), ("dense",), 1, False),
-    ((20, 20, 101), ("dense",), 1, False),
+    *(Row((20, 20, 6), family, 5) for family in ("dense", "histogram", "clustered")),
+    *(Row((20, 20, 28), family, 3, (REFERENCE_PEER,)) for family in ("dense", "histogram")),
+    Row((50, 50, 10), "dense", 1, (REFERENCE_PEER,)),
+    Row((20, 20, 101), "dense", 1, (REFERENCE_PEER,)),
+    Row((50, 50, 50), "predicted", 3, CONIC, fastpid=False),
+    Row((100, 100, 100), "predicted", 3, CONIC, fastpid=False),
+    Row((309, 309, 309), "predicted", 1, (), fastpid=False),
 ]
 
 
 def run(quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print) -> list[dict]:
-    """Measure, show one table of single problems and one of batches, and return the records behind them.
+    """Measure, show one table of each single problem, of small ones and of batches, and return the records behind them.
 
     Parameters
     ----------
@@ -63,22 +89,25 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     for name in PEERS:
         if missing(name):
             show(f"skipped: {name} (not installed: {', '.join(missing(name))})")
-    with one_thread(), warnings.catch_warnings():
+    with one_thread(), threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
+        small = _small(20 if quick else 100)
+        if small:
+            show(_small_table(small))
         singles = []
-        for shape, families, rounds, all_peers in QUICK if quick else FULL:
-            for family in families:
-                singles += _single(shape, family, rounds, all_peers)
-                show(_single_table(singles[-_methods(singles) :]))
+        for row in QUICK if quick else FULL:
+            records = _single(row)
+            singles += records
+            show(_single_table(records))
         shape, count = ((10, 10, 5), 32) if quick else ((20, 20, 6), 256)
         batches = [_batch(shape, family, count, "cpu") for family in ("dense", "histogram")]
         if torch.cuda.is_available():
             batches += [_batch(shape, family, 64 if quick else 4096, "cuda") for family in ("dense", "histogram")]
     show(_batch_table(batches))
     if json_path is not None:
-        report = {"versions": _versions(), "single": singles, "batch": batches}
+        report = {"versions": _versions(), "small": small, "single": singles, "batch": batches}
         Path(json_path).write_text(json.dumps(report, indent=1) + "\n")
-    return singles + batches
+    return small + singles + batches
 
 
 def _timed(function: Callable, *arguments) -> tuple[float, object]:
@@ -101,32 +130,50 @@ def _information(p: Tensor) -> float:
     return float(entropy(p.sum(-1)).sum() + entropy(p.sum(-2)).sum() - entropy(p).sum())
 
 
-def _single(shape: tuple, family: str, rounds: int, all_peers: bool) -> list[dict]:
+def _small(rounds: int) -> list[dict]:
+    """Time single gates and small joints in turns with the reference peer."""
+    if missing(REFERENCE_PEER):
+        return []
+    peer = PEERS[REFERENCE_PEER][0]
+    cases = {name: getattr(joints, name)() for name in GATES}
+    for shape in ((2, 2, 2), (3, 3, 3), (5, 5, 3)):
+        for family in ("dense", "histogram"):
+            cases[f"{'x'.join(map(str, shape))} {family}"] = FAMILIES[family](*shape, seed=1)
+    records = []
+    for name, joint in cases.items():
+        tasks = (lambda joint=joint: decompose(joint)), (lambda joint=joint: peer(joint.numpy()))
+        times = [[_timed(task)[0] for task in tasks] for _ in range(rounds + 3)][3:]
+        own, other = (statistics.median(column) for column in zip(*times, strict=True))
+        records.append({"problem": name, "seconds": own, "seconds_of_peer": other, "times_faster": other / own})
+    return records
+
+
+def _single(row: Row) -> list[dict]:
     """Time each method on one joint in turns, and compare its value with the reference."""
-    joint = FAMILIES[family](*shape, seed=1)
-    methods = {
-        "mmpid exact": lambda: _minimum(decompose(joint)),
-        "mmpid fastpid": lambda: _minimum(decompose(joint, method="fastpid")),
-    }
-    for name, (peer, _) in PEERS.items():
-        if not missing(name) and (all_peers or name == REFERENCE_PEER):
-            methods[name] = lambda peer=peer: (peer(joint.numpy()), None)
+    joint = row.joint()
+    methods = {"mmpid exact": lambda: decompose(joint)}
+    if row.fastpid:
+        methods["mmpid fastpid"] = lambda: decompose(joint, method="fastpid")
+    for name in row.peers:
+        if not missing(name):
+            methods[name] = lambda peer=PEERS[name][0]: peer(joint.numpy())
     truth = float(objective(decompose(joint, tol=1e-9).optimum.mT.unsqueeze(0))[0])
     methods["mmpid exact"]()
     times: dict[str, list[float]] = {name: [] for name in methods}
     values = {}
-    for turn in range(rounds):
+    for turn in range(row.rounds):
         for name, solve in methods.items():
             # the paper's method takes seconds whatever happens: once is enough
             if name == "mmpid fastpid" and turn:
                 continue
-            seconds, values[name] = _timed(solve)
+            seconds, found = _timed(solve)
             times[name].append(seconds)
+            values[name] = _minimum(found) if isinstance(found, PIDResult) else (found, None)
     base = statistics.median(times["mmpid exact"])
     return [
         {
-            "shape": list(shape),
-            "family": family,
+            "shape": list(row.shape),
+            "family": row.family,
             "method": name,
             "seconds": statistics.median(times[name]),
             "times_exact": statistics.median(times[name]) / base,
@@ -163,9 +210,14 @@ def _batch(shape: tuple, family: str, count: int, device: str) -> dict:
     return record
 
 
-def _methods(singles: list[dict]) -> int:
-    last = singles[-1]["shape"], singles[-1]["family"]
-    return sum((r["shape"], r["family"]) == last for r in singles)
+def _small_table(records: list[dict]) -> str:
+    rows = [
+        [r["problem"], f"{r['seconds'] * 1e3:.2f}", f"{r['seconds_of_peer'] * 1e3:.2f}", f"{r['times_faster']:.2f}"]
+        for r in records
+    ]
+    mean = statistics.geometric_mean(r["times_faster"] for r in records)
+    rows.append(["geometric mean", "", "", f"{mean:.2f}"])
+    return text_table(["one at a time", "ms", f"ms, {REFERENCE_PEER}", "times faster"], rows) + "\n"
 
 
 def _single_table(records: list[dict]) -> str:

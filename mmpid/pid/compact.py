@@ -6,10 +6,10 @@ live cells, and for small ones. The steps, their targets and their lengths are t
 
 import math
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mmpid.pid.compact_newton import NewtonSystem
 from mmpid.pid.compact_presolve import Merge, lone_classes, merge
 from mmpid.pid.constants import (
     CENTRAL,
@@ -25,6 +25,9 @@ from mmpid.pid.constants import (
     TO_BOUNDARY,
 )
 from mmpid.pid.pattern import Floats, Pattern
+
+if TYPE_CHECKING:
+    from mmpid.pid.compact_newton import NewtonSystem
 
 _DENSE_SWEEPS = 20_000  # cells (x1, x2, y) up to which alternations are products of dense matrices
 _FEW = 100  # live cells up to which steps cost little more than ...
@@ -126,7 +129,7 @@ class CompactProblem:
             s = over(left[first] * right[second])
         return left, right, cells, s
 
-    def step(self, z: _Iterate, system: NewtonSystem, floor: float) -> None:
+    def step(self, z: _Iterate, system: "NewtonSystem", floor: float) -> None:
         """Predict, correct, and move the iterate as far as the lengths allow; NaN where it breaks down."""
         pattern = self.pattern
         pair, over = pattern.pair, pattern.over
@@ -208,6 +211,8 @@ def _negative_entropy(x: Floats) -> float:
 
 def solve(pattern: Pattern, p1: Floats, p2: Floats, tol: float, max_iter: int) -> CompactBounds:
     """Enclose min f within `tol` nats; what breaks down or does not get there returns the best bounds that it had."""
+    from mmpid.pid.compact_newton import NewtonSystem  # needs scipy, which `import mmpid` does without
+
     problem = CompactProblem(pattern, p1, p2)
     z, gap = problem.start()
     best: CompactBounds | None = None

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from mmpid.errors import InputError
+from mmpid.pid.constants import SMALL_CELLS
 
 CPU_BUDGET = 2**25  # bytes of a chunk: near the size of a cache, which matters more than few large calls
 CUDA_BUDGET = 2**32
+SMALL_BYTES = 2**22  # of what every call leaves behind
 MEMORY_LIMIT = 2**33  # bytes that one problem may ask for, unless the caller says otherwise
-_SMALL = 128  # cells (x1, x2, y) up to which calls are all that a problem costs
+
 _SPARSE = 0.08  # share of live cells up to which a table counts as sparse
 _LARGE = 12_000  # cells above which the times decide, whatever the share
 _MARGIN = 1.5  # a problem leaves its batch if it is solved alone in less time than this
@@ -67,22 +69,29 @@ class Size:
 
     def milliseconds_alone(self) -> float:
         """Return the time on lists of live cells (`compact`)."""
-        return 2.0 + 4e-3 * self.live + _STEPS * min(dense_ms(self.live1 + self.live2), self._eliminated_ms())
+        return sum(self.work_alone())
 
-    def _eliminated_ms(self) -> float:
-        return eliminated_ms(self.n1, self.live**2 / self.n1, self.live2)
+    def work_alone(self) -> tuple[float, float]:
+        """Return the milliseconds of that time that go into short calls, and into products and factorizations."""
+        blocks = min(self.live1, self.n1)
+        eliminated = eliminated_ms(blocks, self.live**2 / blocks, self.live2)
+        dense = dense_ms(self.live1 + self.live2)
+        few = self.n1 * self.n2 * self.k <= SMALL_CELLS
+        return (0.8 if few else 1.2) + 2.5e-3 * self.live, _STEPS * min(dense, eliminated)
 
     def milliseconds_in_batch(self, batch: int) -> float:
         """Return the time in a batch of its kind (`interior_point`)."""
+        return sum(self.work_in_batch(batch))
+
+    def work_in_batch(self, batch: int) -> tuple[float, float]:
+        """Return the milliseconds of that time that go into short calls, and into products and factorizations."""
         n1, n2 = max(self.n1, self.n2), min(self.n1, self.n2)
         rows, marginals = operations(n1, self.k, n2, self.live2)
-        system = min(rows + 400 * n1 * n2 * self.k**2, 3 * marginals)
-        return 8.0 / batch + 0.3 + _STEPS * system / 2e7
+        system = min(rows + 500 * n1 * n2 * self.k**2, 4 * marginals)
+        return 6.0 / batch, 0.02 + 3e-4 * n1 * n2 * self.k + _STEPS * system / 4.5e7
 
-    def bytes_alone(self, p1: Tensor, p2: Tensor) -> int:
-        """Return about the memory of its solution on lists, given its p1 (n1, k) and p2 (n2, k)."""
-        shared = (p1 > 0).double() @ (p2 > 0).double().T
-        couples = int(shared.square().sum())
+    def bytes_alone(self, couples: int) -> int:
+        """Return about the memory of its solution on lists, given its couples of live cells of one pair (x1, x2)."""
         dense = 2 * (self.live1 + self.live2) ** 2
         blocks = 2 * self.live2**2 + 4 * self.live * self.live1 // self.n1
         return 8 * (min(dense, blocks) + 60 * self.live + 20 * couples)
@@ -90,19 +99,24 @@ class Size:
     def leaves_batch(self, batch: int) -> bool:
         """Whether to solve this problem alone, on lists of its live cells."""
         cells = self.n1 * self.n2 * self.k
-        if cells > _SMALL and self.live > _SPARSE * cells and cells <= _LARGE:
+        if cells > SMALL_CELLS and self.live > _SPARSE * cells and cells <= _LARGE:
             return False
         return _MARGIN * self.milliseconds_alone() < self.milliseconds_in_batch(batch)
 
 
+def couples_of(p1: Tensor, p2: Tensor) -> int:
+    """Count the couples of live cells of one pair (x1, x2), for p1 (n1, k) and p2 (n2, k)."""
+    return int(((p1 > 0).double() @ (p2 > 0).double().T).square().sum())
+
+
 def dense_ms(unknowns: float) -> float:
     """Time of one dense Newton matrix of so many unknowns."""
-    return 1.4e-8 * unknowns**3 + 5e-6 * unknowns**2
+    return 1e-8 * unknowns**3 + 5e-6 * unknowns**2
 
 
 def eliminated_ms(blocks: float, squares: float, columns: float) -> float:
     """Time of a Newton matrix by blocks: their number, the sum of their squared widths, the columns that remain."""
-    return 0.04 * blocks + 1.5e-5 * squares + 1.4e-8 * columns**3
+    return 0.03 * blocks + 1e-5 * squares + 1e-8 * columns**3
 
 
 def check_memory(needed: int, limit: int | None, n1: int, n2: int, k: int) -> None:

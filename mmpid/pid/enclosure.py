@@ -9,7 +9,7 @@ from torch import Tensor
 from mmpid.pid import compact, interior_point, presolve
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.compact import CompactBounds
-from mmpid.pid.costs import CPU_BUDGET, CUDA_BUDGET, Size, bytes_per_problem, check_memory
+from mmpid.pid.costs import CPU_BUDGET, CUDA_BUDGET, Size, bytes_per_problem, check_memory, couples_of
 from mmpid.pid.effort import Effort
 from mmpid.pid.interior_point import Bounds
 from mmpid.pid.optimum import OptimumStore, Storage
@@ -36,7 +36,7 @@ def enclose(p1: Tensor, p2: Tensor, effort: Effort, storage: Storage = "dense") 
         index = everything[rest]
         _enclose_batch(p1[index], p2[index], effort, out, store, index)
     for i, size in alone:
-        check_memory(size.bytes_alone(p1[i], p2[i]), effort.memory_limit, size.n1, size.n2, size.k)
+        check_memory(size.bytes_alone(couples_of(p1[i], p2[i])), effort.memory_limit, size.n1, size.n2, size.k)
         pattern, found = compact.enclose(p1[i].numpy(), p2[i].numpy(), effort.tol, effort.max_iter)
         _place(out, i, pattern, found)
         store.put_cells(i, pattern, found.q)

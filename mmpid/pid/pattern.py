@@ -5,8 +5,6 @@ from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
@@ -124,6 +122,9 @@ class Pattern:
     @cached_property
     def sets(self) -> tuple[int, Indices]:
         """Return how many sets of classes are not connected by a pair, and the number of each class's set."""
+        from scipy.sparse import csr_array  # not at the top: `import mmpid` is to be quick
+        from scipy.sparse.csgraph import connected_components
+
         y = self.y1[self.first]
         same = (self.pair[1:] == self.pair[:-1]).nonzero()[0]
         shape = self.shape[2], self.shape[2]

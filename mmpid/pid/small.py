@@ -7,17 +7,15 @@ from torch import Tensor
 from mmpid.pid import compact
 from mmpid.pid.atoms import warn_if_missed
 from mmpid.pid.certificate import rounding_of
-from mmpid.pid.constants import FINEST_TOL, LN2, NEGLIGIBLE, TINY
+from mmpid.pid.constants import FINEST_TOL, LN2, NEGLIGIBLE, SMALL_CELLS, TINY
 from mmpid.pid.effort import Effort
 from mmpid.pid.pattern import Floats
 from mmpid.pid.results import PIDResult
 
-_CELLS = 128  # up to this many, calls are all that a problem costs
-
 
 def is_small(joint: Tensor) -> bool:
     """Whether this is a single small problem on the CPU that needs no gradient."""
-    if joint.numel() > _CELLS or not joint.numel() or joint.is_cuda:
+    if joint.numel() > SMALL_CELLS or not joint.numel() or joint.is_cuda:
         return False
     return joint.shape[:-3].numel() == 1 and not (joint.requires_grad and torch.is_grad_enabled())
 

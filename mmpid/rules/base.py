@@ -14,7 +14,7 @@ import numpy as np
 from mmpid import _validate
 from mmpid.errors import ConfigError
 from mmpid.rules.decision import Decision, Value
-from mmpid.runs.probe import Probe, one_per_epoch
+from mmpid.runs.probe import Probe, highest, one_per_epoch
 from mmpid.runs.record import RunRecord
 
 
@@ -75,14 +75,15 @@ class SwitchRule(Part):
         It is the latest probe whose redundancy is within its noise of the highest: what is equal to the best, as far
         as one can tell, and has been trained longest.
         """
-        known = [(probe, atom) for probe in self.probes(record) if (atom := probe.redundancy).is_known]
-        if not known:
+        probes = self.probes(record)
+        best = highest(probes, "redundancy")
+        if best is None:
             return None
-        best, peak = max(known, key=lambda pair: pair[1].value or 0.0)
-        top = peak.value or 0.0
-        for probe, atom in reversed(known):
+        peak = best.redundancy
+        for probe in reversed(probes):
+            atom = probe.redundancy
             noise = 0.0 if probe is best else peak.noise_of_difference(atom)
-            if top - (atom.value or 0.0) <= noise:
+            if atom.is_known and (peak.value or 0.0) - (atom.value or 0.0) <= noise:
                 return probe
         return best
 

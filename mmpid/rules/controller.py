@@ -98,7 +98,8 @@ class BalanceController:
         """Return the probe whose state joint training should start from, or None while there is none."""
         best = self.rule.best(record)
         hint = "Return one of self.probes(record), or None."
-        return _validate.instance(best, f"{self.rule.name}.best(record)", Probe | None, "a Probe or None", hint)
+        where = f"{self.rule.name}.best(record)"
+        return None if best is None else _validate.instance(best, where, Probe, "a Probe or None", hint)
 
     def _ask_pause(self, policy: PausePolicy, record: RunRecord, now: Probe) -> list[Decision]:
         """Return the pauses and resumes of the policy."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from mmpid import _validate
 from mmpid.rules.base import SwitchRule
 from mmpid.rules.decision import Decision
-from mmpid.runs.probe import Probe
+from mmpid.runs.probe import Probe, highest
 from mmpid.runs.record import RunRecord
 
 
@@ -70,5 +70,4 @@ class PeakSynergy(SwitchRule):
     def best(self, record: RunRecord) -> Probe | None:
         """Return the probe with the highest synergy after the warm-up."""
         probes = self.probes(record)
-        known = [(probe, x) for probe in probes[self.warmup :] or probes if (x := probe.synergy).is_known]
-        return max(known, key=lambda pair: pair[1].value or 0.0)[0] if known else None
+        return highest(probes[self.warmup :] or probes, "synergy")

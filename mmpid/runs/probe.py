@@ -7,14 +7,13 @@ this module knows that.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import hypot, isfinite
-from typing import Any, NamedTuple
+from math import hypot, inf, isfinite
+from typing import Any, Literal, NamedTuple
 
 CERTIFIED = 1e-6  # bits; a certified decomposition cannot tell less than this from zero
 
 
-@dataclass(frozen=True, slots=True)
-class Atom:
+class Atom(NamedTuple):
     """One atom of a probe, in bits; what was not measured is None.
 
     Attributes
@@ -67,8 +66,11 @@ class Atom:
         return self.value <= max(0.0 if self.null_high is None else self.null_high, CERTIFIED)
 
     def noise_of_difference(self, other: "Atom") -> float:
-        """Return the 95 % half-width of the difference of two atoms, as if their errors were independent, in bits."""
-        return hypot(self.half_width, other.half_width)
+        """Return the 95 % half-width of the difference of two atoms, as if their errors were independent, in bits.
+
+        It is never below what the solver certifies: two zeros that differ by rounding are equal.
+        """
+        return max(CERTIFIED, hypot(self.half_width, other.half_width))
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,24 +202,25 @@ def one_per_epoch(probes: Iterable[Probe]) -> list[Probe]:
     """
     first: dict[tuple[str, int], Probe] = {}
     for probe in probes:
-        first.setdefault((probe.stage, probe.epoch), probe)
+        row = probe.row
+        first.setdefault((row["stage"], row["epoch"]), probe)
     return list(first.values())
 
 
-class _Keys(NamedTuple):
-    """The keys of one atom in a row."""
-
-    low: str
-    high: str
-    null_low: str
-    null_high: str
-    identified: str
-    proven: str
+def highest(probes: Iterable[Probe], atom: Literal["redundancy", "synergy"]) -> Probe | None:
+    """Return the first probe with the highest known value of an atom, or None; cheap for thousands of probes."""
+    best, top = None, -inf
+    for probe in probes:
+        value = probe.row.get(atom)
+        if value is not None and value > top and _read(probe.row, atom).is_known:
+            best, top = probe, value
+    return best
 
 
 @cache
-def _keys(atom: str) -> _Keys:
-    return _Keys(*(f"{atom}_{field}" for field in _Keys._fields))
+def _keys(atom: str) -> tuple[str, ...]:
+    """Return the keys of what stands beside the value of an atom in a row."""
+    return tuple(f"{atom}_{field}" for field in ("low", "high", "null_low", "null_high", "identified", "proven"))
 
 
 @cache
@@ -228,14 +231,12 @@ def _unique_key(position: int) -> str:
 
 def _read(row: Mapping[str, Any], atom: str) -> Atom:
     """Return one atom of a row."""
-    keys, get = _keys(atom), row.get
-    low, proven = get(keys.low), get(keys.proven)
+    low_key, high, null_low, null_high, identified, proven_key = _keys(atom)
+    get = row.get
+    low, proven = get(low_key), get(proven_key)
     if proven is None:
         proven = low is not None and low > 0
-    identified = get(keys.identified)
-    return Atom(
-        get(atom), low, get(keys.high), get(keys.null_low), get(keys.null_high), identified is not False, bool(proven)
-    )
+    return Atom(get(atom), low, get(high), get(null_low), get(null_high), get(identified) is not False, bool(proven))
 
 
 def _names_in(row: Mapping[str, Any]) -> tuple[str, ...]:

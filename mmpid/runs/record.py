@@ -48,6 +48,8 @@ class RunRecord:
         self.metadata = dict(_validate.instance(metadata or {}, "metadata", dict, "a dict", hint))
         self.rows: list[dict] = list(rows)
         self._lineage = Lineage()
+        self._names: tuple[str, ...] = ()
+        self._probes: dict[int, Probe] = {}
 
     def __reduce__(self):
         return RunRecord, (self.metadata, self.rows)
@@ -58,7 +60,7 @@ class RunRecord:
     def __eq__(self, other) -> bool:
         return isinstance(other, RunRecord) and self.content() == other.content()
 
-    __hash__ = None
+    __hash__ = None  # pyright: ignore[reportAssignmentType]  # how Python spells unhashable; typeshed disagrees
 
     def __repr__(self) -> str:
         counts = ", ".join(f"{sum(r['kind'] == k for r in self.rows)} {k}" for k in KINDS)
@@ -98,7 +100,13 @@ class RunRecord:
         0.3
         """
         names = tuple(self.metadata.get("modalities", ()))
-        return [Probe.from_row(row, names) for row in self.lineage("probe", stage)]
+        if names != self._names:
+            self._names, self._probes = names, {}
+        views = self._probes  # by the identity of the row, which the view keeps alive
+        return [
+            views.get(id(row)) or views.setdefault(id(row), Probe.from_row(row, names))
+            for row in self.lineage("probe", stage)
+        ]
 
     def to_frame(self, kind: str = "epoch", *, lineage: bool = True):
         """Return the rows of one kind as a pandas table.

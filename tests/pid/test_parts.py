@@ -122,14 +122,15 @@ def test_cheaper_elimination_follows_the_number_of_classes():
 
 def test_bench_writes_one_record_a_method(monkeypatch, tmp_path):
     pytest.importorskip("clarabel", reason="the reference peer")
-    monkeypatch.setattr(pid, "QUICK", [((3, 3, 2), ("dense",), 1, False)])
+    monkeypatch.setattr(pid, "QUICK", [pid.Row((3, 3, 2), "dense", 1, (pid.REFERENCE_PEER,))])
     monkeypatch.setattr(pid, "_batch", lambda *arguments: _batch(*arguments))
     shown = []
     pid.run(quick=True, json_path=tmp_path / "bench.json", show=shown.append)
     report = json.loads((tmp_path / "bench.json").read_text())
     assert {r["method"] for r in report["single"]} == {"mmpid exact", "mmpid fastpid", "clarabel sparse program"}
     assert all(r["error"] < 1e-6 for r in report["single"] if r["method"] != "mmpid fastpid")
-    assert "times exact" in "\n".join(shown)
+    assert "times exact" in "\n".join(shown) and "geometric mean" in "\n".join(shown)
+    assert {r["problem"] for r in report["small"]} >= set(pid.GATES)
 
 
 _full_batch = pid._batch

@@ -4,7 +4,6 @@ from scipy.stats import ttest_1samp
 
 import mmpid
 from mmpid.errors import ConfigError
-from mmpid.rules import LeadPause
 from mmpid.studies.compare import METHODS, Comparison, _recipe, paired_interval, run_method
 
 SMALL = {"epochs": 6, "unimodal_epochs": 3, "n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
@@ -101,14 +100,15 @@ def test_the_mi_controller_sees_shared_knowledge_where_the_other_sees_none():
     atoms = {"redundancy": 1.0, "unique1": 0.4, "unique2": 0.0, "synergy": 0.0}
     for epoch in range(4):
         record.append("probe", segment=0, stage="unimodal", epoch=epoch, step=epoch, **atoms)
-    by_uniqueness, by_information = (
-        mmpid.BalanceController(pause=LeadPause(measure=m)) for m in ("uniqueness", "information")
-    )
+    policies = (mmpid.rules.LeadPause(measure=measure) for measure in ("uniqueness", "information"))
+    by_uniqueness, by_information = (mmpid.BalanceController(pause=policy) for policy in policies)
     assert [d.action for d in by_uniqueness.decide(record)] == ["pause", "hold"]
     assert [d.action for d in by_information.decide(record)] == ["hold"]
     record.rows[-1] |= {"redundancy": 0.1}
     pause, _ = by_information.decide(record)
-    assert (pause.modality, pause.reason) == ("a", "a has 0.50 bit of information, b 0.10: ratio 5.0 is above 3")
+    assert pause.modality == "a" and pause.values["weakest"] == "b"
+    told = [pause.values[name] for name in ("information", "least", "ratio", "threshold")]
+    assert told == pytest.approx([0.5, 0.1, 5.0, 3.0])
     record.metadata["modalities"] = ["a", "b", "c"]
     record.rows[-1] |= {"unique3": 0.3, "redundancy.a": 0.1, "redundancy.b": 0.1, "redundancy.c": 0.5}
     assert [d.modality for d in by_information.decide(record)] == ["a", "c", ""]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, Trainer
+from mmpid.rules import LeadPause
 
 SETTINGS = {"n_boot": 40, "n_null": 10, "ecs": (), "device": "cpu", "epochs": 40}
 
@@ -31,7 +32,7 @@ def in_stage(stage: str, names: str, lr: float, seed: int, quiet: int) -> Traine
     rule = Manual() if stage == "unimodal" else FixedEpoch(epoch=2)
     settings = {"unimodal_epochs": 30, "stage2": "balance", "joint_lr_scale": 1.0, "rewind": False}
     model, data = alike(names, seed)
-    controller = BalanceController(rule=rule, warmup=quiet - 2)
+    controller = BalanceController(rule=rule, pause=LeadPause(warmup=quiet - 2))
     trainer = Trainer(model, data, controller=controller, lr=lr, **SETTINGS, **settings)
     trainer.step(epochs=quiet)
     assert trainer.stage == stage and not pauses(trainer)
