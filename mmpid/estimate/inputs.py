@@ -38,7 +38,6 @@ class Inputs:
 def check_inputs(given: dict[str, object], target, n_classes: int | None, groups, discretizer, notes: Notes) -> Inputs:
     """Turn what the user gave into tensors, or say which argument is wrong."""
     tensors = [check_source(value, name) for name, value in given.items()]
-    _validate.same_order(given | {"target": target, "groups": groups})
     names = list(given)
     n_samples = len(tensors[0])
     for name, tensor in zip(names[1:], tensors[1:], strict=True):
