@@ -7,9 +7,9 @@ lam_i. and mu_.j. Classes that share no pair do not meet in it: each connected s
 from abc import ABC, abstractmethod
 
 import numpy as np
-from scipy.linalg import lapack
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array  # pyright: ignore[reportMissingTypeStubs]
 
+from mmpid.pid import lapack
 from mmpid.pid.constants import JITTER, TRIES
 from mmpid.pid.costs import dense_ms, eliminated_ms
 from mmpid.pid.pattern import Floats, Indices, Pattern
@@ -47,14 +47,14 @@ def _run(x: Indices) -> Indices:
 
 def _cholesky(matrix: Floats) -> Floats:
     """Lower factor of a symmetric matrix, of which the lower half is read; lifts the diagonal where it has to."""
-    factor, info = lapack.dpotrf(matrix, lower=1, clean=0)
+    factor, info = lapack.factor(matrix)
     jitter = JITTER
     for _ in range(TRIES):
         if not info:
             return factor
         jitter *= 20.0
         lifted = matrix + np.diag(jitter * np.abs(matrix.diagonal()))
-        factor, info = lapack.dpotrf(lifted, lower=1, clean=0)
+        factor, info = lapack.factor(lifted)
     return np.full_like(matrix, np.nan)
 
 
@@ -94,7 +94,7 @@ class DenseSystem(NewtonSystem):
 
     def solve(self, right: Floats) -> Floats:
         """See the base class."""
-        return lapack.dpotrs(self.matrix, right, lower=1)[0]
+        return lapack.solve_factored(self.matrix, right)
 
 
 class EliminatedSystem(NewtonSystem):
@@ -200,7 +200,7 @@ class EliminatedSystem(NewtonSystem):
         for end1, end2, end_ll, end_lm, number in ends:
             n1, n2 = end1 - begin1, end2 - begin2
             factor = _cholesky(ll[begin_ll:end_ll].reshape(n1, n1).T)
-            small, _ = lapack.dtrtri(np.tril(factor), lower=1)
+            small = lapack.inverse_of_lower(np.tril(factor))
             inverse[begin_ll:end_ll] = small.ravel()
             tall = small @ lm[begin_lm:end_lm].reshape(n1, n2)
             half[begin_lm:end_lm] = tall.ravel()
@@ -215,7 +215,7 @@ class EliminatedSystem(NewtonSystem):
         x2 = (b2 - self.half.T @ x1)[self.set_order]
         begin = 0
         for factor, end in zip(self.factors, self.set_ends.tolist(), strict=True):
-            x2[begin:end] = lapack.dpotrs(factor, x2[begin:end], lower=1)[0]
+            x2[begin:end] = lapack.solve_factored(factor, x2[begin:end])
             begin = end
         out = np.empty_like(right)
         dmu = out[len(self.order) :]
