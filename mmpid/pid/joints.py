@@ -2,12 +2,11 @@
 
 import math
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from mmpid import _validate
 from mmpid.errors import InputError
 from mmpid.pid.inputs import checked_joint
 from mmpid.pid.typed import gamma, integer, integers_of, positive, real
@@ -65,7 +64,8 @@ def from_outcomes(outcomes: Iterable[tuple[int, int, int]]) -> Tensor:
     torch.Size([2, 2, 2])
     """
     hint = "For example [(0, 0, 0), (1, 1, 1)]."
-    if not isinstance(outcomes, Iterable) or getattr(outcomes, "ndim", 2) == 0:
+    given = cast(object, outcomes)
+    if not isinstance(given, Iterable) or getattr(outcomes, "ndim", 2) == 0:
         raise InputError(f"`outcomes` must be a list of outcomes (x1, x2, y); it was {outcomes!r}. {hint}")
     rows = [_outcome(row, f"outcomes[{i}]") for i, row in enumerate(outcomes)]
     if not rows:
@@ -108,7 +108,11 @@ def gate(target: Callable[[int, int], int], n1: int = 2, n2: int = 2) -> Tensor:
     >>> joints.gate(lambda a, b: a ^ b).sum().item()
     1.0
     """
-    _validate.instance(target, "target", Callable, "a function of (x1, x2)", "For example lambda a, b: a ^ b.")
+    given: object = target
+    if not callable(given):
+        raise InputError(
+            f"`target` must be a function of (x1, x2); it was {type(given).__name__}. For example lambda a, b: a ^ b."
+        )
     n1 = integer(n1, "n1", 1)
     n2 = integer(n2, "n2", 1)
     pairs = [(a, b) for a in range(n1) for b in range(n2)]

@@ -42,7 +42,9 @@ class _MinimalF(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor, None]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, Tensor, None]:
         lam, mu = ctx.multipliers
-        grad = grads[0].view(-1, 1, 1)
+        grad = grad_outputs[0].view(-1, 1, 1)
         return grad * lam, grad * mu, None

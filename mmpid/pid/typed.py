@@ -35,7 +35,7 @@ def real(value: object, name: str, low: float, high: float | None = None) -> flo
 
 def choice(value: str, name: str, options: tuple[str, ...]) -> str:
     """Return `value` if it is one of `options`, or raise."""
-    return cast(str, _validate.choice(value, name, options))
+    return _validate.choice(value, name, options)
 
 
 def as_tensor(value: object, name: str) -> Tensor:
@@ -90,4 +90,4 @@ def sparse_coo(indices: Tensor, values: Tensor, shape: Sequence[int], *, coalesc
 
 def gamma(concentration: Tensor, generator: torch.Generator) -> Tensor:
     """Draw from gamma distributions of these concentrations."""
-    return cast(Tensor, torch._standard_gamma(concentration, generator=generator))  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
+    return torch._standard_gamma(concentration, generator=generator)  # pyright: ignore[reportPrivateUsage, reportPrivateImportUsage]
