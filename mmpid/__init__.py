@@ -10,7 +10,7 @@ import importlib
 
 from mmpid import datasets, ecs, errors, methods, theory
 from mmpid.datasets import MultimodalData
-from mmpid.estimate import estimate_pid, estimate_pid_multi, soft_pid
+from mmpid.estimate import compare_discretizers, estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.live import pause_all, sessions
 from mmpid.models import LateFusion, linear_probe
 from mmpid.pid import PIDResult, decompose, decompose_marginals, estimate_cost, joints
@@ -35,6 +35,7 @@ __all__ = [
     "Trainer",
     "baselines",
     "compare",
+    "compare_discretizers",
     "datasets",
     "decompose",
     "decompose_marginals",

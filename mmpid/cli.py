@@ -13,7 +13,8 @@ from mmpid.check.notebook import NotebookError, existing_notebook, inspect_param
 from mmpid.check.parameters import read_parameters
 from mmpid.check.suite import check, find_root
 from mmpid.datasets import inspect_folder, read
-from mmpid.datasets.readers.read import readable
+from mmpid.datasets.convert import convert_folder
+from mmpid.datasets.readers.read import readable, reader_options
 from mmpid.errors import InputError, MissingDependencyError, MMPIDError, MMPIDWarning
 from mmpid.testing import check_data
 
@@ -85,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_measuring(commands) -> None:
-    """Add `bench` and `data inspect`."""
+    """Add `bench`, `data inspect` and `data convert`."""
     bench = commands.add_parser("bench", help="measure solver, estimates, engine, proxies, or survival of kills")
     bench.add_argument("what", choices=BENCHES, help="; ".join(f"{name}: {words}" for name, words in BENCHES.items()))
     bench.add_argument("--quick", action="store_true", help="a small size, seconds instead of minutes")
@@ -97,6 +98,16 @@ def _add_measuring(commands) -> None:
     inspect = verbs.add_parser("inspect", help="recognize a data set's layout, count its files, say what is missing")
     inspect.add_argument("folder", type=Path, metavar="FOLDER")
     inspect.set_defaults(command=_inspect)
+    convert = verbs.add_parser("convert", help="open a data set and write it as arrays, one archive a split")
+    convert.add_argument("folder", type=Path, metavar="FOLDER")
+    convert.add_argument("out", type=Path, metavar="OUT")
+    convert.add_argument("--size", type=int, help="side of images in pixels (default: the reader's)")
+    convert.add_argument("--frames", type=int, help="frames a clip (default: the reader's)")
+    convert.add_argument(
+        "--split", choices=("official", "group", "random"), help="how to split (default: as published)"
+    )
+    convert.add_argument("--seed", type=int, default=0, help="seed of what is cut (default: %(default)s)")
+    convert.set_defaults(command=_convert)
 
 
 def _lab(arguments) -> int:
@@ -169,6 +180,22 @@ def _bench(arguments) -> int:
     bench = importlib.import_module(f"mmpid.bench.{arguments.what}")
     found = bench.run(quick=arguments.quick, json_path=arguments.json)
     return OK if getattr(found, "passed", True) else FAILED
+
+
+def _convert(arguments) -> int:
+    """Open a folder and write its data as plain arrays."""
+    given = {name: getattr(arguments, name) for name in ("size", "frames", "split")}
+    options = {name: value for name, value in given.items() if value is not None}
+    takes = reader_options(arguments.folder)
+    unknown = [name for name in options if name not in takes]
+    if unknown:
+        raise InputError(
+            f"`--{unknown[0]}` does not apply to this layout, which takes {', '.join(takes) or 'no options'}."
+        )
+    data = read(arguments.folder, seed=arguments.seed, **options)
+    folder = convert_folder(data, arguments.out)
+    print(f"{data}\nwritten to {folder}; to open it: data = mmpid.datasets.read({str(folder)!r})")
+    return OK
 
 
 def _inspect(arguments) -> int:

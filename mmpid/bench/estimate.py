@@ -1,4 +1,4 @@
-"""How long a probe takes, and how steady its trace is with and without a warm start."""
+"""Estimates against known answers: coverage and error of both estimators, time of a probe, steadiness of a trace."""
 
 import json
 import statistics
@@ -6,42 +6,36 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from mmpid._tables import text_table
+from mmpid.bench.coverage import coverage
+from mmpid.bench.mixtures import discretizer_errors
 from mmpid.estimate import estimate_pid
-from mmpid.estimate.doubts import EQUAL, LOW
-from mmpid.estimate.study import (
-    draw,
-    frozen_embeddings,
-    head_joints,
-    known_joints,
-    like_heads,
-    other_joints,
-    probe_trace,
-    simulate,
-    summarize,
-    truth,
-)
+from mmpid.estimate.study import frozen_embeddings, probe_trace
 from mmpid.estimate.terms import ATOMS
 
+# Draws a row of the coverage table; `coverage(200, full=True)` is the measurement behind docs/estimation.md.
+DRAWS, QUICK_DRAWS = 10, 2
 CASES = {
-    "k-means 20 x 20, 200 bootstrap + 50 null": {"n_clusters": 20},
-    "k-means 20 x 20, no replicates": {"n_clusters": 20, "n_boot": 0, "n_null": 0},
-    "k-means auto (10 x 10), 200 + 50": {},
-    "cross-fitted prediction, 200 + 50": {"discretizer": "prediction"},
-    "soft prediction, 200 + 50": {"discretizer": "soft"},
+    "k-means 20 x 20": {"n_clusters": 20},
+    "k-means 20 x 20, counted": {"n_clusters": 20, "estimator": "counted"},
+    "k-means auto (10 x 10)": {},
+    "k-means auto (10 x 10), counted": {"estimator": "counted"},
+    "cross-fitted prediction": {"discretizer": "prediction"},
+    "cross-fitted prediction, counted": {"discretizer": "prediction", "estimator": "counted"},
+    "soft prediction": {"discretizer": "soft"},
+    "soft prediction, counted": {"discretizer": "soft", "estimator": "counted"},
 }
 
 
 def run(quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print) -> list[dict]:
-    """Time probes and measure the spread of traces, on the CPU and on CUDA where there is one; show the tables.
+    """Measure coverage, the loss of each discretizer, times of probes and the spread of traces; show the tables.
 
     Parameters
     ----------
     quick : bool
-        300 samples and one round instead of 1,280 samples and five.
+        A few rows and 300 samples, seconds instead of minutes.
     json_path : path, optional
         Where to write the records as JSON.
     show : callable
@@ -50,10 +44,11 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     Returns
     -------
     list of dict
-        One record a timed case (seconds, CPU seconds) and one a codebook (standard deviation of each atom, bits).
+        One record a row of the coverage table, a mixture and discretizer, a timed case and a codebook.
     """
     n_samples, repeats, n_probes = (300, 1, 3) if quick else (1280, 5, 20)
-    records = []
+    records: list[dict] = list(coverage(QUICK_DRAWS if quick else DRAWS, show, only="other" if quick else ""))
+    records += discretizer_errors(n_samples, 1 if quick else DRAWS, show)
     for device in ("cpu", "cuda") if torch.cuda.is_available() else ("cpu",):
         times = probe_times(n_samples, repeats, device)
         show(f"A probe of {n_samples} samples on {device}, {torch.get_num_threads()} threads")
@@ -101,56 +96,3 @@ def trace_spread(n_samples: int, n_probes: int) -> dict[str, list[float]]:
         name: probe_trace(warm, n_probes=n_probes, n_samples=n_samples).std(0, ddof=1).tolist()
         for name, warm in (("found anew", False), ("warm start", True))
     }
-
-
-def accuracy(n_draws: int = 100, show: Callable[[str], None] = print, **options) -> list[dict]:
-    """Estimate joints of other families, and heads' predictions at N = 240 and 1,200, many times; show the tables.
-
-    It takes minutes and is not a part of `run`. ``options`` go to `estimate_pid`; returns what `study.summarize` does.
-    """
-    rows = []
-    for name, (joint, n_samples) in other_joints().items():
-        rows += summarize(simulate({name: joint}, [n_samples], n_draws, seed=31, **options))
-    rows += summarize(simulate(head_joints(), [240, 1200], n_draws, seed=32, **options))
-    whole = [rows[i : i + len(ATOMS)] for i in range(0, len(rows), len(ATOMS))]
-    show(text_table(["joint, N", *_accuracy_header()], [_accuracy_row(atoms) for atoms in whole]))
-    return rows
-
-
-def doubts(n_draws: int = 60, show: Callable[[str], None] = print) -> list[list]:
-    """Count how often `notes` doubt the unique parts, and synergy, beside what the intervals cover; show the table.
-
-    It takes minutes and is not a part of `run`. Returns a row for each joint and size: name, N, coverage of R, U1, U2
-    and S, mean error of U1 and of S, share of draws with either note.
-    """
-    joints = [(name, joint, n) for n in (240, 1200) for name, joint in (head_joints() | like_heads()).items()]
-    joints += [(name, joint, n) for n in (1280, 5000) for name, joint in known_joints().items()]
-    joints += [(name, joint, n) for name, (joint, n) in other_joints().items()]
-    rows = [_doubted(*joint, n_draws) for joint in joints]
-    figures = [[row[0], f"{row[1]:,}", *(f"{value:.2f}" for value in row[2:])] for row in rows]
-    show(text_table(["joint", "N", *("R", "U1", "U2", "S"), "error U1", "error S", "U doubted", "S low"], figures))
-    return rows
-
-
-def _doubted(name: str, joint: torch.Tensor, n_samples: int, n_draws: int) -> list:
-    """Estimate draws of one joint and size; see `doubts`."""
-    true, rng, seen = truth(joint), np.random.default_rng([77, n_samples]), []
-    for index in range(n_draws):
-        estimate = estimate_pid(*draw(joint, n_samples, rng), discretizer="codes", seed=1000 + index, warn=False)
-        held = [estimate.interval[atom][0] <= true[atom] <= estimate.interval[atom][1] for atom in ATOMS]
-        errors = [float(getattr(estimate.pid, atom)) - true[atom] for atom in ("unique1", "synergy")]
-        said = [any(note.startswith(start) for note in estimate.notes) for start in (EQUAL, LOW.split(",")[0])]
-        seen.append([*held, *errors, *said])
-    return [name, n_samples, *np.mean(seen, 0).tolist()]
-
-
-def _accuracy_header() -> list[str]:
-    return [f"{what} {'/'.join(('R', 'U1', 'U2', 'S'))}" for what in ("truth", "RMSE", "coverage")] + ["width of S"]
-
-
-def _accuracy_row(atoms: list[dict]) -> list[str]:
-    """One line for the four atoms of one joint and sample size."""
-    columns = [
-        " / ".join(f"{row[key]:.{d}f}" for row in atoms) for key, d in (("truth", 2), ("rmse", 3), ("coverage", 2))
-    ]
-    return [f"{atoms[0]['joint']}, {atoms[0]['n_samples']:,}", *columns, f"{atoms[-1]['width']:.2f}"]

@@ -4,13 +4,12 @@ The file may name a handful of classes and functions and no others; each is repl
 it is given, or by NumPy's own constructor of arrays.
 """
 
-import io
 import lzma
-import pickle
 from pathlib import Path
 
 import numpy as np
 
+from mmpid.datasets.restricted import ARRAYS, load_restricted
 from mmpid.errors import InputError
 
 
@@ -24,23 +23,7 @@ class _Kept:
         self.state = state
 
 
-def _from_buffer(buffer, dtype, shape, order) -> np.ndarray:
-    return np.frombuffer(buffer, dtype=dtype).reshape(shape, order=order)
-
-
-def _array(kind, shape, code) -> np.ndarray:
-    if kind is not np.ndarray:
-        raise pickle.UnpicklingError("refused an array of another kind")
-    return np.ndarray.__new__(np.ndarray, shape, code)
-
-
-KNOWN = {
-    ("numpy", "dtype"): np.dtype,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy.core.numeric", "_frombuffer"): _from_buffer,
-    ("numpy._core.numeric", "_frombuffer"): _from_buffer,
-    ("numpy.core.multiarray", "_reconstruct"): _array,
-    ("numpy._core.multiarray", "_reconstruct"): _array,
+KNOWN = ARRAYS | {
     ("pandas.core.frame", "DataFrame"): _Kept,
     ("pandas.core.internals.managers", "BlockManager"): _Kept,
     ("pandas.core.indexes.base", "Index"): _Kept,
@@ -49,15 +32,6 @@ KNOWN = {
     ("pandas.core.indexes.base", "_new_Index"): lambda kind, data: data,
     ("builtins", "slice"): slice,
 }
-
-
-class _Restricted(pickle.Unpickler):
-    """The standard library's way to restrict what a file may name; no code of the file or of a package runs."""
-
-    def find_class(self, module, name):
-        if (module, name) not in KNOWN:
-            raise pickle.UnpicklingError(f"refused {module}.{name}")
-        return KNOWN[module, name]
 
 
 def read_frame(path: Path) -> dict[str, np.ndarray]:
@@ -69,7 +43,7 @@ def read_frame(path: Path) -> dict[str, np.ndarray]:
         The file names anything but the constructors of a plain frame, or cannot be read.
     """
     try:
-        frame = _Restricted(io.BytesIO(lzma.decompress(path.read_bytes()))).load()
+        frame = load_restricted(lzma.decompress(path.read_bytes()), KNOWN, path.name)
         blocks, axes = frame.state["_mgr"].arguments
         names = list(axes[0]["data"])
         columns = {}

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.datasets.array_folder import inspect_arrays, read_headers
-from mmpid.datasets.layouts import LAYOUTS, SPLIT_NAMES, Layout, recognize
+from mmpid.datasets.layouts import LAYOUTS, Layout, recognize
 from mmpid.datasets.listings import SHOWN, clips_in_two_lists, clips_that_are_not_there, file_size, named, read_lists
 from mmpid.errors import InputError
 
@@ -111,7 +111,7 @@ def inspect_folder(path) -> Inspection:
     ('image has 8 samples, the labels have 9.',)
     """
     root = folder_of(path)
-    files, empty = _list_files(root)
+    files, empty = list_files(root)
     arrays = [name for name in files if name.endswith((".npy", ".npz")) and name.count("/") < 2][:200]
     layout = recognize(_representatives(files))
     own = inspect_arrays(read_headers(root, arrays)) if layout is None else None
@@ -132,7 +132,7 @@ def folder_of(path) -> Path:
     return root
 
 
-def _list_files(root: Path) -> tuple[list[str], list[str]]:
+def list_files(root: Path) -> tuple[list[str], list[str]]:
     """Return all files as relative POSIX paths, in order, and a sentence about the empty ones."""
     files, empty, visited = [], [], set()
     for folder, subfolders, names in os.walk(root, followlinks=True):
@@ -169,7 +169,7 @@ def _count(path: str, root: Path, layout: Layout, files: list[str], empty: list[
         found = layout.match(name)
         if found:
             modality, groups = found[0], found[1].groupdict()
-            split = SPLIT_NAMES.get(groups.get("split"), groups.get("split") or "")
+            split = layout.split_of(found[1])
             counts[modality, split] += 1
             samples[modality][split].add(groups.get("clip") or name)
     paired = _paired(layout)

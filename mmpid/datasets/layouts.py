@@ -25,7 +25,8 @@ class Listing:
 class Layout:
     """A data set on disk: for each modality the names of its files, with groups `clip`, and `split`, `label` if told.
 
-    `comparable` says whether a clip has the same name in every modality.
+    `comparable` says whether a clip has the same name in every modality, `splits` which names of splits mean another
+    one than usual.
     """
 
     title: str
@@ -34,11 +35,17 @@ class Layout:
     published: int = 0
     notes: tuple[str, ...] = ()
     comparable: bool = True
+    splits: dict[str, str] = field(default_factory=dict)
     compiled: dict[str, tuple[re.Pattern, ...]] = field(init=False, repr=False)
 
     def __post_init__(self):
         ready = {name: tuple(re.compile(rf"(?:.*/)?{p}") for p in these) for name, these in self.patterns.items()}
         object.__setattr__(self, "compiled", ready)
+
+    def split_of(self, match: re.Match) -> str:
+        """Return the split that a folder's name tells, in our words; empty if it tells none."""
+        name = match.groupdict().get("split") or ""
+        return self.splits.get(name) or SPLIT_NAMES.get(name, name)
 
     def match(self, path: str) -> tuple[str, re.Match] | None:
         """Return modality and match of a file that belongs to this layout."""
@@ -122,6 +129,7 @@ LAYOUTS = (
             "audio": (rf"audio/(?P<split>train|test)/(?P<label>[^/]+)/{CLIP}\.wav",),
             "image": (rf"visual/(?P<split>train|val|test)_img/Image-\d+-FPS/(?P<label>[^/]+)/{CLIP}/{FRAME}",),
         },
+        splits={"val": "test"},
     ),
     Layout(
         "VGGSound",
@@ -171,8 +179,8 @@ LAYOUTS = (
             "gray": (r"(?P<clip>(?:train|t10k)-images[-.]idx3-ubyte(?:\.gz)?)",),
         },
         notes=(
-            "CG-MNIST: the colored array is a pickled dictionary, which is not opened here. "
-            "mmpid.datasets.load('cg-mnist') generates the same kind of data.",
+            "CG-MNIST: the colored array is a pickled dictionary; mmpid.datasets.read makes arrays of it and runs "
+            "nothing. mmpid.datasets.load('cg-mnist') generates the same kind of data.",
         ),
         comparable=False,
     ),
@@ -184,8 +192,8 @@ LAYOUTS = (
             )
         },
         notes=(
-            "A pickle runs code when it is opened, so it is not opened here. Open it yourself if you trust its source, "
-            "and pass the arrays to MultimodalData.from_arrays.",
+            "A pickle runs code when it is opened, so it is not opened here. mmpid.datasets.read opens it with a "
+            "reader that makes arrays and runs nothing.",
             "MOSI and MOSEI labels are scores from -3 to 3: MultiBench calls > 0 positive, BalanceBenchmark >= 0.",
         ),
     ),

@@ -41,7 +41,8 @@ def warn_scale(problems: Mapping[str, str]) -> None:
     names = ", ".join(f"{name!r}: True" for name in found)
     warn(
         f"{listed}. Networks learn best from values around 0 with a standard deviation near 1; at this scale an "
-        f"encoder may stay at chance level. Pass standardize={{{names}}}, or scale the values yourself.",
+        f"encoder may stay at chance level. Pass standardize={{{names}}}, or scale the values yourself. "
+        f"(Numbers of words, for an embedding, are fine as they are.)",
         ScaleWarning,
     )
 

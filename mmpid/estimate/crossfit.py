@@ -8,6 +8,7 @@ from torch import Tensor
 from mmpid.estimate.discretize import Discretizer, assign
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.notes import Notes
+from mmpid.estimate.posterior import PosteriorDiscretizer
 from mmpid.estimate.resampling import stratified_folds
 
 N_FOLDS = 5
@@ -27,6 +28,10 @@ def fit_assign(
     discretizer.fit(source, target)
     if not discretizer.saw_labels:
         return assign(discretizer, source)
+    if isinstance(discretizer, PosteriorDiscretizer):
+        notes.add(f"{name}: {discretizer.n_codes} clusters of class probabilities, cross-fitted over {N_FOLDS} folds.")
+        codes = discretizer.code(discretizer.held_out_probabilities(source, target, N_FOLDS))
+        return Assignment(n_codes=discretizer.n_codes, codes=codes)
     folds = stratified_folds(target.cpu(), N_FOLDS, torch.Generator().manual_seed(seed), groups).to(target.device)
     notes.add(f"{name}: the discretizer sees labels, so codes are cross-fitted over {N_FOLDS} folds.")
     absent = _absent_classes(target, folds)

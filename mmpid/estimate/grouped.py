@@ -42,7 +42,7 @@ def draw_groups(
 
 
 def simulate_groups(
-    n_groups: int, likeness: float, n_draws: int, *, accuracies=(0.7, 0.5), k=7, size=20, seed=0, n_boot=100, n_null=40
+    n_groups: int, likeness: float, n_draws: int, *, accuracies=(0.7, 0.5), k=7, size=20, seed=0, **settings
 ) -> list[dict]:
     """Estimate many drawn samples, once by sample and once by group; return a row for each of the two.
 
@@ -50,8 +50,8 @@ def simulate_groups(
 
     Examples
     --------
-    >>> rows = simulate_groups(14, 0.25, 2, n_boot=10, n_null=10)
-    >>> [row["resampled"] for row in rows]
+    >>> rows = simulate_groups(14, 0.25, 2)
+    >>> [row["units"] for row in rows]
     ['samples', 'groups']
     """
     rng, true = np.random.default_rng(seed), truth(grouped_joint(accuracies, k))
@@ -59,10 +59,10 @@ def simulate_groups(
     for _ in range(n_draws):
         *sample, groups = draw_groups(accuracies, k, n_groups, size, likeness, rng)
         for name, given in (("samples", None), ("groups", groups)):
-            options = {"n_boot": n_boot, "n_null": n_null, "n_classes": k, "groups": given, "warn": False}
+            options = {"n_classes": k, "groups": given, "warn": False, **settings}
             found[name].append(estimate_pid(*sample, discretizer="codes", **options))
     about = {"n_groups": n_groups, "likeness": likeness, "n_draws": n_draws}
-    return [about | {"resampled": name} | _summary(estimates, true) for name, estimates in found.items()]
+    return [about | {"units": name} | _summary(estimates, true) for name, estimates in found.items()]
 
 
 def _summary(estimates: list, true: dict[str, float]) -> dict[str, float]:

@@ -21,9 +21,13 @@ class Assignment:
 
     def as_probs(self) -> Tensor:
         """Give the assignment as float64 probabilities (N, n_codes); a hard code becomes a one-hot row."""
-        if self.soft:
+        if self.soft and self.probs is not None:
             return self.probs.double()
         return one_hot(self.codes, self.n_codes).double()
+
+    def as_given(self) -> Tensor:
+        """Give the class probabilities behind the codes, float64 (N, n_codes); one-hot where there are none."""
+        return one_hot(self.codes, self.n_codes).double() if self.probs is None else self.probs.double()
 
 
 @dataclass(frozen=True, kw_only=True)

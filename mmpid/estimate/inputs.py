@@ -53,7 +53,7 @@ def check_inputs(given: dict[str, object], target, n_classes: int | None, groups
     device = tensors[0].device
     labels, words = read_labels(target, "target", n_samples, notes)
     target = labels.to(device).contiguous()
-    if n_classes is None and discretizer in ("prediction", "soft"):
+    if n_classes is None and discretizer in ("prediction", "soft", "posterior"):
         n_classes = _classes_of_scores(tensors, target)
     target, n_classes, classes = contiguous_labels(target, n_classes, notes)
     groups = None if groups is None else contiguous_groups(groups, n_samples)

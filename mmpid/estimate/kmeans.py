@@ -96,6 +96,25 @@ class KMeansDiscretizer:
 
     def transform(self, source: Tensor) -> Tensor:
         """Give the index of the nearest center, int64 (N,)."""
+        points, centers = self._projected(source)
+        return torch.cdist(points, centers).argmin(-1)
+
+    def transform_without(self, source: Tensor, kept: Tensor) -> Tensor:
+        """Give the codes (F, N) of codebooks fitted on parts of a sample, for cross-fitting.
+
+        ``kept`` (F, N) says which samples each fit may see. Each starts from the centers of this codebook and keeps its
+        principal axes, so that a code means nearly the same in all of them.
+        """
+        points, centers = self._projected(source)
+        rows: list[Tensor] = []
+        for part in kept.bool():
+            moved = _lloyd_torch(points[part], len(centers), centers, self.seed)
+            moved = self.memory * centers + (1 - self.memory) * moved
+            rows.append(torch.cdist(points, moved).argmin(-1))
+        return torch.stack(rows)
+
+    def _projected(self, source: Tensor) -> tuple[Tensor, Tensor]:
+        """Give samples and centers in the reduced space, on the device of the samples."""
         self._require_fit()
         rows = _rows(source)
         if rows.shape[1] != len(self.mean):
@@ -103,8 +122,7 @@ class KMeansDiscretizer:
                 f"`source` must have {len(self.mean)} columns, as at the fit of this codebook; it had {rows.shape[1]}."
             )
         device = rows.device
-        points = (rows - self.mean.to(device)) @ self.components.to(device)
-        return torch.cdist(points, self.centers.to(device)).argmin(-1)
+        return (rows - self.mean.to(device)) @ self.components.to(device), self.centers.to(device)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors of the codebook, for a checkpoint; empty before the first fit."""

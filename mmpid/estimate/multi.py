@@ -4,28 +4,29 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import combinations
+from typing import TYPE_CHECKING, Any, Literal
 
-import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
-from torch.nn.functional import normalize
 
 from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.errors import ConfigError, InputError
-from mmpid.estimate.discretize import Discretizer, PredictionDiscretizer, assign
-from mmpid.estimate.estimate import MAX_SEED, REPLICATE_TOL, check_settings, estimate_assigned
-from mmpid.estimate.histogram import Assignment
-from mmpid.estimate.inference import Replicates
-from mmpid.estimate.inputs import Inputs, check_inputs
-from mmpid.estimate.kmeans import KMeansDiscretizer
+from mmpid.estimate.discretize import Discretizer
+from mmpid.estimate.inputs import check_inputs
 from mmpid.estimate.notes import Notes
-from mmpid.estimate.observe import assign_sources, make_discretizers, observable_name, resolve_clusters
+from mmpid.estimate.pipeline import HELD_OUT, REPLICATE_TOL, Coded, CodedSources, Settings, code_sources, compare
+from mmpid.estimate.rests import rest_of
 from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.terms import ATOMS
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 MAX_MODALITIES = 6
 HEADER = ("source 1 | source 2", "R", "U1", "U2", "S")
-UNSURE_KEY = "? is not identified by this sample; intervals and the samples needed are in `.to_frame()`."
+UNSURE_KEY = "? is not identified by this sample; the samples needed are in `.to_frame()`."
+SUMMARY = "the rest of a modality is summarized by one code; what that loses counts as unique to the modality."
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -54,11 +55,11 @@ class PIDMultiEstimate:
         _validate.choice(modality, "modality", self.modalities)
         return float(self.one_vs_rest[modality].pid.unique1)
 
-    def to_frame(self):
+    def to_frame(self) -> "pd.DataFrame":
         """One row per comparison and atom, with the columns of `PIDEstimate.to_frame` (pandas)."""
         import pandas as pd
 
-        frames = {(name, "rest"): estimate for name, estimate in self.one_vs_rest.items()} | self.pairwise
+        frames = {(name, "rest"): one for name, one in self.one_vs_rest.items()} | self.pairwise
         tables = {key: estimate.to_frame() for key, estimate in frames.items()}
         return pd.concat(tables, names=["source1", "source2", "atom"])
 
@@ -84,32 +85,35 @@ class PIDMultiEstimate:
 
 
 def estimate_pid_multi(
-    sources: Mapping[str, object],
-    target,
+    sources: Mapping[str, ArrayLike | Tensor],
+    target: ArrayLike | Tensor,
     *,
-    discretizer="kmeans",
-    n_clusters="auto",
-    n_components=5,
-    correction="auto",
-    n_boot=200,
-    n_null=50,
-    seed=0,
-    groups=None,
-    n_classes=None,
-    replicate_tol=REPLICATE_TOL,
-    warn=True,
+    discretizer: str | Discretizer | Mapping[str, str | Discretizer] = "kmeans",
+    n_clusters: int | Literal["auto"] = "auto",
+    n_components: int = 5,
+    correction: str = "auto",
+    n_boot: int | None = None,
+    n_null: int | None = None,
+    seed: int = 0,
+    groups: ArrayLike | Tensor | None = None,
+    n_classes: int | None = None,
+    replicate_tol: float = REPLICATE_TOL,
+    method: str = "exact",
+    estimator: str = HELD_OUT,
+    warn: bool = True,
 ) -> PIDMultiEstimate:
     """Decompose what three to six modalities know about a target: each against the rest, and each pair.
 
-    Every modality is turned into codes once. "The rest" of a modality is summarized by one code per sample, with as
-    many codes as a single modality has, so that no table grows with the number of modalities:
+    Every modality is turned into codes once, and every comparison is that of `estimate_pid`. "The rest" of a modality
+    is summarized by one code per sample:
 
     * ``"kmeans"``: clusters of the others' L2-normalized embeddings side by side, with ``n_components`` principal
       components for each of them;
     * ``"prediction"`` and ``"soft"``: the others' class probabilities multiplied and divided by the prior for each
       factor too many, p(y | rest) ~ prod_m p_m(y) / p(y)^(M - 2), as if they were independent given the class;
-    * codes of any other kind: the combination of the others' codes if no more than ``n_clusters`` of them
-      occur, and otherwise clusters of their one-hot rows side by side.
+    * codes of any other kind: the combination of the others' codes. If more than 256 of them occur they are merged,
+      by clusters of their one-hot rows side by side; only the bounds that survive merging are then given as intervals,
+      and unique information of the modality and synergy are neither identified nor proven.
 
     Parameters
     ----------
@@ -118,7 +122,8 @@ def estimate_pid_multi(
     discretizer : str, Discretizer or mapping of str to Discretizer
         As in `estimate_pid`. A mapping holds one per modality, used in place; entries ``"not <name>"`` are used
         for the rest of ``<name>``, so that these codebooks, too, start from the previous call.
-    target, n_clusters, n_components, correction, n_boot, n_null, seed, groups, n_classes, replicate_tol, warn
+    target, n_clusters, n_components, correction, n_boot, n_null, seed, groups, n_classes, replicate_tol, method, \
+estimator, warn
         As in `estimate_pid`.
 
     Returns
@@ -148,50 +153,48 @@ def estimate_pid_multi(
     >>> rng = np.random.default_rng(0)
     >>> a, b, c = rng.integers(2, size=(3, 1000))
     >>> codes = {"a": a, "b": b, "c": c}
-    >>> e = estimate_pid_multi(codes, 2 * a + b, discretizer="codes", n_boot=0, n_null=10)
+    >>> e = estimate_pid_multi(codes, 2 * a + b, discretizer="codes")
     >>> round(e.unique("a"), 1), abs(round(e.unique("c"), 1))
     (1.0, 0.0)
     """
     notes = Notes()
-    check_settings(correction, n_boot, n_null, replicate_tol, n_clusters, n_components)
-    seed = _validate.number(seed, "seed", low=0, high=MAX_SEED, integer=True)
-    names = _check_names(sources)
+    names = check_names(sources)
+    settings = Settings.checked(
+        estimator=estimator, discretizer=discretizer, n_clusters=n_clusters, n_components=n_components,
+        correction=correction, n_boot=n_boot, n_null=n_null, seed=seed, replicate_tol=replicate_tol, method=method,
+    )  # fmt: skip
     inputs = check_inputs(dict(sources), target, n_classes, groups, discretizer, notes)
-    n_clusters = resolve_clusters(n_clusters, inputs, discretizer, notes)
     each, given_rests = split_mapping(discretizer, names)
-    made = make_discretizers(each, inputs, n_clusters, n_components, seed)
-    assigned = assign_sources(made, inputs, None, seed, notes, names=names)
-    rests = {
-        name: rest_of(i, made, assigned, inputs, given_rests.get(name), n_components, n_clusters, seed)
+    coded = code_sources(inputs, settings, each, names, notes)
+    against_rest = {
+        name: (f"{name} | rest", coded.sources[i], rest_of(i, coded, given_rests.get(name)))
         for i, name in enumerate(names)
     }
-    notes.add("the rest of a modality is summarized by one code; what that loses counts as unique to the modality.")
-    replicates = Replicates(n_boot=n_boot, n_null=n_null, seed=seed, tol=replicate_tol, groups=inputs.groups)
-    against_rest = {name: (f"{name} | rest", one, rests[name]) for name, one in zip(names, assigned, strict=True)}
+    notes.add(SUMMARY)
     pairs = {
-        (names[i], names[j]): (f"{names[i]} | {names[j]}", assigned[i], assigned[j])
+        (names[i], names[j]): (f"{names[i]} | {names[j]}", coded.sources[i], coded.sources[j])
         for i, j in combinations(range(len(names)), 2)
     }
-    shared = (inputs, correction, replicates, observable_name(made), notes)
-    one_vs_rest, pairwise = _compare(against_rest, *shared), _compare(pairs, *shared)
+    one_vs_rest, pairwise = (_compare(comparisons, coded, notes) for comparisons in (against_rest, pairs))
     if warn:
         notes.warn(stacklevel=2)
     return PIDMultiEstimate(modalities=names, one_vs_rest=one_vs_rest, pairwise=pairwise, notes=tuple(notes.sentences))
 
 
 def _compare(
-    comparisons: Mapping, inputs: Inputs, correction: str, replicates: Replicates, observable: str, notes: Notes
-) -> dict:
-    """Estimate each of some labeled pairs of assignments; their warnings are collected under their label."""
-    results = {}
+    comparisons: Mapping[Any, tuple[str, Coded, Coded]], coded: CodedSources, notes: Notes
+) -> dict[Any, PIDEstimate]:
+    """Estimate labeled pairs of coded sources; their warnings are collected under their label."""
+    results: dict[Any, PIDEstimate] = {}
     for key, (label, one, other) in comparisons.items():
         own = Notes()
-        results[key] = estimate_assigned((one, other), inputs, correction, replicates, own, observable)
+        results[key] = compare(one, other, coded, own)
         notes.alerts.extend((f"{label}: {sentence}", category) for sentence, category in own.alerts)
     return results
 
 
-def _check_names(sources: Mapping[str, object]) -> tuple[str, ...]:
+def check_names(sources: object) -> tuple[str, ...]:
+    """Names of the modalities in their order."""
     if not isinstance(sources, Mapping) or not 2 <= len(sources) <= MAX_MODALITIES:
         got = f"{len(sources)} of them" if isinstance(sources, Mapping) else type(sources).__name__
         raise InputError(
@@ -217,54 +220,8 @@ def split_mapping(discretizer, names: tuple[str, ...]):
     return tuple(discretizer[name] for name in names), rests
 
 
-def rest_of(
-    index: int,
-    made: tuple[Discretizer, ...],
-    assigned: tuple[Assignment, ...],
-    inputs: Inputs,
-    given: Discretizer | None,
-    n_components: int,
-    n_clusters: int,
-    seed: int,
-) -> Assignment:
-    """Summarize all modalities but one by one assignment; the rule is in `estimate_pid_multi`."""
-    others = [i for i in range(len(made)) if i != index]
-    if len(others) == 1:
-        return assigned[others[0]]
-    if all(isinstance(made[i], KMeansDiscretizer) for i in others):
-        table = torch.cat([normalize(_matrix(inputs.sources[i]).double(), dim=1) for i in others], dim=1)
-        size = max(assigned[i].n_codes for i in others)
-        chosen = given or KMeansDiscretizer(size, n_components * len(others), seed=seed)
-        return assign(chosen.fit(table), table)
-    if all(isinstance(made[i], PredictionDiscretizer) for i in others):
-        return _product_of_experts([assigned[i] for i in others], inputs)
-    return _combined_codes([assigned[i] for i in others], given, n_clusters, seed)
-
-
-def _product_of_experts(assigned: list[Assignment], inputs: Inputs) -> Assignment:
-    """Class probabilities of several heads, multiplied as if independent given the class."""
-    share = torch.bincount(inputs.target, minlength=inputs.n_classes).double() / len(inputs.target)
-    log_prior = share.clamp(min=1e-12).log()
-    logs = sum(a.probs.clamp(min=1e-12).log() for a in assigned)
-    probs = (logs - (len(assigned) - 1) * log_prior).softmax(-1)
-    return Assignment(n_codes=probs.shape[1], codes=probs.argmax(-1), probs=probs, soft=assigned[0].soft)
-
-
-def _combined_codes(assigned: list[Assignment], given: Discretizer | None, n_clusters: int, seed: int) -> Assignment:
-    """Combine codes if few combinations occur; clusters of their one-hot rows otherwise."""
-    rows = torch.stack([a.codes for a in assigned], dim=1)
-    combinations_seen, codes = torch.unique(rows, dim=0, return_inverse=True)
-    if len(combinations_seen) <= n_clusters:
-        return Assignment(n_codes=len(combinations_seen), codes=codes)
-    table = torch.cat([a.as_probs() for a in assigned], dim=1)
-    chosen = given or KMeansDiscretizer(n_clusters, table.shape[1], seed=seed)
-    return assign(chosen.fit(table), table)
-
-
-def _matrix(source: Tensor) -> Tensor:
-    return source[:, None] if source.ndim == 1 else source
-
-
 def _cell(estimate: PIDEstimate, atom: str) -> str:
-    """One atom as text, with a question mark where the sample does not identify it."""
-    return f"{float(getattr(estimate.pid, atom)):.3f}" + ("" if estimate.identified[atom] else " ?")
+    """One atom as text: its interval behind it, and a question mark where the sample does not identify it."""
+    low, high = estimate.interval.get(atom, (None, None))
+    interval = "" if low is None else f" [{low:.2f}, {high:.2f}]"
+    return f"{float(getattr(estimate.pid, atom)):.3f}{interval}" + ("" if estimate.identified[atom] else " ?")

@@ -85,6 +85,26 @@ class PredictionDiscretizer:
             )
         return (source.detach().double() @ self.weight.to(source.device) + self.bias.to(source.device)).softmax(-1)
 
+    def nested_probabilities(self, source: Tensor, target: Tensor, fold: Tensor, count: int) -> Tensor:
+        """Return class probabilities (count, N, k) of readouts for nested cross-fitting.
+
+        ``fold`` (N,) is the fold of each sample, below ``count``. In row j a sample of fold i is read by a readout
+        that saw neither fold i nor fold j.
+        """
+        k = max(int(target.max()) + 1, self._n_codes or 0)
+        size = power_of_two(source)
+        source = source.detach().double() / size
+        source = source - source.mean(0)
+        left_out = 1 - torch.eye(count, dtype=torch.float64, device=source.device)
+        kept = left_out[:, None] * left_out[None]  # (j, i, fold): 1 where the readout of this pair saw the fold
+        weight, bias = _discriminants(source, target, fold, kept.flatten(0, 1), k, self.shrinkage)
+        weight, bias = weight.unflatten(0, (count, count)), bias.unflatten(0, (count, count))
+        probs = source.new_empty(count, len(source), k)
+        for i in range(count):
+            inside = (fold == i).nonzero()[:, 0]
+            probs[:, inside] = (source[inside] @ weight[:, i] + bias[:, i, None]).softmax(-1)
+        return probs
+
     def transform(self, source: Tensor) -> Tensor:
         """Predicted class, int64 (N,)."""
         return self.probabilities(source).argmax(-1)
@@ -127,6 +147,27 @@ def _discriminant(source: Tensor, target: Tensor, n_classes: int, shrinkage: flo
     weight = torch.linalg.solve(pooled, means.T)
     bias = -0.5 * (means.T * weight).sum(0) + (counts / counts.sum()).log()
     return weight / size, bias
+
+
+def _discriminants(
+    source: Tensor, target: Tensor, fold: Tensor, kept: Tensor, n_classes: int, shrinkage: float
+) -> tuple[Tensor, Tensor]:
+    """Weight (p, d, k) and bias (p, k) of discriminants of centered samples, each fitted on the folds kept (p, f)."""
+    n_folds, d = kept.shape[1], source.shape[1]
+    cells = fold * n_classes + target
+    counts = torch.bincount(cells, minlength=n_folds * n_classes).double().view(n_folds, n_classes)
+    sums = source.new_zeros(n_folds * n_classes, d).index_add_(0, cells, source).view(n_folds, n_classes, d)
+    squares = torch.stack([source[fold == f].T @ source[fold == f] for f in range(n_folds)])
+    counts, sums, squares = kept @ counts, torch.tensordot(kept, sums, 1), torch.tensordot(kept, squares, 1)
+    means = sums / counts.clamp(min=1).unsqueeze(-1)
+    total = counts.sum(1)
+    pooled = (squares - sums.mT @ means) / total.view(-1, 1, 1)
+    diagonal = pooled.diagonal(dim1=1, dim2=2).clamp(min=0)
+    floor = 1e-6 * diagonal.mean(1, keepdim=True) + 1e-24
+    pooled = (1 - shrinkage) * pooled + torch.diag_embed(shrinkage * diagonal + floor)
+    weight = torch.linalg.solve(pooled, means.mT)
+    bias = -0.5 * (means.mT * weight).sum(1) + (counts / total.unsqueeze(1)).log()
+    return weight, bias
 
 
 def _matrix(source: Tensor) -> Tensor:

@@ -10,7 +10,9 @@ A correction applied to the terms, and never to the atoms, keeps every sum rule 
 import torch
 from torch import Tensor
 
-ATOMS = ("redundancy", "unique1", "unique2", "synergy")
+from mmpid.pid.results import ATOMS, PIDResult
+
+__all__ = ["ATOMS", "atoms_to_terms", "stack_atoms", "terms_to_atoms"]
 
 
 def atoms_to_terms(atoms: Tensor) -> Tensor:
@@ -25,6 +27,6 @@ def terms_to_atoms(terms: Tensor) -> Tensor:
     return torch.stack([i1 + i2 - iq, iq - i2, iq - i1, i12 - iq], dim=-1)
 
 
-def stack_atoms(result) -> Tensor:
+def stack_atoms(result: PIDResult) -> Tensor:
     """Gather the four atoms of a decomposition into one float64 tensor (..., 4)."""
     return torch.stack([getattr(result, name) for name in ATOMS], dim=-1).double()

@@ -19,6 +19,7 @@ from mmpid.plots.class_strength import class_strength
 from mmpid.plots.ecs_bars import ecs_bars
 from mmpid.plots.ecs_curves import ecs_curves
 from mmpid.plots.information_diagram import information_diagram
+from mmpid.plots.knowledge_areas import knowledge_areas
 from mmpid.plots.learning_curves import learning_curves
 from mmpid.plots.loss_curves import loss_curves
 from mmpid.plots.overview import overview
@@ -35,6 +36,7 @@ __all__ = [
     "ecs_bars",
     "ecs_curves",
     "information_diagram",
+    "knowledge_areas",
     "learning_curves",
     "loss_curves",
     "overview",

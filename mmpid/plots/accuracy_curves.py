@@ -4,9 +4,8 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import accuracy_traces, record_of, switch_epoch
-
-EMPTY = "Accuracies appear here\nafter the first epoch"
+from mmpid.plots.charts import accuracy_chart
+from mmpid.plots.traces import record_of, switch_epoch
 
 
 def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation", title: str | None = None) -> Axes:
@@ -52,13 +51,7 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     record = record_of(record)
     choice(split, "split", ("validation", "train"))
     ax = style.axes_or_new(ax)
-    epochs = record.lineage("epoch")
-    style.draw_traces(ax, accuracy_traces(epochs, record.metadata["modalities"], split))
-    style.draw_switch(ax, switch_epoch(record.lineage("decision")))
-    names = {"validation": "Validation", "train": "Training"}
-    style.dress(ax, title=title or f"{names[split]} accuracy", xlabel="epoch", ylabel="accuracy (fraction correct)")
-    ax.set_ylim(0, 1)
-    style.legend_above(ax, columns=4)
-    if not epochs:
-        style.empty(ax, EMPTY)
-    return ax
+    switch = switch_epoch(record.lineage("decision"))
+    return style.draw_chart(
+        ax, accuracy_chart(record.lineage("epoch"), record.metadata["modalities"], switch, split), title
+    )

@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 
 from mmpid.plots import style
 from mmpid.plots.atoms import Atom, atoms_of, names_of
-from mmpid.plots.traces import ATOM_STYLE, atom_labels
+from mmpid.plots.traces import atom_color, atom_labels
 
 
 def atoms_bar(result, ax: Axes | None = None, *, modalities: Sequence[str] | None = None, title: str = "") -> Axes:
@@ -64,9 +64,7 @@ def _draw(ax: Axes, place: int, atom: Atom) -> None:
         low, high = atom.null
         outline = {"facecolor": "none", "edgecolor": style.FAINT, "hatch": "////", "linewidth": 0}
         ax.bar(place, high - low, bottom=low, width=0.86, zorder=1, **outline)
-    ax.bar(
-        place, atom.value, width=0.62, color=ATOM_STYLE[atom.name][0], alpha=1 if atom.identified else 0.35, zorder=2
-    )
+    ax.bar(place, atom.value, width=0.62, color=atom_color(atom.name), alpha=1 if atom.identified else 0.35, zorder=2)
     top = atom.value
     if atom.interval is not None:
         low, high = atom.interval

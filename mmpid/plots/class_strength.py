@@ -5,7 +5,7 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.ecs_curves import EMPTY
+from mmpid.plots.charts import strength_chart
 from mmpid.plots.traces import ecs_proxies, record_of, strength_by_class
 
 
@@ -56,7 +56,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     table = strength_by_class(probes[-1], names, choice(proxy, "proxy", recorded)) if recorded else None
     if table is None:
         style.dress(ax, title=title or "Strength by class", xlabel="class", ylabel="modality", grid="")
-        style.empty(ax, EMPTY)
+        style.empty(ax, strength_chart([], names, None).empty)
         return ax
     image = ax.imshow(table, aspect="auto", cmap="viridis", vmin=min(0.0, float(table.min())))
     style.colorbar(image, ax, f"{proxy} (own unit)")

@@ -1,11 +1,12 @@
 """The competition class by class: which modality is the stronger one."""
 
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.ecs_curves import EMPTY
+from mmpid.plots.charts import strength_chart
 from mmpid.plots.traces import ecs_proxies, modality_style, record_of, strength_by_class
 
 _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
@@ -57,17 +58,22 @@ def ecs_bars(record, ax: Axes | None = None, *, proxy: str | None = None, title:
     tables = {name: table for name, table in tables.items() if table is not None}
     if not tables:
         style.dress(ax, title=title or "Strength by class", xlabel="class", ylabel="ECS proxy")
-        style.empty(ax, EMPTY)
+        style.empty(ax, strength_chart([], names, None).empty)
         return ax
     proxy = choice(next(iter(tables)) if proxy is None else proxy, "proxy", tables)
     table = tables[proxy]
-    width = 0.8 / len(names)
-    for i, (name, values) in enumerate(zip(names, table, strict=True)):
-        place = np.arange(len(values)) + (i - (len(names) - 1) / 2) * width
-        look = {"color": modality_style(i)[0], "edgecolor": style.PAPER, "hatch": _HATCHES[i % len(_HATCHES)]}
-        ax.bar(place, values, width=width, label=name, linewidth=0, **look)
     classes = record.metadata.get("class_names") or [str(c) for c in range(table.shape[1])]
-    ax.set_xticks(range(table.shape[1]), classes[: table.shape[1]])
+    n_classes = table.shape[1]
+    data = {"class": np.tile(np.arange(n_classes), len(names)), "strength": table.ravel()}
+    data["modality"] = np.repeat(np.array(names, dtype=object), n_classes)
+    colors = [modality_style(i)[0] for i in range(len(names))]
+    plain = {"saturation": 1, "linewidth": 0, "legend": False}
+    sns.barplot(data, x="class", y="strength", hue="modality", palette=colors, ax=ax, **plain)
+    for name, bars, hatch in zip(names, ax.containers, _HATCHES, strict=False):
+        bars.set_label(name)
+        for bar in bars:
+            bar.set(hatch=hatch, edgecolor=style.PAPER)
+    ax.set_xticks(range(n_classes), classes[:n_classes])
     ax.axhline(0, color=style.FAINT, linewidth=0.8)
     heading = title if title is not None else f"Strength by class at epoch {probe['epoch']}"
     style.dress(ax, title=heading, xlabel="class", ylabel=f"{proxy} (own unit)")

@@ -4,9 +4,9 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import ecs_proxies, ecs_traces, record_of, switch_epoch
-
-EMPTY = "The strength of each modality (ECS proxies)\nappears here after the first probe"
+from mmpid.plots.charts import strength_chart
+from mmpid.plots.reading import placed_probes
+from mmpid.plots.traces import ecs_proxies, record_of, switch_epoch
 
 
 def ecs_curves(record, ax: Axes | None = None, *, proxy: str | None = None, title: str | None = None) -> Axes:
@@ -49,15 +49,8 @@ def ecs_curves(record, ax: Axes | None = None, *, proxy: str | None = None, titl
     """
     record = record_of(record)
     ax = style.axes_or_new(ax)
-    probes = record.lineage("probe")
+    probes = placed_probes(record.lineage(), record.metadata)
     recorded = ecs_proxies(probes)
-    if recorded:
-        proxy = recorded[0] if proxy is None else choice(proxy, "proxy", recorded)
-        style.draw_traces(ax, ecs_traces(probes, record.metadata["modalities"], proxy))
-    else:
-        style.empty(ax, EMPTY)
-    heading = title if title is not None else "Strength of each modality"
-    style.draw_switch(ax, switch_epoch(record.lineage("decision")))
-    style.dress(ax, title=heading, xlabel="epoch", ylabel=f"{proxy} (own unit)" if recorded else "ECS proxy")
-    style.legend_above(ax, columns=4)
-    return ax
+    chosen = (recorded[0] if proxy is None else choice(proxy, "proxy", recorded)) if recorded else None
+    switch = switch_epoch(record.lineage("decision"))
+    return style.draw_chart(ax, strength_chart(probes, record.metadata["modalities"], chosen, switch), title)

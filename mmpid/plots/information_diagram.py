@@ -7,7 +7,7 @@ from matplotlib.patches import Circle, Ellipse
 
 from mmpid.plots import style
 from mmpid.plots.atoms import atoms_of, names_of
-from mmpid.plots.traces import ATOM_STYLE, atom_labels
+from mmpid.plots.traces import atom_color, atom_labels
 
 _PLACES = {"unique1": (-0.95, 0.0), "unique2": (0.95, 0.0), "redundancy": (0.0, 0.0), "synergy": (0.0, 1.19)}
 
@@ -72,7 +72,7 @@ def information_diagram(
 
 
 def _regions(ax: Axes, share: dict[str, float]) -> None:
-    color = {name: look[0] for name, look in ATOM_STYLE.items()}
+    color = {name: atom_color(name) for name in _PLACES}
     around = Ellipse((0, 0), 4.5, 3.2, facecolor=color["synergy"], alpha=_opacity(share["synergy"]), edgecolor="none")
     left, right = (Circle((x, -0.1), 0.98, facecolor="white", edgecolor="none") for x in (-0.55, 0.55))
     for patch in (around, left, right):

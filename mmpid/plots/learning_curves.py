@@ -4,7 +4,8 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import GREEN, accuracy_traces, loss_traces, record_of, switch_epoch
+from mmpid.plots.charts import accuracy_chart, loss_chart
+from mmpid.plots.traces import GREEN, record_of, switch_epoch
 
 EMPTY = "Learning curves appear here\nafter the first epoch"
 
@@ -50,9 +51,9 @@ def learning_curves(
     choice(quantity, "quantity", ("accuracy", "loss"))
     ax = style.axes_or_new(ax, size=(7.5, 4.0))
     epochs, names = record.lineage("epoch"), record.metadata["modalities"]
-    traces = accuracy_traces if quantity == "accuracy" else loss_traces
-    style.draw_traces(ax, traces(epochs, names, "validation"))
-    thin = [trace for trace in traces(epochs, names, "train") if len(trace.epoch)]
+    chart_of = accuracy_chart if quantity == "accuracy" else loss_chart
+    style.draw_traces(ax, chart_of(epochs, names, split="validation").traces)
+    thin = [trace for trace in chart_of(epochs, names, split="train").traces if len(trace.epoch)]
     for trace in thin:
         ax.plot(trace.epoch, trace.value, color=trace.color, linewidth=0.9, alpha=0.7)
     unit = "accuracy (fraction correct" if quantity == "accuracy" else "cross-entropy (nats"

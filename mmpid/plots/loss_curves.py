@@ -4,9 +4,8 @@ from matplotlib.axes import Axes
 
 from mmpid._validate import choice
 from mmpid.plots import style
-from mmpid.plots.traces import loss_traces, record_of, switch_epoch
-
-EMPTY = "Losses appear here\nafter the first epoch"
+from mmpid.plots.charts import loss_chart
+from mmpid.plots.traces import record_of, switch_epoch
 
 
 def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: str | None = None) -> Axes:
@@ -51,13 +50,8 @@ def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: 
     record = record_of(record)
     choice(split, "split", ("train", "validation"))
     ax = style.axes_or_new(ax)
-    epochs = record.lineage("epoch")
-    style.draw_traces(ax, loss_traces(epochs, record.metadata["modalities"], split))
-    style.draw_switch(ax, switch_epoch(record.lineage("decision")))
-    names = {"validation": "Validation", "train": "Training"}
-    style.dress(ax, title=title or f"{names[split]} loss", xlabel="epoch", ylabel="cross-entropy (nats)")
+    switch = switch_epoch(record.lineage("decision"))
+    chart = loss_chart(record.lineage("epoch"), record.metadata["modalities"], switch, split)
+    style.draw_chart(ax, chart, title)
     ax.set_ylim(bottom=0)
-    style.legend_above(ax, columns=4)
-    if not epochs:
-        style.empty(ax, EMPTY)
     return ax

@@ -54,7 +54,7 @@ def paired_gain(
     >>> rows = [("two-stage - joint", 0.05, 0.03, 0.07), ("two-stage - ens", 0.01, -0.01, 0.03)]
     >>> ax = paired_gain(pd.DataFrame(rows, columns=["method", "mean", "low", "high"]), Figure().subplots())
     >>> [point.get_markerfacecolor() for point in ax.lines if point.get_marker() == "o"]
-    ['#0173b2', 'white']
+    ['#0b6fae', 'white']
     """
     if not hasattr(frame, "columns"):
         raise InputError(

@@ -3,12 +3,12 @@
 from matplotlib.axes import Axes
 
 from mmpid.plots import style
-from mmpid.plots.traces import null_band, pid_traces, record_of, switch_epoch
+from mmpid.plots.charts import atoms_chart
+from mmpid.plots.reading import placed_probes
+from mmpid.plots.traces import record_of, switch_epoch
 
-EMPTY = "R, U1, U2 and S appear here\nafter the first probe"
 
-
-def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoders know about the label") -> Axes:
+def pid_curves(record, ax: Axes | None = None, *, title: str | None = None) -> Axes:
     """Draw redundancy, the unique information of each modality and synergy against the epoch.
 
     The bands are 95 % bootstrap intervals, each for one atom of one probe. The hatched band is where synergy lies when
@@ -22,7 +22,7 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     ax
         Axes to draw on; new ones by default.
     title
-        Heading of the panel.
+        Heading of the panel; says what is drawn by default.
 
     Returns
     -------
@@ -47,12 +47,6 @@ def pid_curves(record, ax: Axes | None = None, *, title: str = "What the encoder
     """
     record = record_of(record)
     ax = style.axes_or_new(ax)
-    probes = record.lineage("probe")
-    style.draw_traces(ax, pid_traces(probes, record.metadata["modalities"]))
-    style.draw_band(ax, null_band(probes))
-    style.draw_switch(ax, switch_epoch(record.lineage("decision")))
-    style.dress(ax, title=title, xlabel="epoch", ylabel="information (bits)")
-    style.legend_above(ax, columns=2)
-    if not probes:
-        style.empty(ax, EMPTY)
-    return ax
+    probes = placed_probes(record.lineage(), record.metadata)
+    chart = atoms_chart(probes, record.metadata["modalities"], switch_epoch(record.lineage("decision")))
+    return style.draw_chart(ax, chart, title)

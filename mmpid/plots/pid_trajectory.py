@@ -1,11 +1,14 @@
 """How the two unique informations move against each other."""
 
+import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 
 from mmpid._validate import choice
 from mmpid.errors import ConfigError
 from mmpid.plots import style
-from mmpid.plots.pid_curves import EMPTY
+from mmpid.plots.charts import atoms_chart
 from mmpid.plots.traces import Trace, nice_limit, pid_traces, record_of
 
 
@@ -62,19 +65,28 @@ def pid_trajectory(
     ax = style.axes_or_new(ax, size=(5.6, 4.6))
     style.dress(ax, title=title, xlabel=f"{unique1.label}, bits", ylabel=f"{unique2.label}, bits", grid="both")
     if not len(unique1.epoch):
-        style.empty(ax, EMPTY)
+        style.empty(ax, atoms_chart([], names).empty)
         return ax
     limit = nice_limit(max(unique1.value.max(), unique2.value.max()))
     ax.plot([0, limit], [0, limit], color=style.FAINT, linewidth=1, linestyle=":", zorder=1)
     ax.plot(unique1.value, unique2.value, color=style.FAINT, linewidth=1.2, zorder=2)
-    points = ax.scatter(unique1.value, unique2.value, c=redundancy.value, cmap="viridis", s=46, zorder=3)
-    style.colorbar(points, ax, "redundant (R), bits")
+    shade = {"hue": redundancy.value, "palette": "viridis", "legend": False}
+    sns.scatterplot(x=unique1.value, y=unique2.value, s=46, zorder=3, linewidth=0, ax=ax, **shade)
+    scale = ScalarMappable(Normalize(*_range(redundancy.value)), "viridis")
+    style.colorbar(scale, ax, "redundant (R), bits")
+    style.dress(ax, title=title, xlabel=f"{unique1.label}, bits", ylabel=f"{unique2.label}, bits", grid="both")
     for i in dict.fromkeys((0, len(unique1.epoch) - 1)):
         place = {"xy": (unique1.value[i], unique2.value[i]), "xytext": (6, 5), "textcoords": "offset points"}
         ax.annotate(f"epoch {unique1.epoch[i]:g}", fontsize=8.5, color=style.INK, **place)
     low = min(0.0, float(unique1.value.min()), float(unique2.value.min()))
     ax.set(xlim=(low, limit), ylim=(low, limit), aspect="equal")
     return ax
+
+
+def _range(values) -> tuple[float, float]:
+    """Return the limits of a color scale, apart where all values are equal."""
+    low, high = float(values.min()), float(values.max())
+    return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def _chosen(names: list[str], unique: list[Trace], pair) -> list[Trace]:

@@ -18,7 +18,7 @@ from mmpid.plots.style import Picture
 from mmpid.plots.traces import pid_traces, record_of, switch_epoch, worth_showing
 from mmpid.studies.diagnose import diagnose
 
-_LOOK = """
+_STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1080px; margin: 2em auto;
   padding: 0 1.2em; }
 h1 { font-size: 1.5em; margin-bottom: 0; } h2 { font-size: 1.15em; margin: 1.8em 0 .4em; }
@@ -92,7 +92,7 @@ def _page(record) -> str:
         ("Run metadata", _metadata(record.metadata)),
     ]
     body = "".join(f"<section><h2>{title}</h2>{content}</section>" for title, content in sections)
-    head = f'<meta charset="utf-8"><title>{escape(name)}: a run of mmpid</title><style>{_LOOK}</style>'
+    head = f'<meta charset="utf-8"><title>{escape(name)}: a run of mmpid</title><style>{_STYLE}</style>'
     top = f'<h1>{escape(name)}</h1><p class="quiet">{escape(heading(record))}</p>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{top}{body}</body></html>'
 

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from mmpid.plots import style
-from mmpid.plots.pid_curves import EMPTY
+from mmpid.plots.charts import atoms_chart
 from mmpid.plots.traces import Trace, atoms_for, pid_traces, record_of, switch_epoch
 
 MOST_WHISKERS = 8
@@ -55,8 +55,8 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     for place, trace in enumerate(traces):
         top = floor + trace.value.clip(min=0)
         unsure = "////" if trace.label.endswith("not identified") else None
-        look = {"facecolor": trace.color, "edgecolor": style.PAPER, "linewidth": 0.8, "hatch": unsure, "alpha": 0.8}
-        ax.fill_between(trace.epoch, floor, top, label=trace.label, **look)
+        fill = {"facecolor": trace.color, "edgecolor": style.PAPER, "linewidth": 0.8, "hatch": unsure, "alpha": 0.8}
+        ax.fill_between(trace.epoch, floor, top, label=trace.label, **fill)
         _whiskers(ax, trace, top, (place + 1) / (len(traces) + 1) - 0.5)
         floor = top
     style.draw_switch(ax, switch_epoch(record.lineage("decision")))
@@ -64,7 +64,7 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     ax.set_ylim(bottom=0)
     style.legend_above(ax, columns=2)
     if not complete:
-        style.empty(ax, EMPTY)
+        style.empty(ax, atoms_chart([], names).empty)
     return ax
 
 

@@ -1,4 +1,4 @@
-"""One look for every picture, set on the axes themselves.
+"""One style for every picture, set on the axes themselves.
 
 matplotlib's global settings are left alone: the board draws its static picture from a thread, where changing
 them would leak into whatever the user draws at that moment. For the same reason nothing here uses pyplot's
@@ -14,6 +14,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from mmpid.plots.charts import Area, Chart
+from mmpid.plots.palette import LIGHT
 from mmpid.plots.traces import Band, Trace
 
 INK, FAINT, GRID, PAPER = "#262626", "#8c8c8c", "#dddddd", "white"
@@ -52,7 +54,7 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes
 
 
 def dress(ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: str = "y") -> Axes:
-    """Give axes the common look: quiet spines, a light grid behind the data, labels with units, white paper.
+    """Give axes the common style: quiet spines, a light grid behind the data, labels with units, white paper.
 
     The paper is white also where a dark style is set, since colors and ink are chosen for it.
     """
@@ -81,6 +83,31 @@ def draw_traces(ax: Axes, traces: Iterable[Trace]) -> None:
             ax.fill_between(trace.epoch, trace.low, trace.high, color=trace.color, alpha=0.16, linewidth=0)
         style = {"color": trace.color, "linestyle": linestyle, "label": trace.label}
         ax.plot(trace.epoch, trace.value, linewidth=2, marker=marker, markersize=3.5, **style)
+
+
+def draw_chart(ax: Axes, chart: Chart, title: str | None = None) -> Axes:
+    """Draw a chart as its specification says: areas, curves, band, start of joint training, labels, legend."""
+    for area in chart.areas:
+        draw_area(ax, area)
+    draw_traces(ax, chart.traces)
+    draw_band(ax, chart.band)
+    draw_switch(ax, chart.switch)
+    dress(ax, title=chart.title if title is None else title, xlabel="epoch", ylabel=chart.unit)
+    if chart.limits is not None:
+        ax.set_ylim(*chart.limits)
+    legend_above(ax, columns=chart.columns)
+    if chart.is_empty:
+        empty(ax, chart.empty)
+    return ax
+
+
+def draw_area(ax: Axes, area: Area) -> None:
+    """Fill an area; hatched where its size is not sure, and without a legend where it is nowhere."""
+    if not (len(area.epoch) and (area.high > area.low).any()):
+        return
+    fill = {"facecolor": LIGHT[area.role].area} if area.sure else {"facecolor": PAPER, "hatch": "////"}
+    edge = PAPER if area.sure else FAINT
+    ax.fill_between(area.epoch, area.low, area.high, label=area.label, edgecolor=edge, linewidth=0.8, **fill)
 
 
 def line_styles(traces: Iterable[Trace]) -> list:

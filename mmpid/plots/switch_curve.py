@@ -1,6 +1,7 @@
 """When should joint training have started: what a sweep of the switch point found."""
 
 import numpy as np
+import seaborn as sns
 from matplotlib.axes import Axes
 
 from mmpid.errors import InputError
@@ -72,7 +73,8 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
     if np.isfinite(low).all():
         ax.fill_between(epochs, low, high, color=BLUE, alpha=0.18, linewidth=0)
     label = f"mean of {len(seeds)} seeds" if len(seeds) > 1 else "one seed"
-    ax.plot(epochs, table.mean(0), color=BLUE, linewidth=2, marker="o", markersize=4, label=label)
+    curve = {"color": BLUE, "linewidth": 2, "marker": "o", "markersize": 4, "markeredgewidth": 0}
+    sns.lineplot(x=epochs, y=table.mean(0), errorbar=None, label=label, legend=False, ax=ax, **curve)
     _draw_rules(ax, sweep.choices, epochs, seeds, table)
     style.legend_above(ax, columns=2)
     return ax
@@ -101,5 +103,5 @@ def _draw_rules(ax: Axes, choices, epochs: list[int], seeds: list[int], table: n
         chosen = {choice["seed"]: choice["epoch"] for choice in choices if choice["rule"] == rule}
         scores = [table[seeds.index(seed), epochs.index(epoch)] for seed, epoch in chosen.items()]
         color, marker = _MARKS[i % len(_MARKS)]
-        look = {"color": color, "marker": marker, "markersize": 9, "markeredgecolor": style.PAPER, "linestyle": "none"}
-        ax.plot(np.mean(list(chosen.values())), np.mean(scores), label=rule, zorder=4, **look)
+        marks = {"color": color, "marker": marker, "markersize": 9, "markeredgecolor": style.PAPER, "linestyle": "none"}
+        ax.plot(np.mean(list(chosen.values())), np.mean(scores), label=rule, zorder=4, **marks)

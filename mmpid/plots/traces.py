@@ -10,30 +10,15 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmpid.errors import InputError
+from mmpid.plots.palette import DASHES, LIGHT, dash_of, modality_role
+from mmpid.runs.record import as_record
 
 ATOMS = ("redundancy", "unique1", "unique2", "synergy")
 SHORT_NAMES = {"redundancy": "R", "unique1": "U1", "unique2": "U2", "synergy": "S"}
 
-# seaborn's "colorblind" palette; what belongs to one modality has one color and one dash in every panel
-BLUE, ORANGE, GREEN, VERMILION, PINK, GRAY, SKY = (
-    "#0173b2",
-    "#de8f05",
-    "#029e73",
-    "#d55e00",
-    "#cc78bc",
-    "#949494",
-    "#56b4e9",
-)
-BROWN, OLIVE = "#8c613c", "#999933"
-DASHES = ("dashed", "dotted", "dashdot", "solid")
-ATOM_STYLE = {
-    "redundancy": (PINK, "solid"),
-    "unique1": (BLUE, "dashed"),
-    "unique2": (ORANGE, "dotted"),
-    "synergy": (GREEN, "dashdot"),
-}
-_MODALITY_COLORS = (BLUE, ORANGE, VERMILION, SKY, BROWN, OLIVE)
-_OUTPUT_STYLE = {"ens": (GRAY, "dashdot", "average (ens)"), "joint": (GREEN, "solid", "joint")}
+BLUE, ORANGE, VERMILION, SKY, BROWN, OLIVE = (LIGHT[f"m{i}"].line for i in range(6))
+PINK, GREEN, GRAY = LIGHT["both"].line, LIGHT["joint"].line, LIGHT["average"].line
+_OUTPUTS = {"ens": ("average", "average (ens)"), "joint": ("joint", "joint")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +34,7 @@ class Trace:
     value: np.ndarray
     color: str
     dash: str
+    role: str = ""
     low: np.ndarray | None = None
     high: np.ndarray | None = None
 
@@ -72,19 +58,14 @@ class Band:
 
 
 def record_of(run):
-    """Return the record of a run: a `RunRecord` itself, or that of a trainer.
+    """Return the record of a run: a `RunRecord` itself, that of a trainer, or that of a folder or file.
 
     Raises
     ------
     InputError
-        If it is neither.
+        If it is none of these, or does not name its modalities.
     """
-    record = getattr(run, "record", run)
-    if not hasattr(record, "lineage"):
-        raise InputError(
-            f"`record` must be a RunRecord or a Trainer; it was {type(run).__name__}. For a folder or a file try "
-            "mmpid.RunRecord.load(path)."
-        )
+    record = as_record(run)
     if "modalities" not in record.metadata:
         raise InputError(
             "`record` must name its modalities in its metadata; it had none. Take the record of a run, or make one: "
@@ -114,9 +95,16 @@ def atom_labels(modalities: Sequence[str] | None) -> dict[str, str]:
     return {"redundancy": f"redundant (R{mean})", **unique, "synergy": f"synergistic (S{mean})"}
 
 
-def atom_style(atom: str) -> tuple[str, str]:
-    """Return the color and the dash of an atom; a unique information looks like its modality."""
-    return modality_style(int(atom.removeprefix("unique")) - 1) if atom.startswith("unique") else ATOM_STYLE[atom]
+def atom_role(atom: str) -> str:
+    """Return the role of an atom; a unique information looks like its modality."""
+    if atom.startswith("unique"):
+        return modality_role(int(atom.removeprefix("unique")) - 1)
+    return {"redundancy": "both", "synergy": "together"}[atom]
+
+
+def atom_color(atom: str) -> str:
+    """Return the line color of an atom on white."""
+    return LIGHT[atom_role(atom)].line
 
 
 def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]:
@@ -127,7 +115,7 @@ def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]
     atoms, labels = atoms_for(modalities), atom_labels(modalities)
     if probes:
         labels |= {a: f"{labels[a]}, not identified" for a in atoms if not probes[-1].get(f"{a}_identified", True)}
-    return [_trace(probes, atom, labels[atom], *atom_style(atom), interval=atom) for atom in atoms]
+    return [_trace(probes, atom, labels[atom], atom_role(atom), interval=atom) for atom in atoms]
 
 
 def null_band(probes: Sequence[dict], atom: str = "synergy") -> Band | None:
@@ -148,7 +136,12 @@ def ecs_proxies(probes: Sequence[dict]) -> list[str]:
 
 def ecs_traces(probes: Sequence[dict], modalities: Sequence[str], proxy: str) -> list[Trace]:
     """Return one proxy for the strength of each modality, in the proxy's own unit."""
-    return [_trace(probes, f"ecs.{proxy}.{name}", name, *modality_style(i)) for i, name in enumerate(modalities)]
+    return [_trace(probes, f"ecs.{proxy}.{name}", name, modality_role(i)) for i, name in enumerate(modalities)]
+
+
+def keyed_traces(rows: Sequence[dict], keys: dict[str, str]) -> list[Trace]:
+    """Return one curve for each modality, of the entry of the rows that `keys` names for it."""
+    return [_trace(rows, key, name, modality_role(i)) for i, (name, key) in enumerate(keys.items())]
 
 
 def accuracy_traces(epochs: Sequence[dict], modalities: Sequence[str], split: str = "validation") -> list[Trace]:
@@ -198,7 +191,8 @@ def strength_by_class(probe: dict, modalities: Sequence[str], proxy: str) -> np.
 
 def modality_style(index: int) -> tuple[str, str]:
     """Return the color and the dash of a modality, by its place; from the fifth on a dash comes a second time."""
-    return _MODALITY_COLORS[index % len(_MODALITY_COLORS)], DASHES[index % len(DASHES)]
+    role = modality_role(index)
+    return LIGHT[role].line, DASHES[index % len(DASHES)]
 
 
 def nice_limit(value: float) -> float:
@@ -239,21 +233,22 @@ def _names(modalities: Sequence[str] | None) -> Sequence[str]:
 
 
 def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: str, outputs=("ens", "joint")):
-    traces = [_trace(epochs, f"{quantity}.{name}", name, *modality_style(i)) for i, name in enumerate(modalities)]
+    traces = [_trace(epochs, f"{quantity}.{name}", name, modality_role(i)) for i, name in enumerate(modalities)]
     for name in outputs:
-        color, dash, label = _OUTPUT_STYLE[name]
-        traces.append(_trace(epochs, f"{quantity}.{name}", label, color, dash))
+        role, label = _OUTPUTS[name]
+        traces.append(_trace(epochs, f"{quantity}.{name}", label, role))
     return traces
 
 
-def _trace(rows, key: str, label: str, color: str, dash: str, interval: str | None = None) -> Trace:
+def _trace(rows, key: str, label: str, role: str, interval: str | None = None) -> Trace:
     epoch, value = _column(rows, "epoch"), _column(rows, key)
     known = np.isfinite(value)
     bounds = {}
     if interval:
         low, high = _column(rows, f"{interval}_low")[known], _column(rows, f"{interval}_high")[known]
         bounds = {"low": low, "high": high} if len(low) and np.isfinite(low + high).all() else {}
-    return Trace(key=key, label=label, color=color, dash=dash, epoch=epoch[known], value=value[known], **bounds)
+    style = {"color": LIGHT[role].line, "dash": dash_of(role), "role": role}
+    return Trace(key=key, label=label, **style, epoch=epoch[known], value=value[known], **bounds)
 
 
 def _column(rows: Sequence[dict], key: str) -> np.ndarray:

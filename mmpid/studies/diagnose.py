@@ -4,7 +4,7 @@ from collections.abc import Callable
 from itertools import groupby
 from math import inf, isfinite, log
 
-from mmpid.estimate.doubts import prevails
+from mmpid.estimate.diagnostics import prevails
 from mmpid.estimate.inputs import FEW_GROUPS
 from mmpid.rules.lead_pause import LeadPause
 from mmpid.rules.registry import built_in_part

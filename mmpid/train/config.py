@@ -10,6 +10,8 @@ from mmpid import _validate
 from mmpid.ecs import available as available_proxies
 from mmpid.errors import ConfigError
 from mmpid.estimate.correction import CORRECTIONS
+from mmpid.estimate.pipeline import ESTIMATORS
+from mmpid.pid.constants import PID_METHODS
 from mmpid.train.losses import LOSSES, make_loss
 from mmpid.train.presets import PRESETS
 from mmpid.train.scores import METRICS, metric_name
@@ -17,30 +19,29 @@ from mmpid.train.scores import METRICS, metric_name
 OBSERVABLES = ("prediction", "kmeans", "soft")
 SELECTIONS = ("validation", "last", "test")
 STAGE2 = ("monitor", "balance", "off")
-PID_METHODS = ("exact", "fastpid")
-OPTIMIZERS = ("sgd", "adamw")
+OPTIMIZERS, SCHEDULERS = ("sgd", "adamw"), ("none", "cosine")
 UNIMODAL_SHARE = 0.8  # of the budget, for stage 1 at the most
 CODEBOOKS = ("warm", "fresh")
 CLASS_WEIGHTS = ("none", "balanced")
 PRECISIONS = ("float32", "bfloat16", "float16")
-SCHEDULERS = ("none", "cosine")
-# Written only where they are set, so that records of older versions differ from ours in nothing that they did not have.
+# Written only where they are set: records of older versions do not have them.
 LATER = (
     "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
-    "selection_metric",
+    "selection_metric", "estimator",
 )  # fmt: skip
 FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
 WHOLE = {
     "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
     "probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0, "codebook_seed": 0,
-    "patience": 1,
+    "patience": 1, "n_clusters": 1,
 }  # fmt: skip
 ABOVE_ZERO = ("lr", "joint_lr_scale", "lr_gamma", "clip_norm")
 AT_LEAST_ZERO = ("weight_decay", "aux_weight")
 CHOICES: dict[str, Iterable[str]] = {
     "class_weight": CLASS_WEIGHTS, "precision": PRECISIONS, "fusion_init": ("heads", "random"),
     "selection": SELECTIONS, "probe_split": ("probe", "train", "validation"), "observable": OBSERVABLES,
-    "codebooks": CODEBOOKS, "stage2": STAGE2, "pid_method": PID_METHODS, "correction": CORRECTIONS,
+    "codebooks": CODEBOOKS, "estimator": ESTIMATORS, "stage2": STAGE2, "pid_method": PID_METHODS,
+    "correction": CORRECTIONS,
 }  # fmt: skip
 
 
@@ -112,6 +113,8 @@ class TrainConfig:
         Largest number of samples in a probe; 0 takes all.
     observable : {"prediction", "kmeans", "soft"}
         What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
+    estimator : {"counted", "held-out"}
+        How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
         Passed to :func:`mmpid.estimate_pid`.
     codebooks : {"warm", "fresh"}
@@ -158,6 +161,7 @@ class TrainConfig:
     probe_split: str = "probe"
     probe_samples: int = 0
     observable: str = "prediction"
+    estimator: str = "counted"
     n_clusters: int | str = "auto"
     n_components: int = 5
     correction: str = "auto"
@@ -173,15 +177,13 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         """Refuse settings that cannot work, naming the field; settle what depends on another one."""
-        self._set("epochs", _validate.number(self.epochs, "epochs", low=1, integer=True))
-        if self.joint_epochs is not None:
-            self._set("joint_epochs", _validate.number(self.joint_epochs, "joint_epochs", low=1, integer=True))
+        for name in ("epochs", "joint_epochs"):
+            self._whole(name)
         if self.unimodal_epochs is None:
             longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
             self._set("unimodal_epochs", max(1, longest))
-        for name, low in WHOLE.items():
-            if getattr(self, name) is not None:
-                self._set(name, _validate.number(getattr(self, name), name, low=low, integer=True))
+        for name in WHOLE.keys() - ({"n_clusters"} if self.n_clusters == "auto" else set()):
+            self._whole(name)
         for name in (*ABOVE_ZERO, *AT_LEAST_ZERO):
             if getattr(self, name) is not None:
                 value = getattr(self, name)
@@ -195,8 +197,6 @@ class TrainConfig:
         self._set("ecs", _names(self.ecs, "ecs", "names of proxies"))
         for name in self.ecs:
             _validate.choice(name, "ecs", available_proxies())
-        if self.n_clusters != "auto":
-            self._set("n_clusters", _validate.number(self.n_clusters, "n_clusters", low=1, integer=True))
 
     def _check_parts(self) -> None:
         """Check what is either a name or a function of the user's own."""
@@ -214,6 +214,10 @@ class TrainConfig:
             raise ConfigError("`patience` must be None with selection='last', where the last epoch is always the best.")
         if self.class_weight != "none" and callable(self.loss):
             make_loss(self.loss, torch.ones(1))
+
+    def _whole(self, name: str) -> None:
+        if getattr(self, name) is not None:
+            self._set(name, _validate.number(getattr(self, name), name, low=WHOLE[name], integer=True))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)

@@ -26,6 +26,7 @@ PAPER: dict[str, Any] = {
     "probe_every": 5,
     "probe_split": "train",
     "probe_samples": 1280,
+    "estimator": "counted",
     "observable": "kmeans",
     "n_clusters": 20,
     "n_components": 5,

@@ -9,13 +9,12 @@ import torch
 from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
 from mmpid.errors import InputError, SmallSampleWarning, warn
-from mmpid.estimate import KMeansDiscretizer, estimate_pid
+from mmpid.estimate import KMeansDiscretizer, estimate_row
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 from mmpid.train.evaluation import Evaluation, evaluate
-from mmpid.train.many import estimate_many
 
 ONE_GROUP = (
     "the {split!r} split holds one group, so there are no groups to resample: intervals and null bands take its {n} "
@@ -80,13 +79,12 @@ class Prober:
         config = self.config
         table = seen.embeddings if config.observable == "kmeans" else seen.logits
         sources = {name: table[name] for name in self.modalities}
-        settings = {
-            name: getattr(config, name) for name in ("n_clusters", "n_components", "correction", "n_boot", "n_null")
-        } | {"n_classes": self.n_classes, "method": config.pid_method, "seed": self.seed, "groups": self.groups}
-        if len(sources) > 2:
-            return estimate_many(sources, seen.target, discretizer=self.codebooks or config.observable, **settings)
-        discretizer = tuple(self.codebooks.values()) or config.observable
-        return estimate_pid(*sources.values(), seen.target, discretizer=discretizer, warn=False, **settings).to_row()
+        return estimate_row(
+            sources, seen.target, discretizer=self.codebooks or config.observable, n_clusters=config.n_clusters,
+            n_components=config.n_components, correction=config.correction, n_boot=config.n_boot, n_null=config.n_null,
+            n_classes=self.n_classes, method=config.pid_method, seed=self.seed, groups=self.groups,
+            estimator=config.estimator,
+        )  # fmt: skip
 
     def _proxies(self, model: LateFusion, seen: Evaluation) -> dict:
         """Return ecs.<proxy>.<modality> and ecs.<proxy>.<modality>.<class>."""

@@ -31,8 +31,8 @@ _REPLACE_CELLS = """(sources) => { const notebook = window.jupyterapp.shell.curr
 # a kernel as good as new for a board: no threads, no widgets, no names; what was imported stays imported
 _CLEAN = """
 from mmpid.live.registry import sessions
-from mmpid.widgets.parts.residents import _living
-for resident in list(_living): resident.close()
+from mmpid.widgets.parts.lifecycle import _alive
+for one in list(_alive): one.close()
 for session in sessions(): session.close()
 import ipywidgets; ipywidgets.Widget.close_all()
 get_ipython().run_line_magic("reset", "-sf")
@@ -177,6 +177,16 @@ class Page:
     def progress(self):
         return self.tab.locator(".mmpid-progress").last
 
+    def press(self, key: str) -> None:
+        """Press a key in the board."""
+        self.tab.locator(".mmpid-board").last.focus()
+        self.tab.keyboard.press(key)
+
+    def choose(self, opener: str, item: str) -> None:
+        """Open a menu of the board and choose an item."""
+        self.tab.get_by_role("button", name=opener, exact=True).last.click()
+        self.tab.get_by_role("menuitem", name=item).last.click()
+
     def wait_for(self, state: str, seconds: float = PATIENCE) -> float:
         """Wait until the board shows a state; return the seconds it took."""
         started = time.perf_counter()
@@ -202,7 +212,7 @@ class Page:
         self.wait_until(lambda: self.execute(f"print(bool({expression}))").strip() == "True", seconds)
 
     def updates_per_second(self, seconds: float = 3.0) -> float:
-        return self.tab.evaluate(_COUNT_CHANGES, [".mmpid-progress-line", 1000 * seconds]) / seconds
+        return self.tab.evaluate(_COUNT_CHANGES, [".mmpid-progress", 1000 * seconds]) / seconds
 
     def theme(self, name: str) -> None:
         """Choose "JupyterLab Light" or "JupyterLab Dark"."""

@@ -4,7 +4,7 @@ import pytest
 from mmpid.errors import ConfigError, InputError
 from mmpid.estimate import KMeansDiscretizer, estimate_pid, estimate_pid_multi
 
-QUIET = {"n_boot": 10, "n_null": 10, "warn": False}
+QUIET = {"warn": False}
 
 
 @pytest.fixture
@@ -35,16 +35,15 @@ def test_pairs_equal_the_estimate_of_two(three):
 def test_the_table_of_the_rest_does_not_grow_with_modalities(rng):
     codes = {name: rng.integers(6, size=800) for name in "abcdef"}
     target = (codes["a"] + codes["b"]) % 3
-    result = estimate_pid_multi(codes, target, discretizer="codes", n_clusters=8, n_boot=0, n_null=5, warn=False)
+    result = estimate_pid_multi(codes, target, discretizer="codes", n_clusters=8, **QUIET)
     assert all(max(estimate.n_codes) <= 8 for estimate in result.one_vs_rest.values())
     assert len(result.pairwise) == 15
+    assert not any(estimate.proven["synergy"] or estimate.proven["unique1"] for estimate in result.one_vs_rest.values())
 
 
 def test_few_combinations_are_kept_exactly(rng):
     a, b, c = rng.integers(2, size=(3, 2000))
-    result = estimate_pid_multi(
-        {"a": a, "b": b, "c": c}, a ^ b ^ c, discretizer="codes", n_clusters=4, n_boot=0, n_null=10, warn=False
-    )
+    result = estimate_pid_multi({"a": a, "b": b, "c": c}, a ^ b ^ c, discretizer="codes", n_clusters=4, **QUIET)
     assert float(result.one_vs_rest["a"].pid.synergy) == pytest.approx(1.0, abs=0.02)
     assert abs(float(result.pairwise["a", "b"].pid.synergy)) < 0.02
 

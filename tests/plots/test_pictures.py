@@ -399,12 +399,15 @@ def test_no_legend_of_the_overview_reaches_into_the_next_panel():
 
 
 @pytest.mark.parametrize("draw", [*CURVES, lambda run, ax: plots.overview(run)])
-def test_a_trainer_will_do_and_anything_else_is_refused_with_what_to_try(draw, ax):
+def test_a_trainer_or_a_saved_record_will_do_and_anything_else_is_refused(draw, ax, tmp_path):
     trainer = FakeTrainer(epochs=4)
     trainer.fit()
     draw(trainer, ax)
-    with pytest.raises(InputError, match="`record` must be a RunRecord or a Trainer; it was str.*RunRecord.load"):
-        draw("runs/first", Figure().subplots())
+    draw(trainer.record.save(tmp_path / "record.jsonl"), Figure().subplots())
+    with pytest.raises(InputError, match="`record` must be a RunRecord"):
+        draw(3, Figure().subplots())
+    with pytest.raises(InputError, match="does not exist"):
+        draw(tmp_path / "nothing", Figure().subplots())
 
 
 def test_a_sweep_must_be_one(ax):

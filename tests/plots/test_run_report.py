@@ -91,7 +91,7 @@ def test_nothing_from_outside_is_taken_as_html(tmp_path):
 
 
 def test_what_is_no_record_is_refused(tmp_path):
-    with pytest.raises(InputError, match="`record` must be a RunRecord or a Trainer; it was dict"):
+    with pytest.raises(InputError, match="`record` must be a RunRecord; it was dict"):
         write_report({}, tmp_path / "run.html")
 
 

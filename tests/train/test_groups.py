@@ -67,6 +67,7 @@ def test_the_row_of_samples_without_groups_is_what_the_estimator_says_without_th
     row = trainer.probe()
     seen = trainer.model(trainer.data.split("probe").inputs).unimodal
     options = {"discretizer": "prediction", "n_classes": 4, "warn": False, "n_boot": 60, "n_null": 40}
+    options["estimator"] = "counted"
     own = estimate_pid(*(seen[name].detach() for name in "ab"), trainer.data.split("probe").target, **options)
     assert {key: row[key] for key in own.to_row()} == own.to_row()
     assert "groups" not in trainer.record.metadata["data"] and "n_groups" not in row
@@ -78,6 +79,7 @@ def test_a_probe_of_watch_is_less_sure_than_its_windows_make_it_look():
     row = last_probe(trainer)
     seen = [x.detach() for x in trainer.model(data.split("probe").inputs).unimodal.values()]
     options = {"discretizer": "prediction", "n_classes": 7, "warn": False, "n_boot": 60, "n_null": 40}
+    options["estimator"] = "counted"
     by_window = estimate_pid(*seen, data.split("probe").target, **options).to_row()
     assert row["n_groups"] == 14 and by_window["n_samples"] == row["n_samples"]
     assert width(row, "redundancy") > 1.5 * width(by_window, "redundancy")

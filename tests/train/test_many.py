@@ -9,7 +9,7 @@ import torch
 
 import mmpid
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, RedundancyPlateau, Trainer
-from mmpid.train.many import estimate_many
+from mmpid.estimate import estimate_row
 from tests.small_runs import QUICK, weights
 
 NOBODY = BalanceController(rule=Manual(), pause=None)
@@ -47,8 +47,8 @@ def scores():
 def test_the_numbers_are_those_of_estimate_pid_multi(scores, discretizer, correction):
     sources, target = scores
     settings = {"discretizer": discretizer, "n_clusters": 5, "n_components": 3, "correction": correction, "seed": 3}
-    settings |= {"n_boot": 20, "n_null": 5, "n_classes": 4}
-    row = estimate_many(sources, target, method="exact", **settings)
+    settings |= {"n_boot": 20, "n_null": 5, "n_classes": 4, "estimator": "counted"}
+    row = estimate_row(sources, target, method="exact", **settings)
     multi = mmpid.estimate_pid_multi(sources, target, warn=False, **settings)
     rows = [multi.one_vs_rest[name].to_row() for name in sources]
     for i, own in enumerate(rows, start=1):
@@ -86,9 +86,10 @@ def test_what_only_one_of_three_knows_is_its_unique_information():
     rng = np.random.default_rng(0)
     y = torch.tensor(rng.integers(4, size=600))
     half = torch.eye(4)[y] + torch.eye(4)[y ^ 1]
-    row = estimate_many(
+    row = estimate_row(
         {"a": torch.eye(4)[y] * 20, "b": half * 20, "c": half * 20}, y, discretizer="soft", n_clusters="auto",
         n_components=3, correction="none", n_boot=0, n_null=0, n_classes=4, method="exact", seed=0,
+        estimator="counted",
     )  # fmt: skip
     assert row["unique1"] == pytest.approx(1, abs=0.02)
     assert row["unique2"] == pytest.approx(0, abs=0.02) and row["unique3"] == pytest.approx(0, abs=0.02)

@@ -153,7 +153,15 @@ class FakeTrainer:
     def rewind(self, to, source="user"):
         from_row = 1 + max(i for i, row in enumerate(self.record.rows) if row["kind"] == "probe" and row["epoch"] == to)
         parent, self.segment, self.epoch, self.batch = self.segment, self.segment + 1, to, 0
+        self.finished = False
         self._decide("rewind", f"Back to epoch {to}.", source, parent=parent, from_row=from_row)
+
+    def state_dict(self):
+        names = ("segment", "epoch", "batch", "done", "stage", "finished", "active", "auto", "total_batches", "rates")
+        return {name: getattr(self, name) for name in names}
+
+    def load_state_dict(self, state):
+        vars(self).update(state)
 
     def branch(self, at, name=""):
         child = FakeTrainer(self.epochs, self.batches, self.seconds, self.probe_every, busy=self.busy,

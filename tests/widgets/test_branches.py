@@ -6,7 +6,7 @@ import pytest
 
 from mmpid.live.registry import sessions
 from mmpid.widgets import Dashboard
-from tests.widgets.hands import press, settle, until
+from tests.widgets.hands import chart, done, message, now, say, settle, until
 
 
 @pytest.fixture
@@ -16,78 +16,58 @@ def board(live):
     board.trainer.auto = False
     board.session.step(epochs=22)
     settle(board)
-    own = board._board
-    own.controls.choose(10)
-    own.controls.branch_name.value = "early"
-    press(board, "Branch")
-    settle(board)
+    done(board, "branch", at=10, name="early")
     return board
 
 
-def thin(panel):
-    """The lines of other runs that are drawn: {label: x}."""
-    marks = panel.plot.marks
-    return {mark["name"]: mark["x"].tolist() for key, mark in marks.items() if " of run " in key}
+def table(board):
+    done(board, "tab", name="runs")
+    return board._board.view.panel["html"]
 
 
-def test_a_branch_has_the_name_given_before_and_takes_no_room_before(live, board):
+def test_a_branch_has_its_name_and_the_run_stays_as_it_is(board):
     assert [run.name for run in board._board.runs.all] == ["main", "early"]
     assert board.branches[0].record.metadata["name"] == "early"
     assert board.record.metadata["name"] == ""  # a board leaves the record of its run as it is
-    assert "“early” now stands at epoch 10" in board._board._note.value
-    assert board._board.runs_panel.widget.layout.display == ""
-    assert live()._board.runs_panel.widget.layout.display == "none"
+    assert board.trainer.epoch == 22 and board.branches[0].epoch == 10
+    assert "“early” stands at epoch 10" in message(board) and message(board).endswith("board.branches[0]")
 
 
-def test_a_branch_is_drawn_thin_with_its_name_and_a_dash_of_its_own(board):
-    panels = board._board.panels
-    assert thin(panels.pid)["early: redundant (R)"] == [5, 10]
-    assert thin(panels.accuracy)["early: audio"][-1] == 10
-    assert "early</span>" in panels.pid.plot.scene["legend"]
-    board._board.controls.choose(5)
-    press(board, "Branch")
-    settle(board)
+def test_a_branch_stands_on_the_timeline_and_in_the_chart_of_accuracy(board):
+    (lane,) = board._board.view.events["branches"]
+    assert (lane["name"], lane["from"], lane["to"]) == ("early", 10, 10)
+    assert chart(board, "accuracy")["others"]["early"]["validation_accuracy.audio"]["x"].tolist() == list(range(1, 11))
+    done(board, "branch", at=5)
     assert [run.name for run in board._board.runs.all[1:]] == ["early", "branch 2"]
-    styles = {mark["dash"] for key, mark in panels.pid.plot.marks.items() if " of run " in key}
-    assert len(styles) == 2
 
 
 def test_a_hidden_branch_is_not_drawn(board):
-    box = board._board.runs_panel.boxes[1]
-    box.value = False
-    settle(board)
-    assert thin(board._board.panels.pid) == {}
-    assert "early</span>" not in board._board.panels.pid.plot.scene["legend"]
-    box.value = True
-    settle(board)
-    assert thin(board._board.panels.pid)
+    done(board, "show", name="early", value=False)
+    assert chart(board, "accuracy")["others"] == {}
+    done(board, "show", name="early", value=True)
+    assert "early" in chart(board, "accuracy")["others"]
 
 
 def test_the_buttons_drive_the_chosen_run_and_only_that(board):
     own = board._board
     main = board.trainer.total_batches
-    own.runs_panel.choice.value = "early"
-    settle(board)
-    assert "run “early”" in own._status.value
-    assert own.panels.pid.plot.marks["redundancy"]["x"].tolist() == [5, 10]
-    assert thin(own.panels.pid)["main: redundant (R)"] == [5, 10, 15, 20]
-    press(board, "Step epoch")
-    settle(board)
+    done(board, "choose", name="early")
+    assert now(board)["run"] == "early"
+    assert chart(board, "known")["areas"]["unique1"]["x"].tolist() == [5, 10]
+    assert "main" in chart(board, "accuracy")["others"]
+    done(board, "step")
     assert (board.branches[0].epoch, board.trainer.total_batches) == (11, main)
-    press(board, "Pause audio")
-    settle(board)
+    done(board, "toggle", name="audio")
     assert board.branches[0].active == ("image",) and board.trainer.active == ("audio", "image")
     assert own.session is own.runs.main.session  # what wait() waits for does not change
 
 
 def test_choosing_a_run_does_not_change_who_decides(board):
-    own = board._board
     board.branches[0].auto = True
     for name in ("early", "main", "early"):
-        own.runs_panel.choice.value = name
-        settle(board)
+        done(board, "choose", name=name)
     assert (board.trainer.auto, board.branches[0].auto) == (False, True)
-    assert own.controls.auto.value is True
+    assert now(board)["auto"] is True
 
 
 def test_each_trainer_has_one_thread_and_both_may_play(board):
@@ -102,28 +82,19 @@ def test_each_trainer_has_one_thread_and_both_may_play(board):
 
 
 def test_a_branch_is_renamed_and_a_taken_name_is_refused(board):
-    own = board._board
-    own.runs_panel.choice.value = "early"
-    settle(board)
-    own.runs_panel.name.value = "from the tenth"
-    settle(board)
-    assert board.branches[0].record.metadata["name"] == "from the tenth"
-    assert "from the tenth" in own.runs_panel.choice.options
-    own.runs_panel.name.value = "main"
-    settle(board)
-    assert "must be new" in own._refused.value
-    assert own.runs_panel.name.value == own.runs.chosen.name == "from the tenth"
+    done(board, "choose", name="early")
+    done(board, "rename", name="from the tenth")
+    assert board.branches[0].record.metadata["name"] == now(board)["run"] == "from the tenth"
+    done(board, "rename", name="main")
+    assert "must be new" in message(board) and now(board)["run"] == "from the tenth"
 
 
 def test_the_table_compares_the_runs(board):
-    own = board._board
-    own.runs_panel.choice.value = "early"
+    done(board, "choose", name="early")
+    done(board, "joint", start="now")
+    board._board.runs.session.step(epochs=3)
     settle(board)
-    own.controls.start.value = "from now"
-    press(board, "Start joint training")
-    own.runs.session.step(epochs=3)
-    settle(board)
-    said = own.runs_panel._table.value
+    said = table(board)
     row = board.branches[0].record.lineage("epoch")[-1]
     assert "<td>main, epoch 10</td>" in said and "<td>epoch 10</td>" in said
     assert f"<td>{row['validation_accuracy.joint']:.3f}</td>" in said
@@ -131,12 +102,17 @@ def test_the_table_compares_the_runs(board):
 
 
 def test_a_branch_of_a_branch_names_its_parent(board):
-    own = board._board
-    own.runs_panel.choice.value = "early"
-    settle(board)
-    press(board, "Branch")
-    settle(board)
+    done(board, "choose", name="early")
+    done(board, "branch", at=10)
     assert board.branches[1].record.metadata["parent"] == "early"
+
+
+def test_another_run_ends_slow_motion(board):
+    done(board, "speed", value="1")
+    say(board, "play")
+    until(lambda: board._board.runs.pace.active)
+    done(board, "choose", name="early")
+    assert not board._board.runs.pace.active
 
 
 def test_closing_ends_all_threads_and_a_second_board_of_the_main_run_too(board):

@@ -15,7 +15,7 @@ from mmpid.widgets.lab import text
 from mmpid.widgets.lab import world as scene
 from mmpid.widgets.lab.charts import course_series, sweep_series
 from mmpid.widgets.lab.world import Knobs, make_sweep, make_world
-from mmpid.widgets.parts import residents
+from mmpid.widgets.parts import lifecycle
 from mmpid.widgets.parts.worker import Worker
 
 NAMES = ("audio", "image")
@@ -185,7 +185,7 @@ def test_close_ends_every_thread(lab):
 def test_running_the_cell_again_leaves_one_lab(monkeypatch):
     labs = []
     for count in (1, 2, 3):
-        monkeypatch.setattr(residents, "cell_of_now", lambda count=count: ("cell", count))
+        monkeypatch.setattr(lifecycle, "cell_of_now", lambda count=count: ("cell", count))
         labs.append(CompetitionLab(mode="live", **SMALL))
     assert len(threads("mmpid-lab")) == 2 and labs[-1]._live.worlds.alive and not labs[0]._live.worlds.alive
     labs[-1].close()

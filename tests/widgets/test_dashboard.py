@@ -1,6 +1,7 @@
-"""The board without a browser: press buttons, read traits."""
+"""The board without a browser: say what the page says, read what it is sent."""
 
 import gc
+import json
 import threading
 import weakref
 
@@ -8,338 +9,286 @@ import pytest
 import torch
 
 from mmpid.errors import ConfigError, TrainingError
+from mmpid.plots.headline import headline
 from mmpid.rules import FixedEpoch
 from mmpid.widgets import Dashboard, TrainingNotFinished
-from mmpid.widgets.board.controls import MOST_OFFERED
 from mmpid.widgets.board.live import CHART_UPDATES
-from mmpid.widgets.board.panels import PARTS
-from mmpid.widgets.parts.place import resolve_mode
+from mmpid.widgets.board.scene import MOST_POINTS, PARTS
+from mmpid.widgets.parts.environment import resolve_mode
 from tests.widgets.fake_trainer import FakeTrainer
-from tests.widgets.hands import button, press, settle, status, until
+from tests.widgets.hands import chart, done, message, now, say, settle, until
+
+CHARTS = ("known", "atoms", "accuracy", "loss", "strength")
 
 
-def test_buttons_step_play_and_pause(live):
+def test_step_play_and_pause(live):
     board = live(epochs=10_000, seconds=0.001)
-    press(board, "Step batch")
-    settle(board)
-    assert board.trainer.total_batches == 1 and 'data-state="paused"' in status(board)
-    press(board, "Play")
-    until(lambda: 'data-state="playing"' in status(board))
-    press(board, "Pause")
-    settle(board)
-    assert 'data-state="paused"' in status(board)
+    done(board, "step", of="batch")
+    assert board.trainer.total_batches == 1 and now(board)["state"] == "paused"
+    assert now(board)["progress"].endswith("1 batch here")
+    say(board, "play")
+    until(lambda: now(board)["state"] == "playing")
+    done(board, "pause")
+    assert now(board)["state"] == "paused"
 
 
-def test_stop_ends_the_thread_and_a_new_board_goes_on_from_there(live):
+@pytest.mark.parametrize(("of", "epochs"), [("epoch", 1), ("probe", 5)])
+def test_a_step_trains_an_epoch_or_to_the_next_probe(live, of, epochs):
+    board = live()
+    done(board, "step", of=of)
+    assert board.trainer.epoch == epochs
+
+
+def test_a_probe_can_be_asked_for(live):
+    board = live()
+    done(board, "step")
+    done(board, "probe")
+    assert [row["epoch"] for row in board.record.lineage("probe")] == [1]
+
+
+def test_stop_says_how_to_go_on_and_a_new_board_goes_on_from_there(live):
     board = live(epochs=10_000, seconds=0.001)
-    press(board, "Play")
+    say(board, "play")
     until(lambda: board.trainer.total_batches > 20)
-    press(board, "Stop")
-    until(lambda: 'data-state="closed"' in status(board))
-    assert not board.session.alive and button(board, "Play").disabled
-    with pytest.raises(TrainingNotFinished, match="This board is closed: run its cell again"):
+    say(board, "stop")
+    until(lambda: now(board)["state"] == "closed")
+    assert not board.session.alive
+    assert message(board).endswith("mmpid.widgets.Dashboard(trainer)") and "Stopped for good" in message(board)
+    with pytest.raises(TrainingNotFinished):
         board.wait()
     batches = board.trainer.total_batches
     again = Dashboard(board.trainer, mode="live")
-    press(again, "Step batch")
-    settle(again)
+    done(again, "step", of="batch")
     assert board.trainer.total_batches == batches + 1
     again.close()
 
 
 def test_modalities_are_paused_and_resumed_by_name(live):
     board = live()
-    press(board, "Pause audio")
-    settle(board)
-    assert board.trainer.active == ("image",)
-    press(board, "Resume audio")
-    settle(board)
+    done(board, "toggle", name="audio")
+    assert board.trainer.active == ("image",) and now(board)["active"] == ["image"]
+    done(board, "toggle", name="audio")
     assert board.trainer.active == ("audio", "image")
 
 
-def test_an_impossible_wish_is_explained_in_the_board(live):
+def test_an_impossible_wish_is_explained_in_the_foot(live):
     board = live()
-    press(board, "Pause audio")
-    settle(board)
-    press(board, "Pause image")
-    settle(board)
-    assert "is the last active one" in status(board)
+    done(board, "toggle", name="audio")
+    done(board, "toggle", name="image")
+    assert "is the last active one" in message(board) and now(board)["message"]["kind"] == "refused"
 
 
-def test_a_clicked_probe_is_chosen_marked_and_returned_to(live):
+def test_what_the_page_cannot_say_is_refused_in_words(live):
+    board = live()
+    done(board, "dance")
+    assert "no command 'dance'" in message(board)
+    assert board.session.state == "idle"
+
+
+def test_a_rewind_of_an_unfinished_run_goes_back_and_leaves_the_future_behind(live):
     board = live(epochs=200)
     board.session.step(epochs=22)
     settle(board)
-    controls, pid = board._board.controls, board._board.panels.pid
-    pid.plot._handle_custom_msg({"event": "click", "x": 10.0}, [])  # what the page sends
-    settle(board)
-    assert controls.chosen == 10
-    assert [(mark["key"], mark["at"]) for mark in pid.plot.guests] == [("chosen", 10)]
-    press(board, "Rewind")
-    settle(board)
+    done(board, "rewind", to=10)
     assert board.trainer.epoch == 10
-    marks = pid.plot.marks
-    assert marks["unique1"]["x"].tolist() == [5, 10]
-    assert marks["unique1 left behind"]["x"].tolist() == [15, 20]  # stays visible, thin
-    assert "left behind by a rewind" in pid.plot.scene["legend"]
+    assert chart(board, "known")["areas"]["unique1"]["x"].tolist() == [5, 10]
+    left = chart(board, "accuracy")["ghosts"]["validation_accuracy.audio"]["x"]
+    assert left.tolist() == list(range(1, 23))[-len(left) :]
+    assert board._board.view.events["left"] == 22
 
 
-def test_a_long_run_offers_some_probes_and_any_that_is_clicked(live):
-    board = live(epochs=900, probe_every=1)
-    board.trainer.auto = False
-    board.session.step(epochs=200)
+def test_a_rewind_of_a_finished_run_asks_first(live):
+    board = live(epochs=12)
+    say(board, "play")
+    board.wait(timeout=10)
     settle(board)
-    controls = board._board.controls
-    assert len(controls.start.options) <= MOST_OFFERED + 2
-    missing = next(e for e in range(1, 200) if f"from the probe at epoch {e}" not in controls.start.options)
-    board._board.panels.pid.plot._handle_custom_msg({"event": "click", "x": float(missing)}, [])
-    settle(board)
-    assert controls.chosen == missing
-    board.session.step(epochs=5)
-    settle(board)
-    assert controls.chosen == missing  # a choice outlasts new probes
-    press(board, "Rewind")
-    settle(board)
-    assert board.trainer.epoch == missing
+    end = board.trainer.epoch
+    done(board, "rewind", to=5)
+    assert board.trainer.epoch == end and "leaves the finished model behind" in now(board)["question"]["words"]
+    done(board, "cancel")
+    assert now(board)["question"] == {} and board.trainer.epoch == end
+    done(board, "rewind", to=5)
+    done(board, "confirm")
+    assert board.trainer.epoch == 5 and now(board)["question"] == {}
 
 
-def test_while_training_the_list_of_probes_rests_and_what_is_waited_for_comes_with_the_chart(live, monkeypatch):
-    board = live(epochs=900, probe_every=1)
-    own = board._board
-    own.publisher.stop()
-    monkeypatch.setattr(type(own.runs), "state", "playing")
-    monkeypatch.setattr(type(board.session), "state", "playing")
-    offered, waiting = set(), set()
-    for _ in range(160):
-        board.trainer.step(epochs=1)
-        own.show()
-        offered.add(own.controls.start.options)
-        waiting.add(own._hint.value)
-    turns = CHART_UPDATES * len(PARTS)  # of updates until the same chart is brought again
-    assert len(offered) < 16 and len(waiting) <= 160 // turns + 1
-    latest = max(int(options[2].split()[-1]) for options in offered if len(options) > 2)
-    assert 160 / 1.25 - turns <= latest <= 160  # a quarter more, and all turns, are waited for
-    monkeypatch.undo()
-    own.show()
-    assert own.controls.start.options[2] == "from the probe at epoch 160"
+def test_a_rewind_can_be_taken_back_until_training_goes_on(live):
+    board = live(epochs=12)
+    say(board, "play")
+    board.wait(timeout=10)
+    settle(board)
+    rows, epoch = [dict(row) for row in board.record.rows], board.trainer.epoch
+    done(board, "rewind", to=5)
+    done(board, "confirm")
+    assert now(board)["undo"]
+    done(board, "undo")
+    assert board.record.rows == rows and board.trainer.epoch == epoch
+    assert now(board)["state"] == "finished" and not now(board)["undo"]
+    done(board, "rewind", to=5)
+    done(board, "confirm")
+    done(board, "auto", value=False)
+    assert now(board)["undo"]
+    done(board, "step", of="batch")
+    assert not now(board)["undo"]
+    done(board, "undo")
+    assert "no rewind to take back" in message(board)
 
 
-def test_a_decision_is_listed_at_once_while_training(live, monkeypatch):
-    board = live(epochs=900, probe_every=1)
-    own = board._board
-    own.publisher.stop()
-    monkeypatch.setattr(type(own.runs), "state", "playing")
-    for _ in range(3):
-        own.show()
-    assert own._whose_turn() == ()  # not even a chart is due
-    board.trainer.set_learning_rate(0.5, "audio")
-    own.show()
-    assert "by hand: 0.02 -&gt; 0.5" in own._decisions.value
-
-
-def test_a_branch_is_kept_and_announced(live):
-    board = live(epochs=200)
-    board.session.step(epochs=12)
-    settle(board)
-    board._board.controls.choose(5)
-    press(board, "Branch")
-    settle(board)
-    assert [child.epoch for child in board.branches] == [5]
-    assert "board.branches[0]" in board._board._note.value
-    assert board.trainer.epoch == 12
-
-
-def test_dragging_the_threshold_asks_the_rule_at_once(live):
-    board = live(epochs=200, probe_every=2)
-    board.trainer.auto = False
-    board.session.step(epochs=40)
-    settle(board)
-    panel, plot = board._board.what_if, board._board.panels.pid.plot
-
-    def guests():
-        return {mark["key"]: mark for mark in plot.guests}
-
-    assert guests() == {}
-    panel.widget.selected_index = 0
-    settle(board)
-    peak = max(row["synergy"] for row in board.record.lineage("probe"))
-    assert guests()["threshold"]["at"] == guests()["grip"]["y"] == pytest.approx(0.8 * peak)
-    early = guests()["what if"]["at"]
-    assert f"switched at epoch {early:g}" in panel._answer.value
-    plot._handle_custom_msg({"event": "drag", "key": "grip", "y": 0.2 * peak}, [])
-    settle(board)
-    assert panel.threshold == 0.2
-    assert guests()["what if"]["at"] > early
-
-
-def test_another_rule_can_be_adopted(live):
-    board = live()
-    panel = board._board.what_if
-    panel.rule.value = "a fixed epoch"
-    panel._use.click()
-    settle(board)
-    assert board.trainer.controller.rule == FixedEpoch(epoch=10)
-    assert "by hand: FixedEpoch" in board._board._decisions.value
-
-
-def test_a_learning_rate_is_shown_and_changed_by_hand(live):
-    board = live()
-    board.session.step(epochs=1)
-    settle(board)
-    fields = board._board.controls.rates.fields
-    assert [fields[name].value for name in ("audio", "image", "joint")] == ["0.02", "0.02", ""]
-    assert fields["joint"].layout.display == "none"
-    fields["image"].value = "5e-3"
-    settle(board)
-    assert board.trainer.rates == {"audio": 0.02, "image": 0.005}
-    assert fields["image"].value == "0.005"
-    assert "learning rate image" in board._board._decisions.value
-    board.trainer.auto = False
-    board._board.controls.start.value = "from now"
-    press(board, "Start joint training")
-    settle(board)
-    assert [field.value for field in fields.values()] == ["", "", ""]  # not recorded before the stage's first epoch
-    assert fields["joint"].layout.display == ""
-    fields["joint"].value = "0.5"
-    settle(board)
-    press(board, "Step epoch")
-    settle(board)
-    assert [field.value for field in fields.values()] == ["0.01", "0.01", "0.5"]
-
-
-@pytest.mark.parametrize("words", ["fast", "-1", "0", "nan", "inf", ""])
-def test_a_bad_learning_rate_is_refused_and_nothing_is_lost(live, words):
-    board = live()
-    board.session.step(epochs=1)
-    settle(board)
-    own = board._board
-    own.controls.rates.fields["audio"].value = words
-    settle(board)
-    assert "The learning rate of audio must be a number above 0" in own._refused.value
-    assert "still 0.02" in own._refused.value
-    assert board.trainer.rates["audio"] == 0.02
-    assert board.session.state == "paused" and own._failure.value == ""
-    assert own.controls.rates.fields["audio"].value == words  # to be corrected
-    own.controls.rates.fields["audio"].value = "0.01"
-    settle(board)
-    assert own._refused.value == "" and board.trainer.rates["audio"] == 0.01
-
-
-@pytest.mark.parametrize("n", [3, 6])
-def test_more_modalities_have_their_own_buttons_rates_and_curves(live, n):
-    names = tuple(f"sense {i}" for i in range(1, n + 1))
-    board = live(modalities=names)
-    board.session.step(epochs=12)
-    settle(board)
-    own = board._board
-    press(board, "Pause sense 3")
-    settle(board)
-    assert board.trainer.active == tuple(name for name in names if name != "sense 3")
-    assert [*own.controls.rates.fields] == [*names, "joint"]
-    assert {f"validation_accuracy.{name}" for name in names} <= own.panels.accuracy.plot.marks.keys()
-    own.panels.tables.selected_index = own.panels.more.selected_index = 0
-    settle(board)
-    assert all(name in own.panels._table.value and name in own.panels._classes.value for name in names)
-
-
-@pytest.mark.parametrize(("start", "epoch"), [("from the best probe so far", 15), ("from now", 22)])
-def test_joint_training_starts_from_the_peak_or_from_now(live, start, epoch):
-    board = live(epochs=200)
-    board.trainer.auto = False
-    board.session.step(epochs=22)
-    settle(board)
-    board._board.controls.start.value = start
-    press(board, "Start joint training")
-    settle(board)
-    assert (board.trainer.stage, board.trainer.epoch) == ("joint", epoch)
-
-
-def test_joint_training_starts_from_a_chosen_probe(live):
-    board = live(epochs=200)
-    board.trainer.auto = False
-    board.session.step(epochs=22)
-    settle(board)
-    board._board.controls.choose(5)
-    press(board, "Start joint training")
-    settle(board)
-    assert (board.trainer.stage, board.trainer.epoch) == ("joint", 5)
-
-
-def test_after_running_out_of_memory_a_smaller_batch_goes_on(live):
-    board = live(fail_at=5, error=torch.OutOfMemoryError)
-    press(board, "Play")
-    with pytest.raises(TrainingError, match="ran out of memory. Make the batch smaller"):
-        board.wait(timeout=5)
-    settle(board)
-    assert "Make the batch smaller" in board._board._failure.value
-    board.trainer.batches = 20  # half the size, twice as many
-    press(board, "Play")
-    assert board.wait(timeout=10) is board.record
-    settle(board)
-    assert board._board._failure.value == ""
+def test_the_joint_training_starts_from_the_best_from_now_or_from_a_probe(live):
+    for start, epoch in (("best", 15), ("now", 22), (5, 5)):
+        board = live(epochs=200)
+        board.trainer.auto = False
+        board.session.step(epochs=22)
+        settle(board)
+        done(board, "joint", start=start)
+        assert (board.trainer.stage, board.trainer.epoch) == ("joint", epoch)
 
 
 def test_auto_can_be_switched_off_and_stays_off(live):
     board = live()
-    board._board.controls.auto.value = False
-    settle(board)
-    assert board.trainer.auto is False
-    assert board._board.controls.auto.description == "Manual: you decide"
-    assert "You decide" in status(board)
+    done(board, "auto", value=False)
+    assert board.trainer.auto is False and now(board)["auto"] is False
+    assert "You decide" in message(board)
+
+
+# ---- slow motion --------------------------------------------------------------------------------------------------
+
+
+def test_slow_motion_trains_the_same_rows_and_plays_all_the_time(live):
+    board = live(epochs=5)
+    done(board, "speed", value="4")
+    say(board, "play")
+    until(lambda: board.trainer.epoch == 2)
+    until(lambda: board.session.state == "paused")  # between two epochs
+    board._board.show()
+    assert now(board)["state"] == "playing" and now(board)["speed"] == "4"
+    with pytest.raises(TrainingNotFinished):
+        board.wait(timeout=0.05)
+    assert board.wait(timeout=10) is board.record
+    assert board.record.rows == Dashboard(FakeTrainer(epochs=5), mode="static").wait().rows
+
+
+def test_pause_ends_slow_motion_within_an_epoch(live):
+    board = live(epochs=500)
+    done(board, "speed", value="1")
+    say(board, "play")
+    until(lambda: board.trainer.epoch == 1)
+    done(board, "pause")
+    assert board.trainer.epoch == 1 and now(board)["state"] == "paused"
+
+
+def test_a_run_that_plays_takes_another_speed(live):
+    board = live(epochs=100_000, seconds=0.001)
+    say(board, "play")
+    until(lambda: board.trainer.epoch > 1)
+    say(board, "speed", value="1")
+    until(lambda: board._board.runs.pace.active)
+    say(board, "speed", value="full")
+    before = board.trainer.epoch
+    until(lambda: board.trainer.epoch > before + 3)
+    done(board, "pause")
+
+
+def test_a_failure_ends_slow_motion(live):
+    board = live(fail_at=15)
+    done(board, "speed", value="4")
+    say(board, "play")
+    until(lambda: now(board)["state"] == "failed")
+    until(lambda: not board._board.runs.pace.active)
+
+
+# ---- what is shown ------------------------------------------------------------------------------------------------
 
 
 def test_charts_carry_the_record(live):
     board = live(epochs=20)
-    press(board, "Play")
+    say(board, "play")
     board.wait(timeout=10)
     settle(board)
-    panels, record = board._board.panels, board.record
-    marks, probes = panels.pid.plot.marks, record.lineage("probe")
+    probes, record = board.record.lineage("probe"), board.record
+    atoms = chart(board, "atoms")["traces"]
     for name, key in (("y", "redundancy"), ("low", "redundancy_low"), ("high", "redundancy_high")):
-        assert marks["redundancy"][name].tolist() == pytest.approx([row[key] for row in probes])
-    assert marks["redundancy interval"]["high"].tolist() == marks["redundancy"]["high"].tolist()
-    accuracy = panels.accuracy.plot.marks["validation_accuracy.audio"]
+        assert atoms["redundancy"][name].tolist() == pytest.approx([row[key] for row in probes])
+    accuracy = chart(board, "accuracy")["traces"]["validation_accuracy.audio"]
     assert accuracy["x"].tolist() == [row["epoch"] for row in record.lineage("epoch")]
-    assert marks["switch"]["at"] == 10
-    assert marks["band"]["low"].tolist() == pytest.approx([row["synergy_null_low"] for row in probes])
-    assert panels.pid.plot.scene["empty"] == ""
+    assert board._board.view.events["switch"] == 10
+    areas = chart(board, "known")["areas"]
+    assert areas["redundancy"]["low"].tolist() == areas["unique1"]["high"].tolist()
+    assert areas["missing"]["high"].max() == pytest.approx(max(3.3219, areas["synergy"]["high"].max()), abs=1e-3)
 
 
-def test_another_proxy_replaces_the_curves(live):
-    board = live(epochs=20)
-    board.session.step(epochs=6)
+def test_only_what_is_proven_of_synergy_is_filled(live):
+    board = live(epochs=60)
+    board.trainer.auto = False
+    board.session.step(epochs=30)
     settle(board)
-    panels = board._board.panels
-    assert panels.proxy.options == ("margin", "confidence")
-    panels.proxy.value = "confidence"
-    settle(board)
-    assert panels.ecs.plot.scene["y"]["label"] == "confidence (own unit)"
-    assert {key for key, mark in panels.ecs.plot.marks.items() if mark["kind"] == "line"} == {"audio", "image"}
+    areas, probes = chart(board, "known")["areas"], board.record.lineage("probe")
+    filled = areas["synergy proven"]["high"] - areas["synergy proven"]["low"]
+    assert filled.tolist() == pytest.approx([max(row["synergy_low"], 0) for row in probes], abs=1e-6)
+    assert not areas["synergy"]["sure"] and areas["synergy proven"]["sure"]
 
 
-def test_the_table_is_filled_when_it_is_opened(live):
-    board = live(epochs=20)
-    board.session.step(epochs=6)
+def test_the_headline_is_that_of_the_record(live):
+    board = live(epochs=60, probe_every=1)
+    board.session.step(epochs=9)
     settle(board)
-    panels = board._board.panels
-    assert panels._table.value == ""
-    panels.tables.selected_index = 0
-    settle(board)
-    assert "Validation accuracy" in panels._table.value and "unique to audio (U1)" in panels._table.value
+    told = now(board)["headline"]
+    assert "".join(words for words, _ in told["words"]) == headline(board.record).sentence
+    stories = board._board.view.stories
+    assert [story["at"] for story in stories] == [row["epoch"] for row in board.record.lineage("probe")]
+    assert stories[0]["situation"] == "early"
 
 
-def test_strength_by_class_and_findings_are_filled_when_they_are_opened(live):
-    board = live(epochs=20)
-    board.session.step(epochs=6)
+def test_the_axis_ends_at_the_budget_and_never_before_what_was_reached(live):
+    board = live(epochs=30)
+    board.session.step(epochs=7)
     settle(board)
-    panels = board._board.panels
-    panels.more.selected_index = 0
+    assert now(board)["end"] == 30
+    done(board, "rewind", to=5)
+    assert now(board)["end"] == 28  # two of the thirty epochs are spent
+
+
+def test_pauses_and_decisions_stand_on_the_timeline(live):
+    board = live(epochs=60)
+    board.session.step(epochs=3)
     settle(board)
-    strongest = board.record.lineage("probe")[-1]["ecs.margin.image.9"]
-    assert f'rgba(2, 158, 115, 0.75)">{strongest:.2f}</td>' in panels._classes.value
-    panels.more.selected_index = 1
+    done(board, "toggle", name="audio")
+    board.session.step(epochs=2)
     settle(board)
-    assert panels._findings.value
+    events = board._board.view.events
+    assert events["pauses"] == [{"who": "audio", "from": 3, "to": 5}]
+    assert [(flag["at"], flag["words"], flag["by"]) for flag in events["flags"]] == [(3, "pause audio", "you")]
+
+
+def test_a_long_run_is_thinned_and_a_message_stays_small(live):
+    board = live(epochs=2000, probe_every=1)
+    board.trainer.auto = False
+    board.session.step(epochs=400)
+    settle(board)
+    view = board._board.view
+    assert len(chart(board, "known")["areas"]["unique1"]["x"]) <= MOST_POINTS
+    assert len(view.events["probes"]) <= MOST_POINTS and len(view.stories) <= MOST_POINTS
+    assert len(json.dumps(view.now)) < 5000
+    assert max(len(getattr(view, name)["numbers"]) for name in CHARTS) < 20 * 1024
+
+
+def test_while_training_a_chart_comes_in_turn_and_a_decision_at_once(live, monkeypatch):
+    board = live(epochs=900, probe_every=1)
+    own = board._board
+    own.publisher.stop()
+    monkeypatch.setattr(type(own.runs), "state", "playing")
+    monkeypatch.setattr(type(own.runs), "state_of", lambda self, run: "playing")
+    seen = []
+    own.view.observe(lambda change: seen.append(change["name"]), list(CHARTS))
+    for _ in range(CHART_UPDATES * len(PARTS)):
+        board.trainer.step(epochs=1)
+        own.show()
+    assert sorted(seen) == sorted(CHARTS)
+    while own._turn % CHART_UPDATES == 0:
+        own.show()
+    board.trainer.set_learning_rate(0.5, "audio")
+    own.show()
+    assert own.view.events["flags"][-1]["words"] == "learning rate audio"
 
 
 def test_equal_states_send_nothing(live, monkeypatch):
@@ -353,32 +302,162 @@ def test_equal_states_send_nothing(live, monkeypatch):
     assert sent == []
 
 
-def test_a_failure_is_shown_and_raised_by_wait(live):
+def test_a_probe_within_an_epoch_stands_at_its_fraction(live):
+    board = live(epochs=60, batches=10)
+    board.session.step(epochs=6)
+    settle(board)
+    board.session.step(batches=4)
+    settle(board)
+    done(board, "probe")
+    assert chart(board, "known")["areas"]["unique1"]["x"].tolist() == pytest.approx([5, 6.4])
+
+
+def test_another_proxy_replaces_the_curves(live):
+    board = live(epochs=20)
+    board.session.step(epochs=6)
+    settle(board)
+    assert board._board.view.strength["proxies"] == ["margin", "confidence"]
+    done(board, "proxy", name="confidence")
+    assert chart(board, "strength")["unit"] == "confidence (own unit)"
+    assert len(board._board.view.strength["charts"]) == 11
+
+
+@pytest.mark.parametrize(
+    ("tab", "words"),
+    [("decisions", "No decision yet"), ("findings", "li"), ("tables", "unique to audio (U1)"), ("runs", "main")],
+)
+def test_a_tab_is_filled_when_it_is_opened(live, tab, words):
+    board = live(epochs=20)
+    board.session.step(epochs=6)
+    settle(board)
+    assert board._board.view.panel["html"] == ""
+    done(board, "tab", name=tab)
+    assert board._board.view.panel["name"] == tab and words in board._board.view.panel["html"]
+
+
+def test_what_if_is_answered_and_the_rule_can_be_adopted(live):
+    board = live(epochs=200, probe_every=2)
+    board.trainer.auto = False
+    board.session.step(epochs=40)
+    settle(board)
+    say(board, "what_if", rule="peak", value=0.8)
+    early = board._board.view.answer["epoch"]
+    say(board, "what_if", rule="peak", value=0.2)
+    assert board._board.view.answer["epoch"] > early
+    assert "joint training from epoch" in board._board.view.answer["words"]
+    say(board, "what_if")
+    assert board._board.view.answer == {}
+    done(board, "use_rule", rule="epoch", value=10)
+    assert board.trainer.controller.rule == FixedEpoch(epoch=10)
+
+
+def test_what_if_before_the_first_probe_says_what_will_come(live):
+    board = live()
+    say(board, "what_if", rule="plateau", value=0.05)
+    assert board._board.view.answer["epoch"] is None and "appears here" in board._board.view.answer["words"]
+
+
+def test_an_unknown_rule_is_refused(live):
+    board = live()
+    done(board, "use_rule", rule="luck", value=1)
+    assert "`rule` must be one of" in message(board)
+
+
+def test_a_learning_rate_is_shown_and_changed_by_hand(live):
+    board = live()
+    board.session.step(epochs=1)
+    settle(board)
+    assert now(board)["rates"] == {"audio": "0.02", "image": "0.02"}
+    done(board, "rate", name="image", value="5e-3")
+    assert board.trainer.rates == {"audio": 0.02, "image": 0.005}
+    assert now(board)["rates"]["image"] == "0.005"
+
+
+@pytest.mark.parametrize("words", ["fast", "-1", "0", "nan", "inf", ""])
+def test_a_bad_learning_rate_is_refused_and_nothing_is_lost(live, words):
+    board = live()
+    board.session.step(epochs=1)
+    settle(board)
+    done(board, "rate", name="audio", value=words)
+    assert "The learning rate of audio must be a number above 0" in message(board)
+    assert board.trainer.rates["audio"] == 0.02 and board.session.state == "paused"
+    done(board, "rate", name="audio", value="0.01")
+    assert now(board)["message"]["kind"] == "rest" and board.trainer.rates["audio"] == 0.01
+
+
+@pytest.mark.parametrize("n", [3, 6])
+def test_more_modalities_have_a_box_each(live, n):
+    names = tuple(f"sense {i}" for i in range(1, n + 1))
+    board = live(modalities=names)
+    board.session.step(epochs=12)
+    settle(board)
+    done(board, "toggle", name="sense 3")
+    assert board.trainer.active == tuple(name for name in names if name != "sense 3")
+    assert [one["title"] for one in board._board.view.known["charts"]] == list(names)
+    assert {f"validation_accuracy.{name}" for name in names} <= chart(board, "accuracy")["traces"].keys()
+
+
+# ---- what goes wrong ----------------------------------------------------------------------------------------------
+
+
+def test_after_running_out_of_memory_a_smaller_batch_goes_on(live):
+    board = live(fail_at=5, error=torch.OutOfMemoryError)
+    say(board, "play")
+    with pytest.raises(TrainingError, match="ran out of memory. Make the batch smaller"):
+        board.wait(timeout=5)
+    settle(board)
+    assert "Make the batch smaller" in now(board)["failure"]["advice"]
+    board.trainer.batches = 20  # half the size, twice as many
+    say(board, "play")
+    assert board.wait(timeout=10) is board.record
+    settle(board)
+    assert now(board)["failure"] is None
+
+
+def test_a_failure_is_the_headline_and_raised_by_wait(live):
     board = live(fail_at=5)
-    press(board, "Play")
+    say(board, "play")
     with pytest.raises(TrainingError, match="the loss became NaN"):
         board.wait(timeout=5)
     settle(board)
-    assert "Training stopped: RuntimeError" in board._board._failure.value
-    press(board, "Step epoch")  # tries again; the fake fails only once
-    settle(board)
-    assert board._board._failure.value == ""
+    assert now(board)["headline"]["situation"] == "failed"
+    assert "RuntimeError" in now(board)["failure"]["trace"]
+    done(board, "step")  # tries again; the fake fails only once
+    assert now(board)["failure"] is None
 
 
-def test_a_callback_that_raises_is_shown(live):
+def test_a_click_that_raises_is_shown(live, monkeypatch):
     board = live()
-    board._board.controls.guarded(lambda _: 1 / 0)(None)
-    assert "ZeroDivisionError" in board._board._failure.value
+    monkeypatch.setattr(board._board.commands, "_do_step", lambda **more: 1 / 0)
+    say(board, "step")
+    assert "ZeroDivisionError" in now(board)["failure"]["summary"]
+    assert "in the board" in now(board)["failure"]["summary"]
 
 
 def test_a_chart_that_cannot_be_drawn_does_not_stop_the_updates(live, monkeypatch):
     board = live(epochs=10_000, seconds=0.001)
-    monkeypatch.setattr(board._board.panels, "show", lambda *a, **k: 1 / 0)
-    press(board, "Play")
-    until(lambda: "ZeroDivisionError" in board._board._failure.value)
+    monkeypatch.setattr(board._board.scene, "show", lambda *a, **k: 1 / 0)
+    say(board, "play")
+    until(lambda: "ZeroDivisionError" in (now(board)["failure"] or {"summary": ""})["summary"])
     count = board._board.publisher.count
-    until(lambda: board._board.publisher.count >= count + 8)  # longer than the charts may wait for their turn
-    assert "ZeroDivisionError" in board._board._failure.value  # it stays until the charts can be drawn again
+    until(lambda: board._board.publisher.count >= count + 8)
+    assert "ZeroDivisionError" in now(board)["failure"]["summary"]
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), None])
+def test_what_is_not_a_number_never_reaches_the_page(live, value):
+    board = live(epochs=60, probe_every=1)
+    board.session.step(epochs=9)
+    settle(board)
+    for row in board.record.rows[-3:]:
+        row |= {"redundancy": value, "validation_accuracy.audio": value, "loss.image": value}
+    board._board._redraw()
+    settle(board)
+    json.dumps([now(board), board._board.view.stories, board._board.view.events], allow_nan=False)
+    assert now(board)["headline"]["situation"] == "unreadable" and now(board)["failure"] is None
+
+
+# ---- waiting, life ------------------------------------------------------------------------------------------------
 
 
 def test_wait_in_a_board_that_is_not_finished_gives_one_calm_line(live):
@@ -391,8 +470,10 @@ def test_wait_in_a_board_that_is_not_finished_gives_one_calm_line(live):
 
 def test_wait_returns_the_record_of_a_finished_run(live):
     board = live(epochs=4)
-    press(board, "Play")
+    say(board, "play")
     assert board.wait(timeout=5) is board.trainer.record
+    settle(board)
+    assert message(board).endswith("record = board.wait()")
 
 
 def test_static_boards_train_here_and_make_no_widgets():
@@ -409,18 +490,17 @@ def test_static_boards_train_here_and_make_no_widgets():
 
 def test_static_and_live_runs_have_the_same_rows(live):
     board = live(epochs=12)
-    press(board, "Play")
+    say(board, "play")
     board.wait(timeout=5)
     assert board.record.rows == Dashboard(FakeTrainer(epochs=12), mode="static").wait().rows
 
 
-def test_a_second_board_of_a_trainer_takes_over(live):
+def test_a_second_board_of_a_trainer_takes_over_and_the_first_says_so(live):
     board = live(epochs=10_000, seconds=0.001)
-    press(board, "Play")
+    say(board, "play")
     second = Dashboard(board.trainer, mode="live")
-    until(lambda: 'data-state="closed"' in status(board))
-    assert "Run the cell again" in status(board)
-    assert button(board, "Play").disabled
+    until(lambda: now(board)["state"] == "closed")
+    assert "another board" in message(board)
     assert second.session.state in ("idle", "paused")
     second.close()
 
@@ -432,33 +512,18 @@ def test_a_closed_board_leaves_no_widgets_and_no_trainer_behind():
     board = Dashboard(FakeTrainer(), mode="live")
     trainer = weakref.ref(board.trainer)
     board.close()
-    left = set(ipywidgets.widget._instances) - before
-    assert not left
+    assert not set(ipywidgets.widget._instances) - before
     del board
     gc.collect()
     assert trainer() is None
 
 
-def test_every_control_has_words_and_a_tooltip(live):
-    own = live()._board
-    controls = own.controls
-    for control in [
-        *controls.transport,
-        *controls.modalities.values(),
-        controls.auto,
-        controls.start,
-        controls.joint,
-        controls.back,
-        controls.branch,
-        controls.branch_name,
-        *controls.rates.fields.values(),
-        own.keep.folder,
-        own.keep.save,
-        own.keep.report,
-        own.runs_panel.choice,
-        own.runs_panel.name,
-    ]:
-        assert (control.description or control.placeholder) and control.tooltip
+def test_a_page_without_widgets_prints_nothing_above_the_picture(live, monkeypatch):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append((a, k)))
+    live()._board.view.display()
+    (data,), how = shown[0]
+    assert data["text/plain"] == "" and "application/vnd.jupyter.widget-view+json" in data and how["raw"]
 
 
 @pytest.mark.parametrize(
@@ -484,7 +549,7 @@ def test_auto_is_live_only_where_somebody_can_look(environment, kernel, mode, mo
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setattr("mmpid.widgets.parts.place._kernel_shell", lambda: object() if kernel else None)
+    monkeypatch.setattr("mmpid.widgets.parts.environment._kernel_shell", lambda: object() if kernel else None)
     assert resolve_mode("auto") == mode
     assert resolve_mode("live") == "live"
 

@@ -12,7 +12,7 @@ from mmpid.errors import InputError
 from mmpid.runs.record import RunRecord
 from mmpid.widgets import RunBrowser
 from mmpid.widgets.browser import runs
-from mmpid.widgets.parts import residents
+from mmpid.widgets.parts import lifecycle
 from tests.widgets.fake_trainer import FakeTrainer
 
 
@@ -244,7 +244,7 @@ def test_close_and_a_second_run_of_the_cell_end_the_threads(folder, monkeypatch)
 
     browsers = []
     for count in (1, 2, 3):
-        monkeypatch.setattr(residents, "cell_of_now", lambda count=count: ("cell", count))
+        monkeypatch.setattr(lifecycle, "cell_of_now", lambda count=count: ("cell", count))
         browsers.append(RunBrowser(folder, mode="live"))
     assert alive() == 1
     browsers[-1].close()

@@ -81,7 +81,7 @@ def _join(sets: dict[str, dict], splits: dict[str, str]) -> dict[str, np.ndarray
         listed = "; ".join(f"{place}: {', '.join(sorted(arrays))}" for place, arrays in sets.items())
         raise InputError(f"all splits must hold the same arrays; they hold {listed}.")
     joined = {}
-    for name in sorted(names[0]):
+    for name in next(iter(sets.values())):  # the order of modalities is that of the first archive
         parts = [arrays[name] for arrays in sets.values()]
         if name == "class_names":
             joined[name] = parts[0]

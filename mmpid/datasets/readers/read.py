@@ -1,11 +1,49 @@
 """`mmpid.datasets.read`: recognize the layout of a folder, and open the data in it."""
 
+import inspect
+
 from mmpid.datasets.inspection import OWN, folder_of, inspect_folder
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.readers import (
+    affect,
+    ave,
+    avmnist,
+    by_split,
+    cgmnist_folder,
+    cremad,
+    food,
+    kinetics,
+    ucf,
+    vggsound,
+)
 from mmpid.datasets.readers.arrays import read_arrays
 from mmpid.errors import InputError
 
-READERS = {OWN: read_arrays}
+READERS = {
+    OWN: read_arrays,
+    cremad.WITH_WAV: cremad.read_with_sound,
+    cremad.WITH_BANKS: cremad.read_with_banks,
+    by_split.FRAMES_AND_BANKS: by_split.read_banks_by_split,
+    by_split.IMAGES_AND_TOKENS: by_split.read_tokens_by_split,
+    ave.CUT: ave.read_ave,
+    kinetics.SPECTROGRAMS: kinetics.read_spectrograms,
+    kinetics.BY_SPLIT: kinetics.read_by_split,
+    kinetics.BY_CLASS: kinetics.read_by_class,
+    ucf.TITLE: ucf.read_ucf,
+    food.TITLE: food.read_food,
+    avmnist.TITLE: avmnist.read_avmnist,
+    vggsound.TITLE: vggsound.read_vggsound,
+    affect.TITLE: affect.read_affect,
+    cgmnist_folder.TITLE: cgmnist_folder.read_cgmnist_folder,
+}
+
+
+def reader_options(path) -> tuple[str, ...]:
+    """Return the options of the reader of a folder, beside those of every data set."""
+    layout = inspect_folder(folder_of(path)).layout
+    if layout not in READERS:
+        return ()
+    return tuple(name for name in inspect.signature(READERS[layout]).parameters if name not in ("root", "options"))
 
 
 def readable(layout: str) -> bool:

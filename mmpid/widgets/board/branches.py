@@ -1,18 +1,14 @@
 """The run of a board and its branches: who they are, which one the buttons drive, and how they compare."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-import ipywidgets as widgets
 
 from mmpid.errors import ConfigError
 from mmpid.live.notifier import Notifier
 from mmpid.live.session import Session
 from mmpid.plots.traces import switch_epoch
-from mmpid.widgets.board import text
 from mmpid.widgets.board.history import History
-from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.look import row
+from mmpid.widgets.board.pace import Pace
 
 MAIN = "main"
 DASHES = ("dashed", "dotted", "dashdot", "solid")
@@ -51,6 +47,7 @@ class Runs(Notifier):
     def __init__(self, trainer, *, name=None, origin=None):
         super().__init__()
         self._origin = origin
+        self.pace = Pace(self.notify)
         self.all: list[Run] = []
         self.chosen = self.adopt(trainer, trainer.record.metadata.get("name") or MAIN, session_name=name)
 
@@ -74,7 +71,13 @@ class Runs(Notifier):
         """What the publisher has to know: "closed" with the main run, "playing" while any of them plays."""
         if self.main.session.state == "closed":
             return "closed"
-        return "playing" if any(run.session.state == "playing" for run in self.all) else self.session.state
+        return "playing" if any(self.state_of(run) == "playing" for run in self.all) else self.session.state
+
+    def state_of(self, run: Run) -> str:
+        """Return the state of a run; in slow motion it plays also while it waits for its next epoch."""
+        state = run.session.state
+        waits = state == "paused" and self.pace.plays(run.session)
+        return "playing" if waits else state
 
     def adopt(self, trainer, name: str = "", session_name=None) -> Run:
         """Give a trainer its thread and a name of its own; the given one if it is free."""
@@ -96,12 +99,14 @@ class Runs(Notifier):
         self.notify()
 
     def choose(self, name: str) -> None:
-        """Let the buttons drive the run of that name."""
+        """Let the buttons drive the run of that name; slow motion ends with the run that was driven before."""
+        self.pace.stop()
         self.chosen = next(run for run in self.all if run.name == name)
         self.notify()
 
     def close(self) -> None:
         """End all threads."""
+        self.pace.stop()
         for run in self.all:
             run.session.close()
 
@@ -118,93 +123,16 @@ class Runs(Notifier):
         return name
 
 
-class RunsPanel:
-    """Choose the run to drive, name it, show and hide the others, and compare them all in a table.
-
-    It takes no room until there is a branch.
-    """
-
-    def __init__(self, runs: Runs, guarded: Callable, on_choice: Callable[[], None]):
-        self._runs = runs
-        self._guarded = guarded
-        self._on_choice = on_choice
-        self.choice = widgets.Dropdown(
-            description="Run", tooltip="The run that the buttons drive and that is drawn bold", options=[MAIN]
-        )
-        self.choice.style.description_width = "initial"
-        self.choice.layout.width = "245px"
-        self.choice.observe(guarded(self._chosen), "value")
-        self.name = widgets.Text(
-            description="Name", tooltip="Name of this run; Enter to take it", continuous_update=False
-        )
-        self.name.style.description_width = "initial"
-        self.name.layout.width = "220px"
-        self.name.observe(guarded(self._named), "value")
-        self.boxes: dict[int, widgets.Checkbox] = {}
-        self._visible = row([])
-        self._table = widgets.HTML()
-        self._table.add_class("mmpid-tables")
-        head = widgets.HTML(markup.title("Runs", "bold in the charts: the one that the buttons drive"))
-        self.widget = widgets.VBox([head, row([self.choice, self.name, self._visible]), self._table])
-        self.widget.add_class("mmpid-runs")
-        self.widget.layout.display = "none"
-
-    def show(self) -> None:
-        """Bring the panel to the present runs."""
-        runs = self._runs
-        if len(runs.all) < 2:
-            return
-        names = tuple(run.name for run in runs.all)
-        if names != tuple(self.choice.options):
-            self.choice.options = names
-            self.choice.value = runs.chosen.name
-        self.name.value = runs.chosen.name
-        self._show_boxes()
-        self._table.value = text.runs_table([summary(run, run is runs.chosen) for run in runs.all])
-        self.widget.layout.display = ""
-
-    def _show_boxes(self) -> None:
-        for i, run in enumerate(self._runs.all):
-            if i not in self.boxes:
-                self.boxes[i] = self._box(run)
-                self._visible.children = tuple(self.boxes.values())
-            self.boxes[i].description = f"show {run.name}"
-            self.boxes[i].disabled = run is self._runs.chosen
-
-    def _box(self, run: Run) -> widgets.Checkbox:
-        box = widgets.Checkbox(
-            value=run.shown, indent=False, tooltip="Draw this run's curves thin beside the bold ones"
-        )
-        box.layout.width = "auto"
-
-        def ask(change):
-            run.shown = change["new"]
-            self._on_choice()
-
-        box.observe(self._guarded(ask), "value")
-        return box
-
-    def _chosen(self, change) -> None:
-        self._runs.choose(change["new"])
-        self._on_choice()
-
-    def _named(self, change) -> None:
-        try:
-            self._runs.rename(self._runs.chosen, change["new"])
-        finally:
-            self._runs.notify()  # shows the name in force
-
-
-def summary(run: Run, chosen: bool = False) -> dict:
+def summary(run: Run, chosen: bool, state: str) -> dict:
     """Return what the table says of a run: plain values, None where there is none yet."""
-    record, session = run.record, run.session
+    record = run.record
     epochs, results, decisions = (record.lineage(kind) for kind in ("epoch", "result", "decision"))
     scores, judged_on = _scores(epochs, results)
     return {
         "name": run.name,
         "dash": run.dash,
         "chosen": chosen,
-        "state": session.state,
+        "state": state,
         "branched_at": record.metadata.get("branched_at"),
         "parent": record.metadata.get("parent"),
         "switch": switch_epoch(decisions),

@@ -3,7 +3,7 @@
 from mmpid.errors import MMPIDError
 from mmpid.widgets.board.live import LiveBoard
 from mmpid.widgets.board.snapshot import Snapshot
-from mmpid.widgets.parts.place import cell_of_now, in_kernel, resolve_mode
+from mmpid.widgets.parts.environment import cell_of_now, in_kernel, resolve_mode
 
 
 class TrainingNotFinished(MMPIDError):
@@ -108,7 +108,7 @@ class Dashboard:
         """
         if self._board is None:
             return self._train_here()
-        self.session.wait(timeout)
+        self._board.wait(timeout)
         if not self.trainer.finished:
             raise TrainingNotFinished(
                 "Training is not finished: press Play in the board above, then run this cell again."
@@ -118,7 +118,7 @@ class Dashboard:
         return self.record
 
     def close(self) -> None:
-        """End the background threads and take the widgets away; the picture stays."""
+        """End the background threads and take the live board away; the picture stays."""
         if self._board is not None:
             self._snapshot.update(self._board.note)
             self._board.close()

@@ -1,42 +1,40 @@
-"""The live board: a session, a publisher, and the widgets that show them."""
+"""The live board: sessions, a publisher, and the page that shows them."""
 
-import threading
 import traceback
 from functools import partial
 
-import ipywidgets as widgets
-
+from mmpid.errors import InputError
+from mmpid.live.registry import sessions
 from mmpid.live.session import Failure
-from mmpid.plots.overview import test_scores
-from mmpid.widgets.board import text
-from mmpid.widgets.board.branches import Run, Runs, RunsPanel
-from mmpid.widgets.board.controls import Controls
+from mmpid.plots.headline import headline_of
+from mmpid.plots.reading import label_entropy
+from mmpid.widgets.board import scene, text
+from mmpid.widgets.board.branches import Run, Runs
+from mmpid.widgets.board.commands import Commands
 from mmpid.widgets.board.history import History
-from mmpid.widgets.board.keep import Keep
-from mmpid.widgets.board.panels import PARTS, Panels
+from mmpid.widgets.board.panels import Panel
 from mmpid.widgets.board.publisher import Publisher
 from mmpid.widgets.board.rates import rates_in_force
+from mmpid.widgets.board.saving import Saving
 from mmpid.widgets.board.snapshot import Snapshot
-from mmpid.widgets.board.what_if import WhatIf
-from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.look import stylesheet
-from mmpid.widgets.parts.progress_line import ProgressLine
-from mmpid.widgets.parts.residents import make_room, settle_in, take_away
+from mmpid.widgets.board.text import Message
+from mmpid.widgets.board.view import BoardView
+from mmpid.widgets.board.what_if import ask, questions
+from mmpid.widgets.parts.lifecycle import close_earlier, close_tree, register_widget
 
-# While training, every third update brings one chart up to date, in turn, and the others only the bar and the state:
-# the browser draws on the cores that train, and a bar costs nothing that could be measured, a chart does.
-# What the controller waits for changes with every probe, faster than one can read: it comes with the chart of probes.
+# While training, every third update brings one chart up to date, in turn, and the others only the words and the clock:
+# the browser draws on the cores that train, and words cost nothing that could be measured, a chart does.
 CHART_UPDATES = 3
 
 
 class LiveBoard:
-    """Widgets around one trainer and its branches.
+    """One page around a trainer and its branches.
 
     Every update comes from the publisher's thread; every click is a command to the run that is chosen.
     """
 
     def __init__(self, trainer, *, name=None, origin=None):
-        make_room(origin)  # before a session of this cell begins
+        close_earlier(origin)  # before a session of this cell begins
         self.trainer = trainer
         self.runs = Runs(trainer, name=name, origin=origin)
         self.session = self.runs.session
@@ -44,108 +42,136 @@ class LiveBoard:
         self._problems: dict[str, Failure] = {}
         self._turn = 0  # updates so far: which chart is next
         self._all_at_once = True
-        self._status, self._hint, self._failure, self._decisions = (widgets.HTML() for _ in range(4))
-        self._said: tuple = ()  # what the hint and the decisions were of
-        self._progress = ProgressLine(about="Epochs trained, of all epochs")
-        self._note, self._refused = widgets.HTML(), widgets.HTML()
-        self._build(tuple(trainer.record.metadata["modalities"]))
+        self._message: Message | None = None
+        self._told: tuple = ()  # what the headline was made of
+        self._headline: dict = {}
+        self._asked: dict = {}
+        self._batches = 0
+        self._build(trainer.record.metadata)
         self.publisher = Publisher(self.runs, self.show, self._settled, partial(self._trouble, "update"))
-        self.root = widgets.VBox([stylesheet(), *self._layout()])
-        self.root.add_class("mmpid-board")
         self.show()
         self.publisher.start()
-        settle_in(self, origin)  # only now: what could not be built has nothing to close
+        register_widget(self, origin)  # only now: what could not be built has nothing to close
 
-    def _build(self, modalities: tuple[str, ...]) -> None:
-        runs, on_error = self.runs, partial(self._trouble, "click")
-        self.controls = Controls(runs, modalities, self._branched, on_error, self._refuse)
-        guarded = self.controls.guarded
-        self.controls.start.observe(lambda _: runs.notify(), "value")
-        self.panels = Panels(modalities, guarded(self.controls.choose), runs.notify)
-        self.what_if = WhatIf(self.panels.pid, runs, guarded)
-        self.keep = Keep(runs, guarded, self._say, partial(self._trouble, "report"))
-        self.runs_panel = RunsPanel(runs, guarded, self._other_run)
+    def _build(self, metadata) -> None:
+        self.scene, self.stories = scene.Scene(metadata), scene.Stories(metadata)
+        self.saving = Saving(
+            lambda words, code: self._say(Message(words=words, code=code, kind="said")),
+            partial(self._trouble, "report"),
+        )
+        self.commands = Commands(self.runs, self.saving, self._say, self._branched)
+        self.panel = Panel(metadata)
+        self.view = BoardView(self._hear, **_setup(metadata, self.trainer))
 
     @property
     def branches(self) -> list:
         """The trainers that were branched off, oldest first."""
         return [run.trainer for run in self.runs.all[1:]]
 
-    def _layout(self) -> list:
-        heading = widgets.HTML(markup.title("Decisions", "newest first"))
-        return [
-            self.controls.widget,
-            self.keep.widget,
-            self._progress,
-            self._status,
-            self._hint,
-            self._failure,
-            self._refused,
-            self._note,
-            self.runs_panel.widget,
-            self.panels.charts,
-            heading,
-            self._decisions,
-            self.what_if.widget,
-            self.panels.more,
-            self.panels.tables,
-        ]
+    # ---- showing ---------------------------------------------------------------------------------------------
 
     def show(self) -> None:
-        """Bring every widget to the present state of the chosen run; equal values send nothing."""
-        self.controls.shower = threading.get_ident()
-        try:
-            self._show()
-        finally:
-            self.controls.shower = None
-
-    def _show(self) -> None:
+        """Bring the page to the present state of the chosen run; equal values send nothing."""
         run = self.runs.chosen
         history = run.history.update()
         now = self.state(run, history)
         closed, parts = self.runs.state == "closed", self._whose_turn()
-        self.controls.show(now, starts="pid" in parts)
-        self.keep.show()
-        self._status.value = text.status(now)
-        self._progress.show(*text.progress(now))
-        self._failure.value = self._worst(run)
-        self.panels.pid.choose(self.controls.chosen)
-        if parts:
-            self.panels.show(history, parts=parts, others=self.runs.others)
-        if "pid" in parts:
-            self.panels.show_more(run.record)
-            self.runs_panel.show()
-            self.what_if.show(run.record)
-        said = (len(history.decided), now.stage, now.auto)
-        if "pid" in parts or said != self._said:
-            self._hint.value = text.hint(now)
-            waiting = [] if now.state == "playing" else _holding(history)  # a list that rests; the hint says it, too
-            self._decisions.value = text.decisions([*history.decided, *waiting])
-            self._said = said
+        if self.commands.can_undo and run.session.batches != self._batches:
+            self.commands.forget_undo()
+        self._batches = run.session.batches
+        decided, known = len(history.decided), self._told[:1]
+        self.scene.show(self.view, history, parts, self.runs.others)
+        if "known" in parts or (decided,) != known:
+            self._show_events(run, history, now)
+        if "known" in parts:
+            self.panel.show(self.view, run, self.runs)
+            self._answer(run)
+        if "strength" in parts or now.state != "playing":
+            self.view.stories = self.stories.update(history.path, most=4 if now.state == "playing" else None)
+        self.view.now = self._now(run, history, now)
         self._turn += 1  # only now: what could not be drawn is tried again at once
         if closed:
             self.runs.close_branches()
+
+    def _show_events(self, run: Run, history: History, now: text.State) -> None:
+        others = [other for other in self.runs.all if other is not run]
+        self.view.events = scene.events(history, others, now.epoch, run.record.metadata)
+
+    def _now(self, run: Run, history: History, now: text.State) -> dict:
+        failure = self._worst(run)
+        done, total = now.done, now.total
+        return {
+            "state": now.state,
+            "stage": now.stage,
+            "epoch": now.epoch,
+            "end": max(now.epoch + max(total - done, 0), history.reached, 1),
+            "progress": text.progress(now),
+            "active": list(now.active),
+            "auto": now.auto,
+            "speed": self.runs.pace.speed,
+            "device": now.device,
+            "headline": self._tell(run, history, now),
+            "message": self._foot(now).to_dict(),
+            "question": self.commands.question,
+            "undo": self.commands.can_undo,
+            "failure": failure,
+            "rates": {name: f"{rate:.4g}" for name, rate in now.rates.items()},
+            "run": run.name,
+            "runs": [{"name": other.name, "shown": other.shown} for other in self.runs.all],
+            "folder": self.saving.offer(run),
+            "counts": {"decisions": len(history.decided), "findings": self.panel.n_findings},
+            "rewindable": sorted(set(history.probed))[-scene.MOST_POINTS :],
+        }
+
+    def _tell(self, run: Run, history: History, now: text.State) -> dict:
+        """Return the headline; while it trains it is made anew with a probe, a decision, or an epoch of stage 2."""
+        failure = run.session.failure.summary if run.session.failure is not None and now.state == "failed" else ""
+        told = (
+            len(history.decided),
+            len(history.probed),
+            run.name,
+            now.stage,
+            now.auto,
+            failure,
+            now.state == "finished",
+        )
+        told += (len(history.of("epoch")) if now.stage == "joint" or now.state != "playing" else 0, len(history.left))
+        if told != self._told:
+            made = headline_of(history.path, run.record.metadata, failure=failure, auto=now.auto)
+            self._headline, self._told = scene.plain(made), told
+        return self._headline
+
+    def _foot(self, now: text.State) -> Message:
+        if now.notice:
+            return Message(words=now.notice, kind="refused")
+        return self._message or text.resting(now)
 
     def _whose_turn(self) -> tuple[str, ...]:
         """Return the charts to bring up to date: all unless something plays."""
         if self.runs.state != "playing" or self._all_at_once:
             self._all_at_once = False
-            return PARTS
+            return scene.PARTS
         turn, words_only = divmod(self._turn, CHART_UPDATES)
-        return () if words_only else (PARTS[turn % len(PARTS)],)
+        return () if words_only else (scene.PARTS[turn % len(scene.PARTS)],)
 
-    def _worst(self, run: Run) -> str:
+    def _worst(self, run: Run) -> dict | None:
         """Return what went wrong in training or, if nothing did, in the board itself."""
-        if run.session.failure is not None:
-            return text.failure(run.session.failure)
-        return text.failure(next(iter(self._problems.values()), None), of_training=False)
+        problem, of_training = run.session.failure, True
+        if problem is None:
+            problem, of_training = next(iter(self._problems.values()), None), False
+        if problem is None:
+            return None
+        words = text.failure_summary(problem, of_training)
+        return {"summary": words, "advice": problem.advice, "trace": problem.text, "training": of_training}
 
     def state(self, run: Run, history: History) -> text.State:
         """Read what there is to say; the training thread may be in the middle of a step."""
-        trainer, metadata, holding = run.trainer, run.record.metadata, _holding(history)
+        trainer, metadata = run.trainer, run.record.metadata
+        holding = [row for row in history.of("decision")[-1:] if row["action"] == "hold"]
         done, total = trainer.progress
+        state = self.runs.state_of(run)
         return text.State(
-            state=run.session.state,
+            state=state,
             stage=trainer.stage,
             epoch=trainer.epoch,
             active=tuple(trainer.active),
@@ -155,53 +181,64 @@ class LiveBoard:
             done=done,
             total=total,
             batches=run.session.batches,
-            probes=history.probed,
             waiting_for=holding[0]["reason"].rstrip(".") if holding else "",
-            notice=run.session.notice,
             run=run.name if len(self.runs.all) > 1 else "",
             rates=rates_in_force(history.path, trainer.stage, metadata),
-            result=" ".join(test_scores(trainer.record)) if trainer.finished else "",
+            notice=run.session.notice,
+            replaced=state == "closed" and any(s.trainer is trainer and s is not run.session for s in sessions()),
         )
 
-    def display(self) -> None:
-        """Show the live board and, under it, the picture that outlives it."""
-        from IPython.display import display
+    # ---- hearing ---------------------------------------------------------------------------------------------
 
-        display(self.root)
-        if not self.snapshot.displayed:
-            self.snapshot.display(self.note)
+    def _hear(self, said: dict) -> None:
+        """Obey what the page says; whatever goes wrong is shown in the board, a notebook would hide it."""
+        try:
+            self._obey(said)
+            self._trouble("click", None)
+        except InputError as refusal:
+            self._say(Message(words=text.sentence(refusal), kind="refused"))
+        except Exception as error:
+            self._trouble("click", error)
 
-    def close(self) -> None:
-        """End the threads and take the widgets away."""
-        self.runs.close()
-        self.publisher.stop()
-        take_away(self.root)
+    def _obey(self, said: dict) -> None:
+        what = said.get("do")
+        if what == "what_if":
+            self._asked = {key: said[key] for key in ("rule", "value") if key in said}
+            self._answer(self.runs.chosen)
+        elif what in ("tab", "table"):
+            self.panel.open(said.get("name", ""))
+            self.runs.notify()
+            self.panel.show(self.view, self.runs.chosen, self.runs)
+        elif what == "proxy":
+            self.scene.proxy = said.get("name")
+            self._redraw()
+        elif what == "dismiss":
+            self._say(None)
+        else:
+            if what not in ("cancel", "confirm"):
+                self._message = None
+            self.commands.obey(said)
+            if what in ("choose", "show"):
+                self._redraw()
+
+    def _answer(self, run: Run) -> None:
+        self.view.answer = ask(run.record, **self._asked) if self._asked else {}
+
+    def _redraw(self) -> None:
+        """Draw at once: another run is in front, or one was shown or hidden."""
+        self._all_at_once, self._told = True, ()
+        self.scene.forget()
+        self.runs.notify()
+
+    def _say(self, message: Message | None) -> None:
+        self._message = message if message is not None and message.words else None
+        self.runs.notify()
 
     def _branched(self, child, name: str) -> None:
         """Take a branch in, and say how to go on with it; called in the training thread of its parent."""
         run = self.runs.adopt(child, name)
-        self._say(text.branched(run.name, len(self.branches) - 1, child.epoch))
-
-    def _other_run(self) -> None:
-        """Draw at once: another run is in front, or one was shown or hidden."""
-        self.controls.forget()
-        self._all_at_once = True
-        self.runs.notify()
-
-    def _say(self, html: str) -> None:
-        self._note.value = html
-
-    def _refuse(self, words: str) -> None:
-        self._refused.value = text.note(words, alert=True) if words else ""
-
-    def _settled(self) -> None:
-        self.snapshot.update(self.note, self.panels.proxy.value)
-
-    @property
-    def note(self) -> str:
-        """What the picture says of the state; that the board was closed is no news of the run."""
-        state = self.session.state
-        return state if state != "closed" else "finished" if self.trainer.finished else "paused"
+        words = f"“{run.name}” stands at epoch {child.epoch}; drive it under Runs. In code:"
+        self._say(Message(words=words, code=f"board.branches[{len(self.branches) - 1}]", kind="said"))
 
     def _trouble(self, where: str, error: Exception | None) -> None:
         """Show an exception of the board itself; it must not stay in a log that nobody reads. None: all is well."""
@@ -211,9 +248,53 @@ class LiveBoard:
             return
         self._problems[where] = Failure(error=error, text="".join(traceback.format_exception(error)))
         traceback.clear_frames(error.__traceback__)
-        self._failure.value = text.failure(self._problems[where], of_training=False)
+        self.view.now = {**self.view.now, "failure": self._worst(self.runs.chosen)}
+
+    # ---- life ------------------------------------------------------------------------------------------------
+
+    def display(self) -> None:
+        """Show the live board and, under it, the picture that outlives it."""
+        self.view.display()
+        if not self.snapshot.displayed:
+            self.snapshot.display(self.note)
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until the run of the board does not play; raise what went wrong in training."""
+        try:
+            if self.runs.pace.plays(self.session):
+                self.runs.pace.wait(timeout)
+        except KeyboardInterrupt:
+            self.runs.pace.stop()
+            self.session.pause()
+            raise
+        self.session.wait(timeout)
+
+    def close(self) -> None:
+        """End the threads and close the widget."""
+        self.runs.close()
+        self.publisher.stop()
+        close_tree(self.view)
+
+    def _settled(self) -> None:
+        self.snapshot.update(self.note, self.scene.proxy)
+
+    @property
+    def note(self) -> str:
+        """What the picture says of the state; that the board was closed is no news of the run."""
+        state = self.session.state
+        return state if state != "closed" else "finished" if self.trainer.finished else "paused"
 
 
-def _holding(history: History) -> list[dict]:
-    """Return the latest decision if it is to hold: what is waited for."""
-    return [row for row in history.of("decision")[-1:] if row["action"] == "hold"]
+def _setup(metadata, trainer) -> dict:
+    """Return what the page is told once."""
+    names = list(metadata["modalities"])
+    classes = [str(name) for name in metadata.get("class_names") or ()]
+    budget = metadata.get("settings", {}).get("epochs") or trainer.progress[1]
+    return {
+        "modalities": names,
+        "classes": classes,
+        "data": str(metadata.get("data", {}).get("name") or metadata.get("name") or "run"),
+        "entropy": label_entropy(metadata),
+        "questions": questions(int(budget)),
+        "samples": metadata.get("data", {}).get("sizes", {}).get("validation"),
+    }

@@ -1,66 +1,26 @@
-"""Learning rates by hand: a field for each modality and, in stage 2, one for the joint head."""
+"""Learning rates: which are in force, and what the user may type."""
 
-from collections.abc import Callable, Mapping, Sequence
-
-import ipywidgets as widgets
+from collections.abc import Mapping, Sequence
 
 from mmpid._validate import number
 from mmpid.errors import ConfigError
-from mmpid.widgets.parts.look import row
 
 
-class LearningRates:
-    """Fields that show the learning rates in force and take others.
+def parsed_rate(name: str, words: str, in_force: str = "") -> float:
+    """Return a learning rate as the user typed it.
 
-    Parameters
-    ----------
-    modalities
-        One field each; the joint head's is shown in stage 2.
-    post
-        Given a command for the trainer and its label.
-    guarded
-        Wraps callbacks so that the board shows their exceptions.
+    Raises
+    ------
+    ConfigError
+        If it is not a number above 0.
     """
-
-    def __init__(self, modalities: tuple[str, ...], post: Callable, guarded: Callable):
-        self._post = post
-        self.fields = {name: self._field(name, guarded) for name in (*modalities, "joint")}
-        self._in_force = dict.fromkeys(self.fields, "")
-        self.widget = row([widgets.HTML("Learning rate"), *self.fields.values()])
-
-    def show(self, rates: Mapping[str, float], stage: str, open_: bool) -> None:
-        """Bring the fields to the rates in force; what the user has typed and was refused stays to be corrected."""
-        for name, field in self.fields.items():
-            words = f"{rates[name]:.4g}" if name in rates else ""
-            if words != self._in_force[name]:
-                self._in_force[name] = words
-                field.value = words
-            field.disabled = not open_
-            field.layout.display = "none" if name == "joint" and stage != "joint" else ""
-
-    def _field(self, name: str, guarded: Callable) -> widgets.Text:
-        field = widgets.Text(
-            description=name,
-            continuous_update=False,
-            placeholder="as set",
-            tooltip=f"Learning rate of {'the joint head' if name == 'joint' else name}; Enter sets it",
-        )
-        field.style.description_width = "initial"
-        field.layout.width = "auto"
-        field.add_class("mmpid-rate")
-        field.observe(guarded(lambda change: self._ask(name, change["new"])), "value")
-        return field
-
-    def _ask(self, name: str, words: str) -> None:
-        try:
-            rate = number(float(words), "learning rate", low=0, open_low=True, high=1e6)
-        except ValueError as problem:  # a ConfigError is one, too
-            raise ConfigError(
-                f"The learning rate of {name} must be a number above 0, such as 0.01; it was {words!r}. "
-                f"It is still {self._in_force[name] or 'as set'}."
-            ) from problem
-        self._in_force[name] = words  # until the trainer says what became of it
-        self._post(lambda trainer: trainer.set_learning_rate(rate, name), f"set the learning rate of {name}")
+    try:
+        return number(float(words), "learning rate", low=0, open_low=True, high=1e6)
+    except ValueError as problem:  # a ConfigError is one, too
+        raise ConfigError(
+            f"the learning rate of {name} must be a number above 0, such as 0.01; it was {words!r}. "
+            f"It is still {in_force or 'as set'}."
+        ) from problem
 
 
 def rates_in_force(path: Sequence[dict], stage: str, metadata: Mapping) -> dict[str, float]:
@@ -78,6 +38,11 @@ def rates_in_force(path: Sequence[dict], stage: str, metadata: Mapping) -> dict[
             rates = {key[3:]: value for key, value in entry.items() if key.startswith("lr.")}
             break
         if entry.get("action") == "learning_rate" and "" not in by_hand:  # "" is all of them, whatever was before
-            by_hand.setdefault(entry["modality"], float(entry["reason"].rpartition("->")[2]))
+            by_hand.setdefault(entry.get("modality") or "", _new_rate(entry))
     everyone = by_hand.pop("", None)
     return (rates if everyone is None else dict.fromkeys(rates, everyone)) | by_hand
+
+
+def _new_rate(row: Mapping) -> float:
+    """Return what a decision set; rows of before said it in words only."""
+    return float(row["new"] if row.get("new") is not None else row["reason"].rpartition("->")[2])

@@ -10,9 +10,9 @@ from mmpid.widgets.browser import runs as rn
 from mmpid.widgets.browser import text
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.curve_chart import CurveChart
-from mmpid.widgets.parts.look import stylesheet
-from mmpid.widgets.parts.place import resolve_mode
-from mmpid.widgets.parts.residents import Still, settle_in, take_away
+from mmpid.widgets.parts.environment import resolve_mode
+from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget
+from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import Worker, problem
 
 MOST_CHOICES = 200  # more boxes than this nobody reads
@@ -63,12 +63,12 @@ class RunBrowser:
     def __init__(self, runs=".", mode: str = "auto"):
         self.mode = resolve_mode(mode)
         self._source = runs
-        self._still = Still(self._bundle)
+        self._still = StaticPicture(self._bundle)
         self.origin = None
         self._found = rn.find(runs)
         self._live = LiveBrowser(runs, self._found, self._still.refresh) if self.mode == "live" else None
         if self._live:
-            settle_in(self)
+            register_widget(self)
 
     def __repr__(self) -> str:
         return f"RunBrowser({self.mode}, {len(self.runs)} entries, {len(self.chosen)} chosen)"
@@ -195,7 +195,7 @@ class LiveBrowser:
     def close(self) -> None:
         """End the thread and take the widgets away."""
         self.worker.close()
-        take_away(self.root)
+        close_tree(self.root)
 
     def _ask(self) -> None:
         self.worker.ask(True)

@@ -8,14 +8,14 @@ import numpy as np
 from mmpid._validate import choice
 from mmpid.plots.information_diagram import information_diagram
 from mmpid.plots.style import Picture
-from mmpid.plots.traces import ATOM_STYLE, SHORT_NAMES
+from mmpid.plots.traces import ATOMS, SHORT_NAMES, atom_color
 from mmpid.widgets.explorer import scene as sc
 from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
-from mmpid.widgets.parts.look import stylesheet
-from mmpid.widgets.parts.place import resolve_mode
+from mmpid.widgets.parts.environment import resolve_mode
+from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget
 from mmpid.widgets.parts.plot import Plot
-from mmpid.widgets.parts.residents import Still, settle_in, take_away
+from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import problem
 
 MOST_CLASSES = 4
@@ -62,12 +62,12 @@ class PIDExplorer:
         self._recipe = sc.Recipe(gate=choice(gate, "gate", tuple(sc.PRESETS)))
         self.scene = sc.make_scene(self._recipe.joint())
         self.origin = None
-        self._still = Still(self._bundle)
+        self._still = StaticPicture(self._bundle)
         self._lock = threading.RLock()  # callbacks may come from two threads
         self._filling = False
         if self.mode == "live":
             self._build(gate)
-            settle_in(self)
+            register_widget(self)
 
     def __repr__(self) -> str:
         atoms = ", ".join(f"{SHORT_NAMES[name]} {value:.3f}" for name, value in self.scene.atoms.items())
@@ -131,7 +131,7 @@ class PIDExplorer:
         """End the thread that keeps the picture current, and take the widgets away; the picture stays."""
         self._still.close()
         if self.mode == "live":
-            take_away(self.root)
+            close_tree(self.root)
 
     @property
     def _title(self) -> str:
@@ -252,6 +252,6 @@ def _show_atoms(plot: Plot, atoms: dict[str, float]) -> None:
     up = mk.axis("information (bits)", 0, 1, np.linspace(0, 1, 6))
     bars = [
         mk.bars(name, [i], [value], color, width=0.65, says=[f"{name}: {value:.4f} bits"])
-        for i, (name, value, (color, _)) in enumerate(zip(names, values, ATOM_STYLE.values(), strict=True))
+        for i, (name, value, color) in enumerate(zip(names, values, map(atom_color, ATOMS), strict=True))
     ]
     plot.show(bars, across, up, title="The four atoms in bits")

@@ -11,9 +11,9 @@ from mmpid.widgets.lab.charts import CompetitionCharts
 from mmpid.widgets.lab.controls import LabControls, make_knobs
 from mmpid.widgets.lab.picture import picture
 from mmpid.widgets.lab.world import Knobs, Sweep, World, make_sweep, make_world
-from mmpid.widgets.parts.look import stylesheet
-from mmpid.widgets.parts.place import resolve_mode
-from mmpid.widgets.parts.residents import Still, settle_in, take_away
+from mmpid.widgets.parts.environment import resolve_mode
+from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget
+from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import Worker, problem
 
 NAMES = ("modality 1", "modality 2")
@@ -62,11 +62,11 @@ class CompetitionLab:
         self._start = make_knobs(knobs)
         self._world: World | None = None
         self._sweep: Sweep | None = None
-        self._still = Still(self._bundle)
+        self._still = StaticPicture(self._bundle)
         self.origin = None
         self._live = LiveLab(self._start, self.names, self._still.refresh) if self.mode == "live" else None
         if self._live:
-            settle_in(self)
+            register_widget(self)
 
     def __repr__(self) -> str:
         return f"CompetitionLab({self.mode}, {self.knobs})"
@@ -177,7 +177,7 @@ class LiveLab:
         """End the threads and take the widgets away."""
         for worker in (self.worlds, self.sweeps):
             worker.close()
-        take_away(self.root)
+        close_tree(self.root)
 
     def _moved(self) -> None:
         """Ask for the world of the knobs; a callback must neither compute nor hide an exception."""

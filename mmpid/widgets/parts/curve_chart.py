@@ -123,12 +123,12 @@ class CurveChart:
     def choose(self, epoch: float | None) -> None:
         """Mark a chosen epoch, or none."""
         self._chosen = [] if epoch is None else [mk.upright("chosen", epoch, _GRAY)]
-        self.plot.guests = [*self._chosen, *self._invited]
+        self.plot.overlays = [*self._chosen, *self._invited]
 
     def invite(self, marks: Sequence[mk.Mark]) -> None:
         """Draw lines and handles of others on top, in place of those that were there."""
         self._invited = list(marks)
-        self.plot.guests = [*self._chosen, *self._invited]
+        self.plot.overlays = [*self._chosen, *self._invited]
 
 
 def _curve(trace: Trace, click: bool) -> mk.Mark:

@@ -46,7 +46,7 @@ class Plot {
 
   listen() {
     const redraw = () => this.draw();
-    const heard = { "change:scene": () => this.take(), "change:guests": redraw };
+    const heard = { "change:scene": () => this.take(), "change:overlays": redraw };
     for (const [event, answer] of Object.entries(heard)) this.model.on(event, answer);
     const size = new ResizeObserver(redraw);
     size.observe(this.box);
@@ -82,7 +82,7 @@ class Plot {
     this.at = { left, right, top, bottom, x: scale(x, left, right), y: scale(y, bottom, top) };
     const frame = JSON.stringify([x, y, width, height, left]);
     if (this.frame !== frame) this.drawAxes(width, height, (this.frame = frame));
-    this.drawMarks([...this.drawn, ...this.model.get("guests")]);
+    this.drawMarks([...this.drawn, ...this.model.get("overlays")]);
     if (this.reading) this.read(this.found(this.reading.mark.key, this.reading.i), this.reading.many);
   }
 
@@ -224,7 +224,7 @@ class Plot {
   drag(event) {
     const { key, along } = this.grip, [px, py] = this.pixel(event);
     this.grip.place = { [along]: this.at[along].invert(along === "x" ? px : py) };
-    const held = this.model.get("guests").find((mark) => mark.key === key);
+    const held = this.model.get("overlays").find((mark) => mark.key === key);
     if (held) this.drawMark(held);
     this.grip.waits ??= requestAnimationFrame(() => this.tell());
   }

@@ -24,7 +24,7 @@ class Plot(anywidget.AnyWidget):
 
     _esm = traitlets.Unicode(_script()).tag(sync=True)
     scene = traitlets.Dict({}).tag(sync=True)
-    guests = traitlets.List([]).tag(sync=True)  # marks without arrays, drawn on top: they move on their own
+    overlays = traitlets.List([]).tag(sync=True)  # marks without arrays, drawn on top: they move on their own
 
     def __init__(self):
         super().__init__()

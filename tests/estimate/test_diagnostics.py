@@ -5,10 +5,12 @@ import pytest
 import torch
 
 from mmpid.estimate import estimate_pid
-from mmpid.estimate.doubts import EQUAL, look_equal, note_doubts
+from mmpid.estimate.diagnostics import EQUAL, look_equal, note_doubts
+from mmpid.estimate.families import head_joints, known_joints, other_joints
 from mmpid.estimate.notes import Notes
-from mmpid.estimate.study import draw, head_joints, known_joints, other_joints
+from mmpid.estimate.study import draw
 
+COUNTED = {"estimator": "counted", "warn": False}
 WIDE = {"unique1": (-0.2, 0.6), "unique2": (-0.2, 0.6)}
 ABOVE_ZERO = {"unique1": (0.1, 0.3), "unique2": (0.1, 0.3)}
 ATOMS = torch.tensor([1.0, 0.2, 0.2, 0.1])
@@ -19,7 +21,7 @@ def doubted(joint, n_samples, n_draws=12):
     """Shares of draws in which unique information, and synergy, is doubted."""
     rng = np.random.default_rng(5)
     notes = [
-        " ".join(estimate_pid(*draw(joint, n_samples, rng), discretizer="codes", seed=i, n_boot=60, warn=False).notes)
+        " ".join(estimate_pid(*draw(joint, n_samples, rng), discretizer="codes", seed=i, n_boot=60, **COUNTED).notes)
         for i in range(n_draws)
     ]
     return [sum(start in text for text in notes) / n_draws for start in (EQUAL, "synergy probably reads low")]
@@ -79,7 +81,7 @@ def test_a_doubt_is_shown_and_needs_an_interval_and_a_correction():
     joint = head_joints()["10 classes, 85 and 80 %, 30 % together"]
     sample = draw(joint, 1200, np.random.default_rng(5))
     estimate, bare, plain = (
-        estimate_pid(*sample, discretizer="codes", warn=False, **options)
+        estimate_pid(*sample, discretizer="codes", **COUNTED, **options)
         for options in ({}, {"n_boot": 0}, {"correction": "none"})
     )
     assert EQUAL in estimate.notes and EQUAL in repr(estimate) and "may be counting error" in estimate._repr_html_()

@@ -1,4 +1,4 @@
-"""What an estimate is worth: recovery of known joints, null bands, coverage, what it says of itself."""
+"""The counted estimator: recovery of known joints, null bands, coverage, what it says of itself."""
 
 import numpy as np
 import pytest
@@ -10,14 +10,14 @@ from mmpid.estimate.correction import choose_corrections, make_correction
 from mmpid.estimate.study import draw, known_joints, simulate, summarize, truth
 from mmpid.estimate.terms import ATOMS
 
-QUIET = {"n_boot": 0, "n_null": 20, "warn": False}
+QUIET = {"n_boot": 0, "n_null": 20, "warn": False, "estimator": "counted"}
 
 
 @pytest.mark.parametrize("discretizer", ["kmeans", "prediction", "soft"])
 def test_independent_labels_give_intervals_around_zero(rng, discretizer):
     sources = rng.normal(size=(2, 500, 8))
     target = rng.integers(3, size=500)
-    estimate = estimate_pid(*sources, target, discretizer=discretizer, n_boot=100, n_null=50)
+    estimate = estimate_pid(*sources, target, discretizer=discretizer, n_boot=100, n_null=50, estimator="counted")
     for atom in ATOMS:
         low, high = estimate.interval[atom]
         assert low <= 0.005 and high >= -0.005, atom
@@ -29,7 +29,7 @@ def test_independent_labels_give_intervals_around_zero(rng, discretizer):
 def test_synergy_outside_the_null_band_where_there_is_some(rng):
     one, two = rng.integers(4, size=(2, 1000))
     target = np.where(rng.random(1000) < 0.5, (one + two) % 4, rng.integers(4, size=1000))
-    estimate = estimate_pid(one, two, target, discretizer="codes", n_boot=100)
+    estimate = estimate_pid(one, two, target, discretizer="codes", n_boot=100, estimator="counted")
     assert estimate.identified["synergy"]
     assert estimate.interval["synergy"][0] > estimate.null["synergy"][1]
     assert estimate.interval["redundancy"][0] <= estimate.null["redundancy"][1] + 0.01
@@ -56,7 +56,7 @@ def test_corrected_atoms_are_near_the_truth_at_5000_samples(name):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", list(known_joints()))
 def test_error_and_coverage_at_5000_samples(name):
-    rows = simulate({name: known_joints()[name]}, [5000], 25, seed=1)
+    rows = simulate({name: known_joints()[name]}, [5000], 25, seed=1, estimator="counted")
     for figures in summarize(rows):
         if figures["atom"] == "synergy":
             assert figures["rmse"] < 0.06
@@ -152,7 +152,7 @@ def test_names_may_differ_between_sources(blobs):
 
 def test_row_frame_and_texts_say_what_was_chosen(blobs):
     strong, weak, _, target = blobs
-    estimate = estimate_pid(strong, weak, target, n_boot=20, n_null=10, warn=False)
+    estimate = estimate_pid(strong, weak, target, n_boot=20, n_null=10, warn=False, estimator="counted")
     row = estimate.to_row()
     for atom in ATOMS:
         for suffix in ("", "_low", "_high", "_plugin", "_null_low", "_null_high", "_identified"):
@@ -170,7 +170,7 @@ def test_row_frame_and_texts_say_what_was_chosen(blobs):
 
 def test_without_replicates_there_is_no_interval_and_no_band(blobs):
     strong, weak, _, target = blobs
-    estimate = estimate_pid(strong, weak, target, n_boot=0, n_null=0)
+    estimate = estimate_pid(strong, weak, target, n_boot=0, n_null=0, estimator="counted")
     assert estimate.interval == {} and estimate.null == {}
     assert estimate.n_null == 10  # the correction still shuffles
     assert "synergy_low" not in estimate.to_row()
@@ -187,7 +187,7 @@ def test_unknown_name_in_a_pair(blobs):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_gpu_agrees_with_cpu(blobs):
     strong, weak, _, target = blobs
-    options = {"n_boot": 20, "n_null": 10, "discretizer": KMeansDiscretizer(5, backend="torch")}
+    options = {"estimator": "counted", "n_boot": 20, "n_null": 10, "discretizer": KMeansDiscretizer(5, backend="torch")}
     cpu = estimate_pid(strong, weak, target, **options)
     gpu = estimate_pid(*(torch.tensor(x, device="cuda") for x in (strong, weak, target)), **options)
     assert cpu.to_frame()["estimate"].tolist() == pytest.approx(gpu.to_frame()["estimate"].tolist(), abs=5e-3)
@@ -195,9 +195,9 @@ def test_gpu_agrees_with_cpu(blobs):
 
 def test_the_study_counts_how_often_an_estimate_lies_above_its_null_band():
     joint = {"one source copies": known_joints()["one source copies"]}
-    rows = simulate(joint, [640], 4, seed=21, n_boot=0, n_null=20)
+    rows = simulate(joint, [640], 4, seed=21, n_boot=0, n_null=20, estimator="counted")
     for figures in summarize(rows):
         mine = [row for row in rows if row["atom"] == figures["atom"]]
         assert figures["above_null"] == np.mean([row["estimate"] > row["null_high"] for row in mine])
-    without = summarize(simulate(joint, [640], 1, n_boot=0, n_null=0, correction="none"))
+    without = summarize(simulate(joint, [640], 1, n_boot=0, n_null=0, correction="none", estimator="counted"))
     assert all(np.isnan(figures["above_null"]) for figures in without)

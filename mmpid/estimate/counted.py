@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmpid.errors import ConvergenceWarning, SmallSampleWarning
 from mmpid.estimate.correction import Correction, choose_corrections, explain, make_correction
-from mmpid.estimate.doubts import note_doubts
+from mmpid.estimate.diagnostics import note_doubts
 from mmpid.estimate.histogram import PairedSample
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import bootstrap_joints, null_joints, replicate_terms

@@ -19,9 +19,10 @@ from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.inputs import Inputs, check_duplicates, check_reference
 from mmpid.estimate.kmeans import KMeansDiscretizer, auto_clusters
 from mmpid.estimate.notes import Notes
+from mmpid.estimate.posterior import PosteriorDiscretizer
 from mmpid.estimate.threads import SMALL_SOURCES, one_thread
 
-DISCRETIZERS = ("kmeans", "prediction", "soft", "codes", "quantile")
+DISCRETIZERS = ("kmeans", "prediction", "soft", "posterior", "codes", "quantile")
 
 
 def resolve_clusters(n_clusters, inputs: Inputs, discretizer, notes: Notes) -> int:
@@ -73,6 +74,8 @@ def named_discretizer(
     if name == "quantile":
         return QuantileDiscretizer(n_clusters)
     is_scores = source.ndim == 2 and source.shape[1] == n_classes
+    if name == "posterior":
+        return PosteriorDiscretizer("scores" if is_scores else "embeddings", seed=seed)
     return PredictionDiscretizer("scores" if is_scores else "embeddings", soft=name == "soft")
 
 
@@ -149,7 +152,7 @@ def _note_codes(name: str, discretizer: Discretizer, assignment: Assignment, not
             f"{name} has {assignment.n_codes} distinct points only, so as many clusters instead of {asked}.",
             SmallSampleWarning,
         )
-    if isinstance(discretizer, PredictionDiscretizer):
+    if isinstance(discretizer, (PredictionDiscretizer, PosteriorDiscretizer)):
         kind = "class scores" if discretizer.inputs == "scores" else "embeddings, read out linearly"
         notes.add(f"{name} is taken as {kind}.")
 
@@ -161,6 +164,11 @@ def observable_name(pair: tuple[Discretizer, ...]) -> str:
         if isinstance(one, PredictionDiscretizer):
             names.append("soft" if one.soft else "prediction")
         else:
-            known = {KMeansDiscretizer: "kmeans", CodesDiscretizer: "codes", QuantileDiscretizer: "quantile"}
+            known = {
+                KMeansDiscretizer: "kmeans",
+                CodesDiscretizer: "codes",
+                QuantileDiscretizer: "quantile",
+                PosteriorDiscretizer: "posterior",
+            }
             names.append(known.get(type(one), "custom"))
     return "+".join(dict.fromkeys(names))

@@ -5,31 +5,31 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from mmpid.widgets.parts.place import cell_of_now
+from mmpid.widgets.parts.environment import cell_of_now
 from mmpid.widgets.parts.worker import Worker
 
-_living: "weakref.WeakSet" = weakref.WeakSet()
-SETTLE_SECONDS = 0.8  # the picture is drawn when nothing has moved for so long
+_alive: "weakref.WeakSet" = weakref.WeakSet()
+REST_SECONDS = 0.8  # the picture is drawn when nothing has moved for so long
 
 
-def settle_in(resident, origin: tuple | None = None) -> None:
+def register_widget(widget, origin: tuple | None = None) -> None:
     """Note that something with `close()` lives in the running cell, and close what an earlier run of the cell made.
 
     `origin` is where it was made, as `cell_of_now()` says; by default it is asked now.
     """
-    resident.origin = origin or cell_of_now()
-    make_room(resident.origin)
-    _living.add(resident)
+    widget.origin = origin or cell_of_now()
+    close_earlier(widget.origin)
+    _alive.add(widget)
 
 
-def make_room(origin: tuple | None) -> None:
+def close_earlier(origin: tuple | None) -> None:
     """Close what earlier runs of a cell made: its output is gone, and its threads and memory must go too."""
-    for other in list(_living):
+    for other in list(_alive):
         if origin is not None and other.origin is not None and other.origin[0] == origin[0] and other.origin != origin:
             other.close()
 
 
-class Still:
+class StaticPicture:
     """A static picture in an output of its own, replaced when the widget above it has come to rest.
 
     Parameters
@@ -54,7 +54,7 @@ class Still:
         if self._handle is None:
             return
         if self._worker is None:
-            self._worker = Worker(lambda _: [self._bundle()], self._update, delay=SETTLE_SECONDS, name="still")
+            self._worker = Worker(lambda _: [self._bundle()], self._update, delay=REST_SECONDS, name="still")
         self._worker.ask(True)
 
     def _update(self, bundle: dict) -> None:
@@ -66,7 +66,7 @@ class Still:
             self._worker.close()
 
 
-def take_away(root: widgets.Widget) -> None:
+def close_tree(root: widgets.Widget) -> None:
     """Close a widget and everything below it."""
     found, open_ = {}, [root]
     while open_:

@@ -1,0 +1,162 @@
+"""How the files of one modality become a tensor: frames, stored arrays, sound, text."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mmpid.datasets.restricted import read_pickled_array
+from mmpid.errors import ConfigError, InputError, MissingDependencyError
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which the field's loaders use
+FLOW_MEAN, FLOW_STD = 0.5, 0.25
+# name: (rate, seconds, FFT length, hop); natural logarithm of the magnitude + 1e-7
+FRONT_ENDS = {
+    "log-stft-3s": (22_050, 3, 512, 353),
+    "log-stft-20s": (22_050, 20, 512, 353),
+    "log-stft-5s": (16_000, 5, 256, 128),
+}
+
+
+def require_pillow() -> None:
+    """Refuse to go on without Pillow, which decodes images."""
+    try:
+        import PIL  # noqa: F401
+    except ModuleNotFoundError as missing:
+        raise MissingDependencyError(
+            "reading and writing images needs Pillow, which is not installed. Try: pip install 'mmpid[data]'"
+        ) from missing
+
+
+@dataclass(frozen=True)
+class Frames:
+    """`count` frames at the middles of as many equal parts of a clip: (count, 3, size, size); one has no frame axis."""
+
+    size: int
+    count: int = 1
+
+    def __call__(self, paths: Sequence[Path]) -> Tensor:
+        """Return the frames of a clip, normalized as ImageNet is."""
+        chosen = [paths[min(int((i + 0.5) * len(paths) / self.count), len(paths) - 1)] for i in range(self.count)]
+        frames = torch.stack([(read_image(path, self.size, "RGB") - _axis(MEAN)) / _axis(STD) for path in chosen])
+        return frames[0] if self.count == 1 else frames
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Optical flow as gray images: the middle pair of `u` and `v`, (2, size, size)."""
+
+    size: int
+
+    def __call__(self, paths: Sequence[Path]) -> Tensor:
+        """Return one pair of flow images."""
+        half = len(paths) // 2  # u first, then v, in the same order
+        pair = [paths[half // 2], paths[half + half // 2]]
+        return (torch.cat([read_image(path, self.size, "L") for path in pair]) - FLOW_MEAN) / FLOW_STD
+
+
+def _axis(values: tuple[float, ...]) -> Tensor:
+    return torch.tensor(values)[:, None, None]
+
+
+def read_image(path: Path, size: int, mode: str) -> Tensor:
+    """Return an image as (channels, size, size) in 0..1."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert(mode).resize((size, size), Image.Resampling.BILINEAR), dtype=np.float32)
+    except Exception as problem:  # decoders raise errors of many kinds
+        raise InputError(f"{path} is not a readable image: {problem}. Leave it out, or extract it again.") from problem
+    return torch.as_tensor(pixels / 255).reshape(size, size, -1).permute(2, 0, 1)
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """An array as others computed it, from .npy, .pt (weights only) or .pkl (restricted): nothing of a file runs."""
+
+    shift: float = 0.0
+    scale: float = 1.0
+
+    def __call__(self, paths: Sequence[Path]) -> Tensor:
+        """Return the stored array as float32."""
+        array = read_array(paths[0])
+        return (array.to(torch.float32) - self.shift) / self.scale
+
+
+def read_array(path: Path) -> Tensor:
+    """Return a stored array of numbers."""
+    try:
+        if path.suffix == ".npy":
+            return torch.as_tensor(np.load(path, allow_pickle=False))
+        if path.suffix == ".pkl":
+            return torch.as_tensor(read_pickled_array(path).copy())
+        found = torch.load(path, map_location="cpu", weights_only=True)
+    except InputError:
+        raise
+    except Exception as problem:
+        raise InputError(f"{path} is not a readable array of numbers: {problem}. Leave the clip out.") from problem
+    if not isinstance(found, Tensor):
+        raise InputError(f"{path} must hold one tensor; it holds {type(found).__name__}.")
+    return found.detach()
+
+
+@dataclass(frozen=True)
+class LogSpectrogram:
+    """Sound as the logarithm of a magnitude spectrogram, (frequencies, times); see `FRONT_ENDS`."""
+
+    name: str
+
+    def __post_init__(self):
+        if self.name not in FRONT_ENDS:
+            raise ConfigError(f"`front_end` must be one of {', '.join(map(repr, FRONT_ENDS))}; it was {self.name!r}.")
+
+    def __call__(self, paths: Sequence[Path]) -> Tensor:
+        """Return the spectrogram of a wav file."""
+        rate, seconds, n_fft, hop = FRONT_ENDS[self.name]
+        sound = read_wav(paths[0], rate)
+        wanted = rate * seconds
+        sound = sound.repeat(-(-wanted // len(sound)))[:wanted].clamp(-1, 1)
+        window = torch.hann_window(n_fft)
+        spectrum = torch.stft(sound, n_fft, hop, window=window, center=True, pad_mode="constant", return_complex=True)
+        return torch.log(spectrum.abs() + 1e-7)
+
+
+def read_wav(path: Path, rate: int) -> Tensor:
+    """Return the mean of the channels of a wav file, in -1..1, at a rate."""
+    from scipy.io import wavfile
+    from scipy.signal import resample_poly
+
+    try:
+        found, samples = wavfile.read(path)
+    except Exception as problem:
+        raise InputError(f"{path} is not a readable wav file: {problem}. Leave the clip out.") from problem
+    if samples.size == 0:
+        raise InputError(f"{path} holds no sound. Leave the clip out.")
+    whole = samples.dtype.kind in "iu"
+    x = samples.astype(np.float64)
+    if whole:
+        middle = 128 if samples.dtype == np.uint8 else 0
+        x = (x - middle) / (128 if samples.dtype == np.uint8 else float(-np.iinfo(samples.dtype).min))
+    x = x.mean(1) if x.ndim == 2 else x
+    if found != rate:
+        common = int(np.gcd(found, rate))
+        x = resample_poly(x, rate // common, found // common)
+    return torch.as_tensor(x.astype(np.float32))
+
+
+@dataclass(frozen=True)
+class HashedText:
+    """Text as counts of words in `size` hashed columns, mean square 1: no vocabulary, so nothing is fitted."""
+
+    size: int = 512
+
+    def __call__(self, text: str) -> Tensor:
+        """Return the counts of a text's words."""
+        from sklearn.feature_extraction.text import HashingVectorizer
+
+        row = HashingVectorizer(n_features=self.size, alternate_sign=False).transform([text])
+        return torch.as_tensor((row.toarray()[0] * self.size**0.5).astype(np.float32))

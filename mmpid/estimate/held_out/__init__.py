@@ -1,0 +1,1 @@
+"""Information atoms as the comparison of five nested predictors on samples that did not choose them."""

@@ -1,0 +1,81 @@
+"""Synergy in a held-out estimate: a point and an upper end from the corrected table, a lower end from held-out scores.
+
+The full table has too many cells for its size to be read from scores. I(Y; X1, X2) is therefore counted and corrected
+by shuffled labels, as in the counted estimator, and only the lower end of S comes from samples held out.
+"""
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from mmpid.estimate.correction import explain, make_correction
+from mmpid.estimate.counted import MIN_PERMUTATIONS, correction_names, label_entropy
+from mmpid.estimate.held_out.intervals import Reading
+from mmpid.estimate.histogram import PairedSample
+from mmpid.estimate.notes import Notes
+from mmpid.estimate.resampling import null_joints
+from mmpid.pid.information import mutual_bits
+
+PERMUTATION, CHANCE = "permutation", "ami"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Synergy:
+    """Point, interval and bracket of S in bits; the correction of I(Y; X1, X2), and the shuffles behind it."""
+
+    point: float
+    interval: tuple[float, float]
+    bracket: tuple[float, float]
+    correction: str
+    n_null: int
+
+
+def read_synergy(
+    sample: PairedSample, reading: Reading, correction: str, identified: bool, seed: int, groups: Tensor | None,
+    notes: Notes,
+) -> Synergy:  # fmt: skip
+    """Correct I(Y; X1, X2), take the union information off, and bound both ends.
+
+    What held-out scores prove is there: no correction may put S below. Where S is not identified, the upper end is
+    that of the counted table, which is too high on average.
+    """
+    total = float(_total_information(sample.joint()))
+    name = correction_names(sample, correction, Notes())[1]
+    by_name = {} if name == "none" else _corrected(sample, total, seed, groups)
+    if correction == "auto":
+        notes.add(f"correction of I(Y; X1, X2) in S: {name}; {explain(name, len(sample) / math.prod(sample.shape))}.")
+    shown = reading.union + max(reading.synergy_low, 0.0)
+    allowed = {one: max(value, shown) for one, value in by_name.items()} | {"none": total}
+    used = (PERMUTATION, CHANCE) if name == "mean" else (name,)
+    chosen = sum(allowed[one] for one in used) / len(used)
+    point = chosen - reading.union
+    top = max(allowed.values()) if not identified or name == "none" else max(*by_name.values(), chosen)
+    high = max(point, top - min(reading.union_low, reading.union)) + reading.synergy_margin
+    ends = sorted(value - reading.union for value in (by_name.values() if by_name else (total, total)))
+    return Synergy(
+        point=point,
+        interval=(min(reading.synergy_low, point), high),
+        bracket=(ends[0], ends[-1]),
+        correction=name,
+        n_null=MIN_PERMUTATIONS if by_name else 0,
+    )
+
+
+def _corrected(sample: PairedSample, total: float, seed: int, groups: Tensor | None) -> dict[str, float]:
+    """I(Y; X1, X2) by permutation and by chance adjustment."""
+    generator = torch.Generator().manual_seed(2 * seed + 1)
+    shuffled = torch.cat(
+        [_total_information(j) for j in null_joints(sample, MIN_PERMUTATIONS, generator, groups)]
+    ).cpu()
+    null = torch.zeros(MIN_PERMUTATIONS, 4, dtype=torch.float64)
+    null[:, 3] = shuffled
+    plugin = torch.tensor([0.0, 0.0, 0.0, total], dtype=torch.float64)
+    entropy = label_entropy(sample)
+    return {name: float(make_correction(name, null, entropy).apply(plugin)[3]) for name in (PERMUTATION, CHANCE)}
+
+
+def _total_information(joint: Tensor) -> Tensor:
+    """I(Y; X1, X2) (...) of joints (..., n1, n2, k), in bits."""
+    return mutual_bits(joint.flatten(-3, -2))

@@ -1,0 +1,65 @@
+"""The front end of the board: one widget whose page holds all that it shows, and which tells what the user does."""
+
+from collections.abc import Callable, Mapping
+
+import anywidget
+import traitlets
+
+from mmpid.widgets.parts.page import script, styles
+
+FRONT = (
+    "dom.js",
+    "theme.js",
+    "scale.js",
+    "chart.js",
+    "readouts.js",
+    "timeline.js",
+    "toolbar.js",
+    "lower.js",
+    "board.js",
+    "render.js",
+)
+
+
+class BoardView(anywidget.AnyWidget):
+    """What the page knows. Each trait is replaced as a whole; equal values send nothing.
+
+    Attributes
+    ----------
+    setup : dict
+        What never changes: modalities, classes, entropy of the label, name of the data.
+    now : dict
+        State, headline, message, and what can be done; changes with every update.
+    charts : the traits known, atoms, accuracy, loss, strength
+        Charts as `mmpid.widgets.parts.page.packed` writes them.
+    events, stories, answer, panel : dict or list
+        Flags, pauses and runs on the timeline; the headline of each probe; the answer to "What if"; the open tab.
+    """
+
+    _esm = traitlets.Unicode(script(*FRONT)).tag(sync=True)
+    _css = traitlets.Unicode(styles("board.css")).tag(sync=True)
+    setup = traitlets.Dict({}).tag(sync=True)
+    now = traitlets.Dict({}).tag(sync=True)
+    known = traitlets.Dict({}).tag(sync=True)
+    atoms = traitlets.Dict({}).tag(sync=True)
+    accuracy = traitlets.Dict({}).tag(sync=True)
+    loss = traitlets.Dict({}).tag(sync=True)
+    strength = traitlets.Dict({}).tag(sync=True)
+    events = traitlets.Dict({}).tag(sync=True)
+    stories = traitlets.List([]).tag(sync=True)
+    answer = traitlets.Dict({}).tag(sync=True)
+    panel = traitlets.Dict({}).tag(sync=True)
+
+    def __init__(self, answer: Callable[[Mapping], None], **setup):
+        super().__init__(setup=setup)
+        self.setup = {**setup, "id": self.model_id}  # the page asks by it whether the kernel still answers
+        self._answer_to = answer
+        self.on_msg(lambda _, said, buffers: self._answer_to(said))
+
+    def display(self) -> None:
+        """Show the widget without the text that a page without widgets would print in its place."""
+        from IPython.display import display
+
+        bundle = self._repr_mimebundle_()
+        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        display({**data, "text/plain": ""}, metadata=metadata, raw=True)

@@ -1,0 +1,50 @@
+// Light or dark, by what lies under the widget: no host is asked, so that every notebook is followed alike.
+
+/** The first opaque color under an element, from the element upwards and through shadow roots. */
+function ground(element) {
+  for (let one = element.parentNode; one; one = one.parentNode ?? one.host) {
+    if (!(one instanceof Element)) continue;
+    const color = getComputedStyle(one).backgroundColor;
+    const [r, g, b, alpha = 1] = (color.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
+    if (alpha > 0.5) return [r, g, b];
+  }
+  return null;
+}
+
+function isDark(element) {
+  const color = ground(element);
+  if (!color) return matchMedia("(prefers-color-scheme: dark)").matches && getComputedStyle(document.documentElement).colorScheme.includes("dark");
+  const [r, g, b] = color.map((part) => (part / 255 <= 0.04045 ? part / 255 / 12.92 : ((part / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.2;
+}
+
+const MOST_LEVELS = 6;
+
+/** Hide the static picture of the same cell: the first output after that of the element that is a picture alone. */
+function hidePicture(element) {
+  let one = element;
+  for (let level = 0; one && level < MOST_LEVELS; level++, one = one.parentElement) {
+    if (one.querySelector("textarea, .cm-editor, [contenteditable]")) return null;
+    const next = one.nextElementSibling;
+    if (next?.querySelector("img[src^='data:image/png']") && !next.querySelector("button, input")) {
+      next.classList.add("mmpid-picture-hidden");
+      return next;
+    }
+  }
+  return null;
+}
+
+/** Keep the color scheme of an element that of the page around it; returns what ends that. */
+function followTheme(element) {
+  const apply = () => {
+    const scheme = isDark(element) ? "dark" : "light";
+    if (element.style.colorScheme !== scheme) element.style.colorScheme = scheme;
+  };
+  const soon = () => { requestAnimationFrame(apply); setTimeout(apply, 300); }; // style sheets may come later than attributes
+  const watch = new MutationObserver(soon);
+  for (const one of [document.documentElement, document.body]) watch.observe(one, { attributes: true });
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  system.addEventListener("change", soon);
+  soon();
+  return () => { watch.disconnect(); system.removeEventListener("change", soon); };
+}

@@ -1,0 +1,293 @@
+"""The board's front end in a bare page: no notebook, no kernel, no network."""
+
+import time
+
+import pytest
+
+from mmpid.widgets import Dashboard
+from tests.browser.bare import BarePage
+from tests.widgets.fake_trainer import FakeTrainer
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+
+SIX = ("fac", "fou", "kar", "mor", "pix", "zer")
+LONG = ("a <b>microphone</b> & its preamplifier, 48k", "a camera with a very long name, number 2")
+# contrast of every visible text with the first opaque ground under it (WCAG), without axe's view of what counts
+_CONTRAST = """() => { const luminance = (color) => {
+        const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((part) => {
+        const p = part / 255; return p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4; });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+    const ground = (one) => { for (; one; one = one.parentElement) {
+        const color = getComputedStyle(one).backgroundColor;
+        if (!/, 0\\)$|transparent/.test(color)) return color; }
+        return "rgb(255, 255, 255)"; };
+    const weak = [];
+    for (const one of document.querySelectorAll(".mmpid-board *")) {
+        const own = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+        const exempt = "[aria-disabled=true], .mmpid-unseen, option, .mmpid-heat td";
+        if (!own || !one.getClientRects().length || one.closest(exempt)) continue;
+        const style = getComputedStyle(one), color = one instanceof SVGElement ? style.fill : style.color;
+        const [a, b] = [luminance(color), luminance(ground(one instanceof SVGElement ? one.closest("div") : one))];
+        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (ratio < 4.5) weak.push([one.textContent.slice(0, 30), ratio.toFixed(2), color]); }
+    return weak; }"""
+_ROWS = """() => ["head", "evidence", "toolbar", "time", "hero", "right", "lower", "foot"].map((name) => {
+    const box = document.querySelector(`.mmpid-${name}`).getBoundingClientRect();
+    return [name, Math.round(box.top), Math.round(box.height)]; })"""
+_SMALL = """() => [...document.querySelectorAll(".mmpid-board button, .mmpid-board select, .mmpid-board [role=slider]")]
+    .filter((one) => one.getClientRects().length).map((one) => [one, one.getBoundingClientRect()])
+    .filter(([one, box]) => box.width < 23.5 || box.height < (one.matches(".mmpid-lane, .mmpid-thumb") ? 13.5 : 23.5))
+    .map(([one, box]) => `${one.className} ${Math.round(box.width)}x${Math.round(box.height)}`)"""
+
+
+def trained(n, **settings):
+    trainer = FakeTrainer(**({"epochs": 30, "probe_every": 1} | settings))
+    for _ in range(n):
+        trainer.step(epochs=1)
+    return trainer
+
+
+def with_pause():
+    trainer = trained(3)
+    trainer.pause("image")
+    trainer.step(epochs=3)
+    trainer.resume("image")
+    trainer.step(epochs=5)
+    return trainer
+
+
+def not_a_number():
+    trainer = trained(9)
+    for row in trainer.record.rows[-4:]:
+        row |= {"unique1": float("nan"), "validation_accuracy.audio": float("nan"), "loss.image": None}
+    return trainer
+
+
+def flat_zero():
+    trainer = trained(60, epochs=90)
+    for row in trainer.record.rows:
+        if row["kind"] == "probe":
+            row |= {
+                key: 0.0
+                for key in row
+                if key.startswith(("redundancy", "unique", "synergy", "ecs.")) and "identified" not in key
+            }
+    return trainer
+
+
+_LISTEN = """() => { const spoken = document.querySelector("[role=status]"); window.said = [];
+    new MutationObserver(() => window.said.push(spoken.textContent))
+        .observe(spoken, { childList: true, characterData: true, subtree: true }); }"""
+STATES = {
+    "empty": lambda: trained(0),
+    "no probe yet": lambda: trained(3, probe_every=10),
+    "one probe": lambda: trained(5, probe_every=5),
+    "paused": lambda: with_pause(),
+    "flat zero": flat_zero,
+    "not a number": not_a_number,
+    "stage 2": lambda: trained(20),
+    "finished": lambda: trained(30),
+    "long names": lambda: trained(12, modalities=LONG),
+    "three": lambda: trained(12, modalities=SIX[:3]),
+    "six": lambda: trained(12, modalities=SIX),
+}
+
+
+@pytest.fixture
+def front(browser):
+    """Return a function that shows a trainer's board in a bare page."""
+    opened = []
+
+    def show(trainer, **how) -> BarePage:
+        board = Dashboard(trainer, mode="live")
+        page = BarePage(browser, board._board.view, **how)
+        page.board = board
+        opened.append(page)
+        return page
+
+    yield show
+    for page in opened:
+        page.close()
+        page.board.close()
+
+
+def refresh(page) -> None:
+    """Let the board publish, and send the page what it has now."""
+    own = page.board._board
+    deadline = time.monotonic() + 20
+    while own.session.busy or own.publisher.shown != own.runs.version:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    page.update()
+
+
+def expert(page) -> None:
+    page.tab.get_by_role("radio", name="Expert").click()
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_every_state_has_a_picture_without_errors(front, state, tmp_path):
+    page = front(STATES[state](), height=760)
+    page.tab.screenshot(path=tmp_path / f"{state}.png")
+    assert page.problems == []
+    assert page.tab.locator(".mmpid-headline").inner_text()
+    text = page.tab.locator(".mmpid-board").inner_text()
+    assert "NaN" not in text and "undefined" not in text and "null" not in text
+    paths = page.tab.eval_on_selector_all(".mmpid-board path", "all => all.map((p) => p.getAttribute('d') ?? '')")
+    assert not any("NaN" in path for path in paths)
+
+
+@pytest.mark.parametrize("state", ["empty", "paused", "finished", "six", "three"])
+def test_the_simple_level_needs_no_scrolling_at_950_by_640(front, state):
+    page = front(STATES[state](), width=950, height=640)
+    height, wide = page.tab.evaluate(
+        "() => [document.documentElement.scrollHeight, document.documentElement.scrollWidth]"
+    )
+    assert height <= 640 and wide <= 950
+
+
+@pytest.mark.parametrize("width", [560, 700, 950, 1500, 1800])
+@pytest.mark.parametrize("state", ["finished", "long names", "six"])
+def test_nothing_is_wider_than_the_board(front, state, width):
+    page = front(STATES[state](), width=width, height=900)
+    assert page.tab.evaluate("() => document.documentElement.scrollWidth") <= width
+    expert(page)
+    assert page.tab.evaluate("() => document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("width", [700, 950, 1500])
+def test_no_row_moves_while_it_trains(front, width):
+    page = front(trained(0), width=width, height=900)
+    first = page.tab.evaluate(_ROWS)
+    for _ in range(5):
+        page.board.session.step(epochs=6)
+        refresh(page)
+        assert page.tab.evaluate(_ROWS) == first
+    assert page.board.trainer.finished
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("state", ["paused", "finished", "six"])
+def test_words_have_a_contrast_of_at_least_four_and_a_half(front, state, dark):
+    page = front(STATES[state](), dark=dark, height=800)
+    page.tab.wait_for_function(
+        f"() => document.querySelector('.mmpid-board').style.colorScheme === '{'dark' if dark else 'light'}'"
+    )
+    assert page.tab.evaluate(_CONTRAST) == []
+    expert(page)
+    assert page.tab.evaluate(_CONTRAST) == []
+
+
+@pytest.mark.parametrize("dark", [False, True])
+@pytest.mark.parametrize("state", ["empty", "paused", "finished", "six"])
+def test_axe_finds_no_violation(front, state, dark):
+    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="axe-core-python is not installed").Axe()
+    page = front(STATES[state](), dark=dark, height=800)
+    for level in ("Simple", "Expert"):
+        page.tab.get_by_role("radio", name=level).click()
+        page.tab.wait_for_timeout(400)  # the theme is followed once style sheets are there
+        found = axe.run(page.tab, ".mmpid-board")["violations"]
+        assert [(one["id"], [node["target"] for node in one["nodes"]]) for one in found] == []
+
+
+def test_every_target_is_large_enough(front):
+    page = front(STATES["paused"](), height=900)
+    assert page.tab.evaluate(_SMALL) == []
+    expert(page)
+    assert page.tab.evaluate(_SMALL) == []
+
+
+def test_a_dark_theme_is_followed_when_it_changes(front):
+    page = front(STATES["finished"]())
+    page.tab.evaluate("() => { document.body.style.background = '#111'; }")
+    page.tab.wait_for_function("() => document.querySelector('.mmpid-board').style.colorScheme === 'dark'")
+
+
+def test_replay_moves_the_clock_through_all_charts_without_the_kernel(front):
+    page = front(STATES["finished"]())
+    page.tab.get_by_role("button", name="Replay").click()
+    page.tab.locator(".mmpid-thumb", has_text="5").first.wait_for()
+    assert page.tab.get_by_role("button", name="Pause", exact=True).count() == 1
+    page.tab.get_by_role("button", name="Pause", exact=True).click()
+    stopped = page.tab.locator(".mmpid-thumb").inner_text()
+    page.tab.wait_for_timeout(700)
+    assert page.tab.locator(".mmpid-thumb").inner_text() == stopped
+    assert page.sent == []  # nothing is asked of the kernel
+    assert "Next:" not in page.tab.locator(".mmpid-evidence").inner_text()
+    page.tab.get_by_role("button", name="to epoch").click()
+    assert "Next:" in page.tab.locator(".mmpid-evidence").inner_text()
+
+
+def test_the_crosshair_is_in_every_chart(front):
+    page = front(STATES["finished"]())
+    box = page.tab.locator(".mmpid-plot-accuracy").bounding_box()
+    page.tab.mouse.move(box["x"] + 100, box["y"] + 80)
+    page.tab.wait_for_timeout(100)
+    at = page.tab.evaluate("() => window.bare.el.mmpidBoard.charts.filter((c) => !c.root.hidden).map((c) => c.at)")
+    assert len(set(at)) == 1 and 0 < at[0] < 30
+
+
+def test_a_rewind_of_a_finished_run_asks_and_keeps_the_focus(front):
+    page = front(STATES["finished"]())
+    page.tab.locator(".mmpid-thumb").focus()
+    page.tab.keyboard.press("Home")
+    page.tab.get_by_role("button", name="Rewind", exact=True).click()
+    page.board._board._hear(page.sent[-1])
+    refresh(page)
+    assert "leaves the finished model behind" in page.tab.locator(".mmpid-message").inner_text()
+    assert page.tab.evaluate("() => document.activeElement.textContent").startswith("Rewind to epoch")
+    page.tab.get_by_role("button", name="Cancel").click()
+    page.board._board._hear(page.sent[-1])
+    refresh(page)
+    assert page.tab.evaluate("() => document.activeElement.closest('.mmpid-board') !== null")
+    assert page.board.trainer.finished
+
+
+def test_the_focus_stays_when_joint_training_starts(front):
+    page = front(STATES["paused"]())
+    joint = page.tab.get_by_role("button", name="Start joint training", exact=True)
+    joint.focus()
+    page.tab.keyboard.press("Enter")
+    page.board._board._hear(page.sent[-1])
+    refresh(page)
+    assert page.board.trainer.stage == "joint"
+    assert page.tab.evaluate("() => document.activeElement.className").startswith("mmpid-button joint")
+
+
+def test_no_key_leaves_the_board(front):
+    page = front(STATES["paused"]())
+    page.tab.evaluate(
+        "() => { window.leaked = []; document.addEventListener('keydown', (e) => window.leaked.push(e.key)); }"
+    )
+    page.tab.locator(".mmpid-board").focus()
+    for key in ("x", "x", "d", "a", "Enter", "ArrowLeft", "Escape", "z"):
+        page.tab.keyboard.press(key)
+    assert page.tab.evaluate("() => window.leaked") == []
+
+
+def test_the_kernel_gone_is_said_and_looking_back_still_works(front):
+    page = front(STATES["paused"]())
+    page.tab.evaluate("() => { const board = window.bare.el.mmpidBoard; board.gone = true; board.render(true); }")
+    assert "run the cell again" in page.tab.locator(".mmpid-message").inner_text()
+    page.tab.locator(".mmpid-thumb").focus()
+    page.tab.keyboard.press("Home")
+    assert page.tab.locator(".mmpid-thumb").inner_text() == "1"
+    page.tab.keyboard.press("e")
+    assert page.sent == []
+
+
+def test_names_with_markup_are_text(front):
+    page = front(STATES["long names"](), height=900)
+    expert(page)
+    assert page.tab.locator(".mmpid-board b", has_text=LONG[0][:6]).count() == 0
+    assert page.tab.locator(".mmpid-lane").first.get_attribute("aria-label") == f"Pause {LONG[0]}"
+
+
+def test_the_headline_is_read_aloud_once_a_situation(front):
+    page = front(trained(4, epochs=60))
+    page.tab.evaluate(_LISTEN)
+    for _ in range(6):
+        page.board.session.step(epochs=1)
+        refresh(page)
+    said = page.tab.evaluate("() => window.said")
+    assert len(said) <= 3
