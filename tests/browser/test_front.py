@@ -146,7 +146,7 @@ def test_the_simple_level_needs_no_scrolling_at_950_by_640(front, state):
     assert height <= 640 and wide <= 950
 
 
-@pytest.mark.parametrize("width", [700, 950, 1500, 1800])
+@pytest.mark.parametrize("width", [560, 700, 950, 1500, 1800])
 @pytest.mark.parametrize("state", ["finished", "long names", "six"])
 def test_nothing_is_wider_than_the_board(front, state, width):
     page = front(STATES[state](), width=width, height=900)
