@@ -12,7 +12,7 @@ from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.terms import ATOMS
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from mmpid.estimate.frames import DataFrame
 
 COMPARED = ("kmeans", "prediction", "soft", "posterior")
 
@@ -23,7 +23,7 @@ def compare_discretizers(
     target: ArrayLike | Tensor,
     discretizers: Sequence[str] | Mapping[str, Any] = COMPARED,
     **settings: Any,
-) -> "pd.DataFrame":
+) -> "DataFrame":
     """Estimate the same samples under several discretizers: atoms are those of the codes, and codes lose information.
 
     Parameters
@@ -63,7 +63,7 @@ def compare_discretizers(
     >>> list(frame.index), bool(frame.redundancy_proven.all())
     (['prediction', 'posterior'], True)
     """
-    import pandas as pd
+    from mmpid.estimate.frames import frame_by_name
 
     given = discretizers if isinstance(discretizers, Mapping) else {name: name for name in discretizers}
     if not given:
@@ -72,7 +72,7 @@ def compare_discretizers(
         name: _row(estimate_pid(source1, source2, target, discretizer=discretizer, **settings))
         for name, discretizer in given.items()
     }
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("discretizer")
+    return frame_by_name(rows, "discretizer")
 
 
 def _row(estimate: PIDEstimate) -> dict[str, object]:

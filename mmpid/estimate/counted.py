@@ -14,6 +14,7 @@ from mmpid.estimate.histogram import PairedSample
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import bootstrap_joints, null_joints, replicate_terms
 from mmpid.estimate.terms import ATOMS, atoms_to_terms, stack_atoms, terms_to_atoms
+from mmpid.estimate.typed import xlogy
 from mmpid.pid import PIDResult, decompose
 
 # Permutations for a correction when no null band is asked for: their mean is known to a third of one's spread.
@@ -61,7 +62,7 @@ class Terms:
     gap: float
 
 
-def estimate_sample(sample: PairedSample, correction: str, replicates: Replicates, notes: Notes) -> dict:
+def estimate_sample(sample: PairedSample, correction: str, replicates: Replicates, notes: Notes) -> dict[str, object]:
     """Everything of a `PIDEstimate` that follows from counting; a dictionary of its fields."""
     plugin = decompose_noted(sample.joint(), replicates.method, notes)
     terms = all_terms(sample, plugin, correction, replicates)
@@ -134,7 +135,7 @@ def all_terms(sample: PairedSample, plugin: PIDResult, correction: str, replicat
 def label_entropy(sample: PairedSample) -> Tensor:
     """H(Y) in bits."""
     share = torch.bincount(sample.target.cpu(), minlength=sample.n_classes).double() / len(sample)
-    return -torch.special.xlogy(share, share).sum() / torch.log(torch.tensor(2.0, dtype=torch.float64))
+    return -xlogy(share, share).sum() / torch.log(torch.tensor(2.0, dtype=torch.float64))
 
 
 def bootstrap_interval(

@@ -7,9 +7,11 @@ from torch import Tensor
 
 from mmpid.estimate.discretize import Discretizer, assign
 from mmpid.estimate.histogram import Assignment
+from mmpid.estimate.libraries import best_matching
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.posterior import PosteriorDiscretizer
 from mmpid.estimate.resampling import stratified_folds
+from mmpid.estimate.typed import unique
 
 N_FOLDS = 5
 
@@ -43,7 +45,7 @@ def fit_assign(
 
 def _absent_classes(target: Tensor, folds: Tensor) -> list[int]:
     """Classes whose samples all lie in one fold, and so are missing when that fold is assigned."""
-    return [int(c) for c in torch.unique(target) if len(torch.unique(folds[target == c])) == 1]
+    return [int(c) for c in unique(target) if len(unique(folds[target == c])) == 1]
 
 
 def _cross_assign(discretizer: Discretizer, source: Tensor, target: Tensor, folds: Tensor) -> Assignment:
@@ -51,7 +53,7 @@ def _cross_assign(discretizer: Discretizer, source: Tensor, target: Tensor, fold
     whole = assign(discretizer, source)
     codes = whole.codes.clone()
     probs = None if whole.probs is None else whole.probs.clone()
-    for fold in torch.unique(folds):
+    for fold in unique(folds):
         inside = folds == fold
         part = copy.deepcopy(discretizer).fit(source[~inside], target[~inside])
         assigned = assign(part, source)
@@ -65,9 +67,7 @@ def _cross_assign(discretizer: Discretizer, source: Tensor, target: Tensor, fold
 
 def match_codes(new: Assignment, old: Assignment) -> Tensor:
     """Renumber codes so that they agree with the old ones on as many samples as possible."""
-    from scipy.optimize import linear_sum_assignment
-
     size = max(new.n_codes, old.n_codes)
     overlap = torch.bincount(new.codes * size + old.codes, minlength=size * size).reshape(size, size)
-    _, renumbered = linear_sum_assignment(-overlap.cpu().numpy().astype(float))
+    renumbered = best_matching(-overlap.cpu().numpy().astype(float))
     return torch.as_tensor(renumbered, device=new.codes.device)[new.codes]

@@ -6,6 +6,7 @@ They compare the counting bias that resampling sees with the one that shuffled l
 from torch import Tensor
 
 from mmpid.estimate.notes import Notes
+from mmpid.pid.typed import floats_of
 
 # The redundancy of sources that know nearly the same, over the smaller unique part.
 TWICE = 2.0
@@ -56,7 +57,7 @@ def look_equal(boot: Tensor, null: Tensor, atoms: Tensor, interval: dict[str, tu
     At a smooth point Iq is biased less than I1 + I2. Where the sources know nearly the same it has a kink, and
     resampling sees more bias of Iq than of I1 + I2; where cells are too few to be drawn anew it sees hardly any.
     """
-    r, *unique = atoms[:3].tolist()
+    r, *unique = floats_of(atoms[:3])
     bounds = [interval[atom] for atom in ("unique1", "unique2")]
     if not prevails(r, *unique):
         return False

@@ -1,10 +1,10 @@
 """From checked sources to assignments: which discretizers, fitted on what, and what to say about them."""
 
 import copy
+from typing import Literal
 
 from torch import Tensor
 
-from mmpid import _validate
 from mmpid.errors import ConfigError, InputError, MMPIDWarning, SmallSampleWarning
 from mmpid.estimate.crossfit import fit_assign
 from mmpid.estimate.discretize import (
@@ -18,14 +18,24 @@ from mmpid.estimate.discretize import (
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.inputs import Inputs, check_duplicates, check_reference
 from mmpid.estimate.kmeans import KMeansDiscretizer, auto_clusters
+from mmpid.estimate.libraries import load_thread_pools
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.posterior import PosteriorDiscretizer
 from mmpid.estimate.threads import SMALL_SOURCES, one_thread
+from mmpid.estimate.typed import sequence_of, unique
+from mmpid.pid.typed import choice
 
 DISCRETIZERS = ("kmeans", "prediction", "soft", "posterior", "codes", "quantile")
+# What each kind of discretizer makes of a source, for records; subclasses count as the user's own.
+OBSERVABLES: dict[type, str] = {
+    KMeansDiscretizer: "kmeans",
+    CodesDiscretizer: "codes",
+    QuantileDiscretizer: "quantile",
+    PosteriorDiscretizer: "posterior",
+}
 
 
-def resolve_clusters(n_clusters, inputs: Inputs, discretizer, notes: Notes) -> int:
+def resolve_clusters(n_clusters: int | Literal["auto"], inputs: Inputs, discretizer: object, notes: Notes) -> int:
     """Resolve the rule for "auto" clusters; said in the notes where a name chose it."""
     n_samples, n_classes = len(inputs.target), inputs.n_classes
     if n_clusters != "auto":
@@ -45,20 +55,20 @@ def resolve_clusters(n_clusters, inputs: Inputs, discretizer, notes: Notes) -> i
 
 
 def make_discretizers(
-    discretizer, inputs: Inputs, n_clusters: int, n_components: int, seed: int
+    discretizer: object, inputs: Inputs, n_clusters: int, n_components: int, seed: int
 ) -> tuple[Discretizer, ...]:
     """One discretizer per source: made from names, copied from one object, or the given ones in place."""
-    choices = discretizer if isinstance(discretizer, (tuple, list)) else [discretizer] * len(inputs.sources)
+    given = sequence_of(discretizer)
+    choices = (discretizer,) * len(inputs.sources) if given is None else given
     if len(choices) != len(inputs.sources):
         raise ConfigError(
             f"`discretizer` must be one, or {len(inputs.sources)} of them, one per source; it held {len(choices)}."
         )
-    in_place = isinstance(discretizer, (tuple, list))
     return tuple(
-        named_discretizer(choice, source, inputs.n_classes, n_clusters, n_components, seed)
-        if isinstance(choice, str)
-        else _own_discretizer(choice, in_place)
-        for choice, source in zip(choices, inputs.sources, strict=True)
+        named_discretizer(one, source, inputs.n_classes, n_clusters, n_components, seed)
+        if isinstance(one, str)
+        else _own_discretizer(one, in_place=given is not None)
+        for one, source in zip(choices, inputs.sources, strict=True)
     )
 
 
@@ -66,7 +76,7 @@ def named_discretizer(
     name: str, source: Tensor, n_classes: int, n_clusters: int, n_components: int, seed: int
 ) -> Discretizer:
     """Build the discretizer of a name; for predictions, look whether the source holds one score per class."""
-    _validate.choice(name, "discretizer", DISCRETIZERS)
+    choice(name, "discretizer", DISCRETIZERS)
     if name == "kmeans":
         return KMeansDiscretizer(n_clusters, n_components, seed=seed)
     if name == "codes":
@@ -79,30 +89,30 @@ def named_discretizer(
     return PredictionDiscretizer("scores" if is_scores else "embeddings", soft=name == "soft")
 
 
-def _own_discretizer(choice, in_place: bool) -> Discretizer:
+def _own_discretizer(given: object, in_place: bool) -> Discretizer:
     """Check the user's discretizer against the protocol; a single one is copied for each source."""
-    if isinstance(choice, type):
-        name = choice.__name__
+    if isinstance(given, type):
+        name = given.__name__
         raise ConfigError(f"`discretizer` must be a name or an object; it was the class {name}. Try {name}().")
-    if not is_discretizer(choice):
+    if not is_discretizer(given):
         raise ConfigError(
             f"`discretizer` must be one of {', '.join(map(repr, DISCRETIZERS))}, a Discretizer or a pair of them; "
-            f"it was {choice!r}, which lacks some of fit, transform, n_codes, saw_labels, state_dict, load_state_dict."
+            f"it was {given!r}, which lacks some of fit, transform, n_codes, saw_labels, state_dict, load_state_dict."
         )
-    return choice if in_place else copy.deepcopy(choice)
+    return given if in_place else copy.deepcopy(given)
 
 
 def assign_sources(
     made: tuple[Discretizer, ...],
     inputs: Inputs,
-    reference,
+    reference: object,
     seed: int,
     notes: Notes,
     names: tuple[str, ...] = ("source1", "source2"),
 ) -> tuple[Assignment, ...]:
     """Fit each discretizer, on the sample or on the reference, and assign the samples."""
     if any(isinstance(one, KMeansDiscretizer) for one in made):
-        import sklearn.cluster  # noqa: F401  (its thread pool must be there before pools are limited)
+        load_thread_pools()
     with one_thread(sum(source.numel() for source in inputs.sources) <= SMALL_SOURCES):
         if reference is not None:
             assigned = _assign_from_reference(made, inputs, reference, notes)
@@ -127,7 +137,7 @@ def _fit_named(
 
 
 def _assign_from_reference(
-    pair: tuple[Discretizer, ...], inputs: Inputs, reference, notes: Notes
+    pair: tuple[Discretizer, ...], inputs: Inputs, reference: object, notes: Notes
 ) -> tuple[Assignment, ...]:
     """Fit on the reference split and transform the sample."""
     sources, target = check_reference(reference, inputs)
@@ -140,7 +150,7 @@ def _assign_from_reference(
 def _note_codes(name: str, discretizer: Discretizer, assignment: Assignment, notes: Notes) -> None:
     """Say when a source has one code only, or fewer than asked for."""
     asked = getattr(discretizer, "n_clusters", None)
-    used = assignment.n_codes if assignment.soft else len(assignment.codes.unique())
+    used = assignment.n_codes if assignment.soft else len(unique(assignment.codes))
     if used == 1:
         notes.add(
             f"{name} has the same code for every sample (constant embeddings, or a head that predicts one class): "
@@ -159,16 +169,10 @@ def _note_codes(name: str, discretizer: Discretizer, assignment: Assignment, not
 
 def observable_name(pair: tuple[Discretizer, ...]) -> str:
     """Name what is counted, for records: one name, or two joined by "+"."""
-    names = []
-    for one in pair:
-        if isinstance(one, PredictionDiscretizer):
-            names.append("soft" if one.soft else "prediction")
-        else:
-            known = {
-                KMeansDiscretizer: "kmeans",
-                CodesDiscretizer: "codes",
-                QuantileDiscretizer: "quantile",
-                PosteriorDiscretizer: "posterior",
-            }
-            names.append(known.get(type(one), "custom"))
-    return "+".join(dict.fromkeys(names))
+    return "+".join(dict.fromkeys(_observable(one) for one in pair))
+
+
+def _observable(discretizer: Discretizer) -> str:
+    if isinstance(discretizer, PredictionDiscretizer):
+        return "soft" if discretizer.soft else "prediction"
+    return OBSERVABLES.get(type(discretizer), "custom")

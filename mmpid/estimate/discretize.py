@@ -1,16 +1,17 @@
 """Discretizers: fit on one split, transform any; each turns a source into codes from 0."""
 
 import inspect
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 import torch
 from torch import Tensor
 
-from mmpid._validate import as_tensor, number
 from mmpid.errors import InputError, ShapeError
 from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.readout import PredictionDiscretizer
+from mmpid.estimate.typed import unique
+from mmpid.pid.typed import as_tensor, integer
 
 
 class Discretizer(Protocol):
@@ -47,7 +48,7 @@ class Discretizer(Protocol):
         ...
 
 
-def is_discretizer(candidate: object) -> bool:
+def is_discretizer(candidate: object) -> TypeGuard[Discretizer]:
     """Whether an object has what the protocol asks for; looks without calling, since `n_codes` raises before `fit`."""
     names = ("fit", "transform", "n_codes", "saw_labels", "state_dict", "load_state_dict")
     missing = object()
@@ -76,7 +77,7 @@ class QuantileDiscretizer:
     saw_labels = False
 
     def __init__(self, n_bins: int = 10):
-        self.n_bins = int(number(n_bins, "n_bins", low=1, integer=True))
+        self.n_bins = integer(n_bins, "n_bins", 1)
         self.edges: Tensor | None = None
 
     @property
@@ -88,7 +89,7 @@ class QuantileDiscretizer:
         """Find the bin edges; tied values can merge bins."""
         values = _column(source)
         levels = torch.linspace(0, 1, self.n_bins + 1, dtype=torch.float64, device=values.device)[1:-1]
-        edges = torch.unique(torch.quantile(values, levels)) if len(levels) else values[:0]
+        edges = unique(torch.quantile(values, levels)) if len(levels) else values[:0]
         self.edges = edges[edges < values.max()]
         return self
 
@@ -142,7 +143,7 @@ class CodesDiscretizer:
 
     def fit(self, source: Tensor, target: Tensor | None = None) -> "CodesDiscretizer":
         """Collect the distinct codes."""
-        self.values = torch.unique(_integers(source))
+        self.values = unique(_integers(source))
         return self
 
     def transform(self, source: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mmpid.estimate.typed import normal_cdf
 from mmpid.pid.joints import random as dirichlet
 
 
@@ -159,7 +160,7 @@ def _gaussian(
     mean = (density * score).sum()
     spread = np.sqrt((density * (score - mean) ** 2).sum() + noise**2)
     limits = mean + spread * np.sqrt(2) * torch.erfinv(torch.linspace(-1, 1, k + 1, dtype=torch.float64))
-    below = torch.special.ndtr((limits - torch.as_tensor(score)[..., None]) / noise)
+    below = normal_cdf((limits - torch.as_tensor(score)[..., None]) / noise)
     cells = torch.as_tensor(density)[..., None] * below.diff(dim=-1)
     return cells.view(n, 20, n, 20, k).sum((1, 3))
 

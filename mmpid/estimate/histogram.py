@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import one_hot
 
+from mmpid.estimate.typed import broadcast
+
 
 @dataclass(frozen=True, kw_only=True)
 class Assignment:
@@ -90,7 +92,7 @@ def joint_histogram(
     n1, n2, k = shape
     cells = (codes1 * n2 + codes2) * k + target
     weights = torch.ones(1, dtype=torch.float64, device=cells.device) if weights is None else weights.double()
-    cells, weights = torch.broadcast_tensors(cells, weights)
+    cells, weights = broadcast(cells, weights)
     counts = torch.zeros(*cells.shape[:-1], n1 * n2 * k, dtype=torch.float64, device=cells.device)
     counts.scatter_add_(-1, cells, weights)
     counts = counts / weights.sum(-1, keepdim=True)

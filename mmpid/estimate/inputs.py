@@ -10,6 +10,8 @@ from mmpid.errors import InputError, LeakageWarning, ShapeError
 from mmpid.estimate.labels import contiguous_groups, contiguous_labels, mapped_like, read_labels
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import label_of_group
+from mmpid.estimate.typed import is_text, sequence_of
+from mmpid.pid.typed import as_tensor
 
 MIN_SAMPLES = 8
 FEW_GROUPS = 20
@@ -35,7 +37,14 @@ class Inputs:
         return len(self.target) if self.groups is None else int(self.groups.max()) + 1
 
 
-def check_inputs(given: dict[str, object], target, n_classes: int | None, groups, discretizer, notes: Notes) -> Inputs:
+def check_inputs(
+    given: dict[str, object],
+    target: object,
+    n_classes: int | None,
+    groups: object,
+    discretizer: object,
+    notes: Notes,
+) -> Inputs:
     """Turn what the user gave into tensors, or say which argument is wrong."""
     tensors = [check_source(value, name) for name, value in given.items()]
     names = list(given)
@@ -52,15 +61,15 @@ def check_inputs(given: dict[str, object], target, n_classes: int | None, groups
         )
     device = tensors[0].device
     labels, words = read_labels(target, "target", n_samples, notes)
-    target = labels.to(device).contiguous()
+    labels = labels.to(device).contiguous()
     if n_classes is None and discretizer in ("prediction", "soft", "posterior"):
-        n_classes = _classes_of_scores(tensors, target)
-    target, n_classes, classes = contiguous_labels(target, n_classes, notes)
-    groups = None if groups is None else contiguous_groups(groups, n_samples)
-    if groups is not None:
-        note_groups(groups, target, notes)
+        n_classes = _classes_of_scores(tensors, labels)
+    labels, n_classes, classes = contiguous_labels(labels, n_classes, notes)
+    units = None if groups is None else contiguous_groups(groups, n_samples)
+    if units is not None:
+        note_groups(units, labels, notes)
     sources = tuple(t.to(device) for t in tensors)
-    return Inputs(sources=sources, target=target, n_classes=n_classes, groups=groups, words=words, classes=classes)
+    return Inputs(sources=sources, target=labels, n_classes=n_classes, groups=units, words=words, classes=classes)
 
 
 def _classes_of_scores(sources: list[Tensor], target: Tensor) -> int | None:
@@ -86,14 +95,14 @@ def note_groups(groups: Tensor, target: Tensor, notes: Notes) -> None:
         )
 
 
-def check_source(value, name: str) -> Tensor:
+def check_source(value: object, name: str) -> Tensor:
     """Check a source: a finite tensor with one or two axes."""
-    if _validate.is_text(value):
+    if is_text(value):
         raise InputError(
             f"`{name}` must hold numbers; it holds text. For categories try numpy.unique({name}, "
             'return_inverse=True)[1] with discretizer="codes"; for a table leave the columns of text out.'
         )
-    tensor = _validate.as_tensor(value, name)
+    tensor = as_tensor(value, name)
     if tensor.ndim not in (1, 2) or 0 in tensor.shape:
         raise ShapeError(
             f"`{name}` must have shape (N, d), or (N,) for codes or one dimension; its shape was "
@@ -102,17 +111,18 @@ def check_source(value, name: str) -> Tensor:
     return _validate.finite(tensor.detach(), name)
 
 
-def check_reference(reference, inputs: Inputs) -> tuple[tuple[Tensor, ...], Tensor | None]:
+def check_reference(reference: object, inputs: Inputs) -> tuple[tuple[Tensor, ...], Tensor | None]:
     """Check another split: its sources, and its target if given, on the device of the sample and with its classes."""
     n_sources = len(inputs.sources)
-    if not isinstance(reference, (tuple, list)) or len(reference) not in (n_sources, n_sources + 1):
-        got = f"{len(reference)} arrays" if isinstance(reference, (tuple, list)) else type(reference).__name__
+    parts = sequence_of(reference)
+    if parts is None or len(parts) not in (n_sources, n_sources + 1):
+        got = type(reference).__name__ if parts is None else f"{len(parts)} arrays"
         raise InputError(
             f"`reference` must be a tuple of the {n_sources} sources of another split, and perhaps its target; it was "
             f"{got}. Try reference=(source1, source2, target)."
         )
     device = inputs.target.device
-    sources = tuple(check_source(part, f"reference[{i}]").to(device) for i, part in enumerate(reference[:n_sources]))
+    sources = tuple(check_source(part, f"reference[{i}]").to(device) for i, part in enumerate(parts[:n_sources]))
     for i, (own, other) in enumerate(zip(inputs.sources, sources, strict=True)):
         wanted = (len(sources[0]), *(own.shape[1:] or (1,)))
         if (len(other), *(other.shape[1:] or (1,))) != wanted:
@@ -120,10 +130,10 @@ def check_reference(reference, inputs: Inputs) -> tuple[tuple[Tensor, ...], Tens
                 f"`reference[{i}]` must have the columns of source {i + 1} and as many samples as `reference[0]`, "
                 f"{wanted}; its shape was {tuple(other.shape)}."
             )
-    if len(reference) == n_sources:
+    if len(parts) == n_sources:
         return sources, None
     name, n_samples = f"reference[{n_sources}]", len(sources[0])
-    return sources, mapped_like(reference[-1], name, n_samples, inputs.words, inputs.classes).to(device)
+    return sources, mapped_like(parts[-1], name, n_samples, inputs.words, inputs.classes).to(device)
 
 
 def check_duplicates(inputs: Inputs, reference: tuple[Tensor, ...], notes: Notes) -> None:

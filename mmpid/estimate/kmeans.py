@@ -7,8 +7,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from mmpid._validate import as_tensor, finite, number
+from mmpid._validate import finite
 from mmpid.errors import ConfigError, InputError, ShapeError
+from mmpid.estimate.libraries import best_matching, kmeans_centers
+from mmpid.estimate.typed import eigh, share, unique
+from mmpid.pid.typed import as_tensor, integer
 
 # A basis or codebook of an earlier fit is kept while it explains this share of what a fresh one would.
 KEEP_BASIS = 0.95
@@ -72,13 +75,13 @@ class KMeansDiscretizer:
         backend: str = "auto",
     ):
         if n_clusters != "auto":
-            n_clusters = int(number(n_clusters, "n_clusters", low=1, integer=True))
+            n_clusters = integer(n_clusters, "n_clusters", 1)
         if backend not in ("auto", "sklearn", "torch"):
             raise ConfigError(f'`backend` must be "auto", "sklearn" or "torch"; it was {backend!r}.')
         self.n_clusters: int | Literal["auto"] = n_clusters
-        self.n_components = int(number(n_components, "n_components", low=1, integer=True))
-        self.memory = number(memory, "memory", low=0, high=1)
-        self.seed = int(number(seed, "seed", low=0, integer=True))
+        self.n_components = integer(n_components, "n_components", 1)
+        self.memory = share(memory, "memory")
+        self.seed = integer(seed, "seed", 0)
         self.warm_start, self.backend = warm_start, backend
         self.mean: Tensor | None = None
         self.components: Tensor | None = None
@@ -155,7 +158,7 @@ class KMeansDiscretizer:
             return self.n_clusters
         if target is None:
             raise InputError('`target` must be given to `fit` when `n_clusters="auto"`: the rule counts classes.')
-        return auto_clusters(n_samples, len(torch.unique(target)))
+        return auto_clusters(n_samples, len(unique(target)))
 
     def _previous_centers(self, rows: Tensor) -> Tensor | None:
         """Centers of the last fit in the space of the embeddings, or None if there are none to start from."""
@@ -212,10 +215,10 @@ def _principal_axes(rows: Tensor, n_components: int) -> tuple[Tensor, Tensor, fl
     centered = rows - mean
     n, d = rows.shape
     if d <= n:
-        values, vectors = torch.linalg.eigh(centered.T @ centered)
+        values, vectors = eigh(centered.T @ centered)
         axes = vectors.flip(-1)[:, : min(n_components, d)].contiguous()  # the layout in which a checkpoint restores it
     else:
-        values, vectors = torch.linalg.eigh(centered @ centered.T)
+        values, vectors = eigh(centered @ centered.T)
         axes = normalize(centered.T @ vectors.flip(-1)[:, : min(n_components, n)], dim=0)
     explained = float(values.flip(-1)[: axes.shape[1]].clamp(min=0).sum()) / n
     return mean, axes, explained
@@ -224,26 +227,21 @@ def _principal_axes(rows: Tensor, n_components: int) -> tuple[Tensor, Tensor, fl
 def _n_distinct(points: Tensor, size: float) -> int:
     """Count points that differ by more than rounding, that of rows of this size."""
     scale = float(points.abs().max()) or 1.0
-    return len(torch.unique((points / scale * 1e8).round(), dim=0)) if scale > 1e-12 * size else 1
+    return len(unique((points / scale * 1e8).round(), dim=0)) if scale > 1e-12 * size else 1
 
 
 def _match(old: Tensor, new: Tensor) -> Tensor:
     """Order of the new centers that puts each beside the old one it continues (least total squared distance)."""
-    from scipy.optimize import linear_sum_assignment
-
-    _, order = linear_sum_assignment((torch.cdist(old, new) ** 2).cpu().numpy())
+    order = best_matching((torch.cdist(old, new) ** 2).cpu().numpy())
     return torch.as_tensor(order, device=new.device)
 
 
 def _lloyd_sklearn(points: Tensor, n_clusters: int, start: Tensor | None, seed: int) -> Tensor:
     """k-means by scikit-learn, one run from `start` or two k-means++ runs."""
-    from sklearn.cluster import KMeans
-
     if n_clusters == 1:
         return points.mean(0, keepdim=True)
-    init, n_init = ("k-means++", 2) if start is None else (start.cpu().numpy(), 1)
-    model = KMeans(n_clusters, init=init, n_init=n_init, max_iter=100, random_state=seed % 2**32)
-    return torch.as_tensor(model.fit(points.cpu().numpy()).cluster_centers_, device=points.device)
+    first = None if start is None else start.cpu().numpy()
+    return torch.as_tensor(kmeans_centers(points.cpu().numpy(), n_clusters, first, seed), device=points.device)
 
 
 def _lloyd_torch(points: Tensor, n_clusters: int, start: Tensor | None, seed: int, max_iter: int = 100) -> Tensor:

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, Literal
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.errors import ConfigError, InputError
-from mmpid.estimate.discretize import Discretizer
+from mmpid.estimate.discretize import Discretizer, is_discretizer
 from mmpid.estimate.inputs import check_inputs
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.pipeline import HELD_OUT, REPLICATE_TOL, Coded, CodedSources, Settings, code_sources, compare
 from mmpid.estimate.rests import rest_of
 from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.terms import ATOMS
+from mmpid.estimate.typed import mapping_of, one_of
+from mmpid.pid.typed import choice
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from mmpid.estimate.frames import DataFrame
 
 MAX_MODALITIES = 6
 HEADER = ("source 1 | source 2", "R", "U1", "U2", "S")
@@ -52,16 +53,16 @@ class PIDMultiEstimate:
 
     def unique(self, modality: str) -> float:
         """Information that only this modality has, against the rest, in bits."""
-        _validate.choice(modality, "modality", self.modalities)
+        choice(modality, "modality", self.modalities)
         return float(self.one_vs_rest[modality].pid.unique1)
 
-    def to_frame(self) -> "pd.DataFrame":
+    def to_frame(self) -> "DataFrame":
         """One row per comparison and atom, with the columns of `PIDEstimate.to_frame` (pandas)."""
-        import pandas as pd
+        from mmpid.estimate.frames import frame_of_tables
 
         frames = {(name, "rest"): one for name, one in self.one_vs_rest.items()} | self.pairwise
         tables = {key: estimate.to_frame() for key, estimate in frames.items()}
-        return pd.concat(tables, names=["source1", "source2", "atom"])
+        return frame_of_tables(tables, ("source1", "source2", "atom"))
 
     def _lines(self) -> list[tuple[str, PIDEstimate]]:
         rest = [(f"{name} | rest", estimate) for name, estimate in self.one_vs_rest.items()]
@@ -120,8 +121,8 @@ def estimate_pid_multi(
     sources : mapping of str to array (N, d) or (N,)
         Three to six modalities by name, with the same samples; two are accepted too, and the rest is then the other.
     discretizer : str, Discretizer or mapping of str to Discretizer
-        As in `estimate_pid`. A mapping holds one per modality, used in place; entries ``"not <name>"`` are used
-        for the rest of ``<name>``, so that these codebooks, too, start from the previous call.
+        As in `estimate_pid`. A mapping holds one per modality, used in place; objects under ``"not <name>"`` are
+        used for the rest of ``<name>``, so that these codebooks, too, start from the previous call.
     target, n_clusters, n_components, correction, n_boot, n_null, seed, groups, n_classes, replicate_tol, method, \
 estimator, warn
         As in `estimate_pid`.
@@ -195,29 +196,46 @@ def _compare(
 
 def check_names(sources: object) -> tuple[str, ...]:
     """Names of the modalities in their order."""
-    if not isinstance(sources, Mapping) or not 2 <= len(sources) <= MAX_MODALITIES:
-        got = f"{len(sources)} of them" if isinstance(sources, Mapping) else type(sources).__name__
+    named = mapping_of(sources)
+    if named is None or not 2 <= len(named) <= MAX_MODALITIES:
+        got = type(sources).__name__ if named is None else f"{len(named)} of them"
         raise InputError(
             f"`sources` must be a mapping of 2 to {MAX_MODALITIES} modalities, name to array; it was {got}. "
             'Try {"audio": a, "image": b, "text": c}.'
         )
-    for name in sources:
-        _validate.instance(name, "sources", str, "a mapping from names, which are text", f"Rename {name!r}.")
-    return tuple(sources)
+    return tuple(_name(name) for name in named)
 
 
-def split_mapping(discretizer, names: tuple[str, ...]):
+def _name(name: object) -> str:
+    if not isinstance(name, str):
+        raise InputError(
+            f"`sources` must be a mapping from names, which are text; it was {type(name).__name__}. Rename {name!r}."
+        )
+    return name
+
+
+def split_mapping(discretizer: object, names: tuple[str, ...]) -> tuple[object, dict[str, Discretizer]]:
     """Discretizers of the modalities in their order, and those given for a modality's rest."""
-    if not isinstance(discretizer, Mapping):
+    given = mapping_of(discretizer)
+    if given is None:
         return discretizer, {}
     known = {*names, *(f"not {name}" for name in names)}
-    for key in discretizer:
-        _validate.choice(key, "discretizer", sorted(known))
-    missing = [name for name in names if name not in discretizer]
+    for key in given:
+        one_of(key, "discretizer", sorted(known))
+    missing = [name for name in names if name not in given]
     if missing:
         raise ConfigError(f"`discretizer` must hold one per modality; {', '.join(map(repr, missing))} had none.")
-    rests = {name: discretizer[f"not {name}"] for name in names if f"not {name}" in discretizer}
-    return tuple(discretizer[name] for name in names), rests
+    rests = {name: _rest(given[f"not {name}"], name) for name in names if f"not {name}" in given}
+    return tuple(given[name] for name in names), rests
+
+
+def _rest(given: object, name: str) -> Discretizer:
+    if isinstance(given, type) or not is_discretizer(given):
+        raise ConfigError(
+            f"`discretizer` must hold an object for the rest of a modality; for 'not {name}' it was {given!r}. "
+            "Leave it out: the rest is then summarized as the modalities are."
+        )
+    return given
 
 
 def _cell(estimate: PIDEstimate, atom: str) -> str:

@@ -10,8 +10,8 @@ from mmpid.errors import MMPIDWarning
 class Notes:
     """Sentences for the result; those with a warning class are also warned at the public door."""
 
-    sentences: list[str] = field(default_factory=list)
-    alerts: list[tuple[str, type[MMPIDWarning]]] = field(default_factory=list)
+    sentences: list[str] = field(default_factory=list[str])
+    alerts: list[tuple[str, type[MMPIDWarning]]] = field(default_factory=list[tuple[str, type[MMPIDWarning]]])
 
     def add(self, sentence: str, category: type[MMPIDWarning] | None = None) -> None:
         """Keep a sentence, and warn of it later if it has a category."""

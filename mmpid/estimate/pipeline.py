@@ -3,11 +3,10 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from torch import Tensor
 
-from mmpid import _validate
 from mmpid.errors import InputError
 from mmpid.estimate.correction import CORRECTIONS
 from mmpid.estimate.counted import Replicates, estimate_sample
@@ -24,7 +23,9 @@ from mmpid.estimate.notes import Notes
 from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.statements import describe
 from mmpid.estimate.threads import SMALL_JOINT, SMALL_SOURCES, one_thread
+from mmpid.estimate.typed import positive
 from mmpid.pid.constants import PID_METHODS
+from mmpid.pid.typed import choice, integer
 
 HELD_OUT, COUNTED = "held-out", "counted"
 ESTIMATORS = (HELD_OUT, COUNTED)
@@ -43,7 +44,7 @@ class Settings:
 
     estimator: str
     discretizer: Any
-    n_clusters: int | str
+    n_clusters: int | Literal["auto"]
     n_components: int
     correction: str
     n_boot: int
@@ -54,33 +55,29 @@ class Settings:
 
     @classmethod
     def checked(
-        cls, *, estimator: str = HELD_OUT, discretizer: Any = "kmeans", n_clusters: int | str = "auto",
+        cls, *, estimator: str = HELD_OUT, discretizer: Any = "kmeans", n_clusters: int | Literal["auto"] = "auto",
         n_components: int = 5, correction: str = "auto", n_boot: int | None = None, n_null: int | None = None,
         seed: int = 0, replicate_tol: float = REPLICATE_TOL, method: str = "exact",
     ) -> "Settings":  # fmt: skip
         """Check what does not depend on the data, and fill in the defaults of the estimator."""
-        _validate.choice(estimator, "estimator", ESTIMATORS)
-        _validate.choice(correction, "correction", CORRECTIONS)
-        _validate.choice(method, "method", PID_METHODS)
+        choice(estimator, "estimator", ESTIMATORS)
+        choice(correction, "correction", CORRECTIONS)
+        choice(method, "method", PID_METHODS)
         counted = estimator == COUNTED
         n_boot = (N_BOOT if counted else 0) if n_boot is None else n_boot
         n_null = (N_NULL if counted else 0) if n_null is None else n_null
         return cls(
             estimator=estimator,
             discretizer=discretizer,
-            n_clusters=n_clusters if n_clusters == "auto" else _whole(n_clusters, "n_clusters", 1),
-            n_components=_whole(n_components, "n_components", 1),
+            n_clusters="auto" if n_clusters == "auto" else integer(n_clusters, "n_clusters", 1),
+            n_components=integer(n_components, "n_components", 1),
             correction=correction,
-            n_boot=_whole(n_boot, "n_boot", 0),
-            n_null=_whole(n_null, "n_null", 0),
-            seed=int(_validate.number(seed, "seed", low=0, high=MAX_SEED, integer=True)),
-            replicate_tol=float(_validate.number(replicate_tol, "replicate_tol", low=0, open_low=True)),
+            n_boot=integer(n_boot, "n_boot", 0),
+            n_null=integer(n_null, "n_null", 0),
+            seed=integer(seed, "seed", 0, MAX_SEED),
+            replicate_tol=positive(replicate_tol, "replicate_tol"),
             method=method,
         )
-
-
-def _whole(value: object, name: str, low: int) -> int:
-    return int(_validate.number(value, name, low=low, integer=True))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,10 +5,10 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from mmpid._validate import choice, number
 from mmpid.errors import InputError
 from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.readout import PredictionDiscretizer
+from mmpid.pid.typed import choice, integer
 
 FEWEST, MOST = 8, 64
 # Samples for each pair of a code and a class that the automatic number of codes leaves; fewer would hide synergy.
@@ -54,10 +54,8 @@ class PosteriorDiscretizer:
     def __init__(self, inputs: str = "embeddings", *, n_codes: int | Literal["auto"] = "auto", seed: int = 0):
         choice(inputs, "inputs", ("embeddings", "scores"))
         self.inputs = inputs
-        self.asked: int | Literal["auto"] = (
-            n_codes if n_codes == "auto" else int(number(n_codes, "n_codes", low=1, integer=True))
-        )
-        self.seed = int(number(seed, "seed", low=0, integer=True))
+        self.asked: int | Literal["auto"] = "auto" if n_codes == "auto" else integer(n_codes, "n_codes", 1)
+        self.seed = integer(seed, "seed", 0)
         self.readout = PredictionDiscretizer(inputs)
         self.codebook: KMeansDiscretizer | None = None
 

@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor
 
-from mmpid._validate import as_tensor, number
 from mmpid.errors import ConfigError, InputError, ShapeError
 from mmpid.estimate.kmeans import power_of_two
+from mmpid.estimate.typed import contract, share, solve
+from mmpid.pid.typed import as_tensor
 
 
 class PredictionDiscretizer:
@@ -38,7 +39,7 @@ class PredictionDiscretizer:
         if inputs not in ("scores", "embeddings"):
             raise ConfigError(f'`inputs` must be "scores" or "embeddings"; it was {inputs!r}.')
         self.inputs, self.soft = inputs, soft
-        self.shrinkage = number(shrinkage, "shrinkage", low=0, high=1)
+        self.shrinkage = share(shrinkage, "shrinkage")
         self.weight: Tensor | None = None
         self.bias: Tensor | None = None
         self._n_codes: int | None = None
@@ -100,7 +101,7 @@ class PredictionDiscretizer:
         left_out = 1 - torch.eye(count, dtype=torch.float64, device=source.device)
         kept = left_out[:, None] * left_out[None]  # (j, i, fold): 1 where the readout of this pair saw the fold
         weight, bias = _discriminants(source, target, fold, kept.flatten(0, 1), k, self.shrinkage)
-        weight, bias = weight.unflatten(0, (count, count)), bias.unflatten(0, (count, count))
+        weight, bias = (x.view(count, count, *x.shape[1:]) for x in (weight, bias))
         probs = source.new_empty(count, len(source), k)
         for i in range(count):
             inside = (fold == i).nonzero()[:, 0]
@@ -148,7 +149,7 @@ def _discriminant(source: Tensor, target: Tensor, n_classes: int, shrinkage: flo
     diagonal = pooled.diagonal()
     floor = 1e-6 * float(diagonal.mean()) + 1e-24  # the second part for constants, whose variance is rounding
     pooled = (1 - shrinkage) * pooled + torch.diag(shrinkage * diagonal + floor)
-    weight = torch.linalg.solve(pooled, means.T)
+    weight = solve(pooled, means.T)
     bias = -0.5 * (means.T * weight).sum(0) + (counts / counts.sum()).log()
     return weight / size, bias
 
@@ -162,14 +163,14 @@ def _discriminants(
     counts = torch.bincount(cells, minlength=n_folds * n_classes).double().view(n_folds, n_classes)
     sums = source.new_zeros(n_folds * n_classes, d).index_add_(0, cells, source).view(n_folds, n_classes, d)
     squares = torch.stack([source[fold == f].T @ source[fold == f] for f in range(n_folds)])
-    counts, sums, squares = kept @ counts, torch.tensordot(kept, sums, 1), torch.tensordot(kept, squares, 1)
+    counts, sums, squares = kept @ counts, contract(kept, sums), contract(kept, squares)
     means = sums / counts.clamp(min=1).unsqueeze(-1)
     total = counts.sum(1)
     pooled = (squares - sums.mT @ means) / total.view(-1, 1, 1)
     diagonal = pooled.diagonal(dim1=1, dim2=2).clamp(min=0)
     floor = 1e-6 * diagonal.mean(1, keepdim=True) + 1e-24
     pooled = (1 - shrinkage) * pooled + torch.diag_embed(shrinkage * diagonal + floor)
-    weight = torch.linalg.solve(pooled, means.mT)
+    weight = solve(pooled, means.mT)
     bias = -0.5 * (means.mT * weight).sum(1) + (counts / total.unsqueeze(1)).log()
     return weight, bias
 

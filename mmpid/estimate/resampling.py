@@ -76,7 +76,8 @@ def null_joints(
 
 def replicate_terms(joints: Iterable[Tensor], tol: float) -> tuple[Tensor, float]:
     """Terms (b, 4) of all joints, solved in one batch while memory allows, and their largest certified gap."""
-    terms, gaps, waiting = [torch.empty(0, 4, dtype=torch.float64)], [0.0], []
+    terms, gaps = [torch.empty(0, 4, dtype=torch.float64)], [0.0]
+    waiting: list[Tensor] = []
     for joint in joints:
         if waiting and sum(j.numel() for j in waiting) + joint.numel() > MAX_ELEMENTS:
             _solve_batch(waiting, tol, terms, gaps)

@@ -11,6 +11,7 @@ from mmpid.estimate.histogram import Assignment
 from mmpid.estimate.inputs import Inputs
 from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.pipeline import Coded, CodedSources, code_in_folds
+from mmpid.estimate.typed import unique_inverse
 
 # Combinations of the others' codes that are kept apart. Merged ones would lose information of the rest, which would
 # then look like unique information and synergy of the modality.
@@ -81,7 +82,7 @@ def _combined_codes(others: list[Coded], coded: CodedSources, given: Discretizer
 
 def _combinations(others: list[Coded]) -> Coded:
     """One code for each combination that occurs, of the whole sample and in every fold."""
-    seen, codes = torch.unique(torch.stack([o.assignment.codes for o in others], 1), dim=0, return_inverse=True)
+    seen, codes = unique_inverse(torch.stack([one.assignment.codes for one in others], 1), dim=0)
     whole = Assignment(n_codes=len(seen), codes=codes)
     rows = [one.folds for one in others if one.folds is not None]
     if not rows or all(len(row.codes) == 1 for row in rows):
@@ -89,7 +90,7 @@ def _combinations(others: list[Coded]) -> Coded:
         return Coded(assignment=whole, folds=folds)
     n_rows = max(len(row.codes) for row in rows)
     every = torch.stack([row.codes.expand(n_rows, -1) for row in rows], dim=-1)
-    seen, codes = torch.unique(every.flatten(0, 1), dim=0, return_inverse=True)
+    seen, codes = unique_inverse(every.flatten(0, 1), dim=0)
     return Coded(assignment=whole, folds=FoldCodes(n_codes=len(seen), codes=codes.view(n_rows, -1)))
 
 

@@ -13,7 +13,7 @@ from mmpid.estimate.terms import ATOMS
 from mmpid.pid import PIDResult
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from mmpid.estimate.frames import DataFrame
 
 # Bits above zero that rounding alone can give to the lower end of an interval.
 ROUNDING = 1e-9
@@ -103,7 +103,7 @@ class PIDEstimate:
         """Return the same estimate with other notes."""
         return replace(self, notes=notes)
 
-    def pointwise(self) -> "pd.DataFrame":
+    def pointwise(self) -> "DataFrame":
         """Each sample's share in the atoms: which samples need both sources, and which only one.
 
         Returns
@@ -124,13 +124,13 @@ class PIDEstimate:
         Column means are the held-out readings of the atoms, which are lower than ``pid``. A single number is noisy and
         often negative: look at means over kinds of samples.
         """
-        import pandas as pd
+        from mmpid.estimate.frames import frame_of_table
 
         if self.sample_scores is None:
             raise InputError('`pointwise` needs held-out scores; this estimate was made with estimator="counted".')
         prior, one, two, union, full = self.sample_scores
         table = torch.stack([one + two - union - prior, union - two, union - one, full - union], dim=1)
-        return pd.DataFrame(table.numpy(), columns=list(ATOMS), index=self.index)
+        return frame_of_table(table.numpy(), ATOMS, self.index)
 
     def to_row(self) -> dict[str, float | bool | int | str]:
         """Flat dictionary of JSON scalars for a run record: each atom with _low, _high, _plugin, ... beside it."""
@@ -153,11 +153,11 @@ class PIDEstimate:
             row["estimator"] = self.estimator
         return row
 
-    def to_frame(self) -> "pd.DataFrame":
+    def to_frame(self) -> "DataFrame":
         """One row per atom: estimate, interval, plug-in, null band, bracket, proven, identified, needed (pandas)."""
-        import pandas as pd
+        from mmpid.estimate.frames import frame_of_rows
 
-        return pd.DataFrame([self._frame_row(atom) for atom in ATOMS], index=pd.Index(ATOMS, name="atom"))
+        return frame_of_rows([self._frame_row(atom) for atom in ATOMS], ATOMS, "atom")
 
     def _frame_row(self, atom: str) -> dict[str, float | bool | int]:
         nothing = (float("nan"), float("nan"))

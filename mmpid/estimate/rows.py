@@ -4,7 +4,7 @@ The numbers are those of `estimate_pid` and `estimate_pid_multi`. The counted es
 and without bootstrap, so that six modalities (fifteen pairs) cost little more than six comparisons with the rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from math import prod
 from typing import Any
@@ -35,6 +35,7 @@ from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.terms import atoms_to_terms, stack_atoms, terms_to_atoms
 from mmpid.estimate.threads import SMALL_JOINT, one_thread
 from mmpid.pid import decompose
+from mmpid.pid.typed import floats_of
 
 Row = dict[str, float | bool | int | str]
 MEANS = ("redundancy", "synergy")
@@ -110,17 +111,22 @@ def _means(against_rest: Mapping[str, PIDEstimate]) -> Row:
     The bounds of a mean are means of the bounds: as wide as if all errors went the same way.
     """
     rows = {name: estimate.to_row() for name, estimate in against_rest.items()}
-    first, fields = next(iter(rows.values())), {}
+    first = next(iter(rows.values()))
+    fields: Row = {}
     for atom in MEANS:
         for key in (k for k in first if k == atom or k.startswith(f"{atom}_")):
             values = [row[key] for row in rows.values()]
-            fields[key] = all(values) if key.endswith(("_identified", "_proven")) else sum(values) / len(values)
+            fields[key] = all(values) if key.endswith(("_identified", "_proven")) else _mean(values)
     for i, row in enumerate(rows.values(), start=1):
         fields |= {key.replace("unique1", f"unique{i}"): x for key, x in row.items() if key.startswith("unique1")}
-    fields["total"] = sum(row["total"] for row in rows.values()) / len(rows)
-    fields["gap"] = max(row["gap"] for row in rows.values())
+    fields["total"] = _mean([row["total"] for row in rows.values()])
+    fields["gap"] = max(float(row["gap"]) for row in rows.values())
     fields |= {key: first[key] for key in ("n_samples", "observable", "correction", "estimator") if key in first}
     return fields | {f"{atom}.{name}": row[atom] for atom in MEANS for name, row in rows.items()}
+
+
+def _mean(values: Sequence[float | bool | int | str]) -> float:
+    return sum(float(value) for value in values) / len(values)
 
 
 def _pairs(sources: Mapping[str, Coded], coded: CodedSources) -> tuple[Row, float]:
@@ -156,7 +162,7 @@ def _counted_pairs(sources: Mapping[str, Coded], coded: CodedSources) -> tuple[R
     for i, (pair, sample) in enumerate(samples.items()):
         own = null_terms[i * n_null : (i + 1) * n_null]
         chosen = make_correction(correction_names(sample, correction, Notes()), own, label_entropy(sample))
-        r, _, _, s = terms_to_atoms(chosen.apply(terms[i])).tolist()
+        r, _, _, s = floats_of(terms_to_atoms(chosen.apply(terms[i])))
         row |= {f"redundancy.{pair}": r, f"synergy.{pair}": s}
     return row, float(plugin.gap.max())
 

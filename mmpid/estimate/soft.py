@@ -6,6 +6,7 @@ from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 from mmpid.estimate.histogram import soft_histogram
 from mmpid.pid import PIDResult, decompose
+from mmpid.pid.typed import as_tensor
 
 
 def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1e-6) -> PIDResult:
@@ -57,8 +58,7 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
     (1.58, torch.Size([6, 3]))
     """
     logits1, logits2, target = (
-        _validate.as_tensor(value, name)
-        for value, name in ((logits1, "logits1"), (logits2, "logits2"), (target, "target"))
+        as_tensor(value, name) for value, name in ((logits1, "logits1"), (logits2, "logits2"), (target, "target"))
     )
     _check_logits(logits1, logits2, target)
     n_classes = max(logits1.shape[1], logits2.shape[1], int(target.max()) + 1)

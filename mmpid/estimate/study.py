@@ -3,17 +3,26 @@
 Everything in bits; the truth of a joint is its exact decomposition.
 """
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from mmpid.estimate.estimate import estimate_pid
 from mmpid.estimate.families import evidence, known_joints, mix, noisy_copy, pairing
 from mmpid.estimate.kmeans import KMeansDiscretizer
+from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.terms import ATOMS, stack_atoms
 from mmpid.estimate.threads import SMALL_JOINT, one_thread
 from mmpid.pid import decompose
 
 __all__ = ["draw", "known_joints", "probe_trace", "simulate", "summarize", "training_path", "truth"]
+
+
+Codes, Floats = NDArray[np.int64], NDArray[np.float64]
+Row = dict[str, Any]
 
 
 def truth(joint: Tensor) -> dict[str, float]:
@@ -23,20 +32,23 @@ def truth(joint: Tensor) -> dict[str, float]:
     return {name: float(value) for name, value in zip(ATOMS, atoms, strict=True)}
 
 
-def draw(joint: Tensor, n_samples: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def draw(joint: Tensor, n_samples: int, rng: np.random.Generator) -> tuple[Codes, Codes, Codes]:
     """Draw codes of both sources and classes, each int64 (n_samples,)."""
     cells = rng.choice(joint.numel(), size=n_samples, p=joint.numpy().ravel())
-    return np.unravel_index(cells, tuple(joint.shape))
+    x1, x2, y = np.unravel_index(cells, tuple(joint.shape))
+    return x1, x2, y
 
 
-def simulate(joints: dict[str, Tensor], sizes: list[int], n_draws: int, *, seed: int = 0, **options) -> list[dict]:
+def simulate(
+    joints: Mapping[str, Tensor], sizes: Sequence[int], n_draws: int, *, seed: int = 0, **options: Any
+) -> list[Row]:
     """Draw samples of each joint and size and estimate each; one row per draw and atom.
 
     Rows hold joint, n_samples, draw, atom, truth, estimate, plugin, low, high (NaN without bootstrap), null_high (NaN
     without shuffled labels), identified.
     ``options`` go to `estimate_pid`.
     """
-    rows = []
+    rows: list[Row] = []
     for name, joint in joints.items():
         true = truth(joint)
         for n_samples in sizes:
@@ -48,7 +60,7 @@ def simulate(joints: dict[str, Tensor], sizes: list[int], n_draws: int, *, seed:
     return rows
 
 
-def _row(name: str, index: int, atom: str, true: float, estimate) -> dict:
+def _row(name: str, index: int, atom: str, true: float, estimate: PIDEstimate) -> Row:
     """One atom of one draw."""
     nothing = (float("nan"), float("nan"))
     low, high = estimate.interval.get(atom, nothing)
@@ -67,19 +79,19 @@ def _row(name: str, index: int, atom: str, true: float, estimate) -> dict:
     }
 
 
-def summarize(rows: list[dict]) -> list[dict]:
+def summarize(rows: Sequence[Row]) -> list[Row]:
     """Bias, root-mean-square error, coverage and width by joint, sample size and atom, over the draws.
 
     ``above_null`` is the share of draws in which the estimate lies above its null band. For an atom that is zero in
     truth it would be 0.025 if the band of sources that know nothing were that of sources that lack this atom only.
     """
-    groups: dict[tuple, list[dict]] = {}
+    groups: dict[tuple[str, int, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row["joint"], row["n_samples"], row["atom"]), []).append(row)
     return [_summary(key, members) for key, members in groups.items()]
 
 
-def _summary(key: tuple[str, int, str], members: list[dict]) -> dict:
+def _summary(key: tuple[str, int, str], members: Sequence[Row]) -> Row:
     """Figures of one joint, size and atom."""
     columns = ("truth", "estimate", "plugin", "low", "high", "null_high")
     true, estimate, plugin, low, high, null = (np.array([row[column] for row in members]) for column in columns)
@@ -115,11 +127,11 @@ def training_path(n_steps: int, *, synergy: bool = True, n: int = 20, k: int = 6
     ]
 
 
-def frozen_embeddings(n_samples: int = 12_000, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def frozen_embeddings(n_samples: int = 12_000, seed: int = 0) -> tuple[Floats, Floats, Codes]:
     """Embeddings (N, 64) of two frozen encoders and 6 classes: class directions, 6 directions of style, noise."""
     rng = np.random.default_rng(seed)
     target = rng.integers(6, size=n_samples)
-    sources = []
+    sources: list[Floats] = []
     for strength in (2.0, 1.5):
         classes, styles = rng.normal(size=(6, 64)), rng.normal(size=(6, 64))
         style = rng.normal(size=(n_samples, 6)) @ styles
@@ -128,8 +140,8 @@ def frozen_embeddings(n_samples: int = 12_000, seed: int = 0) -> tuple[np.ndarra
 
 
 def probe_trace(
-    warm_start: bool, *, n_probes: int = 20, n_samples: int = 1280, n_clusters: int = 10, seed: int = 0, **settings
-):
+    warm_start: bool, *, n_probes: int = 20, n_samples: int = 1280, n_clusters: int = 10, seed: int = 0, **settings: Any
+) -> Floats:
     """Corrected atoms (n_probes, 4) of probes of one frozen model, each on a fresh probe batch.
 
     With a warm start the codebooks continue from probe to probe; without, they are found anew every time. ``settings``
@@ -138,7 +150,7 @@ def probe_trace(
     source1, source2, target = frozen_embeddings(seed=seed)
     rng = np.random.default_rng([seed, 1])
     pair = tuple(KMeansDiscretizer(n_clusters, warm_start=warm_start, seed=seed) for _ in range(2))
-    rows = []
+    rows: list[list[float]] = []
     for _ in range(n_probes):
         batch = rng.choice(len(target), size=n_samples, replace=False)
         estimate = estimate_pid(source1[batch], source2[batch], target[batch], discretizer=pair, warn=False, **settings)

@@ -4,12 +4,14 @@ from contextlib import AbstractContextManager, nullcontext
 
 from threadpoolctl import ThreadpoolController
 
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+
 # Above this many cells of a joint, or numbers in the sources, operations are large enough to gain from threads.
 SMALL_JOINT = 10_000
 SMALL_SOURCES = 1_000_000
 
 
-def one_thread(small: bool) -> AbstractContextManager:
+def one_thread(small: bool) -> AbstractContextManager[object]:
     """One OpenMP thread for the calling thread while `small` work is done; other threads keep theirs.
 
     On two busy cores the barriers between some thousand operations of a few microseconds cost ten times the work.

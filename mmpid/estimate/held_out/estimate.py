@@ -15,6 +15,7 @@ from mmpid.estimate.histogram import PairedSample
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import permuted_targets
 from mmpid.estimate.terms import ATOMS
+from mmpid.pid.typed import floats_of
 
 PREDICTORS = ("prior", "source1", "source2", "without_synergy", "full")
 _LEVELS = (0.025, 0.975)
@@ -60,7 +61,7 @@ def estimate_held_out(task: Task, codes: tuple[FoldCodes, FoldCodes], notes: Not
         "n_boot": 0,
         "n_null": max(task.n_null, synergy.n_null),
         "replicate_gap": 0.0,
-        "scores": dict(zip(PREDICTORS, reading.scores.mean(1).tolist(), strict=True)),
+        "scores": dict(zip(PREDICTORS, floats_of(reading.scores.mean(1)), strict=True)),
         "sample_scores": reading.scores.cpu(),
     }
 

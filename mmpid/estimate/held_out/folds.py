@@ -7,6 +7,7 @@ from torch import Tensor
 
 from mmpid.errors import InputError, SmallSampleWarning
 from mmpid.estimate.notes import Notes
+from mmpid.estimate.typed import unique
 
 N_FOLDS = 10
 
@@ -72,7 +73,7 @@ def _main_class(labels: Tensor, groups: Tensor) -> Tensor:
 
 
 def _check_groups(labels: Tensor, groups: Tensor) -> None:
-    pairs = torch.unique(torch.stack([labels, groups]), dim=1)
+    pairs = unique(torch.stack([labels, groups]), dim=1)
     if int(torch.bincount(pairs[0]).max()) == 1:
         raise InputError(
             "`groups` must spread at least one class over two groups; every class lay in one group, so no predictor "

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from mmpid.estimate.held_out.predictors import Predictors
+from mmpid.estimate.libraries import student_quantile
 from mmpid.pid.constants import LN2
 
 LEVEL = 0.95
@@ -106,7 +107,5 @@ def standard_error(values: Tensor, groups: Tensor | None) -> Tensor:
 
 def _quantile(level: float, n_samples: int, groups: Tensor | None) -> float:
     """Quantile of Student's t for the number of independent units."""
-    from scipy.special import stdtrit
-
     n_units = n_samples if groups is None else int(groups.max()) + 1
-    return float(stdtrit(n_units - 1, level))
+    return student_quantile(level, n_units - 1)

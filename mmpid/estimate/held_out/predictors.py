@@ -17,10 +17,12 @@ from torch import Tensor
 from mmpid.estimate.held_out.folds import Folds
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.held_out.smoothing import SourceFit, class_shares, fit_source
+from mmpid.estimate.typed import unique_inverse
 from mmpid.pid import dual_multipliers
 from mmpid.pid.certificate import lower_bound
 from mmpid.pid.constants import LN2
 from mmpid.pid.scaling import alternate
+from mmpid.pid.typed import integers_of
 
 # Certified error of a predictor without synergy, in bits.
 DUAL_TOL = 1.5e-4
@@ -108,7 +110,7 @@ def _fit_union(
     if len(pairs) > FINALISTS:
         lams, mus = roughly(*_marginals(fits, pairs, shares))
         scores = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
-        pairs = [pairs[i] for i in scores.mean(1).topk(FINALISTS).indices.tolist()]
+        pairs = [pairs[i] for i in integers_of(scores.mean(1).topk(FINALISTS).indices)]
     q1, q2 = _marginals(fits, pairs, shares)
     found = dual_multipliers(q1, q2, DUAL_TOL)
     lams, mus = found.lam * LN2, found.mu * LN2
@@ -151,11 +153,20 @@ def _score_full(
     return choose_elsewhere(scores, folds)[1]
 
 
-def _hard_table(codes, target, n_classes, training, fold, inside, union: _Union, weights: Tensor) -> Tensor:
+def _hard_table(
+    codes: tuple[FoldCodes, FoldCodes],
+    target: Tensor,
+    n_classes: int,
+    training: Tensor,
+    fold: int,
+    inside: Tensor,
+    union: _Union,
+    weights: Tensor,
+) -> Tensor:
     """Scores (w, m) of the samples held out in one fold; only the cells that they lie in are looked at."""
     x1, x2 = (one.row(fold) for one in codes)
     pairs = x1 * codes[1].n_codes + x2
-    known, place = torch.unique(pairs, return_inverse=True)
+    known, place = unique_inverse(pairs)
     cells = place[training] * n_classes + target[training]
     counts = torch.bincount(cells, minlength=len(known) * n_classes).view(-1, n_classes)[place[inside]].double()
     prior = (union.lam[fold][x1[inside]] + union.mu[fold][x2[inside]]).softmax(-1)
@@ -164,13 +175,23 @@ def _hard_table(codes, target, n_classes, training, fold, inside, union: _Union,
     return ((count + weights[:, None] * share) / (counts.sum(1) + weights[:, None])).log()
 
 
-def _soft_table(codes, target, n_classes, training, fold, inside, union: _Union, weights: Tensor) -> Tensor:
+def _soft_table(
+    codes: tuple[FoldCodes, FoldCodes],
+    target: Tensor,
+    n_classes: int,
+    training: Tensor,
+    fold: int,
+    inside: Tensor,
+    union: _Union,
+    weights: Tensor,
+) -> Tensor:
     """Score the same for soft codes: the mean over both codes of the logarithm of the shrunk table."""
     one, two = (part.weights(fold) for part in codes)
     labels = torch.nn.functional.one_hot(target[training], n_classes).double()
     counts = torch.einsum("na,nb,nk->abk", one[training], two[training], labels)
     prior = (union.lam[fold][:, None] + union.mu[fold][None]).softmax(-1)
-    total, rows = counts.sum(-1, keepdim=True), []
+    total = counts.sum(-1, keepdim=True)
+    rows: list[Tensor] = []
     for weight in weights:
         table = ((counts + weight * prior) / (total + weight)).log()
         first = torch.einsum("na,abk->nbk", one[inside], table)
