@@ -3,16 +3,15 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import pandas as pd
-
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
+import pandas as pd  # pyright: ignore[reportMissingTypeStubs]  (pandas has none)
 
 DataFrame = pd.DataFrame
+_pandas: Any = pd
 
 
 def frame_by_name(rows: Mapping[str, Mapping[str, object]], index_name: str) -> DataFrame:
     """Return one row for each name."""
-    return pd.DataFrame.from_dict(dict(rows), orient="index").rename_axis(index_name)
+    return _pandas.DataFrame.from_dict(dict(rows), orient="index").rename_axis(index_name)
 
 
 def frame_of_rows(rows: Sequence[Mapping[str, object]], index: Sequence[str], index_name: str) -> DataFrame:
@@ -27,5 +26,4 @@ def frame_of_table(table: Any, columns: Sequence[str], index: Any) -> DataFrame:
 
 def frame_of_tables(tables: Mapping[tuple[str, str], DataFrame], levels: Sequence[str]) -> DataFrame:
     """Return tables below each other, their keys as outer levels of the index."""
-    names: Any = list(levels)
-    return pd.concat(dict(tables), names=names)
+    return _pandas.concat(dict(tables), names=list(levels))

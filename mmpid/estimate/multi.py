@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 from itertools import combinations
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 from numpy.typing import ArrayLike
 from torch import Tensor
@@ -23,6 +23,8 @@ from mmpid.pid.typed import choice
 
 if TYPE_CHECKING:
     from mmpid.estimate.frames import DataFrame
+
+Key = TypeVar("Key")
 
 MAX_MODALITIES = 6
 HEADER = ("source 1 | source 2", "R", "U1", "U2", "S")
@@ -172,21 +174,23 @@ estimator, warn
         for i, name in enumerate(names)
     }
     notes.add(SUMMARY)
-    pairs = {
-        (names[i], names[j]): (f"{names[i]} | {names[j]}", coded.sources[i], coded.sources[j])
-        for i, j in combinations(range(len(names)), 2)
-    }
-    one_vs_rest, pairwise = (_compare(comparisons, coded, notes) for comparisons in (against_rest, pairs))
+    one_vs_rest, pairwise = _compare(against_rest, coded, notes), _compare(_pairs(names, coded), coded, notes)
     if warn:
         notes.warn(stacklevel=2)
     return PIDMultiEstimate(modalities=names, one_vs_rest=one_vs_rest, pairwise=pairwise, notes=tuple(notes.sentences))
 
 
+def _pairs(names: tuple[str, ...], coded: CodedSources) -> dict[tuple[str, str], tuple[str, Coded, Coded]]:
+    """Label and sources of each pair of modalities."""
+    named = zip(names, coded.sources, strict=True)
+    return {(a, b): (f"{a} | {b}", one, two) for (a, one), (b, two) in combinations(named, 2)}
+
+
 def _compare(
-    comparisons: Mapping[Any, tuple[str, Coded, Coded]], coded: CodedSources, notes: Notes
-) -> dict[Any, PIDEstimate]:
+    comparisons: Mapping[Key, tuple[str, Coded, Coded]], coded: CodedSources, notes: Notes
+) -> dict[Key, PIDEstimate]:
     """Estimate labeled pairs of coded sources; their warnings are collected under their label."""
-    results: dict[Any, PIDEstimate] = {}
+    results: dict[Key, PIDEstimate] = {}
     for key, (label, one, other) in comparisons.items():
         own = Notes()
         results[key] = compare(one, other, coded, own)

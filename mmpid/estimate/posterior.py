@@ -1,6 +1,6 @@
 """Codes that lose little of what an embedding tells of the class: clusters of predicted probabilities."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -115,7 +115,7 @@ class PosteriorDiscretizer:
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what `state_dict` gave."""
-        parts: dict[str, Any] = {"readout": {}, "codebook": {}}
+        parts: dict[str, dict[str, Tensor]] = {"readout": {}, "codebook": {}}
         for name, tensor in state.items():
             part, key = name.split(".", 1)
             parts[part][key] = tensor

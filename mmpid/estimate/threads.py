@@ -1,10 +1,11 @@
 """Run many tiny tensor operations on one thread: handing them to several costs more than it saves."""
 
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
-from threadpoolctl import ThreadpoolController
+from threadpoolctl import ThreadpoolController  # pyright: ignore[reportMissingTypeStubs]  (it has none)
 
-# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+_Controller: Any = ThreadpoolController
 
 # Above this many cells of a joint, or numbers in the sources, operations are large enough to gain from threads.
 SMALL_JOINT = 10_000
@@ -17,4 +18,4 @@ def one_thread(small: bool) -> AbstractContextManager[object]:
     On two busy cores the barriers between some thousand operations of a few microseconds cost ten times the work.
     The pools are looked up every time, which takes a few milliseconds, since scikit-learn loads its own late.
     """
-    return ThreadpoolController().limit(limits=1, user_api="openmp") if small else nullcontext()
+    return _Controller().limit(limits=1, user_api="openmp") if small else nullcontext()

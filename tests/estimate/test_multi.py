@@ -86,6 +86,14 @@ def test_wrong_use(three):
         estimate_pid_multi(sources, target, **QUIET).unique("video")
 
 
+@pytest.mark.parametrize("rest", ["kmeans", KMeansDiscretizer, None], ids=repr)
+def test_the_rest_of_a_modality_takes_an_object_only(three, rest):
+    sources, target = three
+    given = dict.fromkeys(sources, "kmeans") | {"not audio": rest}
+    with pytest.raises(ConfigError, match="'not audio'"):
+        estimate_pid_multi(sources, target, discretizer=given)
+
+
 def test_an_atom_that_is_not_identified_has_a_question_mark_and_the_key_stands_below(three):
     sources, target = three
     small = estimate_pid_multi({name: x[:60] for name, x in sources.items()}, target[:60], n_clusters=6, **QUIET)
