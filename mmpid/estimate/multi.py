@@ -229,7 +229,7 @@ def split_mapping(discretizer: object, names: tuple[str, ...]) -> tuple[object, 
     missing = [name for name in names if name not in given]
     if missing:
         raise ConfigError(f"`discretizer` must hold one per modality; {', '.join(map(repr, missing))} had none.")
-    rests = {name: _rest(given[f"not {name}"], name) for name in names if f"not {name}" in given}
+    rests = {name: _rest(given[f"not {name}"], name) for name in names if given.get(f"not {name}") is not None}
     return tuple(given[name] for name in names), rests
 
 
