@@ -12,7 +12,8 @@ PUBLIC = {
         decompose decompose_marginals diagnose diff ecs errors estimate_cost estimate_pid
         estimate_pid_multi joints linear_probe methods pause_all publish replay sessions soft_pid
         sweep_switch theory to_mlflow to_tensorboard train_seeds""",
-    "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load make_folder read""",
+    "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load
+        make_folder read""",
     "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": """CostEstimate DualMultipliers MarginalPID PIDResult decompose decompose_marginals dual_multipliers
         estimate_cost information joints""",

@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 
 from mmpid._tables import text_table
-from mmpid.bench.bare import BareLoop
+from mmpid.bench.bare import BareLoop, Passing
 from mmpid.bench.threads import one_thread
 from mmpid.datasets import MultimodalData, load
 from mmpid.models import LateFusion
@@ -98,30 +98,43 @@ def run(
 
 
 def overhead(case: Case, rounds: int) -> dict:
-    """Time rounds of the bare loop and of the trainer in turns; the ratio is the median of the rounds' ratios."""
+    """Time rounds of the bare loop and of the trainer, without and with a callback that does nothing, in turns.
+
+    The ratios are medians of the rounds' ratios.
+    """
     data = load(case.data, seed=0)
     trainer = _trainer(data, case.encoder, case.stage)
+    hooked = _trainer(data, case.encoder, case.stage, callbacks=[Passing()])
     bare = BareLoop(copy.deepcopy(trainer.model), data, case.stage)
-    trainer.step(epochs=1)
-    bare.train(1)
-    times: dict[str, list[float]] = {"bare": [], "engine": []}
+    works: dict[str, Callable] = {
+        "bare": lambda: bare.train(case.epochs),
+        "engine": lambda: trainer.step(epochs=case.epochs),
+        "callback": lambda: hooked.step(epochs=case.epochs),
+    }
+    trainer.step(epochs=1), hooked.step(epochs=1), bare.train(1)
+    times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds):
-        pair = [("bare", lambda: bare.train(case.epochs)), ("engine", lambda: trainer.step(epochs=case.epochs))]
-        for name, work in pair if turn % 2 else reversed(pair):
-            times[name].append(_cpu_seconds(work) / case.epochs)
+        names = list(works)[turn % 3 :] + list(works)[: turn % 3]
+        for name in names if turn % 2 else reversed(names):
+            times[name].append(_cpu_seconds(works[name]) / case.epochs)
     return {
         **vars(case),
         **{f"{name}_seconds": statistics.median(seconds) for name, seconds in times.items()},
-        "ratio": statistics.median(e / b for e, b in zip(times["engine"], times["bare"], strict=True)),
+        "ratio": _median_ratio(times["engine"], times["bare"]),
+        "callback_ratio": _median_ratio(times["callback"], times["engine"]),
         "rounds": rounds,
     }
 
 
-def _trainer(data: MultimodalData, encoder: str, stage: str, device: str = "cpu") -> Trainer:
+def _median_ratio(ours: list[float], theirs: list[float]) -> float:
+    return statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
+
+
+def _trainer(data: MultimodalData, encoder: str, stage: str, device: str = "cpu", **settings) -> Trainer:
     """Return a trainer that only trains, in one stage, for ever."""
     unimodal = FOREVER if stage == "unimodal" else 0
     model = LateFusion.from_data(data, encoder=encoder, seed=0)
-    return Trainer(model, data, device=device, unimodal_epochs=unimodal, **QUIET)
+    return Trainer(model, data, device=device, unimodal_epochs=unimodal, **QUIET, **settings)
 
 
 # ---- probe and checkpoint --------------------------------------------------------------------------------------------
@@ -204,7 +217,7 @@ def resnet(device: str, shapes: dict[str, tuple[int, ...]], rounds: int, batches
     return {
         **{f"{name}_seconds": value for name, value in median.items()},
         "batches": batches,
-        "ratio": statistics.median(e / b for e, b in zip(times["engine"], times["bare"], strict=True)),
+        "ratio": _median_ratio(times["engine"], times["bare"]),
         "probe_share_of_five_epochs": median["probe"] / five,
     }
 
@@ -247,7 +260,7 @@ def _table(records: list[dict], title: str, line: Callable[[dict], list[str]], h
     return text_table([title, *header], [line(record) for record in records]) + "\n"
 
 
-_OVERHEAD = ["bare, ms an epoch", "engine, ms an epoch", "engine / bare"]
+_OVERHEAD = ["bare, ms an epoch", "engine, ms an epoch", "engine / bare", "with a callback, ms", "callback / engine"]
 _PAUSE = ["epoch, ms", "probe, ms", "state written, ms", "state, KiB"]
 _STACKED = ["one by one, s", "at once, s", "times faster", "largest difference"]
 _RESNET = ["bare, ms a batch", "engine, ms a batch", "engine / bare", "probe, s", "probe / five epochs"]
@@ -259,7 +272,8 @@ def _ms(seconds: float) -> str:
 
 def _overhead_line(r: dict) -> list[str]:
     name = f"{r['data']}, {r['encoder']}, {r['stage']}"
-    return [name, _ms(r["bare_seconds"]), _ms(r["engine_seconds"]), f"{r['ratio']:.3f}"]
+    plain = [_ms(r["bare_seconds"]), _ms(r["engine_seconds"]), f"{r['ratio']:.3f}"]
+    return [name, *plain, _ms(r["callback_seconds"]), f"{r['callback_ratio']:.3f}"]
 
 
 def _pause_line(r: dict) -> list[str]:

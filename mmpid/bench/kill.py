@@ -24,6 +24,7 @@ import torch
 
 from mmpid import _validate
 from mmpid._tables import text_table
+from mmpid.bench.drift import Drift
 from mmpid.bench.marks import EPOCHS, MOMENTS, PHASE, WRITE_NS, WRITES, Marks
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, MMPIDError
@@ -70,11 +71,12 @@ def run(
 ) -> KillReport:
     """Kill a small two-stage run with SIGKILL, go on from its folder each time, and compare it in the end.
 
-    The run has encoders of its own with dropout, k-means probes, pauses, a switch that rewinds, and joint epochs with
-    probes. Half of the kills come at a moment drawn uniformly over the run, half within a few milliseconds of a file
-    being written. A run that survives to its end is compared with one that nobody killed: the record (wall-clock times
-    excepted) and every state, bit for bit. After every kill the record on disk must be a prefix of the uninterrupted
-    one that holds all rows up to the last epoch's end, and every checkpoint must load.
+    The run has encoders of its own with dropout, a callback with a state, random numbers and a loss term, k-means
+    probes, pauses, a switch that rewinds, and joint epochs with probes. Half of the kills come at a moment drawn
+    uniformly over the run, half within a few milliseconds of a file being written. A run that survives to its end is
+    compared with one that nobody killed: the record (wall-clock times excepted) and every state, bit for bit. After
+    every kill the record on disk must be a prefix of the uninterrupted one that holds all rows up to the last epoch's
+    end, and every checkpoint must load.
 
     Parameters
     ----------
@@ -96,7 +98,6 @@ def run(
 
     Examples
     --------
-    >>> from mmpid.bench import kill
     >>> kill.run(kills=20).passed  # doctest: +SKIP
     True
     """
@@ -156,11 +157,12 @@ def _live(data: MultimodalData, folder: Path) -> None:
     controller = BalanceController(
         rule=PeakSynergy(warmup=1, noise_aware=False), pause=LeadPause(ratio=1.2, warmup=1, dwell=1)
     )
+    model, callbacks = _small_model(), [Drift()]
     if (folder / RECORD).exists():
-        trainer = Trainer.load(folder, data, model=_small_model(), controller=controller, device="cpu")
+        trainer = Trainer.load(folder, data, model=model, controller=controller, callbacks=callbacks, device="cpu")
     else:
         trainer = Trainer(
-            _small_model(), data, controller=controller, device="cpu", out_dir=folder, epochs=EPOCH_BUDGET,
+            model, data, controller=controller, callbacks=callbacks, device="cpu", out_dir=folder, epochs=EPOCH_BUDGET,
             unimodal_epochs=6, batch_size=32, observable=OBSERVABLE, n_clusters=5, n_boot=5, n_null=2, log_every=3,
         )  # fmt: skip
     trainer.fit(progress=False)

@@ -56,6 +56,10 @@ class Context:
         self.loss_weights: dict[str, float] = {}
         self.logits: Mapping[str, Tensor] = {}
 
+    def release_graph(self) -> None:
+        """Let go of what the batch has computed: its memory is free for the next one; called by the trainer."""
+        self.features, self.losses, self.logits = {}, {}, {}
+
     # ---- the run -----------------------------------------------------------------------------------------------
 
     @property

@@ -46,18 +46,23 @@ class HookedStep:
         if not any(answer is True for _, answer in self.callbacks.call("backward", ctx)):
             engine.backward(total)
         self._move()
-        return detached({**ctx.losses, **terms}), detached(logits)
+        answer = detached({**ctx.losses, **terms}), detached(logits)
+        ctx.release_graph()
+        return answer
 
     def _embed(self, names: Sequence[str]) -> None:
         """Fill the features of the batch, and let callbacks change them within their shapes."""
         ctx = self.ctx
         ctx.features = self.engine.model.embed(ctx.inputs, names)
-        shapes = {name: x.shape[1:] for name, x in ctx.features.items()}
-        for callback, _ in self.callbacks.call("on_features", ctx):
-            try:
-                _check_features(ctx.features, shapes, len(ctx.target))
-            except InputError as problem:
-                raise blame(callback, "on_features", problem) from problem
+        made, target = dict(ctx.features), ctx.target
+        answers = self.callbacks.call("on_features", ctx)
+        if ctx.target is not target or not _same_objects(ctx.features, made):
+            shapes = {name: x.shape[1:] for name, x in made.items()}
+            for callback, _ in answers:
+                try:
+                    _check_features(ctx.features, shapes, len(ctx.target))
+                except InputError as problem:
+                    raise blame(callback, "on_features", problem) from problem
         for name, rows in ctx.muted.items():
             if name in ctx.features:
                 shape = (-1, *[1] * (ctx.features[name].ndim - 1))
@@ -108,6 +113,7 @@ class HookedStep:
                     parameter.grad = parameter.grad if id(parameter) in wanted else None
             self._move()
             ctx.caller = callback.label
+        ctx.release_graph()
         return detached(losses), {}
 
     def _next_step(
@@ -129,6 +135,10 @@ def default_weights(losses: Mapping[str, Tensor], active: Sequence[str], stage: 
     if stage == "unimodal":
         return dict.fromkeys(losses, 1.0)
     return {name: 1.0 if name == "joint" else aux if name in active else 0.0 for name in losses}
+
+
+def _same_objects(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(one[name] is x for name, x in other.items())
 
 
 def _check_features(features: Mapping[str, Tensor], shapes: Mapping[str, torch.Size], n_rows: int) -> None:
