@@ -148,6 +148,24 @@ def _categorical(value):
     return value if value.ordered or text else None
 
 
+def same_order(values: dict[str, object]) -> None:
+    """Refuse tables of pandas whose rows have the same index in another order: rows are taken as they stand."""
+    pandas = sys.modules.get("pandas")
+    if not pandas:
+        return
+    tables = {name: x.index for name, x in values.items() if isinstance(x, pandas.DataFrame | pandas.Series)}
+    first = next(iter(tables), None)
+    for name, index in tables.items():
+        other = tables[first]
+        if len(index) != len(other) or index.equals(other):
+            continue
+        if index.value_counts().to_dict() == other.value_counts().to_dict():
+            raise InputError(
+                f"`{name}` must have its rows in the order of `{first}`; they have the same index in another order. "
+                f"Try `{name}.loc[{first}.index]`, or `.reset_index(drop=True)` where the index means nothing."
+            )
+
+
 def absent_categories(value) -> tuple[str, ...]:
     """Return the pandas categories that no label has."""
     categorical = _categorical(value)

@@ -10,7 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from mmpid._coerce import as_tensor, finite
-from mmpid._labels import absent_categories, entries, is_text, labels, refuse_unlabeled, text_labels
+from mmpid._labels import absent_categories, entries, is_text, labels, refuse_unlabeled, same_order, text_labels
 from mmpid.errors import ConfigError, InputError
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "number",
     "path",
     "refuse_unlabeled",
+    "same_order",
     "seeds",
     "text_labels",
 ]

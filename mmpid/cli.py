@@ -207,13 +207,15 @@ def _inspect(arguments) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MMPIDWarning)  # the report says the same
         try:
-            report = check_data(read(arguments.folder))
+            streamed = {"in_memory": False} if "size" in reader_options(arguments.folder) else {}
+            data = read(arguments.folder, **streamed)
+            report = check_data(data)
         except MissingDependencyError as missing:
             print(f"note: the data were not opened: {missing}")
             return OK if found.ok else FAILED
         except MMPIDError as problem:
             print(f"problem: the data cannot be opened: {problem}")
             return FAILED
-    print(f"\n{report}")
+    print(f"\nsamples by split and class:\n{data.to_frame()}\n\n{report}")
     print(f"\nto open it: data = mmpid.datasets.read({str(arguments.folder)!r})")
     return OK if found.ok and report.ok else FAILED

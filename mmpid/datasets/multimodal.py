@@ -157,6 +157,8 @@ class MultimodalData(FromTorch):
         seed = check_about(seed=seed, options=options, name=name, origin=origin, license=license)
         class_names = read_class_names(class_names)
         tensors = check_inputs(inputs)
+        beside = {"target": target, "groups": groups, "split": split}
+        _validate.same_order({f"inputs[{key!r}]": x for key, x in inputs.items()} | beside)
         wanted, imputed = wanted_steps(standardize, impute, list(tensors))
         length = len(next(iter(tensors.values())))
         notes = note_categories(target)

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mmpid.errors import ConvergenceWarning, SmallSampleWarning
 from mmpid.estimate.correction import Correction, choose_corrections, explain, make_correction
-from mmpid.estimate.diagnostics import note_doubts
+from mmpid.estimate.diagnostics import note_diagnostics
 from mmpid.estimate.histogram import PairedSample
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.resampling import bootstrap_joints, null_joints, replicate_terms
@@ -76,7 +76,7 @@ def estimate_sample(sample: PairedSample, correction: str, replicates: Replicate
     soft = sample.source1.soft or sample.source2.soft
     if interval and correction != "none" and replicates.groups is None and not soft:  # what was simulated
         boot, null = terms.boot.mean(0) - terms.plugin, terms.null.mean(0)
-        note_doubts(boot, null, atoms, interval, identified["synergy"], notes)
+        note_diagnostics(boot, null, atoms, interval, identified["synergy"], notes)
     return {
         "pid": with_atoms(plugin, atoms),
         "plugin": plugin,
@@ -96,7 +96,8 @@ def estimate_sample(sample: PairedSample, correction: str, replicates: Replicate
 def atom_cells(sample: PairedSample) -> tuple[int, int, int, int]:
     """Cells of the largest table on which each atom depends: pairwise for R, U1 and U2, the full one for S."""
     n1, n2, k = sample.shape
-    return (max(n1, n2) * k,) * 3 + (n1 * n2 * k,)
+    pairwise = max(n1, n2) * k
+    return pairwise, pairwise, pairwise, n1 * n2 * k
 
 
 def correction_names(sample: PairedSample, correction: str, notes: Notes) -> tuple[str, str]:

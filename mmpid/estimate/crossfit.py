@@ -58,7 +58,7 @@ def _cross_assign(discretizer: Discretizer, source: Tensor, target: Tensor, fold
         if probs is None:
             codes[inside] = match_codes(assigned, whole)[inside]
         else:
-            probs[inside] = assigned.probs[inside]
+            probs[inside] = assigned.as_given()[inside].to(probs.dtype)
     codes = codes if probs is None else probs.argmax(-1)
     return Assignment(n_codes=max(whole.n_codes, int(codes.max()) + 1), codes=codes, probs=probs, soft=whole.soft)
 

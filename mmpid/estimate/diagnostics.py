@@ -30,7 +30,7 @@ LOW = (
 )
 
 
-def note_doubts(
+def note_diagnostics(
     boot: Tensor, null: Tensor, atoms: Tensor, interval: dict[str, tuple[float, float]], identified: bool, notes: Notes
 ) -> None:
     """Say where unique information may be noise of equal sources, and where an identified synergy reads low.

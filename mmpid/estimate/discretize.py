@@ -20,26 +20,34 @@ class Discretizer(Protocol):
     codes are found by cross-fitting.
     """
 
-    saw_labels: bool
+    @property
+    def saw_labels(self) -> bool:
+        """Whether `fit` looks at the target's values."""
+        ...
 
     @property
     def n_codes(self) -> int:
         """Number of codes after `fit`."""
+        ...
 
     def fit(self, source: Tensor, target: Tensor | None = None) -> "Discretizer":
         """Learn from one split; returns itself."""
+        ...
 
     def transform(self, source: Tensor) -> Tensor:
         """Give codes from 0, int64 (N,)."""
+        ...
 
     def state_dict(self) -> dict[str, Tensor]:
         """Give what was learned as tensors."""
+        ...
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what `state_dict` gave."""
+        ...
 
 
-def is_discretizer(candidate) -> bool:
+def is_discretizer(candidate: object) -> bool:
     """Whether an object has what the protocol asks for; looks without calling, since `n_codes` raises before `fit`."""
     names = ("fit", "transform", "n_codes", "saw_labels", "state_dict", "load_state_dict")
     missing = object()
@@ -67,9 +75,9 @@ class QuantileDiscretizer:
 
     saw_labels = False
 
-    def __init__(self, n_bins=10):
-        self.n_bins = number(n_bins, "n_bins", low=1, integer=True)
-        self.edges = None
+    def __init__(self, n_bins: int = 10):
+        self.n_bins = int(number(n_bins, "n_bins", low=1, integer=True))
+        self.edges: Tensor | None = None
 
     @property
     def n_codes(self) -> int:
@@ -125,7 +133,7 @@ class CodesDiscretizer:
     saw_labels = False
 
     def __init__(self):
-        self.values = None
+        self.values: Tensor | None = None
 
     @property
     def n_codes(self) -> int:

@@ -177,10 +177,11 @@ def estimate_pid(
         estimator=estimator, discretizer=discretizer, n_clusters=n_clusters, n_components=n_components,
         correction=correction, n_boot=n_boot, n_null=n_null, seed=seed, replicate_tol=replicate_tol, method=method,
     )  # fmt: skip
-    given = {"source1": source1, "source2": source2}
+    given: dict[str, object] = {"source1": source1, "source2": source2}
     inputs = check_inputs(given, target, n_classes, groups, discretizer, notes)
     coded = code_sources(inputs, settings, discretizer, tuple(given), notes, reference)
-    result = compare(*coded.sources, coded, notes, index=_index_of(source1, source2, target))
+    one, two = coded.sources
+    result = compare(one, two, coded, notes, index=_index_of(source1, source2, target))
     if warn:
         notes.warn(stacklevel=2)
     return result

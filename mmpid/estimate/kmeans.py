@@ -1,6 +1,7 @@
 """The k-means codebook: L2-normalized, PCA-reduced embeddings, warm-started from its previous fit."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -60,23 +61,33 @@ class KMeansDiscretizer:
 
     saw_labels = False
 
-    def __init__(self, n_clusters=20, n_components=5, *, warm_start=True, memory=0.0, seed=0, backend="auto"):
+    def __init__(
+        self,
+        n_clusters: int | Literal["auto"] = 20,
+        n_components: int = 5,
+        *,
+        warm_start: bool = True,
+        memory: float = 0.0,
+        seed: int = 0,
+        backend: str = "auto",
+    ):
         if n_clusters != "auto":
-            n_clusters = number(n_clusters, "n_clusters", low=1, integer=True)
+            n_clusters = int(number(n_clusters, "n_clusters", low=1, integer=True))
         if backend not in ("auto", "sklearn", "torch"):
             raise ConfigError(f'`backend` must be "auto", "sklearn" or "torch"; it was {backend!r}.')
-        self.n_clusters = n_clusters
-        self.n_components = number(n_components, "n_components", low=1, integer=True)
+        self.n_clusters: int | Literal["auto"] = n_clusters
+        self.n_components = int(number(n_components, "n_components", low=1, integer=True))
         self.memory = number(memory, "memory", low=0, high=1)
-        self.seed = number(seed, "seed", low=0, integer=True)
+        self.seed = int(number(seed, "seed", low=0, integer=True))
         self.warm_start, self.backend = warm_start, backend
-        self.mean = self.components = self.centers = None
+        self.mean: Tensor | None = None
+        self.components: Tensor | None = None
+        self.centers: Tensor | None = None
 
     @property
     def n_codes(self) -> int:
         """Number of codes of the fitted codebook."""
-        self._require_fit()
-        return len(self.centers)
+        return len(self._fitted()[2])
 
     def fit(self, source: Tensor, target: Tensor | None = None) -> "KMeansDiscretizer":
         """Find the codebook of ``source`` (N, d); the target only counts classes for ``n_clusters="auto"``."""
@@ -115,18 +126,18 @@ class KMeansDiscretizer:
 
     def _projected(self, source: Tensor) -> tuple[Tensor, Tensor]:
         """Give samples and centers in the reduced space, on the device of the samples."""
-        self._require_fit()
+        mean, components, centers = self._fitted()
         rows = _rows(source)
-        if rows.shape[1] != len(self.mean):
+        if rows.shape[1] != len(mean):
             raise InputError(
-                f"`source` must have {len(self.mean)} columns, as at the fit of this codebook; it had {rows.shape[1]}."
+                f"`source` must have {len(mean)} columns, as at the fit of this codebook; it had {rows.shape[1]}."
             )
         device = rows.device
-        return (rows - self.mean.to(device)) @ self.components.to(device), self.centers.to(device)
+        return (rows - mean.to(device)) @ components.to(device), centers.to(device)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors of the codebook, for a checkpoint; empty before the first fit."""
-        if self.centers is None:
+        if self.mean is None or self.components is None or self.centers is None:
             return {}
         return {"mean": self.mean, "components": self.components, "centers": self.centers}
 
@@ -148,16 +159,16 @@ class KMeansDiscretizer:
 
     def _previous_centers(self, rows: Tensor) -> Tensor | None:
         """Centers of the last fit in the space of the embeddings, or None if there are none to start from."""
-        if not self.warm_start or self.centers is None or len(self.mean) != rows.shape[1]:
+        if not self.warm_start or self.centers is None or len(self._fitted()[0]) != rows.shape[1]:
             return None
-        device = rows.device
-        return (self.centers.to(device) @ self.components.to(device).T) + self.mean.to(device)
+        mean, components, centers = (part.to(rows.device) for part in self._fitted())
+        return centers @ components.T + mean
 
     def _basis(self, rows: Tensor) -> tuple[Tensor, Tensor]:
         """Mean (d,) and principal axes (d, c), kept from the last fit while they explain nearly as much."""
         mean, axes, explained = _principal_axes(rows, self.n_components)
         old = self.components
-        if not self.warm_start or old is None or old.shape != axes.shape:
+        if not self.warm_start or old is None or self.mean is None or old.shape != axes.shape:
             return mean, axes
         old_mean, old = self.mean.to(rows.device), old.to(rows.device)
         shift = float(((mean - old_mean) ** 2).sum())
@@ -171,9 +182,11 @@ class KMeansDiscretizer:
             return _lloyd_torch(points, n_clusters, start, self.seed)
         return _lloyd_sklearn(points, n_clusters, start, self.seed)
 
-    def _require_fit(self) -> None:
-        if self.centers is None:
+    def _fitted(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Mean, principal axes and centers of the last fit."""
+        if self.mean is None or self.components is None or self.centers is None:
             raise InputError("this `KMeansDiscretizer` must be fitted first: call `.fit(source)`.")
+        return self.mean, self.components, self.centers
 
 
 def _rows(source: Tensor) -> Tensor:

@@ -11,12 +11,12 @@ from mmpid.estimate.kmeans import KMeansDiscretizer
 from mmpid.estimate.readout import PredictionDiscretizer
 
 FEWEST, MOST = 8, 64
-# Samples for each pair of a code and a class that the automatic number of codes leaves.
-PER_CELL = 8
+# Samples for each pair of a code and a class that the automatic number of codes leaves; fewer would hide synergy.
+PER_CELL = 16
 
 
 def auto_codes(n_samples: int, n_classes: int) -> int:
-    """Return the number of codes by sample size: eight samples a pair of code and class, from 8 to 64 codes."""
+    """Return the number of codes by sample size: sixteen samples a pair of code and class, 8 to 64 codes."""
     return max(FEWEST, min(MOST, n_samples // (PER_CELL * n_classes)))
 
 
@@ -33,7 +33,7 @@ class PosteriorDiscretizer:
         ``"embeddings"``: sources are (N, d), and a linear discriminant is fitted. ``"scores"``: sources are (N, k)
         logits or probabilities of a trained head.
     n_codes : int or "auto"
-        Clusters; ``"auto"`` is N / (8 k), from 8 to 64.
+        Clusters; ``"auto"`` is N / (16 k), from 8 to 64.
     seed : int
         Seed of the folds and of the k-means++ start.
 

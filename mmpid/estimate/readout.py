@@ -34,13 +34,14 @@ class PredictionDiscretizer:
     tensor([0, 1, 2])
     """
 
-    def __init__(self, inputs="scores", *, soft=False, shrinkage=0.1):
+    def __init__(self, inputs: str = "scores", *, soft: bool = False, shrinkage: float = 0.1):
         if inputs not in ("scores", "embeddings"):
             raise ConfigError(f'`inputs` must be "scores" or "embeddings"; it was {inputs!r}.')
         self.inputs, self.soft = inputs, soft
         self.shrinkage = number(shrinkage, "shrinkage", low=0, high=1)
-        self.weight = self.bias = None
-        self._n_codes = None
+        self.weight: Tensor | None = None
+        self.bias: Tensor | None = None
+        self._n_codes: int | None = None
 
     @property
     def saw_labels(self) -> bool:
@@ -83,7 +84,8 @@ class PredictionDiscretizer:
                 f"`source` must fit this readout of embeddings, {wanted}; it had {source.shape[1]} columns. "
                 "Call `.fit(source, target)` first, and pass embeddings of the same encoder."
             )
-        return (source.detach().double() @ self.weight.to(source.device) + self.bias.to(source.device)).softmax(-1)
+        bias = torch.zeros(()) if self.bias is None else self.bias
+        return (source.detach().double() @ self.weight.to(source.device) + bias.to(source.device)).softmax(-1)
 
     def nested_probabilities(self, source: Tensor, target: Tensor, fold: Tensor, count: int) -> Tensor:
         """Return class probabilities (count, N, k) of readouts for nested cross-fitting.
@@ -112,7 +114,9 @@ class PredictionDiscretizer:
     def state_dict(self) -> dict[str, Tensor]:
         """Weights of the readout and the number of classes."""
         state = {} if self._n_codes is None else {"n_codes": torch.tensor(self._n_codes)}
-        return state if self.weight is None else {**state, "weight": self.weight, "bias": self.bias}
+        if self.weight is None or self.bias is None:
+            return state
+        return {**state, "weight": self.weight, "bias": self.bias}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Restore what `state_dict` gave."""

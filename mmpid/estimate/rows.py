@@ -94,7 +94,7 @@ def estimate_row(
     labels = names if len(names) > 2 else ("source1", "source2")
     coded = code_sources(inputs, settings, each, labels, notes)
     if len(names) == 2:
-        return compare(*coded.sources, coded, notes).to_row()
+        return compare(coded.sources[0], coded.sources[1], coded, notes).to_row()
     against_rest = {
         name: compare(coded.sources[i], rest_of(i, coded, given_rests.get(name)), coded, Notes())
         for i, name in enumerate(names)

@@ -127,10 +127,13 @@ def frozen_embeddings(n_samples: int = 12_000, seed: int = 0) -> tuple[np.ndarra
     return sources[0], sources[1], target
 
 
-def probe_trace(warm_start: bool, *, n_probes: int = 20, n_samples: int = 1280, n_clusters: int = 10, seed: int = 0):
+def probe_trace(
+    warm_start: bool, *, n_probes: int = 20, n_samples: int = 1280, n_clusters: int = 10, seed: int = 0, **settings
+):
     """Corrected atoms (n_probes, 4) of probes of one frozen model, each on a fresh probe batch.
 
-    With a warm start the codebooks continue from probe to probe; without, they are found anew every time.
+    With a warm start the codebooks continue from probe to probe; without, they are found anew every time. ``settings``
+    go to `estimate_pid`.
     """
     source1, source2, target = frozen_embeddings(seed=seed)
     rng = np.random.default_rng([seed, 1])
@@ -138,6 +141,6 @@ def probe_trace(warm_start: bool, *, n_probes: int = 20, n_samples: int = 1280, 
     rows = []
     for _ in range(n_probes):
         batch = rng.choice(len(target), size=n_samples, replace=False)
-        estimate = estimate_pid(source1[batch], source2[batch], target[batch], discretizer=pair, warn=False)
+        estimate = estimate_pid(source1[batch], source2[batch], target[batch], discretizer=pair, warn=False, **settings)
         rows.append([float(getattr(estimate.pid, atom)) for atom in ATOMS])
     return np.array(rows)

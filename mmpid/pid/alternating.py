@@ -13,6 +13,7 @@ from torch import Tensor
 from mmpid.pid.decompose import decompose
 from mmpid.pid.information import LN2, entropy_bits, mutual_bits
 from mmpid.pid.scaling import TINY, scale, tiny
+from mmpid.pid.typed import entr
 
 # Exponent of the update of R; the iteration is stable up to about 2.
 RELAXATION = 1.9
@@ -87,7 +88,7 @@ def _bounds(cells: Tensor, left: Tensor, right: Tensor, p1: Tensor, p2: Tensor) 
     shift = torch.minimum(torch.xlogy(mass1, sums.amax(2)).sum(1), torch.xlogy(mass2, sums.amax(1)).sum(1))
     lower = dual - shift
     q = _round(cells[:, None] * left[..., None] * right[:, :, None, :], p1, p2)
-    upper = torch.special.entr(q.sum(1)).sum((1, 2)) - torch.special.entr(q).sum((1, 2, 3))
+    upper = entr(q.sum(1)).sum((1, 2)) - entr(q).sum((1, 2, 3))
     return upper, lower
 
 

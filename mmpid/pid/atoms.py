@@ -9,6 +9,7 @@ from mmpid.errors import ConvergenceWarning, warn
 from mmpid.pid.constants import LN2
 from mmpid.pid.information import entropies
 from mmpid.pid.results import PIDResult
+from mmpid.pid.typed import sparse_coo
 
 
 @dataclass
@@ -55,9 +56,7 @@ def _with_batch_axes(q: Tensor, shape: torch.Size) -> Tensor:
     """Give a sparse q (b, n1, n2, k) the batch axes of the input."""
     problem, *cells = q.indices().clone().unbind()
     axes = torch.unravel_index(problem, shape[:-3]) if len(shape) > 3 else ()
-    return torch.sparse_coo_tensor(
-        torch.stack([*axes, *cells]), q.values().clone(), shape, check_invariants=False, is_coalesced=True
-    )
+    return sparse_coo(torch.stack([*axes, *cells]), q.values().clone(), shape, coalesced=True)
 
 
 def warn_if_missed(result: PIDResult, tol: float) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.constants import TINY
+from mmpid.pid.typed import entr
 
 _ROUNDING = 2.0**-48  # sums of logarithms in float64, by bit of log2(n1 n2 k): an eighth of it was seen at worst
 
@@ -40,7 +41,7 @@ def round_to_marginals(q: Tensor, p1: Tensor, p2: Tensor) -> Tensor:
 
 def objective(q: Tensor) -> Tensor:
     """f(q) = -H_q(Y | X1, X2) in nats."""
-    return torch.special.entr(q.sum(2)).sum((1, 2)) - torch.special.entr(q).sum((1, 2, 3))
+    return entr(q.sum(2)).sum((1, 2)) - entr(q).sum((1, 2, 3))
 
 
 def lower_bound(lam: Tensor, mu: Tensor, p1: Tensor, p2: Tensor) -> tuple[Tensor, Tensor, Tensor]:

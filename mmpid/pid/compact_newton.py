@@ -5,14 +5,15 @@ lam_i. and mu_.j. Classes that share no pair do not meet in it: each connected s
 """
 
 from abc import ABC, abstractmethod
+from typing import cast
 
 import numpy as np
-from scipy.linalg import lapack
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array  # pyright: ignore[reportMissingTypeStubs]
 
+from mmpid.pid import lapack
 from mmpid.pid.constants import JITTER, TRIES
 from mmpid.pid.costs import dense_ms, eliminated_ms
-from mmpid.pid.pattern import Floats, Indices, Pattern
+from mmpid.pid.pattern import Floats, Indices, Pattern, counted
 
 
 class NewtonSystem(ABC):
@@ -47,14 +48,14 @@ def _run(x: Indices) -> Indices:
 
 def _cholesky(matrix: Floats) -> Floats:
     """Lower factor of a symmetric matrix, of which the lower half is read; lifts the diagonal where it has to."""
-    factor, info = lapack.dpotrf(matrix, lower=1, clean=0)
+    factor, info = lapack.factor(matrix)
     jitter = JITTER
     for _ in range(TRIES):
         if not info:
             return factor
         jitter *= 20.0
         lifted = matrix + np.diag(jitter * np.abs(matrix.diagonal()))
-        factor, info = lapack.dpotrf(lifted, lower=1, clean=0)
+        factor, info = lapack.factor(lifted)
     return np.full_like(matrix, np.nan)
 
 
@@ -86,7 +87,7 @@ class DenseSystem(NewtonSystem):
             flat = ((incidence * q[:, None]).T @ incidence + (weights * rc[:, None]).T @ weights).ravel()
         else:
             value = w[self.left] * w[self.right] * rc[self.pair]
-            flat = np.bincount(self.where, np.concatenate([value, value, value]), m * m)
+            flat = counted(self.where, np.concatenate([value, value, value]), m * m)
             flat[self.cell] += q
             flat[self.diagonal] += self.pattern.gather(q)
         flat[self.pin] *= 2.0
@@ -94,7 +95,7 @@ class DenseSystem(NewtonSystem):
 
     def solve(self, right: Floats) -> Floats:
         """See the base class."""
-        return lapack.dpotrs(self.matrix, right, lower=1)[0]
+        return lapack.solve_factored(self.matrix, right)
 
 
 class EliminatedSystem(NewtonSystem):
@@ -175,8 +176,8 @@ class EliminatedSystem(NewtonSystem):
         """See the base class."""
         pattern = self.pattern
         value = w[self.left] * w[self.right] * rc[self.pair]
-        ll = np.bincount(self.ll, value, int(self.ends_ll[-1]))
-        lm = np.bincount(self.lm, value, int(self.ends_lm[-1]))
+        ll = counted(self.ll, value, int(self.ends_ll[-1]))
+        lm = counted(self.lm, value, int(self.ends_lm[-1]))
         lm[self.lm_cell] += q
         ll[self.ll_diagonal] += np.bincount(pattern.first, q, len(pattern.x1))
         ll[self.ll_diagonal] *= 1.0 + JITTER
@@ -191,7 +192,7 @@ class EliminatedSystem(NewtonSystem):
 
     def _eliminate(self, ll: Floats, lm: Floats) -> None:
         """Take the blocks of lam out of the Schur matrices."""
-        inverse, half = self.inverse.data, self.half.data
+        inverse, half = cast("Floats", self.inverse.data), cast("Floats", self.half.data)  # pyright: ignore[reportUnknownMemberType]
         begin1 = begin2 = begin_ll = begin_lm = 0
         ends = zip(
             self.ends1.tolist(), self.ends2.tolist(), self.ends_ll.tolist(), self.ends_lm.tolist(),
@@ -200,7 +201,7 @@ class EliminatedSystem(NewtonSystem):
         for end1, end2, end_ll, end_lm, number in ends:
             n1, n2 = end1 - begin1, end2 - begin2
             factor = _cholesky(ll[begin_ll:end_ll].reshape(n1, n1).T)
-            small, _ = lapack.dtrtri(np.tril(factor), lower=1)
+            small = lapack.inverse_of_lower(np.tril(factor))
             inverse[begin_ll:end_ll] = small.ravel()
             tall = small @ lm[begin_lm:end_lm].reshape(n1, n2)
             half[begin_lm:end_lm] = tall.ravel()
@@ -211,14 +212,16 @@ class EliminatedSystem(NewtonSystem):
     def solve(self, right: Floats) -> Floats:
         """See the base class."""
         b1, b2 = right[: len(self.order)], right[len(self.order) :]
-        x1 = self.inverse @ b1[self.order]
-        x2 = (b2 - self.half.T @ x1)[self.set_order]
+        x1 = cast("Floats", self.inverse @ b1[self.order])
+        taken = cast("Floats", self.half.T @ x1)  # pyright: ignore[reportUnknownMemberType]
+        x2 = (b2 - taken)[self.set_order]
         begin = 0
         for factor, end in zip(self.factors, self.set_ends.tolist(), strict=True):
-            x2[begin:end] = lapack.dpotrs(factor, x2[begin:end], lower=1)[0]
+            x2[begin:end] = lapack.solve_factored(factor, x2[begin:end])
             begin = end
         out = np.empty_like(right)
         dmu = out[len(self.order) :]
         dmu[self.set_order] = x2
-        out[self.order] = self.inverse.T @ (x1 - self.half @ dmu)
+        rest = x1 - cast("Floats", self.half @ dmu)
+        out[self.order] = self.inverse.T @ rest  # pyright: ignore[reportUnknownMemberType]
         return out

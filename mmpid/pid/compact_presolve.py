@@ -5,6 +5,7 @@ contributes nothing to f, whatever its part of q: its sources are taken as indep
 """
 
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
@@ -36,8 +37,8 @@ def merge(p: Floats) -> Merge | None:
     Equal rows have equal products with any vector, so only neighbors in their order are compared.
     """
     mass = p.sum(1)
-    weight = (np.arange(1, p.shape[1] + 1) * _GOLDEN) % 1.0
-    place = p @ weight / mass
+    weight = cast("Floats", (np.arange(1, p.shape[1] + 1) * _GOLDEN) % 1.0)
+    place = cast("Floats", p @ weight / mass)
     near = np.sort(place)
     if not (near[1:] - near[:-1] < _NEAR).any():  # NaN, of empty states, is never near
         return None

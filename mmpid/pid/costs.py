@@ -9,6 +9,8 @@ from torch import Tensor
 
 from mmpid.errors import InputError
 from mmpid.pid.constants import SMALL_CELLS
+from mmpid.pid.pattern import Floats
+from mmpid.pid.typed import integers_of
 
 CPU_BUDGET = 2**25  # bytes of a chunk: near the size of a cache, which matters more than few large calls
 CUDA_BUDGET = 2**32
@@ -62,9 +64,9 @@ class Size:
     def of(cls, p1: Tensor, p2: Tensor) -> "list[Size]":
         """Measure each problem of p1 (b, n1, k) and p2 (b, n2, k)."""
         count1, count2 = (p1 > 0).sum(1), (p2 > 0).sum(1)
-        live = (count1 * count2).sum(1).tolist()
+        live = integers_of((count1 * count2).sum(1))
         n1, n2, k = p1.shape[1], p2.shape[1], p1.shape[2]
-        counts = zip(count1.sum(1).tolist(), count2.sum(1).tolist(), live, strict=True)
+        counts = zip(integers_of(count1.sum(1)), integers_of(count2.sum(1)), live, strict=True)
         return [cls(n1, n2, k, *each) for each in counts]
 
     def milliseconds_alone(self) -> float:
@@ -104,9 +106,10 @@ class Size:
         return _MARGIN * self.milliseconds_alone() < self.milliseconds_in_batch(batch)
 
 
-def couples_of(p1: Tensor, p2: Tensor) -> int:
+def couples_of(p1: Floats, p2: Floats) -> int:
     """Count the couples of live cells of one pair (x1, x2), for p1 (n1, k) and p2 (n2, k)."""
-    return int(((p1 > 0).double() @ (p2 > 0).double().T).square().sum())
+    shared = (p1 > 0).astype(float) @ (p2 > 0).astype(float).T
+    return int((shared * shared).sum())
 
 
 def dense_ms(unknowns: float) -> float:

@@ -6,7 +6,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from mmpid import _validate
 from mmpid.pid import fastpid, small
 from mmpid.pid.atoms import Terms, make_result, warn_if_missed
 from mmpid.pid.certificate import round_to_marginals, rounding_bits
@@ -16,12 +15,13 @@ from mmpid.pid.inputs import checked_joint
 from mmpid.pid.minimum import minimal_f
 from mmpid.pid.optimum import Storage, sparse_tensor
 from mmpid.pid.results import PIDResult
+from mmpid.pid.typed import choice, integer, positive, real
 
 _MAX_ITER = {"exact": MAX_ITER, "fastpid": fastpid.Settings.max_iter}
 
 
 def decompose(
-    joint,
+    joint: object,
     method: str = "exact",
     tol: float = DEFAULT_TOL,
     *,
@@ -122,23 +122,23 @@ def decompose(
     >>> bool(result.converged)
     True
     """
-    _validate.choice(method, "method", PID_METHODS)
-    _validate.choice(optimum, "optimum", ("dense", "sparse"))
+    choice(method, "method", PID_METHODS)
+    choice(optimum, "optimum", ("dense", "sparse"))
     max_iter = _MAX_ITER[method] if max_iter is None else max_iter
     effort = Effort.checked(tol, max_iter, memory_budget, memory_limit)
     settings = fastpid.Settings(
-        sinkhorn_sweeps=_validate.number(sinkhorn_sweeps, "sinkhorn_sweeps", low=1, integer=True),
-        lr=_validate.number(lr, "lr", low=0.0, open_low=True),
+        sinkhorn_sweeps=integer(sinkhorn_sweeps, "sinkhorn_sweeps", 1),
+        lr=positive(lr, "lr"),
         max_iter=effort.max_iter,
-        stop=_validate.number(stop, "stop", low=0.0),
+        stop=real(stop, "stop", 0.0),
     )
-    joint = checked_joint(joint)
-    if method == "exact" and optimum == "dense" and small.is_small(joint):
-        return small.decompose(joint, effort)
+    table = checked_joint(joint)
+    if method == "exact" and optimum == "dense" and (found := small.decompose(table, effort)) is not None:
+        return found
     if method == "fastpid":
-        result = _published(joint, replace(effort, max_iter=MAX_ITER), settings, optimum)
+        result = _published(table, replace(effort, max_iter=MAX_ITER), settings, optimum)
     else:
-        result = _exact(joint, effort, optimum)
+        result = _exact(table, effort, optimum)
     warn_if_missed(result, effort.tol)
     return result
 

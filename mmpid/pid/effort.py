@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from mmpid import _validate
 from mmpid.pid.constants import MAX_ITER
+from mmpid.pid.typed import integer, optional_integer, positive
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,11 @@ class Effort:
     memory_limit: int | None = None  # bytes of one problem
 
     @classmethod
-    def checked(cls, tol, max_iter, memory_budget, memory_limit) -> "Effort":
+    def checked(cls, tol: object, max_iter: object, memory_budget: object, memory_limit: object) -> "Effort":
         """Check what a user passed."""
-        tol = _validate.number(tol, "tol", low=0.0, open_low=True)
-        max_iter = _validate.number(max_iter, "max_iter", low=1, integer=True)
-        if memory_budget is not None:
-            memory_budget = _validate.number(memory_budget, "memory_budget", low=1, integer=True)
-        if memory_limit is not None:
-            memory_limit = _validate.number(memory_limit, "memory_limit", low=1, integer=True)
-        return cls(tol, max_iter, memory_budget, memory_limit)
+        return cls(
+            positive(tol, "tol"),
+            integer(max_iter, "max_iter", 1),
+            optional_integer(memory_budget, "memory_budget", 1),
+            optional_integer(memory_limit, "memory_limit", 1),
+        )

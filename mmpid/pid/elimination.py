@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.constants import JITTER, TRIES
+from mmpid.pid.typed import cholesky_ex, solve_triangular
 
 _SMALL = 1e-30
 _BLOCK = 40
@@ -41,8 +42,8 @@ class Support:
 
     def rows(self, index: Tensor) -> "Support":
         """Return the supports of the problems at `index`."""
-        parts = (_at(part, index) for part in (self.dead, self.dead1, self.dead2, self.pin))
-        return Support(*parts, self.eye, self.kept)
+        dead, dead1, dead2 = (_at(part, index) for part in (self.dead, self.dead1, self.dead2))
+        return Support(dead, dead1, dead2, self.pin[index], self.eye, self.kept)
 
 
 def _at(value: Tensor | None, index: Tensor) -> Tensor | None:
@@ -120,15 +121,15 @@ def _cholesky(matrix: Tensor) -> tuple[Tensor, Tensor]:
     """
     b, side = matrix.shape[0], matrix.shape[-1]
     if matrix.ndim != 3 or b < 4 or side < 3 * _BLOCK or matrix.is_cuda:
-        return torch.linalg.cholesky_ex(matrix)
+        return cholesky_ex(matrix)
     failed = torch.zeros(b, dtype=torch.int32)
     for start in range(0, side, _BLOCK):
         here, rest = slice(start, start + _BLOCK), slice(start + _BLOCK, side)
-        corner, info = torch.linalg.cholesky_ex(matrix[:, here, here])
+        corner, info = cholesky_ex(matrix[:, here, here])
         failed |= info
         matrix[:, here, here] = corner
         if start + _BLOCK < side:
-            panel = torch.linalg.solve_triangular(corner.mT, matrix[:, rest, here], upper=True, left=False)
+            panel = solve_triangular(corner.mT, matrix[:, rest, here], upper=True, left=False)
             matrix[:, rest, here] = panel
             matrix[:, rest, rest] -= panel @ panel.mT
     return matrix, failed
@@ -136,8 +137,8 @@ def _cholesky(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 def _solve_factored(factor: Tensor, rhs: Tensor) -> Tensor:
     # torch.cholesky_solve would copy every factor first
-    half = torch.linalg.solve_triangular(factor, rhs, upper=False)
-    return torch.linalg.solve_triangular(factor.mT, half, upper=True)
+    half = solve_triangular(factor, rhs, upper=False)
+    return solve_triangular(factor.mT, half, upper=True)
 
 
 class EliminateRows:
@@ -154,7 +155,7 @@ class EliminateRows:
         rows, columns = block.sum(-1), block.sum(1)
         size = _raise(rows.diagonal(dim1=-2, dim2=-1), 1.0 + JITTER, support.dead1)
         factor = robust_cholesky(rows.clone, size).view(b * n1, k, k)
-        self.inverse = torch.linalg.solve_triangular(factor, support.eye, upper=False)
+        self.inverse = solve_triangular(factor, support.eye, upper=False)
         self.kept = kept = support.kept
         wide = block.view(b * n1, k, k * n2)
         wide = wide if kept is None else wide.index_select(2, kept.index)
@@ -196,7 +197,7 @@ class EliminateMarginals:
     """
 
     def __init__(self, q: Tensor, w: Tensor, rc: Tensor, support: Support, space: Workspace):
-        b, n1, k, n2 = q.shape
+        b, n1, _, n2 = q.shape
         rc = rc.squeeze(2)
         self.q, self.w, self.rc = q, w, rc
         self._invert_classes(support)
@@ -219,7 +220,7 @@ class EliminateMarginals:
         """Invert [[diag d1, q], [q', diag d2]] per class as [[a, b], [b', c]], its gauge closed."""
         q = self.q.transpose(1, 2).contiguous()
         d1, d2 = q.sum(-1), q.sum(-2)
-        if support.dead1 is not None:
+        if support.dead1 is not None and support.dead2 is not None:
             d1, d2 = d1 + support.dead1.transpose(1, 2), d2 + support.dead2
         scaled = q / d1.unsqueeze(-1)
         matrix = torch.diag_embed(d2 * support.pin) - q.mT @ scaled

@@ -14,6 +14,7 @@ from mmpid.pid.effort import Effort
 from mmpid.pid.interior_point import Bounds
 from mmpid.pid.optimum import OptimumStore, Storage
 from mmpid.pid.pattern import Pattern
+from mmpid.pid.typed import array_of, integers_of
 
 
 def enclose(p1: Tensor, p2: Tensor, effort: Effort, storage: Storage = "dense") -> Bounds:
@@ -36,8 +37,9 @@ def enclose(p1: Tensor, p2: Tensor, effort: Effort, storage: Storage = "dense") 
         index = everything[rest]
         _enclose_batch(p1[index], p2[index], effort, out, store, index)
     for i, size in alone:
-        check_memory(size.bytes_alone(couples_of(p1[i], p2[i])), effort.memory_limit, size.n1, size.n2, size.k)
-        pattern, found = compact.enclose(p1[i].numpy(), p2[i].numpy(), effort.tol, effort.max_iter)
+        own1, own2 = array_of(p1[i]), array_of(p2[i])
+        check_memory(size.bytes_alone(couples_of(own1, own2)), effort.memory_limit, size.n1, size.n2, size.k)
+        pattern, found = compact.enclose(own1, own2, effort.tol, effort.max_iter)
         _place(out, i, pattern, found)
         store.put_cells(i, pattern, found.q)
     out.q = store.tensor()
@@ -67,7 +69,7 @@ def _enclose_batch(p1: Tensor, p2: Tensor, effort: Effort, out: Bounds, store: O
     order = sizes.prod(1).argsort(descending=True, stable=True)
     done = 0
     while done < len(order):
-        count = _fitting(sizes[order[done:]].amax(0).tolist(), budget)
+        count = _fitting(integers_of(sizes[order[done:]].amax(0)), budget)
         index = order[done : done + count]
         bounds = _solve_chunk(p1[index], p2[index], [r.rows(index) for r in reductions], effort)
         out.assign(where[index], bounds)
@@ -83,7 +85,7 @@ def _fitting(sizes: list[int], budget: int) -> int:
 def _merged(p: Tensor, budget: int) -> presolve.Reduction:
     """Merge states in slices: comparing all pairs takes n * n numbers a problem."""
     count = max(1, budget // (24 * p.shape[1] ** 2))
-    parts = [presolve.merge_states(part) for part in p.split(count)]
+    parts = [presolve.merge_states(part) for part in torch.split(p, count)]
     if len(parts) == 1:
         return parts[0]
     return presolve.Reduction.of(*(torch.cat([getattr(r, name) for r in parts]) for name in ("slot", "share", "count")))

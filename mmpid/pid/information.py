@@ -1,35 +1,42 @@
 """Entropy and mutual information of discrete joints: batched, in bits, differentiable."""
 
+from typing import Any, cast
+
 import torch
 from torch import Tensor
 
 from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 from mmpid.pid.constants import LN2, SUM_TOLERANCE
+from mmpid.pid.typed import as_tensor, entr, integer
 
 
 class _NegativeXLogX(torch.autograd.Function):
     """-x log x of several tables x, with derivative -(log x + 1), and 0 where x is 0: the slope there is infinite."""
 
     @staticmethod
-    def forward(ctx, *tables: Tensor) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, *tables: Tensor) -> tuple[Tensor, ...]:
         ctx.save_for_backward(*tables)
-        return tuple(torch.special.entr(x) for x in tables)
+        return tuple(entr(x) for x in tables)
 
     @staticmethod
-    def backward(ctx, *grads: Tensor) -> tuple[Tensor, ...]:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, ...]:
         pairs = zip(grads, ctx.saved_tensors, strict=True)
         return tuple(grad * torch.where(x > 0, -(x.log() + 1), 0.0) for grad, x in pairs)
 
 
 def entropies(*tables: Tensor) -> list[Tensor]:
     """Entropies in nats of several tables (b, ...) at once; for the solvers, which check first: unchecked here."""
-    return [part.sum(tuple(range(1, part.ndim))) for part in _NegativeXLogX.apply(*tables)]
+    return [part.sum(tuple(range(1, part.ndim))) for part in _negative_xlogx(*tables)]
+
+
+def _negative_xlogx(*tables: Tensor) -> tuple[Tensor, ...]:
+    return cast("tuple[Tensor, ...]", _NegativeXLogX.apply(*tables))  # pyright: ignore[reportUnknownMemberType]
 
 
 def entropy_bits(p: Tensor, axes: int = 1) -> Tensor:
     """Entropy in bits over the last `axes` axes; unchecked, for inner loops."""
-    return _NegativeXLogX.apply(p)[0].flatten(p.ndim - axes).sum(-1) / LN2
+    return _negative_xlogx(p)[0].flatten(p.ndim - axes).sum(-1) / LN2
 
 
 def mutual_bits(p: Tensor) -> Tensor:
@@ -37,9 +44,9 @@ def mutual_bits(p: Tensor) -> Tensor:
     return entropy_bits(p.sum(-1), 1) + entropy_bits(p.sum(-2), 1) - entropy_bits(p, 2)
 
 
-def _checked(p, axes: int) -> Tensor:
+def _checked(given: object, axes: int) -> Tensor:
     """Return `p` as a floating tensor whose last `axes` axes hold distributions, or say what is wrong with it."""
-    p = _validate.as_tensor(p, "p")
+    p = as_tensor(given, "p")
     if p.ndim < axes or 0 in p.shape[p.ndim - axes :]:
         raise ShapeError(
             f"`p` must have at least {axes} axes of one state or more; its shape was {tuple(p.shape)}. "
@@ -63,7 +70,7 @@ def _refuse(p: Tensor, axes: int, off: Tensor) -> None:
     )
 
 
-def entropy(p, axes: int = 1) -> Tensor:
+def entropy(p: object, axes: int = 1) -> Tensor:
     """Entropy H = -sum p log2 p over the last `axes` axes.
 
     Parameters
@@ -95,11 +102,11 @@ def entropy(p, axes: int = 1) -> Tensor:
     >>> entropy([0.5, 0.25, 0.25]).item()
     1.5
     """
-    axes = _validate.number(axes, "axes", low=1, integer=True)
+    axes = integer(axes, "axes", 1)
     return entropy_bits(_checked(p, axes), axes)
 
 
-def mutual_information(p) -> Tensor:
+def mutual_information(p: object) -> Tensor:
     """Mutual information I(A; B) = H(A) + H(B) - H(A, B) of the last two axes.
 
     Parameters
@@ -128,7 +135,7 @@ def mutual_information(p) -> Tensor:
     return mutual_bits(_checked(p, 2))
 
 
-def conditional_mutual_information(p) -> Tensor:
+def conditional_mutual_information(p: object) -> Tensor:
     """Conditional mutual information I(A; B | C) = H(A, C) + H(B, C) - H(A, B, C) - H(C), C being the last axis.
 
     Parameters
@@ -156,6 +163,6 @@ def conditional_mutual_information(p) -> Tensor:
     >>> conditional_mutual_information([[[0.25, 0.0], [0.0, 0.25]], [[0.0, 0.25], [0.25, 0.0]]]).item()
     1.0
     """
-    p = _checked(p, 3)
-    pairs = entropy_bits(p.sum(-2), 2) + entropy_bits(p.sum(-3), 2)
-    return pairs - entropy_bits(p, 3) - entropy_bits(p.sum((-3, -2)), 1)
+    table = _checked(p, 3)
+    pairs = entropy_bits(table.sum(-2), 2) + entropy_bits(table.sum(-3), 2)
+    return pairs - entropy_bits(table, 3) - entropy_bits(table.sum((-3, -2)), 1)

@@ -9,15 +9,15 @@ from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 from mmpid.pid.constants import SUM_TOLERANCE, TINY
 from mmpid.pid.distributions import is_distribution, joint_of_distribution
+from mmpid.pid.typed import array_of, as_tensor
 
 _COARSEST = 1e-2  # of half precision, whose rounding alone may take a sum this far from 1
 
 
-def checked_joint(joint) -> Tensor:
+def checked_joint(joint: object) -> Tensor:
     """Return `joint` as a floating tensor that holds distributions, or say what is wrong with it."""
-    if is_distribution(joint):
-        joint = joint_of_distribution(joint, "joint")
-    joint = _validate.as_tensor(joint, "joint")
+    given = joint_of_distribution(joint, "joint") if is_distribution(joint) else joint
+    joint = as_tensor(given, "joint")
     if joint.ndim < 3:
         raise ShapeError(
             f"`joint` must have at least three axes (..., x1, x2, y), the target last; its shape was "
@@ -42,7 +42,7 @@ def checked_joint(joint) -> Tensor:
 def _are_distributions(joint: Tensor, slack: float) -> bool:
     """Answer all that is asked of the entries at once; NaN fails both. What is wrong is asked only then."""
     if joint.ndim == 3 and not joint.is_cuda:  # the same by NumPy, whose calls cost less
-        table = joint.numpy()
+        table = array_of(joint)
         return bool(table.min() >= 0 and abs(table.sum() - 1) <= slack)
     lowest, totals = joint.amin((-3, -2, -1)), joint.sum((-3, -2, -1))
     return bool(((lowest >= 0) & ((totals - 1).abs() <= slack)).all())
@@ -78,9 +78,9 @@ def _batch_hint(joint: Tensor, totals: Tensor, slack: float) -> str:
     )
 
 
-def checked_marginals(p1, p2) -> tuple[Tensor, Tensor, torch.Size]:
+def checked_marginals(first: object, second: object) -> tuple[Tensor, Tensor, torch.Size]:
     """Return p(x1, y) and p(x2, y), float64, (b, n, k), normalized and of one p(y), and the batch shape."""
-    p1, p2 = _checked_marginal(p1, "p1"), _checked_marginal(p2, "p2")
+    p1, p2 = _checked_marginal(first, "p1"), _checked_marginal(second, "p2")
     if p1.shape[:-2] != p2.shape[:-2] or p1.shape[-1] != p2.shape[-1]:
         raise ShapeError(
             "`p1` (..., n1, k) and `p2` (..., n2, k) must have the same batch axes and as many classes; their shapes "
@@ -104,8 +104,8 @@ def checked_marginals(p1, p2) -> tuple[Tensor, Tensor, torch.Size]:
     return p1, p2 * torch.where(prior2 > 0, prior1 / prior2.clamp_min(TINY), 0.0), batch
 
 
-def _checked_marginal(p, name: str) -> Tensor:
-    p = _validate.as_tensor(p, name)
+def _checked_marginal(given: object, name: str) -> Tensor:
+    p = as_tensor(given, name)
     if p.ndim < 2 or 0 in p.shape[-2:]:
         raise ShapeError(
             f"`{name}` must have at least two axes (..., x, y) of one state or more, the target last; its shape was "

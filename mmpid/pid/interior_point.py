@@ -32,6 +32,7 @@ from mmpid.pid.constants import (
 from mmpid.pid.costs import rows_are_cheaper
 from mmpid.pid.elimination import EliminateMarginals, EliminateRows, Support, Workspace, support_of
 from mmpid.pid.scaling import TINY, alternate
+from mmpid.pid.typed import floats_of, largest_norm
 
 _NEVER = -1e30  # the multiplier of a zero marginal
 
@@ -53,8 +54,8 @@ class Problem:
 
     def rows(self, index: Tensor) -> "Problem":
         """Return the problems at `index`."""
-        parts = (part[index] for part in (self.p1, self.p2, self.scaled1, self.scaled2, self.cells))
-        return Problem(*parts, self.support.rows(index))
+        p1, p2, scaled1, scaled2, cells = (x[index] for x in (self.p1, self.p2, self.scaled1, self.scaled2, self.cells))
+        return Problem(p1, p2, scaled1, scaled2, cells, self.support.rows(index))
 
 
 @dataclass
@@ -96,11 +97,11 @@ class Bounds:
 
     def put(self, index: list[int], other: "Bounds") -> None:
         """Keep what is better of this and `other` at `index`, problem by problem; count all iterations."""
-        index = torch.tensor(index, device=self.gap.device)
-        better = (other.gap < self.gap[index]).nonzero().squeeze(1)
+        rows = torch.tensor(index, device=self.gap.device)
+        better = (other.gap < self.gap[rows]).nonzero().squeeze(1)
         for f in fields(self)[:-1]:
-            getattr(self, f.name)[index[better]] = getattr(other, f.name)[better]
-        self.n_iter[index] = other.n_iter
+            getattr(self, f.name)[rows[better]] = getattr(other, f.name)[better]
+        self.n_iter[rows] = other.n_iter
 
     def assign(self, index: Tensor, other: "Bounds") -> None:
         """Replace the bounds at `index`, but for q."""
@@ -193,7 +194,7 @@ class _Step:
             share[0].masked_fill_(self.dead, 0.0)
         most = share.amax((2, 3, 4), keepdim=True)
         if turn is not None:
-            furthest = torch.linalg.vector_norm(turn, torch.inf, (1, 2, 3), keepdim=True)
+            furthest = largest_norm(turn, (1, 2, 3))
             most = torch.maximum(most, furthest * (TO_BOUNDARY / MOST_TURN))
         return most.clamp_min_(TO_BOUNDARY).reciprocal_().mul_(TO_BOUNDARY)
 
@@ -251,14 +252,15 @@ def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type)
     """Step until each problem is done; those that are drop out. Also return which missed the tolerance."""
     problem = make_problem(p1, p2)
     z, gap = start(problem)
-    parts, space = [], Workspace()
-    active, broken = list(range(len(p1))), []
+    parts: list[tuple[list[int], Bounds]] = []
+    space = Workspace()
+    active, broken = list(range(len(p1))), list[int]()
     for n_iter in range(max_iter + 1):
         before = z
         if n_iter:
             z = _Step(problem, z, space, eliminate).advance(FLOOR * tol)
             gap = z.gap
-        merit = gap.flatten().tolist()  # NaN where the step broke down
+        merit = floats_of(gap.flatten())  # NaN where the step broke down
         # now and then all of them: what stalls later has then left its best bounds behind
         due = n_iter % CERTIFY == CERTIFY - 1 or n_iter == max_iter
         ready = [i for i, m in enumerate(merit) if m < tol or (due and isfinite(m))]
@@ -270,7 +272,7 @@ def _iterate(p1: Tensor, p2: Tensor, tol: float, max_iter: int, eliminate: type)
         if ready:
             found = certify(*_some(problem, z, ready), n_iter)
             parts.append(([active[i] for i in ready], found))
-            done.update(i for i, width in zip(ready, found.gap.tolist(), strict=True) if width <= tol)
+            done.update(i for i, width in zip(ready, floats_of(found.gap), strict=True) if width <= tol)
         keep = [i for i in range(len(merit)) if i not in done]
         active = [active[i] for i in keep]
         if not active:

@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Callable, Iterable
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from mmpid import _validate
 from mmpid.errors import InputError
 from mmpid.pid.inputs import checked_joint
+from mmpid.pid.typed import gamma, integer, integers_of, positive, real
 
 LARGEST_SEED = 2**64 - 1  # of torch's generators
 
 
-def _state(value, name: str) -> int:
+def _state(value: Any, name: str) -> int:
     """Return a state, counted from 0; whole floats, True and False are read as integers."""
     try:
         whole = int(value) if not isinstance(value, str) and int(value) == value else None
@@ -27,7 +28,7 @@ def _state(value, name: str) -> int:
     return whole
 
 
-def _outcome(row, name: str) -> tuple[int, ...]:
+def _outcome(row: Any, name: str) -> tuple[int, ...]:
     """Return the three states of an outcome."""
     try:
         states = tuple(row)
@@ -63,7 +64,8 @@ def from_outcomes(outcomes: Iterable[tuple[int, int, int]]) -> Tensor:
     torch.Size([2, 2, 2])
     """
     hint = "For example [(0, 0, 0), (1, 1, 1)]."
-    if not isinstance(outcomes, Iterable) or getattr(outcomes, "ndim", 2) == 0:
+    given = cast(object, outcomes)
+    if not isinstance(given, Iterable) or getattr(outcomes, "ndim", 2) == 0:
         raise InputError(f"`outcomes` must be a list of outcomes (x1, x2, y); it was {outcomes!r}. {hint}")
     rows = [_outcome(row, f"outcomes[{i}]") for i, row in enumerate(outcomes)]
     if not rows:
@@ -73,7 +75,7 @@ def from_outcomes(outcomes: Iterable[tuple[int, int, int]]) -> Tensor:
 
 def _equally_likely(rows: list[tuple[int, ...]]) -> Tensor:
     index = torch.tensor(rows, dtype=torch.int64).T
-    joint = torch.zeros(tuple((index.amax(1) + 1).tolist()), dtype=torch.float64)
+    joint = torch.zeros(tuple(integers_of(index.amax(1) + 1)), dtype=torch.float64)
     joint.index_put_(tuple(index), torch.ones(index.shape[1], dtype=torch.float64), accumulate=True)
     return joint / index.shape[1]
 
@@ -106,9 +108,13 @@ def gate(target: Callable[[int, int], int], n1: int = 2, n2: int = 2) -> Tensor:
     >>> joints.gate(lambda a, b: a ^ b).sum().item()
     1.0
     """
-    _validate.instance(target, "target", Callable, "a function of (x1, x2)", "For example lambda a, b: a ^ b.")
-    n1 = _validate.number(n1, "n1", low=1, integer=True)
-    n2 = _validate.number(n2, "n2", low=1, integer=True)
+    given: object = target
+    if not callable(given):
+        raise InputError(
+            f"`target` must be a function of (x1, x2); it was {type(given).__name__}. For example lambda a, b: a ^ b."
+        )
+    n1 = integer(n1, "n1", 1)
+    n2 = integer(n2, "n2", 1)
     pairs = [(a, b) for a in range(n1) for b in range(n2)]
     return _equally_likely([(a, b, _state(target(a, b), f"target({a}, {b})")) for a, b in pairs])
 
@@ -140,7 +146,7 @@ def unq() -> Tensor:
 
 def copy(n: int = 2) -> Tensor:
     """Y = (X1, X2) for independent uniform sources of `n` states: log2(n) bits unique to each."""
-    n = _validate.number(n, "n", low=1, integer=True)
+    n = integer(n, "n", 1)
     return gate(lambda a, b: n * a + b, n, n)
 
 
@@ -207,11 +213,11 @@ def random(n1: int = 3, n2: int = 3, k: int = 3, *, concentration: float = 1.0, 
     torch.Size([4, 3, 2])
     """
     sizes = {"n1": n1, "n2": n2, "k": k}
-    shape = [_validate.number(size, name, low=1, integer=True) for name, size in sizes.items()]
-    alpha = _validate.number(concentration, "concentration", low=0, open_low=True, finite=True)
-    seed = _validate.number(seed, "seed", low=0, high=LARGEST_SEED, integer=True)
+    shape = [integer(size, name, 1) for name, size in sizes.items()]
+    alpha = positive(concentration, "concentration", finite=True)
+    seed = integer(seed, "seed", 0, LARGEST_SEED)
     generator = torch.Generator().manual_seed(seed)
-    draws = torch._standard_gamma(torch.full(shape, alpha, dtype=torch.float64), generator=generator).clamp_min(1e-300)
+    draws = gamma(torch.full(shape, alpha, dtype=torch.float64), generator).clamp_min(1e-300)
     return draws / draws.sum()
 
 
@@ -244,5 +250,5 @@ def noisy(joint: Tensor, noise: float) -> Tensor:
     0.225
     """
     joint = checked_joint(joint)
-    noise = _validate.number(noise, "noise", low=0, high=1)
+    noise = real(noise, "noise", 0, 1)
     return (1.0 - noise) * joint + noise / math.prod(joint.shape[-3:])

@@ -1,6 +1,7 @@
 """What the two pairwise marginals alone determine: redundancy, unique information, and the multipliers behind them."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,13 +36,13 @@ class DualMultipliers:
     value: Tensor
     gap: Tensor
 
-    def __getitem__(self, index) -> "DualMultipliers":
+    def __getitem__(self, index: Any) -> "DualMultipliers":
         return replace(self, **{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
 
 def dual_multipliers(
-    p1,
-    p2,
+    p1: object,
+    p2: object,
     tol: float = DEFAULT_TOL,
     *,
     max_iter: int = MAX_ITER,
@@ -94,13 +95,13 @@ def dual_multipliers(
     (True, -0.5)
     """
     effort = Effort.checked(tol, max_iter, memory_budget, memory_limit)
-    p1, p2, batch = checked_marginals(p1, p2)
-    p1, p2 = p1.detach(), p2.detach()
-    bounds = enclose_bits(p1, p2, effort, "none")
+    first, second, batch = checked_marginals(p1, p2)
+    first, second = first.detach(), second.detach()
+    bounds = enclose_bits(first, second, effort, "none")
     # where a marginal is 0 the constraints were met with exp(lam) = 0
-    lam = (bounds.lam / LN2).masked_fill(p1 <= 0, -torch.inf).clone()
-    mu = (bounds.mu.mT / LN2).masked_fill(p2 <= 0, -torch.inf).contiguous().clone()
-    gap = bounds.gap.clamp_min(0.0) / LN2 + rounding_bits(p1, p2)
+    lam = (bounds.lam / LN2).masked_fill(first <= 0, -torch.inf).clone()
+    mu = (bounds.mu.mT / LN2).masked_fill(second <= 0, -torch.inf).contiguous().clone()
+    gap = bounds.gap.clamp_min(0.0) / LN2 + rounding_bits(first, second)
     return DualMultipliers(
         lam=lam.view(*batch, *lam.shape[1:]),
         mu=mu.view(*batch, *mu.shape[1:]),
@@ -134,8 +135,8 @@ class MarginalPID:
 
 
 def decompose_marginals(
-    p1,
-    p2,
+    p1: object,
+    p2: object,
     tol: float = DEFAULT_TOL,
     *,
     max_iter: int = MAX_ITER,
@@ -204,14 +205,14 @@ def decompose_marginals(
     (0.3113, 0.5)
     """
     effort = Effort.checked(tol, max_iter, memory_budget, memory_limit)
-    p1, p2, batch = checked_marginals(p1, p2)
-    value, bounds = minimal_f(p1, p2, effort, "none")
-    gap = bounds.gap.clamp_min(0.0) / LN2 + rounding_bits(p1, p2)
-    prior, mass1, mass2 = p1.sum(1), p1.sum(2), p2.sum(2)
-    h_y, h_1, h_2, h_1y, h_2y = entropies(prior, mass1, mass2, p1, p2)
+    first, second, batch = checked_marginals(p1, p2)
+    value, bounds = minimal_f(first, second, effort, "none")
+    gap = bounds.gap.clamp_min(0.0) / LN2 + rounding_bits(first, second)
+    prior, mass1, mass2 = first.sum(1), first.sum(2), second.sum(2)
+    h_y, h_1, h_2, h_1y, h_2y = entropies(prior, mass1, mass2, first, second)
     achieved = h_y + value
     unique1, unique2 = achieved - (h_2 + h_y - h_2y), achieved - (h_1 + h_y - h_1y)
-    most = torch.minimum(h_y, h_1 + h_2 - _least_joint_entropy(p1, p2, h_y)) - achieved
+    most = torch.minimum(h_y, h_1 + h_2 - _least_joint_entropy(first, second, h_y)) - achieved
     redundancy = h_1 + h_y - h_1y - unique1
     bits = [(x / LN2).view(batch) for x in (redundancy, unique1, unique2, most)]
     gap = gap.clone().view(batch)
@@ -241,10 +242,10 @@ def _least_joint_entropy(p1: Tensor, p2: Tensor, h_y: Tensor) -> Tensor:
     fall when they rise.
     """
     size = max(p1.shape[1], p2.shape[1])
-    sums = []
+    sums: list[Tensor] = []
     for p in (p1, p2):
         padded = torch.nn.functional.pad(p, (0, 0, 0, size - p.shape[1]))
         sums.append(padded.sort(1, descending=True).values.cumsum(1))
-    least = torch.minimum(*sums)
+    least = torch.minimum(sums[0], sums[1])
     meet = torch.diff(least, dim=1, prepend=torch.zeros_like(least[:, :1])).clamp_min(0.0)
     return entropies(meet)[0] - h_y

@@ -1,6 +1,8 @@
 """min f as a differentiable function of the pairwise marginals, to a tolerance in bits that includes rounding."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -25,23 +27,24 @@ def minimal_f(p1: Tensor, p2: Tensor, effort: Effort, storage: Storage = "dense"
     if p1.requires_grad and torch.is_grad_enabled():
         effort = replace(effort, tol=min(effort.tol, GRADIENT_TOL))
     bounds = enclose_bits(p1, p2, effort, storage)
-    value = _MinimalF.apply(p1, p2, bounds)
-    assert isinstance(value, Tensor)
-    return value, bounds
+    apply = cast("Callable[[Tensor, Tensor, Bounds], Tensor]", _MinimalF.apply)  # pyright: ignore[reportUnknownMemberType]
+    return apply(p1, p2, bounds), bounds
 
 
 class _MinimalF(torch.autograd.Function):
     """min f as a function of the pairwise marginals; its gradient is the pair of multipliers."""
 
     @staticmethod
-    def forward(ctx, p1: Tensor, p2: Tensor, bounds: Bounds) -> Tensor:
+    def forward(ctx: Any, p1: Tensor, p2: Tensor, bounds: Bounds) -> Tensor:
         # not by save_for_backward, which refuses tensors of the inference mode; nobody else holds them
         ctx.multipliers = bounds.lam, bounds.mu.mT
         return bounds.upper.clone()
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx, grad: Tensor):
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, Tensor, None]:
         lam, mu = ctx.multipliers
-        grad = grad.view(-1, 1, 1)
+        grad = grad_outputs[0].view(-1, 1, 1)
         return grad * lam, grad * mu, None

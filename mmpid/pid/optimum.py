@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.pattern import Floats, Pattern
+from mmpid.pid.typed import sparse_coo, tensor_of
 
 Storage = Literal["dense", "sparse", "none"]
 
@@ -37,9 +38,9 @@ class OptimumStore:
         if self.storage == "dense":
             self._filled()[problem].numpy()[x1, x2, y] = q
         elif self.storage == "sparse":
-            places = torch.stack([torch.from_numpy(part) for part in (x1, x2, y)])
+            places = torch.stack([tensor_of(part) for part in (x1, x2, y)])
             first = torch.full_like(places[:1], problem)
-            self._parts.append((torch.cat([first, places]), torch.from_numpy(q)))
+            self._parts.append((torch.cat([first, places]), tensor_of(q)))
 
     def _filled(self) -> Tensor:
         if self._dense is None:
@@ -61,4 +62,4 @@ def sparse_tensor(parts: list[tuple[Tensor, Tensor]], shape: tuple[int, ...], li
         indices, values = torch.zeros(len(shape), 0, dtype=torch.int64, device=like.device), like.new_zeros(0)
     else:
         indices, values = (torch.cat([part[i] for part in parts], dim=-1) for i in (0, 1))
-    return torch.sparse_coo_tensor(indices, values, shape, check_invariants=False).coalesce()
+    return sparse_coo(indices, values, shape, coalesced=False).coalesce()

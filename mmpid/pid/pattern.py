@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,7 +114,7 @@ class Pattern:
         """Add up over the cells of each unknown."""
         if self.incidence is not None:
             return cells @ self.incidence
-        return np.bincount(self.ends, np.concatenate([cells, cells]), self.size)
+        return counted(self.ends, np.concatenate([cells, cells]), self.size)
 
     def over(self, cells: Floats) -> Floats:
         """Add up over the cells of each pair."""
@@ -122,14 +123,15 @@ class Pattern:
     @cached_property
     def sets(self) -> tuple[int, Indices]:
         """Return how many sets of classes are not connected by a pair, and the number of each class's set."""
-        from scipy.sparse import csr_array  # not at the top: `import mmpid` is to be quick
-        from scipy.sparse.csgraph import connected_components
+        # not at the top: `import mmpid` is to be quick
+        from scipy.sparse import csr_array  # pyright: ignore[reportMissingTypeStubs]
+        from scipy.sparse.csgraph import connected_components  # pyright: ignore[reportMissingTypeStubs, reportUnknownVariableType]
 
         y = self.y1[self.first]
         same = (self.pair[1:] == self.pair[:-1]).nonzero()[0]
         shape = self.shape[2], self.shape[2]
         graph = csr_array((np.ones(len(same)), (y[same], y[same + 1])), shape=shape)
-        count, label = connected_components(graph, directed=False)
+        count, label = cast("tuple[int, Indices]", connected_components(graph, directed=False))
         return int(count), label.astype(np.intp)
 
     @cached_property
@@ -146,6 +148,11 @@ class Pattern:
         """Return how many couples there are, without listing them."""
         sizes = np.diff(np.append(self.starts, len(self.pair)))
         return int((sizes * sizes).sum())
+
+
+def counted(where: Indices, weights: Floats, size: int) -> Floats:
+    """Add up weights by place."""
+    return cast("Floats", np.bincount(where, weights, size))
 
 
 def _run(x: Indices) -> Indices:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import torch
 
-from mmpid import _validate
 from mmpid.pid import joints
 from mmpid.pid.costs import CPU_BUDGET, SMALL_BYTES, Size, bytes_per_problem
 from mmpid.pid.decompose import decompose
+from mmpid.pid.typed import cholesky_ex, integer, optional_integer
 
 _REFERENCE = (1.4e-3, 8.0e-3)  # seconds of the two tasks of `_speed` on the machine on which the times were fitted
 _RIGHT = 0.75  # share of predicted classes that are right
@@ -74,10 +74,8 @@ def estimate_cost(*, n1: int, n2: int, k: int, n_samples: int | None = None, bat
     True
     """
     given = {"n1": n1, "n2": n2, "k": k, "batch": batch}
-    n1, n2, k, batch = (_validate.number(value, name, low=1, integer=True) for name, value in given.items())
-    if n_samples is not None:
-        n_samples = _validate.number(n_samples, "n_samples", low=1, integer=True)
-    size = _expected_size(n1, n2, k, n_samples)
+    n1, n2, k, batch = (integer(value, name, 1) for name, value in given.items())
+    size = _expected_size(n1, n2, k, optional_integer(n_samples, "n_samples", 1))
     alone = size.leaves_batch(batch)
     calls, products = size.work_alone() if alone else size.work_in_batch(batch)
     cells = n1 * n2 * k
@@ -119,7 +117,7 @@ def _speed() -> tuple[float, float]:
     matrix = torch.eye(500, dtype=torch.float64) + 1e-3
 
     def products() -> None:
-        torch.linalg.cholesky(matrix @ matrix)
+        cholesky_ex(matrix @ matrix)
 
     found = _quickest(lambda: decompose(joint)), _quickest(products)
     return found[0] / _REFERENCE[0], found[1] / _REFERENCE[1]

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid.constants import SAME_STATE, TINY
+from mmpid.pid.typed import integers_of
 
 
 @dataclass
@@ -25,7 +26,7 @@ class Reduction:
     @classmethod
     def of(cls, slot: Tensor, share: Tensor, count: Tensor) -> "Reduction":
         """Look up in `count` what the host has to know."""
-        least, most = torch.stack(count.aminmax()).tolist()
+        least, most = integers_of(torch.stack(count.aminmax()))
         return cls(slot, share, count, least == slot.shape[1], most)
 
     def rows(self, index: Tensor) -> "Reduction":

@@ -1,26 +1,32 @@
 """The result of a decomposition: tensors of the batch shape, in bits, with a certificate."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from mmpid._tables import format_number, html_table, text_table
 from mmpid.pid.optimum import sparse_tensor
+from mmpid.pid.typed import floats_of, integers_of
+
+if TYPE_CHECKING:
+    import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
 ATOMS = ("redundancy", "unique1", "unique2", "synergy")
 _SHOWN = 12
 
 
-def _rows_of_sparse(optimum: Tensor, shape: torch.Size, index) -> Tensor:
+def _rows_of_sparse(optimum: Tensor, shape: torch.Size, index: Any) -> Tensor:
     """Index the batch axes of a sparse tensor, which torch does for single problems only."""
     optimum = optimum.coalesce()
     numbers = torch.arange(shape.numel(), device=optimum.device).view(shape)
     wanted = numbers[index]
     indices, depth = optimum.indices(), len(shape)
     problem = numbers[tuple(indices[:depth])] if depth else torch.zeros_like(indices[0])
-    parts = []
-    for place, number in enumerate(wanted.flatten().tolist()):
+    parts: list[tuple[Tensor, Tensor]] = []
+    for place, number in enumerate(integers_of(wanted.flatten())):
         here = problem == number
         axes = torch.unravel_index(torch.full_like(problem[here], place), wanted.shape) if wanted.ndim else ()
         parts.append(
@@ -69,11 +75,11 @@ class PIDResult:
         """The batch shape."""
         return self.redundancy.shape
 
-    def _map(self, function) -> "PIDResult":
+    def _map(self, function: Callable[[Tensor], Tensor]) -> "PIDResult":
         tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "method"}
         return replace(self, **{name: function(value) for name, value in tensors.items()})
 
-    def __getitem__(self, index) -> "PIDResult":
+    def __getitem__(self, index: Any) -> "PIDResult":
         if self.optimum.is_sparse:
             rest = replace(self, optimum=self.redundancy)._map(lambda value: value[index])
             return replace(rest, optimum=_rows_of_sparse(self.optimum, self.shape, index))
@@ -87,9 +93,9 @@ class PIDResult:
         """Return the same result on the CPU."""
         return self._map(torch.Tensor.cpu)
 
-    def to_frame(self):
+    def to_frame(self) -> "pd.DataFrame":
         """Return a pandas frame with one row a problem and the columns of the four atoms, total, gap, converged."""
-        import pandas as pd
+        import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
         flat = self.detach().cpu()
         columns = {name: getattr(flat, name).reshape(-1).numpy() for name in (*ATOMS, "total", "gap", "converged")}
@@ -102,10 +108,10 @@ class PIDResult:
         flat = self.detach().cpu()
         names = (*ATOMS, "total", "gap")
         values = torch.stack([getattr(flat, name).reshape(-1) for name in names], -1)[:_SHOWN]
-        done = flat.converged.reshape(-1)[:_SHOWN].tolist()
+        done = integers_of(flat.converged.reshape(-1)[:_SHOWN])
         rows = [
-            [str(i), *(format_number(v) for v in row), "yes" if ok else "no"]
-            for i, (row, ok) in enumerate(zip(values.tolist(), done, strict=True))
+            [str(i), *(format_number(v) for v in floats_of(row)), "yes" if ok else "no"]
+            for i, (row, ok) in enumerate(zip(values, done, strict=True))
         ]
         return ["problem", *names, "converged"], rows
 

@@ -2,40 +2,22 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
-from mmpid.rules.decision import is_known
+from mmpid.runs.probe import Atom
 
 
-@dataclass(frozen=True)
-class Reading:
-    """One atom of one probe, in bits; bounds are None where they were not measured.
+def read_atom(probe: Mapping, atom: str) -> Atom | None:
+    """Return an atom of a probe row, or None where it is missing or not a number.
 
-    `proven` says whether the atom is above zero beyond its noise: as the probe says, or by its interval.
+    Where the probe does not say whether the atom is proven, its interval does, if the sample identifies the atom.
     """
-
-    value: float
-    low: float | None
-    high: float | None
-    null_high: float | None
-    proven: bool
-    identified: bool
-
-    @property
-    def noise(self) -> float:
-        """Half the 95 % interval; 0 without one."""
-        return 0.0 if self.low is None or self.high is None else max(0.0, (self.high - self.low) / 2)
-
-
-def read_atom(probe: Mapping, atom: str) -> Reading | None:
-    """Return an atom of a probe row, or None where it is missing or not a number."""
-    if not is_known(probe, atom):
-        return None
     low, high = probe.get(f"{atom}_low"), probe.get(f"{atom}_high")
-    identified = bool(probe.get(f"{atom}_identified", True))
+    null_low, null_high = probe.get(f"{atom}_null_low"), probe.get(f"{atom}_null_high")
+    identified = probe.get(f"{atom}_identified") is not False
     proven = probe.get(f"{atom}_proven")
     proven = identified and low is not None and low > 0 if proven is None else bool(proven)
-    return Reading(float(probe[atom]), low, high, probe.get(f"{atom}_null_high"), proven, identified)
+    found = Atom(probe.get(atom), low, high, null_low, null_high, identified, proven)
+    return found if found.is_known else None
 
 
 def unique_key(index: int) -> str:
@@ -43,7 +25,7 @@ def unique_key(index: int) -> str:
     return f"unique{index + 1}"
 
 
-def known_by(probe: Mapping, index: int, name: str) -> Reading | None:
+def known_by(probe: Mapping, index: int, name: str) -> Atom | None:
     """Return all that one modality knows about the label, I(X; Y) in bits: what it alone knows, and what is shared.
 
     With two modalities the second part is the redundancy; with more, each has its own.
@@ -52,9 +34,10 @@ def known_by(probe: Mapping, index: int, name: str) -> Reading | None:
     own, both = read_atom(probe, unique_key(index)), read_atom(probe, shared)
     if own is None or both is None:
         return None
-    noise = math.hypot(own.noise, both.noise)
+    noise = math.hypot(own.half_width, both.half_width)
     value = own.value + both.value
-    return Reading(value, value - noise, value + noise, None, value > noise, own.identified and both.identified)
+    known = own.identified and both.identified
+    return Atom(value, value - noise, value + noise, identified=known, proven=value > noise)
 
 
 def label_entropy(metadata: Mapping, probes: Sequence[Mapping] = ()) -> float:

@@ -11,6 +11,7 @@ from mmpid.errors import InputError
 from mmpid.plots.accuracy_curves import accuracy_curves
 from mmpid.plots.class_strength import class_strength
 from mmpid.plots.ecs_curves import ecs_curves
+from mmpid.plots.headline import headline
 from mmpid.plots.loss_curves import loss_curves
 from mmpid.plots.overview import heading
 from mmpid.plots.pid_curves import pid_curves
@@ -21,7 +22,8 @@ from mmpid.studies.diagnose import diagnose
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; background: #fff; max-width: 1080px; margin: 2em auto;
   padding: 0 1.2em; }
-h1 { font-size: 1.5em; margin-bottom: 0; } h2 { font-size: 1.15em; margin: 1.8em 0 .4em; }
+h1 { font-size: 1.5em; margin-bottom: 0; } .first { font-size: 1.25em; font-weight: 600; margin: .4em 0; }
+h2 { font-size: 1.15em; margin: 1.8em 0 .4em; }
 .quiet { color: #555; font-size: .9em; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(460px, 100%), 1fr)); gap: 14px; }
 figure { margin: 0; } figure img { width: 100%; height: auto; } figure.wide { grid-column: 1 / -1; }
@@ -32,6 +34,7 @@ th, td { border-bottom: 1px solid #ddd; vertical-align: top; }
 .text td:not(:last-child) { min-width: 4.5em; } summary { cursor: pointer; }
 @media print { body { margin: 0; max-width: none; } figure, tr { break-inside: avoid; } }
 """
+TITLES = ("Result", "What the encoders know", "Curves", "Decisions", "What stands out", "Run metadata")
 _SMALL, _WIDE = (6.4, 4.2), (11.0, 2.6)
 
 
@@ -83,18 +86,34 @@ def write_report(record, path, *, overwrite: bool = False) -> Path:
 
 def _page(record) -> str:
     name = record.metadata.get("name") or record.metadata.get("data", {}).get("name") or "run"
-    sections = [
-        ("Result", _results(record)),
-        ("What the encoders know", _atoms(record)),
-        ("Curves", _figures(record)),
-        ("Decisions", _decisions(record)),
-        ("What stands out", _findings(record)),
-        ("Run metadata", _metadata(record.metadata)),
-    ]
-    body = "".join(f"<section><h2>{title}</h2>{content}</section>" for title, content in sections)
+    contents = (
+        _results(record),
+        _atoms(record),
+        _figures(record),
+        _decisions(record),
+        _findings(record),
+        _metadata(record.metadata),
+    )
+    body = "".join(
+        f'<section id="{_anchor(title)}"><h2>{title}</h2>{content}</section>'
+        for title, content in zip(TITLES, contents, strict=True)
+    )
     head = f'<meta charset="utf-8"><title>{escape(name)}: a run of mmpid</title><style>{_STYLE}</style>'
-    top = f'<h1>{escape(name)}</h1><p class="quiet">{escape(heading(record))}</p>'
+    top = f'<h1>{escape(name)}</h1>{_headline(record)}<p class="quiet">{escape(heading(record))}</p>'
     return f'<!doctype html><html lang="en"><head>{head}</head><body>{top}{body}</body></html>'
+
+
+def _headline(record) -> str:
+    """Return the sentence about the run, with how sure it is, its evidence, and links to the sections."""
+    told = headline(record)
+    mark = f' <span class="quiet">({escape(told.mark)})</span>' if told.mark else ""
+    links = " · ".join(f'<a href="#{_anchor(title)}">{title}</a>' for title in TITLES)
+    sentence = f'<p class="first">{escape(told.sentence)}{mark}</p>'
+    return f'{sentence}<p>{escape(told.evidence)}</p><p class="quiet">{links}</p>'
+
+
+def _anchor(title: str) -> str:
+    return title.lower().replace(" ", "-")
 
 
 def _results(record) -> str:
@@ -176,7 +195,7 @@ def _findings(record) -> str:
 
 def _metadata(metadata: dict) -> str:
     table = _table(["entry", "value"], _flat(metadata), "text")
-    return f"<details open><summary>All that went into the run</summary>{table}</details>"
+    return f"<details><summary>All that went into the run</summary>{table}</details>"
 
 
 def _flat(metadata: dict, start: str = "") -> Iterable[list[str]]:

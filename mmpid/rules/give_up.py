@@ -47,11 +47,12 @@ class NothingLearned(GiveUpRule):
             return None
         shared = last.redundancy.value or 0.0
         own = ", ".join(f"{name} {atom.value or 0.0:z.2f}" for name, atom in last.unique.items())
+        bar = "none of it proven" if last.is_held_out else "within what shuffled labels give"
         return Decision(
             action="switch",
             reason=(
-                f"no modality knows the label alone: redundancy {shared:z.2f} bit and unique information {own}, within "
-                f"what shuffled labels give for {self.probes} probes in a row, and no validation loss is below that of "
+                f"no modality knows the label alone: redundancy {shared:z.2f} bit and unique information {own}, "
+                f"{bar} for {self.probes} probes in a row, and no validation loss is below that of "
                 "the class frequencies, so joint training starts from scratch: a random joint head, the full learning "
                 "rate"
             ),
@@ -89,8 +90,9 @@ def nothing_to_teach(record: RunRecord, n_probes: int) -> Probe | None:
 
 
 def _finds_nothing(probe: Probe) -> bool:
-    """Whether a probe compared with shuffled labels, while every modality trained, and found nothing."""
-    return all(probe.active.values()) and probe.redundancy.null_high is not None and probe.knows_nothing
+    """Whether a probe could tell, while every modality trained, that nothing is known."""
+    could_tell = probe.is_held_out or probe.redundancy.null_high is not None
+    return could_tell and all(probe.active.values()) and probe.knows_nothing
 
 
 def _losses(epochs: Iterable[Mapping], name: str) -> dict[int, float]:

@@ -116,7 +116,8 @@ class LeadPause(PausePolicy):
 
     def _pause(self, name: str, lead: "Lead", now: Probe) -> Decision | None:
         """Return a pause if an active modality runs too far ahead."""
-        if not (lead.bits > lead.noise and lead.ratio > self.ratio):
+        doubtful = self.measure == "uniqueness" and now.is_held_out and not now.unique[name].proven
+        if doubtful or not (lead.bits > lead.noise and lead.ratio > self.ratio):
             return None
         why = f"{self._compare(name, lead)}: ratio {lead.ratio:.1f} is above {self.ratio:g}"
         return self._change("pause", name, why, now, self._values(lead, self.ratio))

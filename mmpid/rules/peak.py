@@ -23,7 +23,9 @@ class PeakSynergy(SwitchRule):
     warmup : int
         First probes to leave out: random features already cluster, so the first values mean little.
     noise_aware : bool
-        Ask that the fall exceeds the noise and that synergy is identified at all; off reproduces the paper.
+        Ask that the fall exceeds the noise and that synergy is identified at all; off reproduces the paper. With
+        held-out probes the rule then follows what is proven, the lower end of synergy's interval, which no sample size
+        biases upward, and waits until some is.
 
     Notes
     -----
@@ -52,6 +54,8 @@ class PeakSynergy(SwitchRule):
         atom, best = now.synergy, self.best(record)
         if best is None or atom.value is None or not atom.is_known:
             return self.hold_unknown(now, "synergy")
+        if self.noise_aware and now.is_held_out:
+            return self._decide_on_proof(now, best)
         if self.noise_aware and not atom.identified:
             samples = "?" if now.n_samples is None else now.n_samples
             values = {"synergy": atom.value, "n_samples": now.n_samples}
@@ -67,7 +71,22 @@ class PeakSynergy(SwitchRule):
             return self.hold(now, f"{text}: the fall is within its noise of {noise:.2f} bit", values)
         return self.switch(now, f"{text}: below {self.drop:g} of the peak", best.epoch, values)
 
+    def _decide_on_proof(self, now: Probe, best: Probe) -> Decision:
+        """Follow the lower end of the interval, in which the noise is already."""
+        low, peak = now.synergy.low or 0.0, best.synergy.low or 0.0
+        values = {"synergy_low": low, "peak": peak, "peak_epoch": best.epoch, "drop": self.drop}
+        if not best.synergy.proven:
+            return self.hold(now, "no synergy is proven yet", values)
+        text = f"proven synergy {low:.2f} bit, peak {peak:.2f} at epoch {best.epoch}"
+        if low >= self.drop * peak:
+            return self.hold(now, f"{text}: above {self.drop:g} of the peak", values)
+        return self.switch(now, f"{text}: below {self.drop:g} of the peak", best.epoch, values)
+
     def best(self, record: RunRecord) -> Probe | None:
-        """Return the probe with the highest synergy after the warm-up."""
+        """Return the probe with the highest synergy after the warm-up; noise-aware and held out, the highest proof."""
         probes = self.probes(record)
-        return highest(probes[self.warmup :] or probes, "synergy")
+        seen = probes[self.warmup :] or probes
+        if self.noise_aware and seen and seen[-1].is_held_out:
+            known = [probe for probe in seen if probe.synergy.is_known and probe.synergy.low is not None]
+            return max(known, key=lambda probe: probe.synergy.low or 0.0, default=None)
+        return highest(seen, "synergy")

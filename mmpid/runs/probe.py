@@ -173,9 +173,20 @@ class Probe:
         return {name: bool(self.row.get(f"active.{name}", True)) for name in self.modalities}
 
     @property
+    def is_held_out(self) -> bool:
+        """Whether the atoms were estimated on held-out samples, so that the lower ends of their intervals hold."""
+        return self.row.get("estimator") == "held-out"
+
+    @property
     def knows_nothing(self) -> bool:
-        """Whether redundancy and all unique information lie within what shuffled labels give."""
-        return self.redundancy.is_nothing and all(atom.is_nothing for atom in self.unique.values())
+        """Whether redundancy and all unique information may be zero.
+
+        Held out: none of them is proven. Counted: all lie within what shuffled labels give.
+        """
+        atoms = [self.redundancy, *self.unique.values()]
+        if self.is_held_out:
+            return all(atom.is_known for atom in atoms) and not any(atom.proven for atom in atoms)
+        return all(atom.is_nothing for atom in atoms)
 
     def information(self, modality: str) -> float | None:
         """Return all that one modality knows about the label, ``I(Y; X_m) = R_m + U_m``, in bits."""

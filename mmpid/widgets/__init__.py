@@ -17,5 +17,6 @@ from mmpid.widgets.board import Dashboard, TrainingNotFinished
 from mmpid.widgets.browser import RunBrowser
 from mmpid.widgets.explorer import PIDExplorer
 from mmpid.widgets.lab import CompetitionLab
+from mmpid.widgets.race import Race
 
-__all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "RunBrowser", "TrainingNotFinished"]
+__all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "Race", "RunBrowser", "TrainingNotFinished"]

@@ -338,7 +338,7 @@ def test_a_run_is_saved_and_its_report_opens_without_kernel_or_network(open_note
         ("Export report", f"report is in {tmp_path}/first.html"),
     ):
         page.choose("More", "Save or report…")
-        page.tab.get_by_label("Folder").fill(f"{tmp_path}/first")
+        page.tab.locator(".mmpid-popover input").fill(f"{tmp_path}/first")
         page.tab.locator(".mmpid-popover").get_by_role("button", name=what, exact=True).click()
         page.tab.locator(".mmpid-message", has_text=said).wait_for()
     assert (tmp_path / "first" / "record.jsonl").exists()

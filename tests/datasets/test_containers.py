@@ -243,6 +243,22 @@ def test_signs_are_two_classes():
         assert build(y=np.where(Y < 2, -1, 1)).class_names == ("-1", "1")
 
 
+def test_rows_of_tables_in_another_order_are_not_paired():
+    index = pd.Index([f"clip {i}" for i in range(N)])
+    order = np.random.default_rng(1).permutation(N)
+    a, y = pd.DataFrame(A, index=index), pd.Series(Y, index=index)
+    for shuffled in (
+        {"y": y.iloc[order]},
+        {"a": a.iloc[order]},
+        {"groups": pd.Series(np.arange(N) // 4, index=index[order])},
+    ):
+        with pytest.raises(InputError, match=r"same index in another order. Try `.*\.loc\["):
+            build(**({"a": a, "y": y} | shuffled))
+    plain = build(a.to_numpy(), y.to_numpy())
+    assert build(a, y.iloc[order].loc[a.index]).fingerprint == plain.fingerprint
+    assert build(a, y.reset_index(drop=True)).fingerprint == build(a, y).fingerprint == plain.fingerprint
+
+
 # --- streams ---------------------------------------------------------------------------------------------------------
 
 

@@ -425,6 +425,13 @@ def test_the_generator_repeats_and_refuses_a_folder_in_use(tmp_path):
         datasets.make_folder("mvsa", tmp_path / "x", n=3)
 
 
+def test_an_option_that_does_not_apply_is_refused_with_those_that_do(folders):
+    with pytest.raises(ConfigError, match="takes .*front_end.*num_workers.*; it was given 'fps'"):
+        read(folders["cremad"], fps=3)
+    with pytest.raises(ConfigError, match="takes .*positive.*; it was given 'size'"):
+        datasets.read(folders["mosi"], size=3)
+
+
 def test_inspect_opens_and_checks_what_it_recognizes(folders, capsys):
     main(["data", "inspect", str(folders["kinetics-sounds"])])
     shown = capsys.readouterr().out

@@ -89,9 +89,12 @@ def solver_has_gradients():
 def estimates_of_two_and_three_sources():
     one, two, target = (tensor.to(NAME) for tensor in sample())
     for correction in ("permutation", "ami"):
-        mmpid.estimate_pid(one, two, target, correction=correction, n_boot=8, n_null=8).to_frame()
-    mmpid.estimate_pid(one, two, sample()[2], n_boot=4, n_null=4, groups=torch.arange(600) // 2)
-    mmpid.estimate_pid_multi({"a": one, "b": two, "c": one.flip(0)}, target, n_boot=4, n_null=4)
+        options = {"correction": correction, "estimator": "counted", "n_boot": 8, "n_null": 8}
+        mmpid.estimate_pid(one, two, target, **options).to_frame()
+    for discretizer in ("kmeans", "prediction", "soft", "posterior"):
+        mmpid.estimate_pid(one, two, target, discretizer=discretizer, n_clusters=4).pointwise()
+    mmpid.estimate_pid(one, two, sample()[2], n_null=2, groups=torch.arange(600) // 2)
+    mmpid.estimate_pid_multi({"a": one, "b": two, "c": one.flip(0)}, target)
 
 
 def soft_atoms_have_gradients():

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mmpid.estimate import estimate_pid
-from mmpid.estimate.diagnostics import EQUAL, look_equal, note_doubts
+from mmpid.estimate.diagnostics import EQUAL, look_equal, note_diagnostics
 from mmpid.estimate.families import head_joints, known_joints, other_joints
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.study import draw
@@ -72,7 +72,7 @@ def test_synergy_is_doubted_where_it_is_identified_and_shuffled_labels_show_far_
     boot_of_all, identified, doubt
 ):
     notes = Notes()
-    note_doubts(torch.tensor([0.05, 0.05, 0.07, boot_of_all]), NULL, ATOMS, WIDE, identified, notes)
+    note_diagnostics(torch.tensor([0.05, 0.05, 0.07, boot_of_all]), NULL, ATOMS, WIDE, identified, notes)
     assert [sentence.startswith("synergy probably reads low") for sentence in notes.sentences] == [True] * doubt
     assert not notes.alerts
 

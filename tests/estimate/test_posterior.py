@@ -12,7 +12,7 @@ from mmpid.estimate.terms import ATOMS
 
 
 def test_the_number_of_codes_grows_with_the_sample():
-    assert [auto_codes(n, 6) for n in (100, 1280, 2400, 10_000)] == [8, 26, 50, 64]
+    assert [auto_codes(n, 6) for n in (100, 1280, 2400, 10_000)] == [8, 13, 25, 64]
 
 
 def test_it_survives_its_state_dict_and_says_what_is_missing(rng):

@@ -59,7 +59,7 @@ def test_sizes_are_counted():
         live = (p1 > 0).unsqueeze(1) & (p2 > 0).unsqueeze(0)
         assert (size.live1, size.live2, size.live) == (int((p1 > 0).sum()), int((p2 > 0).sum()), int(live.sum()))
         shared = live.sum(-1)
-        assert costs.couples_of(p1, p2) == int((shared * shared).sum())
+        assert costs.couples_of(p1.numpy(), p2.numpy()) == int((shared * shared).sum())
 
 
 @pytest.mark.parametrize("given", [{"n1": 0}, {"k": 1.5}, {"n_samples": 0}, {"batch": 0}])

@@ -41,13 +41,13 @@ def blocks(count, seed=0):
 @pytest.fixture
 def alone(monkeypatch):
     monkeypatch.setattr(costs.Size, "leaves_batch", lambda size, batch: True)
-    monkeypatch.setattr("mmpid.pid.small.is_small", lambda joint: False)
+    monkeypatch.setattr("mmpid.pid.small.decompose", lambda joint, effort: None)
 
 
 @pytest.fixture
 def together(monkeypatch):
     monkeypatch.setattr(costs.Size, "leaves_batch", lambda size, batch: False)
-    monkeypatch.setattr("mmpid.pid.small.is_small", lambda joint: False)
+    monkeypatch.setattr("mmpid.pid.small.decompose", lambda joint, effort: None)
 
 
 @pytest.mark.parametrize("eliminate", ["DenseSystem", "EliminatedSystem"])
@@ -161,17 +161,17 @@ def test_sparse_optimum_is_the_dense_one(shape):
     batch = torch.stack([kinds[i % 3] for i in range(count)]).view(*shape, 30, 30, 20)
     dense, found = decompose(batch), decompose(batch, optimum="sparse")
     assert found.optimum.is_sparse and found.optimum.shape == batch.shape
-    assert_close(found.optimum.to_dense(), dense.optimum, atol=1e-15, rtol=1e-9)
+    assert_close(found.optimum.to_dense(), dense.optimum, atol=1e-12, rtol=0)
     assert_close(atoms(found), atoms(dense), atol=1e-12, rtol=0)
     if shape:
-        assert_close(found[0].optimum.to_dense(), dense[0].optimum, atol=1e-15, rtol=1e-9)
-        assert_close(found[1:].optimum.to_dense(), dense[1:].optimum, atol=1e-15, rtol=1e-9)
+        assert_close(found[0].optimum.to_dense(), dense[0].optimum, atol=1e-12, rtol=0)
+        assert_close(found[1:].optimum.to_dense(), dense[1:].optimum, atol=1e-12, rtol=0)
 
 
 def test_sparse_optimum_of_the_input_itself_and_of_the_published_method():
     batch = torch.stack([NASTY["copy of itself"](), joints.random(4, 4, 3, seed=0)])
     dense, found = decompose(batch), decompose(batch, optimum="sparse")
-    assert_close(found.optimum.to_dense(), dense.optimum, atol=1e-15, rtol=1e-9)
+    assert_close(found.optimum.to_dense(), dense.optimum, atol=1e-12, rtol=0)
     published = decompose(batch, method="fastpid", tol=1.0, max_iter=5, optimum="sparse")
     assert published.optimum.is_sparse and "PIDResult" in repr(published)
 

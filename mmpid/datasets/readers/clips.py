@@ -95,7 +95,8 @@ def index_files(root: Path, layout: Layout) -> tuple[Found, list[str]]:
 
 def open_clips(
     root: Path, found: Found, entries: Entries, loaders: Mapping[str, Callable], *, group_of: Callable | None = None,
-    split: str = OFFICIAL, several: tuple[str, ...] = ("image",), tokens: tuple[str, ...] = (), **options,
+    split: str = OFFICIAL, several: tuple[str, ...] = ("image",), tokens: tuple[str, ...] = (),
+    num_workers: int = 0, **options,
 ) -> MultimodalData:  # fmt: skip
     """Open the clips that have every modality in sound files; say in notes what was left out, and why.
 
@@ -113,6 +114,8 @@ def open_clips(
         Modalities of several files a clip, of which damaged ones are left out as long as one remains.
     tokens : tuple of str
         Modalities whose numbers stand for words, so that their scale means nothing.
+    num_workers : int
+        Processes that read clips.
     **options
         Passed on to :meth:`mmpid.MultimodalData.from_loaders`.
     """
@@ -134,7 +137,8 @@ def open_clips(
     if split == BY_GROUP and groups is None:
         raise InputError("`split` must be 'official' or 'random' for clips without groups; it was 'group'.")
     class_names = sorted({labels[clip] for clip in clips}, key=natural)
-    loader = DataLoader(ClipDataset(root, parts, loaders), batch_size=1)
+    workers = _validate.number(num_workers, "num_workers", low=0, integer=True)
+    loader = DataLoader(ClipDataset(root, parts, loaders), batch_size=1, num_workers=workers)
     data = _open(
         loader, tokens, target=[labels[clip] for clip in clips], class_names=class_names,
         groups=None if split == RANDOM else groups, **given, **options,

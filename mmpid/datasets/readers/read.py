@@ -17,7 +17,7 @@ from mmpid.datasets.readers import (
     vggsound,
 )
 from mmpid.datasets.readers.arrays import read_arrays
-from mmpid.errors import InputError
+from mmpid.errors import ConfigError, InputError
 
 READERS = {
     OWN: read_arrays,
@@ -38,12 +38,29 @@ READERS = {
 }
 
 
+COMMON = ("seed", "standardize", "name", "origin", "license", "options")
+OF_ARRAYS = ("split", "groups", "missing", "impute", "class_names")
+OF_CLIPS = ("in_memory", "num_workers")
+
+
 def reader_options(path) -> tuple[str, ...]:
     """Return the options of the reader of a folder, beside those of every data set."""
     layout = inspect_folder(folder_of(path)).layout
-    if layout not in READERS:
-        return ()
+    return _own_options(layout) if layout in READERS else ()
+
+
+def _own_options(layout: str) -> tuple[str, ...]:
     return tuple(name for name in inspect.signature(READERS[layout]).parameters if name not in ("root", "options"))
+
+
+def _check_options(layout: str, options: dict) -> None:
+    """Refuse an option that the reader of a layout does not take."""
+    own = _own_options(layout)
+    more = OF_CLIPS if "size" in own else ("missing", "impute") if own else OF_ARRAYS
+    takes = (*own, *more, *COMMON)
+    for name in options:
+        if name not in takes:
+            raise ConfigError(f"{layout}: the reader takes {', '.join(takes)}; it was given {name!r}.")
 
 
 def readable(layout: str) -> bool:
@@ -59,8 +76,9 @@ def read(path, **options) -> MultimodalData:
     path : path
         The folder; `~` is understood.
     **options
-        Passed on to the reader of the layout, and from there to :meth:`mmpid.MultimodalData.from_arrays` or
-        :meth:`~mmpid.MultimodalData.from_datasets`: `seed`, `standardize`, `split`.
+        `seed`, `standardize`, `name`, `origin`, `license`, `options`; for clips also `size` (of images), `frames`,
+        `split` ("official", "group", "random"), `in_memory`, `num_workers`, and for arrays what
+        :meth:`mmpid.MultimodalData.from_arrays` takes. An unknown one is refused with the list of those that apply.
 
     Returns
     -------
@@ -71,6 +89,10 @@ def read(path, **options) -> MultimodalData:
     ------
     InputError
         The folder does not exist, its layout is unknown, or there is no reader of it.
+    ConfigError
+        An option that the reader does not take.
+    MissingDependencyError
+        Images are to be decoded and Pillow is not installed.
 
     Notes
     -----
@@ -96,4 +118,5 @@ def read(path, **options) -> MultimodalData:
             f"`path` must be a folder that can be read; {str(path)!r}: {said}. Layouts with a reader: "
             f"{'; '.join(READERS)}. For others use MultimodalData.from_arrays or from_datasets."
         )
+    _check_options(found.layout, options)
     return READERS[found.layout](root, **options)

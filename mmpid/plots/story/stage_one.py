@@ -5,7 +5,6 @@ import math
 from mmpid.plots.reading import known_by, read_atom, unique_key
 from mmpid.plots.story import wording as wd
 from mmpid.plots.story.view import Headline, View
-from mmpid.rules.decision import knows_nothing
 
 
 def no_probe(view: View) -> Headline | None:
@@ -66,14 +65,14 @@ def nothing(view: View) -> Headline | None:
     measured = read_atom(view.probe, "redundancy")
     if view.stage != "unimodal" or measured is None or measured.null_high is None:
         return None
-    if not knows_nothing(view.probe, len(view.names)):
+    if not view.knows_nothing(view.probe):
         return None
     streak = 0
     for probe in reversed(view.probes):
-        if not knows_nothing(probe, len(view.names)):
+        if not view.knows_nothing(probe):
             break
         streak += 1
-    patience = view.controller.get("give_up_after", 5)
+    patience = view.give_up_after
     left = None if patience is None else max(patience - streak, 0)
     then = "you decide." if not view.auto else "stage 1 goes on."
     if view.auto and left:
@@ -101,10 +100,10 @@ def paused(view: View) -> Headline | None:
         then = f"resume {wd.shown(view.names)[i]} when you like."
     else:
         pauses = [row for row in view.path if row.get("action") == "pause" and row["modality"] == who[0]]
-        end = (pauses[-1]["epoch"] if pauses else view.probe["epoch"]) + view.controller.get(
-            "max_pause", 2
-        ) * view.probe_every
-        then = f"{wd.shown(view.names)[i]} resumes by epoch {end:g}."
+        since = pauses[-1]["epoch"] if pauses else view.probe["epoch"]
+        end = since + view.max_pause * view.probe_every if view.max_pause else None
+        by = "once its lead is small" if end is None else f"by epoch {end:g}"
+        then = f"{wd.shown(view.names)[i]} resumes {by}."
     clear = wd.leads(unique[i], unique[j])
     template = (
         "{0} runs ahead; it is paused so that {1} catches up."
@@ -128,13 +127,13 @@ def many(view: View) -> Headline | None:
     order = sorted(range(len(view.names)), key=lambda i: unique[i].value)
     if wd.leads(unique[order[-1]], unique[order[0]]):
         return None
-    noise = max(reading.noise for reading in unique)
+    noise = max(reading.half_width for reading in unique)
     whole = [known_by(view.probe, i, name) for i, name in enumerate(view.names)]
     if any(reading is None for reading in whole):
         return None
     ranked = sorted(range(len(view.names)), key=lambda i: whole[i].value)
     least, most = ranked[0], ranked[-1]
-    clear = whole[most].value - whole[least].value > math.hypot(whole[most].noise, whole[least].noise)
+    clear = whole[most].value - whole[least].value > math.hypot(whole[most].half_width, whole[least].half_width)
     names = wd.shown(view.names)
     n = wd.count(len(view.names))
     words = wd.about(view, f"All {n} know mostly the same; {{0}} knows least.", least)
@@ -160,7 +159,7 @@ def lead(view: View) -> Headline:
         template = "No clear leader: {0} and {1} are within noise."
         words = wd.about(view, template, high, low)
         return Headline(situation="no leader", words=words, sure="noise", evidence=evidence, next=wd.what_is_next(view))
-    limit = float(view.controller.get("uniqueness_ratio", 3.0))
+    limit = view.ratio
     starves = wd.ratio(view, unique[high], unique[low]) > limit
     name = wd.shown(view.names)[high]
     manual = f"your turn: pause {name}, or go on."

@@ -77,7 +77,7 @@ def _lost(view: View) -> Headline | None:
         then, now = known_by(before[-1], i, name), known_by(view.probe, i, name)
         if then is None or now is None:
             continue
-        noise = math.hypot(then.noise, now.noise)
+        noise = math.hypot(then.half_width, now.half_width)
         if then.value - now.value > max(noise, LOST) and (worst is None or then.value - now.value > worst[0]):
             worst = then.value - now.value, i, then.value, now.value, noise
     if worst is None:

@@ -3,7 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mmpid.plots.reading import Reading, placed_probes, read_atom, unique_key
+from mmpid.plots.reading import placed_probes, read_atom, unique_key
+from mmpid.rules.controller import BalanceController
+from mmpid.rules.registry import built_in_part
+from mmpid.runs.probe import Atom, Probe
 from mmpid.runs.record import RunRecord
 from mmpid.studies.diagnose import diagnose
 
@@ -68,7 +71,12 @@ class View:
         self.last: Mapping = rows[-1] if rows else {}
         self.epochs = [row for row in path if row["kind"] == "epoch"]
         self.result = next((row for row in reversed(path) if row["kind"] == "result"), None)
-        self.settings, self.controller = metadata.get("settings", {}), metadata.get("controller", {})
+        self.settings = metadata.get("settings", {})
+        saved = metadata.get("controller") or BalanceController().to_dict()
+        self.rule, self.pause, give_up = (built_in_part(saved, name) for name in ("rule", "pause", "give_up"))
+        self.give_up_after = getattr(give_up, "probes", None)
+        self.ratio, self.floor = float(getattr(self.pause, "ratio", 3.0)), float(getattr(self.pause, "floor", 0.05))
+        self.max_pause = getattr(self.pause, "max_pause", None)
         self.stage = self.last.get("stage", "unimodal")
 
     @property
@@ -87,9 +95,9 @@ class View:
     @property
     def needed(self) -> int:
         """Probes before anything is compared."""
-        return int(self.controller.get("warmup", 2)) + 1
+        return int(getattr(self.pause, "warmup", 2)) + 1
 
-    def unique(self, probe: Mapping | None = None) -> list[Reading | None]:
+    def unique(self, probe: Mapping | None = None) -> list[Atom | None]:
         """Return the unique information of each modality at a probe, the latest by default."""
         return [read_atom(self.probe if probe is None else probe, unique_key(i)) for i in range(len(self.names))]
 
@@ -105,12 +113,16 @@ class View:
         flags = {name: self.last.get(f"active.{name}") for name in self.names}
         return [name for name in self.names if name in paused or flags[name] is False]
 
+    def knows_nothing(self, probe: Mapping) -> bool:
+        """Whether all that a probe found lies within what shuffled labels give."""
+        return Probe.from_row(probe, self.names).knows_nothing
+
     def by_user(self, action: str) -> bool:
         """Whether the latest decision of this kind was taken by the user."""
         rows = [row for row in self.path if row.get("action") == action]
         return bool(rows) and rows[-1].get("source") == "user"
 
-    def doubtful(self, unique: Sequence[Reading | None], leader: int) -> bool:
+    def doubtful(self, unique: Sequence[Atom | None], leader: int) -> bool:
         """Whether a lead may be counting error: where the probe does not prove it, and `mmpid.diagnose` says so."""
         if f"{unique_key(leader)}_proven" in self.probe:
             reading = unique[leader]

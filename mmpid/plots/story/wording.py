@@ -4,8 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mmpid.plots.palette import modality_role
-from mmpid.plots.reading import Reading, read_atom
+from mmpid.plots.reading import read_atom
 from mmpid.plots.story.view import View
+from mmpid.rules import FixedEpoch
+from mmpid.runs.probe import Atom
 
 SENTENCE = 58  # characters of a sentence
 SHORTEST = 6  # characters to which a name may be cut
@@ -69,22 +71,22 @@ def about(view: View, template: str, *who: int) -> tuple[tuple[str, str], ...]:
     return (*parts, (rest, "")) if rest else tuple(parts)
 
 
-def noise_between(a: Reading, b: Reading) -> float:
+def noise_between(a: Atom, b: Atom) -> float:
     """Return the 95 % half-width of a difference, as if both errors were independent."""
-    return math.hypot(a.noise, b.noise)
+    return math.hypot(a.half_width, b.half_width)
 
 
-def leads(high: Reading, low: Reading) -> bool:
+def leads(high: Atom, low: Atom) -> bool:
     """Whether one unique information is above another one beyond the noise."""
     return high.value - low.value > max(noise_between(high, low), 1e-6)
 
 
-def ratio(view: View, high: Reading, low: Reading) -> float:
+def ratio(view: View, high: Atom, low: Atom) -> float:
     """Return how many times as much one knows alone, as the controller counts it."""
-    return high.value / max(low.value, float(view.controller.get("floor", 0.05)))
+    return high.value / max(low.value, view.floor)
 
 
-def apart(view: View, unique: Sequence[Reading], high: int, low: int, times: bool = True) -> str:
+def apart(view: View, unique: Sequence[Atom], high: int, low: int, times: bool = True) -> str:
     """Return two unique informations with their ratio and their noise."""
     names, a, b = shown(view.names), unique[high], unique[low]
     words = f"{capital(names[high])} alone {bits(a.value)} bits, {names[low]} alone {bits(b.value)}"
@@ -122,13 +124,13 @@ def noise_of(first: float | None, second: float | None, n: int | None) -> tuple[
 def _gain_of_both(view: View) -> tuple[float, int, float] | None:
     """Return what "both know" gained over the rule's patience in stage 1, over how many probes, and its noise."""
     probes = [row for row in view.probes if row["stage"] == "unimodal"]
-    patience = int(view.controller.get("rule", {}).get("patience", 5))
+    patience = int(getattr(view.rule, "patience", 5))
     if len(probes) <= patience:
         return None
     now, before = read_atom(probes[-1], "redundancy"), read_atom(probes[-1 - patience], "redundancy")
     if now is None or before is None:
         return None
-    return now.value - before.value, patience, max(now.noise, LEVELED)
+    return now.value - before.value, patience, max(now.half_width, LEVELED)
 
 
 def change_of_both(view: View) -> str:
@@ -155,8 +157,9 @@ def what_is_next(view: View) -> str:
 
 def _expected_switch(view: View) -> int | None:
     """Return the epoch at which the rule allows joint training, if it names one that is still to come."""
-    rule, budget = view.controller.get("rule", {}), view.settings.get("epochs")
-    epoch = rule.get("epoch")
-    if epoch is None and budget and rule.get("min_share") is not None:
-        epoch = math.ceil(rule["min_share"] * budget)
+    budget, share, epoch = view.settings.get("epochs"), getattr(view.rule, "min_share", None), None
+    if isinstance(view.rule, FixedEpoch):
+        epoch = view.rule.epoch
+    elif budget and share is not None:
+        epoch = math.ceil(share * budget)
     return int(epoch) if epoch is not None and view.epoch is not None and epoch > view.epoch else None

@@ -50,6 +50,7 @@ class Board {
     this.links = ["decisions", "findings"].map((name) => { const link = html("button", { type: "button", class: "mmpid-link" }); link.addEventListener("click", () => this.openTab(name)); return link; });
     this.popover = html("div", { class: "mmpid-popover", hidden: true, role: "dialog" });
     this.popover.addEventListener("keydown", (event) => { if (event.key === "Escape") { this.closePopover(); event.stopPropagation(); } });
+    this.rightHead.classList.add("mmpid-right-head");
     const charts = html("div", { class: "mmpid-charts" }, this.heroHead, this.whatRow, this.hero, this.rightHead, html("div", { class: "mmpid-right" }, this.accuracy.root, this.loss.root));
     this.inner = html("div", { class: "mmpid-inner" }, html("header", { class: "mmpid-head" }, this.sentence, html("div", { class: "mmpid-corner" }, this.levels, html("span", { class: "mmpid-split" }, this.more, this.moreMenu)), this.evidence), this.toolbar.root, this.timeline.root, charts, this.lower.root,
       html("footer", { class: "mmpid-foot" }, this.foot, this.footButtons, html("span", { class: "mmpid-links" }, this.links), this.progress), this.popover, this.say, this.values);
@@ -110,6 +111,7 @@ class Board {
     this.dispose = () => {
       clearInterval(this.ear);
       this.forget();
+      this.picture?.classList.remove("mmpid-picture-hidden");
       this.stopReplay();
       for (const [event, answer] of heard) model.off(event, answer);
       for (const one of [...this.charts, this.timeline]) one.dispose();
@@ -118,6 +120,7 @@ class Board {
 
   /** Whether somebody answers: the widget of a kernel that is gone has lost its channel. */
   async kernel() {
+    this.picture ??= hidePicture(this.root);
     const id = this.now.id ?? this.setup.id;
     try {
       const own = id && this.model.widget_manager?.get_model && (await this.model.widget_manager.get_model(id));

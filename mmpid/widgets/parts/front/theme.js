@@ -18,6 +18,22 @@ function isDark(element) {
   return 0.2126 * r + 0.7152 * g + 0.0722 * b < 0.2;
 }
 
+const MOST_LEVELS = 6;
+
+/** Hide the static picture of the same cell: the first output after that of the element that is a picture alone. */
+function hidePicture(element) {
+  let one = element;
+  for (let level = 0; one && level < MOST_LEVELS; level++, one = one.parentElement) {
+    if (one.querySelector("textarea, .cm-editor, [contenteditable]")) return null;
+    const next = one.nextElementSibling;
+    if (next?.querySelector("img[src^='data:image/png']") && !next.querySelector("button, input")) {
+      next.classList.add("mmpid-picture-hidden");
+      return next;
+    }
+  }
+  return null;
+}
+
 /** Keep the color scheme of an element that of the page around it; returns what ends that. */
 function followTheme(element) {
   const apply = () => {

@@ -9,7 +9,7 @@ class Toolbar {
     this.stepMore = button("", { icon: "down", kind: "more", name: "More steps" });
     this.stepMenu = menu(this.stepMore, () => [["One batch", ask({ do: "step", of: "batch" }), "B"], ["One epoch", ask({ do: "step", of: "epoch" }), "E"], ["To the next probe", ask({ do: "step", of: "probe" }), "N"], ["Probe now", ask({ do: "probe" }), "P"]], "Steps");
     this.speed = html("select", { class: "mmpid-select speed", "aria-label": "Speed", title: "How fast it trains, and how fast a finished run is replayed" },
-      ...Object.entries({ full: "full speed", 4: "4 epochs/s", 1: "1 epoch/s" }).map(([value, words]) => html("option", { value }, words)));
+      ...[["full", "full speed"], ["4", "4 epochs/s"], ["1", "1 epoch/s"]].map(([value, words]) => html("option", { value }, words)));
     this.speed.addEventListener("change", () => board.send({ do: "speed", value: this.speed.value }));
     this.who = choiceOf("Who decides", { auto: "Auto", manual: "Manual" }, (value) => board.send({ do: "auto", value: value === "auto" }));
     this.joint = button("Start joint training", { icon: "join", kind: "joint", onpress: () => board.joint() });
