@@ -24,7 +24,8 @@ OBEYED = (
 )  # fmt: skip
 BESIDE = (
     "rewind", "probe_every", "probe_split", "probe_samples", "observable", "n_clusters", "n_components", "correction",
-    "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "estimator", "ecs", "stage2", "log_every", "threads",
+    "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "estimator", "ecs", "stage2", "log_every",
+    "threads",
 )  # fmt: skip
 
 
