@@ -5,6 +5,7 @@ import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal, overload
 
 import numpy as np
 from torch import Tensor
@@ -88,6 +89,21 @@ def seeds(values) -> list[int]:
     return found
 
 
+@overload
+def number(
+    value, name: str, *, integer: Literal[True], low=None, high=None, open_low: bool = False, finite: bool = False
+) -> int: ...
+@overload
+def number(
+    value,
+    name: str,
+    *,
+    low=None,
+    high=None,
+    integer: Literal[False] = False,
+    open_low: bool = False,
+    finite: bool = False,
+) -> float: ...
 def number(
     value, name: str, *, low=None, high=None, integer: bool = False, open_low: bool = False, finite: bool = False
 ):

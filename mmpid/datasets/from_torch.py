@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Self
+from typing import Any, Self
 
 from mmpid.datasets.checks import check_about, check_classes, check_target, read_class_names
 from mmpid.datasets.groups import check_groups, read_groups
@@ -146,8 +146,9 @@ class FromTorch:
     @classmethod
     def _from_opened(cls, opened: Opened, *, groups, standardize, seed: int, options, **about) -> Self:
         """Build the data set of samples that were read as arrays are, or of samples that stay where they are."""
+        owner: Any = cls  # the data set, of which this class is one half
         if not isinstance(opened.inputs, StreamedInputs):
-            data = cls.from_arrays(
+            data = owner.from_arrays(
                 opened.inputs, opened.target, split=opened.split, groups=groups, standardize=standardize, seed=seed,
                 class_names=opened.class_names, options=options, **about,
             )  # fmt: skip
@@ -166,7 +167,7 @@ class FromTorch:
         options = dict(options or {}, seed=seed, in_memory=False)
         if preprocessing:
             options["preprocessing"] = preprocessing.describe()
-        return cls(
+        return owner(
             inputs=inputs, target=target, splits=splits, class_names=class_names, options=options, groups=groups,
             preprocessing=preprocessing, notes=tuple(notes), **about,
         )  # fmt: skip

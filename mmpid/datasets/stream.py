@@ -162,6 +162,10 @@ def _random_numbers_of(rows: Sequence[int]) -> Iterator[None]:
 class StreamedSplit(Split):
     """A split whose samples stay in a `Dataset`; same methods as :class:`Split`, but `inputs` are not at hand."""
 
+    source: Source
+    rows: Tensor
+    labels: Tensor | None
+
     def __init__(
         self, *, name: str, source: Source, rows: Tensor, target: Tensor, labels: Tensor | None,
         groups: Tensor | None = None,

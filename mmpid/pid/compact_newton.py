@@ -145,10 +145,15 @@ class EliminatedSystem(NewtonSystem):
         self.lm = begin_lm[left] + row[left] * n2[block[left]] + place2[right]
         self.lm_cell = begin_lm + row * n2[block] + place2
         self.ll_diagonal = (self.ends_ll - n1 * n1)[block_of] + place1 * (n1[block_of] + 1)
-        # of the Schur matrices, column by column
+        self._index_schur(label2)
+        self._make_sparse(n1, n2)
+
+    def _index_schur(self, label2: Indices) -> None:
+        """Say where in the Schur matrices each couple of cells goes, column by column, and lay these out."""
+        left, right = self.left, self.right
         size = self.set_sizes[label2]
         begin = np.append(0, (self.set_sizes**2).cumsum())[:-1][label2]
-        column, line = pattern.second[left], pattern.second[right]
+        column, line = self.pattern.second[left], self.pattern.second[right]
         lower = self.place[line] >= self.place[column]
         self.lower = lower.nonzero()[0]
         where = (begin[column] + self.place[column] * size[column] + self.place[line])[self.lower]
@@ -160,6 +165,9 @@ class EliminatedSystem(NewtonSystem):
             self.flat[end - size * size : end].reshape(size, size).T
             for end, size in zip(ends.tolist(), self.set_sizes.tolist(), strict=True)
         ]
+
+    def _make_sparse(self, n1: Indices, n2: Indices) -> None:
+        """Lay out the inverse factors of the blocks (n1 x n1) and what is left of their columns (n1 x n2)."""
         indptr = np.append(0, np.repeat(n1, n1).cumsum())
         spread = np.repeat(self.ends1 - n1, n1 * n1)
         inner = np.arange(int(self.ends_ll[-1])) - np.repeat(self.ends_ll - n1 * n1, n1 * n1)

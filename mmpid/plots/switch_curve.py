@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from mmpid.errors import InputError
 from mmpid.plots import style
 from mmpid.plots.traces import BLUE, GREEN, ORANGE, PINK, VERMILION
-from mmpid.studies.compare import paired_interval
+from mmpid.studies.comparison import paired_interval
 
 EMPTY = "The accuracy after each switch point\nappears here once a sweep has run"
 _MARKS = ((VERMILION, "D"), (ORANGE, "s"), (GREEN, "^"), (PINK, "v"))

@@ -23,7 +23,8 @@ def make_metadata(model: LateFusion, data: MultimodalData, *, prior_loss: float,
             "shapes": {name: list(shape) for name, shape in data.shapes.items()},
             "prior_loss": prior_loss,
         }
-        | ({"groups": data.n_groups} if data.n_groups else {}),
+        | ({"groups": data.n_groups} if data.n_groups else {})
+        | ({"notes": list(data.notes)} if data.notes else {}),
         "model": {
             "spec": model.spec,
             "encoders": {name: str(encoder) for name, encoder in model.encoders.items()},

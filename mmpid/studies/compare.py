@@ -1,18 +1,17 @@
 """Controls: all the training that a claim of gain must be shown beside, over seeds, in paired differences."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from mmpid import _validate
 from mmpid._progress import progress_bar
-from mmpid._tables import html_table, text_table
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.rules import BalanceController, FixedEpoch, LeadPause, Manual
 from mmpid.rules.controller import check_controller
+from mmpid.studies.comparison import Comparison
 from mmpid.studies.inputs import build, draw
 from mmpid.train.config import TrainConfig, share_budget
 from mmpid.train.trainer import Trainer
@@ -64,7 +63,7 @@ def baselines(
     Returns
     -------
     pandas.DataFrame
-        One row a method ("unimodal" gives one a modality and "ens"), with `test_accuracy` at the epoch selected on
+        One row per method ("unimodal" gives one per modality and "ens"), with `test_accuracy` at the epoch selected on
         the validation split, and `selected_epoch`.
 
     Notes
@@ -176,7 +175,7 @@ def compare(
     device: str = "auto",
     progress: bool = True,
     **settings,
-) -> "Comparison":
+) -> Comparison:
     """Train every method with every seed and return paired differences with 95 % intervals.
 
     Parameters
@@ -237,86 +236,3 @@ def _named_controllers(controllers: Mapping[str, BalanceController] | None) -> d
     for name, controller in (controllers or {}).items():
         check_controller(controller, f"controllers[{name!r}]")
     return dict(controllers or {})
-
-
-@dataclass(frozen=True, repr=False)
-class Comparison:
-    """Test accuracies of several methods over seeds, and what their paired differences say."""
-
-    rows: tuple[dict, ...]
-
-    def to_frame(self):
-        """Return a pandas table, one row a seed and classifier."""
-        import pandas as pd
-
-        return pd.DataFrame(self.rows)
-
-    def difference(self, method: str, reference: str = "joint") -> tuple[float, float, float]:
-        """Return mean and 95 % interval (Student t over seeds) of `method` minus `reference`, in accuracy."""
-        table = self._table()
-        for name in (method, reference):
-            _validate.choice(name, "method", list(table))
-        return paired_interval(table[method] - table[reference])
-
-    def summary(self, reference: str = "joint"):
-        """Return a pandas table: mean accuracy of each method, its paired difference to `reference`, and a verdict."""
-        import pandas as pd
-
-        rows = []
-        for method, accuracy in self._table().items():
-            mean, low, high = self.difference(method, reference)
-            verdict = "reference" if method == reference else _verdict(low, high)
-            rows.append((method, accuracy.mean(), mean, low, high, verdict))
-        columns = ["method", "test_accuracy", "mean", "low", "high", "verdict"]
-        return pd.DataFrame(rows, columns=columns).set_index("method")
-
-    def _table(self) -> dict[str, np.ndarray]:
-        """Return accuracies by method, in the order of seeds."""
-        table: dict[str, list[float]] = {}
-        for row in self.rows:
-            table.setdefault(row["method"], []).append(row["test_accuracy"])
-        return {method: np.array(values) for method, values in table.items()}
-
-    def _lines(self) -> list[list[str]]:
-        reference = "joint" if "joint" in self._table() else next(iter(self._table()))
-        return [
-            [
-                name,
-                f"{100 * r.test_accuracy:.1f}",
-                f"{100 * r['mean']:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]",
-                r.verdict,
-            ]
-            for name, r in self.summary(reference).iterrows()
-        ]
-
-    def _header(self) -> list[str]:
-        n = len({row["seed"] for row in self.rows})
-        return ["method", f"test accuracy %, {n} seeds", "minus reference, points [95 %]", "verdict"]
-
-    def __repr__(self) -> str:
-        return text_table(self._header(), self._lines())
-
-    def _repr_html_(self) -> str:
-        return html_table(self._header(), self._lines())
-
-
-def paired_interval(differences: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """Return mean and Student-t interval of paired differences; the interval is infinite for a single pair.
-
-    Examples
-    --------
-    >>> mean, low, high = paired_interval(np.array([0.02, 0.03, 0.04]))
-    >>> f"{mean:.3f} [{low:.3f}, {high:.3f}]"
-    '0.030 [0.005, 0.055]'
-    """
-    from scipy.stats import t
-
-    mean, n = float(np.mean(differences)), len(differences)
-    if n < 2:
-        return mean, -np.inf, np.inf
-    half = float(t.ppf(0.5 + level / 2, n - 1) * np.std(differences, ddof=1) / np.sqrt(n))
-    return mean, mean - half, mean + half
-
-
-def _verdict(low: float, high: float) -> str:
-    return "better" if low > 0 else "worse" if high < 0 else "within noise"

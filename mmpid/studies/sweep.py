@@ -12,7 +12,7 @@ from mmpid.datasets import load
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.rules import BalanceController, Manual, PeakSynergy, RedundancyPlateau, SwitchRule, replay
-from mmpid.studies.compare import paired_interval
+from mmpid.studies.comparison import paired_interval
 from mmpid.train.trainer import Trainer
 
 RULES = {"RedundancyPlateau": RedundancyPlateau(), "PeakSynergy": PeakSynergy(noise_aware=False)}

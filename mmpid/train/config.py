@@ -116,7 +116,8 @@ class TrainConfig:
     estimator : {"counted", "held-out"}
         How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
-        Passed to :func:`mmpid.estimate_pid`.
+        Passed to :func:`mmpid.estimate_pid`. The counted estimator takes 100 and 20 replicates by default, the
+        held-out one none.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
         found anew at each probe, whatever was probed before.
@@ -165,8 +166,8 @@ class TrainConfig:
     n_clusters: int | str = "auto"
     n_components: int = 5
     correction: str = "auto"
-    n_boot: int = 100
-    n_null: int = 20
+    n_boot: int | None = None
+    n_null: int | None = None
     pid_method: str = "exact"
     codebooks: str = "warm"
     codebook_seed: int | None = None
@@ -182,6 +183,10 @@ class TrainConfig:
         if self.unimodal_epochs is None:
             longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
             self._set("unimodal_epochs", max(1, longest))
+        counted = self.estimator == "counted"
+        for name, usual in {"n_boot": 100, "n_null": 20}.items():
+            if getattr(self, name) is None:
+                self._set(name, usual if counted else 0)
         for name in WHOLE.keys() - ({"n_clusters"} if self.n_clusters == "auto" else set()):
             self._whole(name)
         for name in (*ABOVE_ZERO, *AT_LEAST_ZERO):

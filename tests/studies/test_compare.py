@@ -3,8 +3,9 @@ import pytest
 from scipy.stats import ttest_1samp
 
 import mmpid
-from mmpid.errors import ConfigError
-from mmpid.studies.compare import METHODS, Comparison, _recipe, paired_interval, run_method
+from mmpid.errors import ConfigError, InputError
+from mmpid.studies.compare import METHODS, _recipe, run_method
+from mmpid.studies.comparison import Comparison, paired_interval
 
 SMALL = {"epochs": 6, "unimodal_epochs": 3, "n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
 
@@ -133,3 +134,19 @@ def test_a_run_that_never_started_joint_training_says_so(small_data):
     own = {"early": mmpid.BalanceController(rule=mmpid.FixedEpoch(epoch=1))}
     rows = mmpid.compare(lambda seed: small_data, seeds=[0], methods=(), controllers=own, progress=False, **SMALL).rows
     assert [row["method"] for row in rows] == ["early"], "controllers alone can be compared"
+
+
+def test_methods_are_paired_by_seed_whatever_the_order_of_the_rows():
+    accuracies = {"joint": [0.7, 0.8, 0.9], "two-stage": [0.75, 0.82, 0.97]}
+    rows = [
+        {"seed": seed, "method": method, "test_accuracy": x, "selected_epoch": 1}
+        for method, values in accuracies.items()
+        for seed, x in enumerate(values)
+    ]
+    straight = Comparison(tuple(rows)).difference("two-stage")
+    for order in ([5, 0, 3, 2, 4, 1], [2, 1, 0, 5, 3, 4]):
+        assert Comparison(tuple(rows[i] for i in order)).difference("two-stage") == pytest.approx(straight)
+    with pytest.raises(InputError, match="'joint' lacks 1"):
+        Comparison(tuple(row for row in rows if (row["method"], row["seed"]) != ("joint", 1))).difference("two-stage")
+    with pytest.raises(InputError, match="more than once"):
+        Comparison((*rows, rows[0]))

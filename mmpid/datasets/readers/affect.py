@@ -10,6 +10,7 @@ from mmpid.datasets.inspection import list_files
 from mmpid.datasets.layouts import SPLIT_NAMES
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import layout_of
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.restricted import ARRAYS, load_restricted
 from mmpid.errors import InputError
 
@@ -56,12 +57,13 @@ def read_affect(root: Path, *, positive: str = ">0", split: str = "official", **
     if not binary:
         notes.append(f"scores from {scores.min():g} to {scores.max():g} are positive where {positive}; "
                      f"{int((scores[kept] == 0).sum())} are exactly 0.")  # fmt: skip
-    options = {"name": Path(places[0]).stem, "origin": "affect features, from a folder"} | options
-    about = {"layout": TITLE, "positive": "labels are 0 and 1" if binary else positive}
-    about |= options.pop("options", None) or {}
+    options = described(
+        options, name=Path(places[0]).stem, origin="affect features, from a folder", layout=TITLE,
+        positive="labels are 0 and 1" if binary else positive,
+    )  # fmt: skip
     data = MultimodalData.from_arrays(
         {m: x[kept] for m, x in inputs.items()}, label[kept].astype(int), class_names=["negative", "positive"],
-        split=names[kept] if split == "official" else None, options=about, **options,
+        split=names[kept] if split == "official" else None, **options,
     )  # fmt: skip
     return replace(data, notes=tuple(notes) + data.notes)
 

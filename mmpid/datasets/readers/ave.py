@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import check_count, check_size, index_files, layout_of, open_clips
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list, read_rows
 from mmpid.datasets.readers.media import Frames, StoredArray, require_pillow
 
@@ -24,7 +25,8 @@ def read_ave(root: Path, *, size: int = 224, frames: int = 1, split: str = "offi
         if path:
             entries.add(name, read_rows(path, "&", 1, 0), path.name)
     loaders = {"audio": StoredArray(), "image": Frames(check_size(size), check_count(frames))}
-    options = {"name": "ave", "origin": "AVE (Tian et al. 2018), from a folder"} | options
-    about = {"layout": CUT, "front_end": "spectrograms as stored", "frames": frames, "size": size}
-    about |= options.pop("options", None) or {}
-    return open_clips(root, found, entries, loaders, split=split, options=about, **options)
+    options = described(
+        options, name="ave", origin="AVE (Tian et al. 2018), from a folder", layout=CUT,
+        front_end="spectrograms as stored", frames=frames, size=size,
+    )  # fmt: skip
+    return open_clips(root, found, entries, loaders, split=split, **options)

@@ -6,6 +6,7 @@ import numpy as np
 
 from mmpid.datasets.inspection import list_files
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.readers.describe import described
 from mmpid.errors import InputError
 
 TITLE = "AV-MNIST (MultiBench)"
@@ -37,11 +38,9 @@ def read_avmnist(root: Path, *, split: str = "official", **options) -> Multimoda
     }  # fmt: skip
     parts = {name: index for name, index in parts.items() if len(index)}
     labels = np.concatenate([arrays[part, "labels"] for part in ("train", "test")])
-    options = {"name": "av-mnist", "origin": "AV-MNIST (Vielzeuf et al. 2018; MultiBench), from a folder"} | options
-    about = {"layout": TITLE} | (options.pop("options", None) or {})
-    return MultimodalData.from_arrays(
-        inputs, labels, split=parts if split == "official" else None, options=about, **options
-    )
+    origin = "AV-MNIST (Vielzeuf et al. 2018; MultiBench), from a folder"
+    options = described(options, name="av-mnist", origin=origin, layout=TITLE)
+    return MultimodalData.from_arrays(inputs, labels, split=parts if split == "official" else None, **options)
 
 
 def _load(root: Path, files: list[str], kind: str, part: str) -> np.ndarray:

@@ -6,6 +6,7 @@ from pathlib import Path
 from mmpid.datasets.layouts import CREMAD
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import Found, check_count, check_size, index_files, layout_of, open_clips
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list, read_rows
 from mmpid.datasets.readers.media import Frames, StoredArray, require_pillow
 
@@ -30,10 +31,11 @@ def read_banks_by_split(
     if len(cremad) == len(found.split):
         entries.label, group_of = cremad, _actor
     loaders = {"audio": StoredArray(), "image": Frames(check_size(size), check_count(frames))}
-    about = {"layout": FRAMES_AND_BANKS, "front_end": "filter banks as stored", "frames": frames, "size": size}
-    options = {"name": "cremad" if group_of else "clips", "origin": "frames and filter banks, from a folder"} | options
-    about |= options.pop("options", None) or {}
-    return open_clips(root, found, entries, loaders, group_of=group_of, split=split, options=about, **options)
+    options = described(
+        options, name="cremad" if group_of else "clips", origin="frames and filter banks, from a folder",
+        layout=FRAMES_AND_BANKS, front_end="filter banks as stored", frames=frames, size=size,
+    )  # fmt: skip
+    return open_clips(root, found, entries, loaders, group_of=group_of, split=split, **options)
 
 
 def read_tokens_by_split(root: Path, *, size: int = 224, split: str = "official", **options) -> MultimodalData:
@@ -45,9 +47,9 @@ def read_tokens_by_split(root: Path, *, size: int = 224, split: str = "official"
     found, files = index_files(root, layout_of(IMAGES_AND_TOKENS))
     entries = list_entries(root, files, found)
     loaders = {"image": Frames(check_size(size)), "text": StoredArray()}
-    options = {"name": "image-text", "origin": "images and tokens of text, from a folder"} | options
-    about = {"layout": IMAGES_AND_TOKENS, "size": size} | (options.pop("options", None) or {})
-    return open_clips(root, found, entries, loaders, split=split, tokens=("text",), options=about, **options)
+    origin = "images and tokens of text, from a folder"
+    options = described(options, name="image-text", origin=origin, layout=IMAGES_AND_TOKENS, size=size)
+    return open_clips(root, found, entries, loaders, split=split, tokens=("text",), **options)
 
 
 def _actor(clip: str) -> str:

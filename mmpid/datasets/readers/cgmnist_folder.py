@@ -7,6 +7,7 @@ import numpy as np
 
 from mmpid.datasets.inspection import list_files
 from mmpid.datasets.multimodal import MultimodalData
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.restricted import ARRAYS, load_restricted
 from mmpid.errors import InputError
 
@@ -38,13 +39,13 @@ def read_cgmnist_folder(root: Path, *, split: str = "official", **options) -> Mu
     color = np.concatenate([colored["train_image"], colored["test_image"]]).astype(np.float32) / 255
     inputs = {
         "gray": (both["gray"].astype(np.float32) / 255 - GRAY[0]) / GRAY[1],
-        "color": ((color - np.float32(COLOR[0])) / np.float32(COLOR[1])).transpose(0, 3, 1, 2),
+        "color": ((color - np.array(COLOR[0], np.float32)) / np.array(COLOR[1], np.float32)).transpose(0, 3, 1, 2),
     }
     n = len(digit["train"])
     parts = {"train": np.arange(n), "test": np.arange(n, len(both["digit"]))} if split == "official" else None
-    options = {"name": "cg-mnist-folder", "origin": "CG-MNIST (Kim et al. 2019), from a folder"} | options
-    about = {"layout": TITLE} | (options.pop("options", None) or {})
-    return MultimodalData.from_arrays(inputs, both["digit"].astype(int), split=parts, options=about, **options)
+    origin = "CG-MNIST (Kim et al. 2019), from a folder"
+    options = described(options, name="cg-mnist-folder", origin=origin, layout=TITLE)
+    return MultimodalData.from_arrays(inputs, both["digit"].astype(int), split=parts, **options)
 
 
 def _place(root: Path, files: list[str], start: str, end: str = "") -> Path:

@@ -5,6 +5,7 @@ from pathlib import Path
 from mmpid.datasets.listings import named
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import Found, check_count, check_size, index_files, layout_of, open_clips
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list, read_rows
 from mmpid.datasets.readers.media import Frames, LogSpectrogram, StoredArray, require_pillow
 
@@ -58,11 +59,8 @@ def read_with_banks(
 
 
 def _open(root, found, entries, loaders, split, about, options) -> MultimodalData:
-    options = {"name": "cremad", "origin": "CREMA-D (Cao et al. 2014), from a folder"} | options
-    own = options.pop("options", None) or {}
-    return open_clips(
-        root, found, entries, loaders, group_of=actor, split=split, options=about | own, **options
-    )  # fmt: skip
+    options = described(options, name="cremad", origin="CREMA-D (Cao et al. 2014), from a folder", **about)
+    return open_clips(root, found, entries, loaders, group_of=actor, split=split, **options)
 
 
 def actor(clip: str) -> str:

@@ -8,6 +8,7 @@ from mmpid import _validate
 from mmpid.datasets.listings import named
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import check_size, index_files, layout_of, open_clips
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries
 from mmpid.datasets.readers.media import Frames, HashedText, require_pillow
 from mmpid.errors import InputError
@@ -39,9 +40,9 @@ def read_food(
         for clip in twice:
             del found.files["image"][clip][1:]
     loaders = {"image": Frames(check_size(size)), "text": HashedText(columns)}
-    options = {"name": "food-101", "origin": "Food-101 (Wang et al. 2015), from a folder"} | options
-    about = {"layout": TITLE, "size": size, "text_size": text_size} | (options.pop("options", None) or {})
-    return open_clips(root, found, entries, loaders, split=split, several=(), options=about, **options)
+    origin = "Food-101 (Wang et al. 2015), from a folder"
+    options = described(options, name="food-101", origin=origin, layout=TITLE, size=size, text_size=text_size)
+    return open_clips(root, found, entries, loaders, split=split, several=(), **options)
 
 
 def _read_titles(path: Path, entries: Entries) -> dict[str, str]:

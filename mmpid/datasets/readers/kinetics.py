@@ -4,6 +4,7 @@ from pathlib import Path
 
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import check_count, check_size, index_files, layout_of, open_clips
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list, read_rows
 from mmpid.datasets.readers.media import Frames, LogSpectrogram, StoredArray, require_pillow
 
@@ -53,7 +54,8 @@ def _read(
     sound = LogSpectrogram(front_end) if front_end else StoredArray()
     loaders = {"audio": sound, "image": Frames(check_size(size), check_count(frames))}
     origin = "Kinetics-Sounds (Arandjelovic & Zisserman 2017), from a folder"
-    options = {"name": "kinetics-sounds", "origin": origin} | options
-    about = {"layout": title, "front_end": front_end or "spectrograms as stored", "frames": frames, "size": size}
-    about |= options.pop("options", None) or {}
-    return open_clips(root, found, entries, loaders, split=split, options=about, **options)
+    options = described(
+        options, name="kinetics-sounds", origin=origin, layout=title, front_end=front_end or "spectrograms as stored",
+        frames=frames, size=size,
+    )  # fmt: skip
+    return open_clips(root, found, entries, loaders, split=split, **options)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import Found, check_count, check_size, index_files, layout_of, open_clips
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list, read_rows
 from mmpid.datasets.readers.media import Flow, Frames, require_pillow
 
@@ -29,11 +30,9 @@ def read_ucf(
     if unpaired:
         entries.notes.append(f"{unpaired:,} clips have other numbers of u and v; only frames in both are used.")
     loaders = {"flow": Flow(check_size(size)), "image": Frames(check_size(size), check_count(frames))}
-    options = {"name": "ucf-101", "origin": "UCF-101 (Soomro et al. 2012), from a folder"} | options
-    about = {"layout": TITLE, "frames": frames, "size": size, "fold": fold} | (options.pop("options", None) or {})
-    return open_clips(
-        root, found, entries, loaders, group_of=_video, split=split, several=("image",), options=about, **options
-    )
+    origin = "UCF-101 (Soomro et al. 2012), from a folder"
+    options = described(options, name="ucf-101", origin=origin, layout=TITLE, frames=frames, size=size, fold=fold)
+    return open_clips(root, found, entries, loaders, group_of=_video, split=split, several=("image",), **options)
 
 
 def _video(clip: str) -> str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import check_count, check_size, index_files, layout_of, open_clips
+from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list
 from mmpid.datasets.readers.media import Frames, LogSpectrogram, StoredArray, require_pillow
 
@@ -36,10 +37,11 @@ def read_vggsound(
         "audio": LogSpectrogram(front_end) if wav else StoredArray(),
         "image": Frames(check_size(size), check_count(frames)),
     }
-    options = {"name": "vggsound", "origin": "VGGSound (Chen et al. 2020), from a folder"} | options
-    about = {"layout": TITLE, "front_end": front_end if wav else "as stored", "frames": frames, "size": size}
-    about |= options.pop("options", None) or {}
-    return open_clips(root, found, entries, loaders, group_of=_video, split=split, options=about, **options)
+    options = described(
+        options, name="vggsound", origin="VGGSound (Chen et al. 2020), from a folder", layout=TITLE,
+        front_end=front_end if wav else "as stored", frames=frames, size=size,
+    )  # fmt: skip
+    return open_clips(root, found, entries, loaders, group_of=_video, split=split, **options)
 
 
 def _video(clip: str) -> str:
