@@ -30,7 +30,6 @@ METHODS = {
 CONTROLS = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
 USUAL = (*CONTROLS, "two-stage")
 TWO_STAGE = {"stage2": "off"}  # probes of stage 2 would only watch
-_NEVER = 10**9  # epochs that never come
 
 
 def baselines(
@@ -140,8 +139,9 @@ def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceControl
     if method == "mi":
         return BalanceController(pause=LeadPause(measure="information")), TWO_STAGE
     if method == "unimodal":
+        never = config.epochs + 1
         manual = BalanceController(rule=Manual(), pause=None)
-        return manual, {**quiet, "unimodal_epochs": _NEVER, "probe_every": _NEVER}
+        return manual, {**quiet, "unimodal_epochs": never, "probe_every": never}
     if method in ("joint", "joint+aux"):
         aux = {} if method == "joint+aux" else {"aux_weight": 0.0}
         return BalanceController(), {**quiet, **aux, "unimodal_epochs": 0, "stage2": "off"}
