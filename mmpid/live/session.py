@@ -260,7 +260,7 @@ class Session:
         """Train for one slice of time, or until the goal, a command or the end."""
         deadline = time.perf_counter() + SLICE_SECONDS
         try:
-            while not self._commands and not self._closing:
+            while self._goal is not None and not self._commands and not self._closing:
                 n = self._stride if self._goal.kind == "end" else 1
                 before = getattr(self.trainer, "updates", None)
                 with FAIR_LOCK:

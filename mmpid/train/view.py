@@ -1,7 +1,7 @@
 """Read-only attributes of a facade that show an attribute of one of its parts."""
 
 from operator import attrgetter
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, overload
 
 T = TypeVar("T")
 
@@ -26,7 +26,13 @@ class View(Generic[T]):
     def __set_name__(self, owner: type, name: str) -> None:
         self._name = name
 
-    def __get__(self, owner: Any, kind: type | None = None) -> T:
+    @overload
+    def __get__(self, owner: None, kind: type | None = None) -> "View[T]": ...
+
+    @overload
+    def __get__(self, owner: object, kind: type | None = None) -> T: ...
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Any:
         return self if owner is None else self._get(owner)
 
     def __set__(self, owner: Any, value: Any) -> None:
