@@ -11,9 +11,10 @@ from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.rules import BalanceController, FixedEpoch, LeadPause, Manual
 from mmpid.rules.controller import check_controller
+from mmpid.studies.budget import share_budget
 from mmpid.studies.comparison import Comparison
 from mmpid.studies.inputs import build, draw
-from mmpid.train.config import TrainConfig, share_budget
+from mmpid.train.config import TrainConfig
 from mmpid.train.trainer import Trainer
 
 METHODS = {

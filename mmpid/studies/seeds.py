@@ -10,9 +10,10 @@ from mmpid import _validate
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
+from mmpid.studies.budget import share_budget
 from mmpid.studies.inputs import build, draw
 from mmpid.studies.stacked_run import StackedRun, Stage
-from mmpid.train.config import TrainConfig, share_budget
+from mmpid.train.config import TrainConfig
 from mmpid.train.engine import fixed_parameters
 from mmpid.train.validation import pick_device
 

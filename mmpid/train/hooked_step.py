@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from mmpid.errors import InputError, ShapeError
+from mmpid.train.batch_values import LazyLogits, check_terms
 from mmpid.train.callbacks import Callback, Callbacks, blame
-from mmpid.train.context import Context, LazyLogits, check_terms
+from mmpid.train.context import Context
 from mmpid.train.engine import Answer, Engine, detached
 from mmpid.train.evaluation import autocast
 

@@ -1,4 +1,4 @@
-"""The trainer: the front door of a run, and the one place that changes a model."""
+"""The trainer: what a user calls, and the one place that changes a model."""
 
 from collections.abc import Iterable
 from pathlib import Path
