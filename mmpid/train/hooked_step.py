@@ -75,8 +75,9 @@ class HookedStep:
         usual = default_weights(ctx.losses, active, stage, engine.config.aux_weight)
         ctx.loss_weights = dict(usual)
         terms: dict[str, Tensor] = {}
-        taken = [*engine.model.modalities, "joint", "ens"]
-        for callback, answer in self.callbacks.call("compute_loss", ctx):
+        answers = self.callbacks.call("compute_loss", ctx)
+        taken = [*engine.model.modalities, "joint", "ens"] if answers else []
+        for callback, answer in answers:
             try:
                 terms |= check_terms(answer, [*taken, *terms])
             except InputError as problem:
