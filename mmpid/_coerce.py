@@ -91,7 +91,8 @@ def _as_array(value, name: str) -> np.ndarray:
     elif pandas and isinstance(value, pandas.DataFrame | pandas.Series):
         value = _from_pandas(pandas, value, name)
     if isinstance(value, np.ma.MaskedArray):
-        value = value.astype(float).filled(np.nan) if np.ma.getmaskarray(value).any() else value.data
+        mask = np.ma.getmaskarray(value)
+        value = np.where(mask, np.nan, value.data.astype(float)) if mask.any() else value.data
     try:
         array = np.asarray(value)
     except ValueError:

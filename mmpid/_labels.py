@@ -1,6 +1,7 @@
 """Class labels as users have them: integers, text, bytes, pandas categories; inside they are int64 from 0."""
 
 import sys
+from typing import Any
 
 import numpy as np
 import torch
@@ -153,10 +154,11 @@ def same_order(values: dict[str, object]) -> None:
     pandas = sys.modules.get("pandas")
     if not pandas:
         return
-    tables = {name: x.index for name, x in values.items() if isinstance(x, pandas.DataFrame | pandas.Series)}
-    first = next(iter(tables), None)
+    tables: dict[str, Any] = {
+        name: x.index for name, x in values.items() if isinstance(x, pandas.DataFrame | pandas.Series)
+    }
     for name, index in tables.items():
-        other = tables[first]
+        first, other = next(iter(tables.items()))
         if len(index) != len(other) or index.equals(other):
             continue
         if index.value_counts().to_dict() == other.value_counts().to_dict():

@@ -1,4 +1,4 @@
-"""Checks at the public doors: turn what users pass into tensors, or say clearly what is wrong."""
+"""Checks of arguments: turn what users pass into tensors, or say clearly what is wrong."""
 
 import difflib
 import math

@@ -13,7 +13,7 @@ PUBLIC = {
         estimate_pid_multi joints linear_probe methods pause_all publish replay sessions soft_pid
         sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load
-        make_folder read""",
+        make_folder read register""",
     "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
     "mmpid.pid": """CostEstimate DualMultipliers MarginalPID PIDResult decompose decompose_marginals dual_multipliers
         estimate_cost information joints""",

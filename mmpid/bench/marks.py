@@ -4,10 +4,9 @@ import functools
 import mmap
 import time
 
-from mmpid.runs import checkpoint as checkpoint_module
 from mmpid.runs import record as record_module
+from mmpid.runs import state as state_module
 from mmpid.runs.folder import RunFolder
-from mmpid.train import Trainer
 from mmpid.train.loop import Loop
 from mmpid.train.prober import Prober
 
@@ -29,10 +28,10 @@ class Marks:
 
     def watch(self) -> None:
         """Make the run mark what it is doing; called in a child, so nobody else sees the changes."""
-        Loop._train_batch = self._marking(Loop._train_batch, EPOCH, after=EPOCH)
-        Trainer._end_epoch = self._marking(Trainer._end_epoch, BETWEEN, after=EPOCH)
+        Loop.train_batch = self._marking(Loop.train_batch, EPOCH, after=EPOCH)
+        Loop._end_epoch = self._marking(Loop._end_epoch, BETWEEN, after=EPOCH)
         Prober.measure = self._marking(Prober.measure, PROBING)
-        for module in (checkpoint_module, record_module):
+        for module in (state_module, record_module):
             module.write_atomically = self._marking(module.write_atomically, WRITING)
         RunFolder.keep = self._keeping(self._marking(RunFolder.keep, WRITING))
 

@@ -1,6 +1,6 @@
 """Data sets: what comes with the package, and the doors for your own arrays, datasets, loaders and folders."""
 
-from mmpid.datasets.builtin import available, load
+from mmpid.datasets.builtin import available, load, register
 from mmpid.datasets.inspection import Inspection, inspect_folder
 from mmpid.datasets.make_folder import make_folder
 from mmpid.datasets.multimodal import MultimodalData
@@ -18,4 +18,5 @@ __all__ = [
     "load",
     "make_folder",
     "read",
+    "register",
 ]

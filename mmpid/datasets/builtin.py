@@ -1,7 +1,7 @@
 """The data sets that come with the package: names, licenses, and one door to load them, offline."""
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -150,6 +150,9 @@ _ENTRIES = {
 }
 
 
+_BUILT_IN = frozenset(_ENTRIES)
+
+
 class DatasetList(tuple):
     """Descriptions of the built-in data sets; iterate it, print it, or call :meth:`to_frame`."""
 
@@ -181,6 +184,39 @@ def available() -> DatasetList:
     ['av-digits', 'av-match', 'watch', 'cg-mnist', 'uci-mfeat']
     """
     return DatasetList(entry.info for entry in _ENTRIES.values())
+
+
+def register(
+    name: str, loader: Callable[..., MultimodalData], *, modalities: Iterable[str], classes: int, license: str,
+    needs: str = "", origin: str = "",
+) -> None:  # fmt: skip
+    """Add a data set of your own; `load`, `compare`, `sweep_switch` and the rest then know its name.
+
+    Parameters
+    ----------
+    name : str
+        Not one of the built-in names; one that you registered before is replaced.
+    loader : callable
+        From `seed` and options, all by keyword, to `MultimodalData`; the same seed must give the same numbers.
+    modalities, classes, license, needs, origin
+        What :func:`available` shows of it.
+
+    Examples
+    --------
+    >>> from mmpid import MultimodalData, datasets
+    >>> def load_ramp(*, seed):
+    ...     x = [[i / 20 - 1] for i in range(40)]
+    ...     return MultimodalData.from_arrays({"a": x, "b": x}, [i % 2 for i in range(40)], seed=seed)
+    >>> datasets.register("ramp", load_ramp, modalities=("a", "b"), classes=2, license="CC0")
+    >>> datasets.load("ramp").modalities
+    ('a', 'b')
+    """
+    _validate.instance(name, "name", str, "a text", 'For example "ramp".')
+    if name in _BUILT_IN:
+        raise ConfigError(f"`name` must be one that no built-in data set has; it was {name!r}. Rename yours.")
+    _validate.instance(loader, "loader", Callable, "a function from seed to MultimodalData", "Pass a function.")
+    classes = _validate.number(classes, "classes", low=2, integer=True)
+    _ENTRIES[name] = _Entry(loader, DatasetInfo(name, tuple(modalities), classes, license, needs, origin))
 
 
 def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData:

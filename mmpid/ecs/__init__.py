@@ -1,7 +1,7 @@
 """Proxies of Effective Competitive Strength (ECS) for real networks."""
 
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
-from mmpid.ecs.proxies import DEFAULT_PROXIES, available, measure
+from mmpid.ecs.proxies import DEFAULT_PROXIES, available, measure, register
 from mmpid.ecs.results import ProxyInfo, ProxyResult, ProxyTable
 
 __all__ = [
@@ -13,4 +13,5 @@ __all__ = [
     "ProxyTable",
     "available",
     "measure",
+    "register",
 ]

@@ -86,10 +86,10 @@ class GradientBatch:
         return torch.linalg.vecdot(unimodal, self.classes.weights)
 
 
-class Halves:
-    """Two random halves of the samples of M modalities, and their labels, one modality after the other.
+class Folds:
+    """Two random folds of the samples of M modalities, and their labels, one modality after the other.
 
-    A half that is one short takes in a row of zeros. One sample is both halves.
+    A half that is one short takes in a row of zeros. One sample is both folds.
 
     Attributes
     ----------

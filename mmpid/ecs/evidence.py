@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from mmpid._validate import finite, instance, labels, number
-from mmpid.ecs.batch import GradientBatch, Halves, Membership, stacked
-from mmpid.ecs.doors import as_matrices, check_finite, count_classes, in_order, target_of_batch, widths_of
+from mmpid.ecs.batch import Folds, GradientBatch, Membership, stacked
+from mmpid.ecs.validation import as_matrices, check_finite, count_classes, in_order, target_of_batch, widths_of
 from mmpid.errors import ShapeError
 
 
@@ -34,7 +34,7 @@ class ProxySettings:
     ridge : float, above 0
         Ridge penalty of `linear_probe`, relative to the mean variance of the embeddings.
     seed : int
-        Seed of the k-means start and of the halves of `linear_probe`.
+        Seed of the k-means start and of the folds of `linear_probe`.
     """
 
     look_ahead_steps: int = 3
@@ -219,11 +219,11 @@ class ProxyEvidence:
         dtype = next(iter((self.unimodal_logits or self.embeddings).values())).dtype
         return self.once(("classes", dtype), lambda: Membership(self.target, self.n_classes, dtype))
 
-    def halves(self, seed: int) -> Halves:
-        """Return two random halves of the samples, in the precision of the embeddings."""
+    def folds(self, seed: int) -> Folds:
+        """Return two random folds of the samples, in the precision of the embeddings."""
         dtype, size = self.features.dtype, self.features.shape[0]
-        key = ("halves", dtype, size, seed)
-        return self.once(key, lambda: Halves(Membership(self.target, self.n_classes, dtype), size, seed))
+        key = ("folds", dtype, size, seed)
+        return self.once(key, lambda: Folds(Membership(self.target, self.n_classes, dtype), size, seed))
 
     def gradient_batch(self, max_samples: int, dtype: torch.dtype) -> GradientBatch:
         """Return the small batch that gradients are measured on; means over classes are made in `dtype`."""

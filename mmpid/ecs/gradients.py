@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from mmpid.ecs.batch import GradientBatch
 from mmpid.ecs.dense import DenseBench, DenseLayers, dense_layers
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings, frozen_copy
-from mmpid.ecs.tangent import Taps, class_gradient_norms, tangent_gram
+from mmpid.ecs.tangent import LayerHooks, class_gradient_norms, tangent_gram
 from mmpid.errors import InputError
 
 
@@ -95,11 +95,11 @@ class ModelBench:
     @torch.enable_grad()
     def gradient_norms(self, weights: Tensor) -> Tensor:
         """Norms (M, C), above zero, of the gradients of weights (C, n) @ joint losses (n,) in each encoder."""
-        with Taps(self.model, self.batch.modalities, heads=False) as taps:
+        with LayerHooks(self.model, self.batch.modalities, heads=False) as hooks:
             logits = self.model(self.batch.inputs).logits
         losses = nn.functional.cross_entropy(logits, self.batch.target, reduction="none")
         names = self.batch.modalities
-        norms = torch.stack([class_gradient_norms(taps, name, losses, weights.T) for name in names]).detach()
+        norms = torch.stack([class_gradient_norms(hooks, name, losses, weights.T) for name in names]).detach()
         return norms.clamp_min_(torch.finfo(norms.dtype).tiny)
 
     @torch.enable_grad()

@@ -7,7 +7,7 @@ well each follows ECS there is measured in `notebooks/03_ecs_and_the_error_laws.
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, wraps
 
 import torch
 from torch import Tensor
@@ -17,7 +17,7 @@ from mmpid.ecs import gradients, logits, readouts
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 from mmpid.ecs.means import ClassMeans
 from mmpid.ecs.results import ByModality, ProxyInfo, ProxyResult, ProxyTable, weighted_sums
-from mmpid.errors import InputError
+from mmpid.errors import ConfigError, InputError, ShapeError
 
 #: The proxies that a trainer records unless told otherwise: they cost no forward pass.
 DEFAULT_PROXIES = ("class_logit", "mi")
@@ -37,7 +37,7 @@ class _Proxy:
 
     @property
     def formula(self) -> str:
-        return inspect.getdoc(self.compute).splitlines()[0].rstrip(".")
+        return (inspect.getdoc(self.compute) or "not documented").splitlines()[0].rstrip(".")
 
 
 def _of_logits(compute: Callable, unit: str, *rows: str, overall: str = "mean") -> _Proxy:
@@ -93,6 +93,7 @@ class _Plan:
 
 
 _plan = lru_cache(_Plan)
+_BUILT_IN = frozenset(_PROXIES)
 
 
 def available() -> ProxyTable:
@@ -116,6 +117,58 @@ def available() -> ProxyTable:
             for name, p in _PROXIES.items()
         )
     )
+
+
+def register(
+    name: str, compute: Callable[[ProxyEvidence], Tensor], *, unit: str, needs: Iterable[str] = ("unimodal_logits",)
+) -> None:
+    """Add a proxy of your own; `measure` and the setting `ecs` of a trainer then know its name.
+
+    Parameters
+    ----------
+    name : str
+        Not one of the built-in names; one that you registered before is replaced.
+    compute : callable
+        From `ProxyEvidence` to a tensor (M, K): the strength of each modality, in the order of
+        `evidence.modalities`, on each class. The first line of its docstring is shown as the formula.
+    unit : str
+        Unit of the numbers.
+    needs : iterable of str
+        Fields of the evidence that it reads: "unimodal_logits", "embeddings", "inputs" or "model".
+
+    Raises
+    ------
+    ConfigError
+        A built-in name, or a field that there is not.
+
+    Notes
+    -----
+    It is called without gradients. A run that records it can be loaded only where it has been registered.
+
+    Examples
+    --------
+    >>> def spread(evidence):
+    ...     return torch.stack([z.std(0) for z in evidence.unimodal_logits.values()])
+    >>> register("spread", spread, unit="logit")
+    >>> available()["spread"].unit
+    'logit'
+    """
+    instance(name, "name", str, "a text", 'For example "spread".')
+    if name in _BUILT_IN or not name.isidentifier():
+        raise ConfigError(f"`name` must be an identifier that no built-in proxy has; it was {name!r}. Rename yours.")
+    instance(compute, "compute", Callable, "a function of ProxyEvidence", "See the example of `register`.")
+    fields = tuple(choice(field, "needs", tuple(_REMEDY)) for field in ((needs,) if isinstance(needs, str) else needs))
+
+    @wraps(compute)
+    def checked(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
+        table, shape = compute(evidence), (len(evidence.modalities), evidence.n_classes)
+        if not isinstance(table, Tensor) or tuple(table.shape) != shape:
+            was = tuple(table.shape) if isinstance(table, Tensor) else type(table).__name__
+            raise ShapeError(f"the proxy {name!r} must return a tensor of shape {shape}, (M, K); it returned {was}.")
+        return table.to(torch.get_default_dtype())
+
+    _PROXIES[name] = _Proxy(checked, unit, "embeddings", fields)
+    _plan.cache_clear()
 
 
 def measure(

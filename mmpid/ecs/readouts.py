@@ -5,7 +5,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from mmpid.ecs.batch import Halves, indicator, tiny
+from mmpid.ecs.batch import Folds, indicator, tiny
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 
 
@@ -16,21 +16,21 @@ def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
     mean over classes (balanced accuracy). Random features already separate many classes, so this does not follow ECS
     while a network is young.
     """
-    halves = evidence.halves(settings.seed)
+    folds = evidence.folds(settings.seed)
     widths = [z.shape[1] for z in evidence.embeddings.values()]
-    scores = _class_scores(halves, halves.split(evidence.features), widths, settings.ridge)
-    right = torch.linalg.vecdot(indicator(scores), halves.judged).view(2, len(widths), -1).sum(0)
-    return right / halves.count
+    scores = _class_scores(folds, folds.split(evidence.features), widths, settings.ridge)
+    right = torch.linalg.vecdot(indicator(scores), folds.judged).view(2, len(widths), -1).sum(0)
+    return right / folds.count
 
 
-def _class_scores(halves: Halves, parts: Tensor, widths: list[int], ridge: float) -> Tensor:
+def _class_scores(folds: Folds, parts: Tensor, widths: list[int], ridge: float) -> Tensor:
     """Scores (2 M, K, h) of the second and third part of (3 M, h, d) by ridge classifiers of the first and second."""
     size = len(widths)
     fit, d = parts[:-size], parts.shape[2]
-    products = torch.bmm(halves.fitted, fit)
+    products = torch.bmm(folds.fitted, fit)
     target, center = products[:, :-1].mT, products[:, -1:]
     centered = fit - center
-    if halves.short:  # the second half ends in a row of zeros
+    if folds.short:  # the second half ends in a row of zeros
         centered[size:, -1] = 0
     scatter = torch.baddbmm(_traces(d, parts.dtype, parts.device), centered.mT, centered)
     diagonal = scatter.diagonal(dim1=1, dim2=2)
@@ -38,7 +38,7 @@ def _class_scores(halves: Halves, parts: Tensor, widths: list[int], ridge: float
     if len(set(widths)) > 1:  # not of the columns that fill up
         variance *= d / variance.new_tensor(widths).repeat(2).unsqueeze(1)
     diagonal.add_(variance, alpha=ridge / d)
-    return torch.baddbmm(halves.share, _solved(scatter, target).mT, (parts[size:] - center).mT)
+    return torch.baddbmm(folds.share, _solved(scatter, target).mT, (parts[size:] - center).mT)
 
 
 def _solved(scatter: Tensor, target: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 
-class Taps:
+class LayerHooks:
     """While open, notes inputs and outputs of the dense layers of each modality in a forward pass.
 
     `layers[name]` is a list of (input, output, has_bias), or None if the modality has parameters elsewhere, or a layer
@@ -25,7 +25,7 @@ class Taps:
         self.expected: dict[str, int] = {}
         self.handles: list = []
 
-    def __enter__(self) -> "Taps":
+    def __enter__(self) -> "LayerHooks":
         for name in self.layers:
             dense = [m for part in self.parts(name) for m in part.modules() if isinstance(m, nn.Linear)]
             held = {id(p) for m in dense for p in m.parameters()}
@@ -61,11 +61,11 @@ class Taps:
         return note
 
 
-def class_gradient_norms(taps: Taps, name: str, losses: Tensor, weights: Tensor) -> Tensor:
+def class_gradient_norms(hooks: LayerHooks, name: str, losses: Tensor, weights: Tensor) -> Tensor:
     """Norms (C,) of the gradients of losses (n,) @ weights (n, C) in the encoder of one modality."""
-    layers = taps.layers[name]
+    layers = hooks.layers[name]
     if layers is None:
-        return _norms_one_by_one(losses @ weights, taps.parameters(name))
+        return _norms_one_by_one(losses @ weights, hooks.parameters(name))
     if not layers:
         return losses.new_zeros(weights.shape[1])
     slopes = torch.autograd.grad(losses.sum(), [out for _, out, _ in layers], retain_graph=True, allow_unused=True)
@@ -76,9 +76,9 @@ def class_gradient_norms(taps: Taps, name: str, losses: Tensor, weights: Tensor)
 
 def tangent_gram(model: nn.Module, inputs: Mapping[str, Tensor], name: str) -> Tensor:
     """Gram matrices (K, n, n) of the gradients of each unimodal logit of one modality in its encoder and head."""
-    with Taps(model, (name,), heads=True) as taps:
+    with LayerHooks(model, (name,), heads=True) as hooks:
         logits = model(inputs).unimodal[name]
-    layers = taps.layers[name]
+    layers = hooks.layers[name]
     if not layers:
         return _gram_one_by_one(model, inputs, name)
     n, k = logits.shape

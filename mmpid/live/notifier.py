@@ -6,14 +6,14 @@ import threading
 class Notifier:
     """Count changes, and wake whoever waits for one.
 
-    Mere progress, more of the same, is announced many times a second. Whoever waits for a turn of events sleeps through
+    Mere progress, more of the same, is announced many times a second. Whoever waits for a transition sleeps through
     it: to wake costs the thread that trains as much as the one that wakes, since both need Python's lock.
 
     Attributes
     ----------
     version : int
         Grows with every change that a display should show.
-    turns : int
+    transitions : int
         Grows with every change that is more than progress.
 
     Examples
@@ -30,25 +30,25 @@ class Notifier:
     def __init__(self):
         self.version = self.transitions = 0
         lock = threading.RLock()
-        self._changed, self._transitioned = threading.Condition(lock), threading.Condition(lock)
+        self.changed, self.transitioned = threading.Condition(lock), threading.Condition(lock)
 
     def wait_for_change(self, version: int, timeout: float | None = None) -> int:
         """Block until `self.version` differs from `version`, or the timeout; return the present version."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.version != version, timeout)
+        with self.changed:
+            self.changed.wait_for(lambda: self.version != version, timeout)
             return self.version
 
-    def wait_for_transition(self, turns: int, timeout: float | None = None) -> int:
-        """Block until `self.transitions` differs from `turns`, or the timeout; return their present number."""
-        with self._transitioned:
-            self._transitioned.wait_for(lambda: self.transitions != turns, timeout)
+    def wait_for_transition(self, transitions: int, timeout: float | None = None) -> int:
+        """Block until `self.transitions` differs from `transitions`, or the timeout; return the present number."""
+        with self.transitioned:
+            self.transitioned.wait_for(lambda: self.transitions != transitions, timeout)
             return self.transitions
 
     def notify(self, progress: bool = False) -> None:
         """Count one change and wake whoever waits for it."""
-        with self._changed:
+        with self.changed:
             self.version += 1
-            self._changed.notify_all()
+            self.changed.notify_all()
             if not progress:
                 self.transitions += 1
-                self._transitioned.notify_all()
+                self.transitioned.notify_all()

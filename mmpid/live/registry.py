@@ -3,10 +3,11 @@
 import atexit
 import threading
 from collections.abc import Hashable
+from typing import Any
 
 from mmpid.errors import TrainingError
 
-_SESSIONS: dict[Hashable, object] = {}  # by name, or by the identity of the trainer
+_SESSIONS: dict[Hashable, Any] = {}  # by name, or by the identity of the trainer
 _LOCK = threading.RLock()
 
 

@@ -8,61 +8,19 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
-
-import torch
 
 from mmpid._validate import choice, number
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.live.fair_lock import FAIR_LOCK
 from mmpid.live.notifier import Notifier
+from mmpid.live.progress import Failure, Goal, stride
 from mmpid.live.registry import register, unregister
 
 STATES = ("idle", "playing", "paused", "finished", "failed", "closed")
-CALL_SECONDS, MOST_BATCHES = 0.008, 16  # one call of `step` while playing: what a click may have to wait for
 SLICE_SECONDS = 0.05  # fast micro-steps run this long between two announcements, so that announcing costs nothing
 
-_MEMORY_ADVICE = (
-    "The device ran out of memory. Make the batch smaller (`trainer.set_batch_size(32)`), use fewer clusters for the "
-    'probe, or train on the CPU (`device="cpu"`); then press Play to try again.'
-)
 
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """What stopped a training step: kept as text, because a live traceback would keep its tensors alive."""
-
-    error: BaseException
-    text: str
-    advice: str = ""
-
-    @property
-    def summary(self) -> str:
-        """One line: the kind of error and its message."""
-        return f"{type(self.error).__name__}: {self.error}".strip().rstrip(":")
-
-
-@dataclass
-class _Goal:
-    """How far to train: so many more batches, epochs or probes; "end" has no count."""
-
-    kind: str
-    remaining: int = 0
-    seen: int = 0  # rows of the record that have been counted
-
-    def reached(self, rows: list[dict]) -> bool:
-        """Count what the last micro-step brought; rows rather than epoch numbers, because a rewind lowers those."""
-        if self.kind == "end":
-            return False
-        if self.kind == "batch":
-            self.remaining -= 1
-        else:
-            self.remaining -= sum(row["kind"] == self.kind for row in rows[self.seen :])
-            self.seen = len(rows)
-        return self.remaining <= 0
-
-
-class Session(Notifier):
+class Session:
     """Train in one daemon thread, in micro-steps of one or a few batches, obeying commands between two micro-steps.
 
     Every method returns at once (only `wait` and `close` block), may be called from any thread, and never raises
@@ -116,7 +74,7 @@ class Session(Notifier):
         origin: tuple[Hashable, int] | None = None,
         on_change: Callable[[bool], None] | None = None,
     ):
-        super().__init__()
+        self._notifier = Notifier()
         self.trainer = trainer
         self._on_change = on_change
         self.name = name
@@ -126,7 +84,7 @@ class Session(Notifier):
         self.batches = 0  # micro-steps trained by this session
         self._commands: deque[tuple[str, Callable]] = deque()
         self._stride = 1
-        self._goal: _Goal | None = None
+        self._goal: Goal | None = None
         self._state = "finished" if trainer.finished else "paused" if trainer.record.rows else "idle"
         self._closing = False
         register(self)
@@ -187,8 +145,8 @@ class Session(Notifier):
             If the kernel was interrupted; the session is paused first.
         """
         try:
-            with self._transitioned:
-                settled = self._transitioned.wait_for(lambda: not self.busy, timeout)
+            with self._notifier.transitioned:
+                settled = self._notifier.transitioned.wait_for(lambda: not self.busy, timeout)
         except KeyboardInterrupt:
             self.pause()
             raise
@@ -197,18 +155,36 @@ class Session(Notifier):
             raise TrainingError(f"Training stopped: {self.failure.summary}.{advice}") from self.failure.error
         return settled
 
+    @property
+    def version(self) -> int:
+        """Grows with every change that a display should show."""
+        return self._notifier.version
+
+    @property
+    def transitions(self) -> int:
+        """Grows with every change that is more than progress."""
+        return self._notifier.transitions
+
+    def wait_for_change(self, version: int, timeout: float | None = None) -> int:
+        """Block until :attr:`version` differs from `version`, or the timeout; return the present version."""
+        return self._notifier.wait_for_change(version, timeout)
+
+    def wait_for_transition(self, transitions: int, timeout: float | None = None) -> int:
+        """Block until :attr:`transitions` differs from `transitions`, or the timeout; return the present number."""
+        return self._notifier.wait_for_transition(transitions, timeout)
+
     def notify(self, progress: bool = False) -> None:
         """Count one change and wake whoever waits for it."""
-        super().notify(progress)
+        self._notifier.notify(progress)
         if self._on_change is not None:
             self._on_change(progress)
 
     def close(self, timeout: float = 5.0) -> bool:
         """End the thread after its present micro-step; return whether it ended within `timeout` seconds."""
-        with self._changed:
+        with self._notifier.changed:
             self._closing = True
-            self._changed.notify_all()
-            self._transitioned.notify_all()
+            self._notifier.changed.notify_all()
+            self._notifier.transitioned.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
         unregister(self)
@@ -226,16 +202,16 @@ class Session(Notifier):
             if self._goal is not None and self._goal.kind == kind:
                 self._goal.remaining += more
             elif not self.trainer.finished:
-                self._goal, self.failure = _Goal(kind, more, len(self.trainer.record.rows)), None
+                self._goal, self.failure = Goal(kind, more, len(self.trainer.record.rows)), None
                 self._set("playing")
 
         self._command("start", start)
 
     def _command(self, label: str, action: Callable) -> None:
-        with self._changed:
+        with self._notifier.changed:
             if not self._closing:
                 self._commands.append((label, action))
-                self._changed.notify_all()
+                self._notifier.changed.notify_all()
                 return
         self.notice = f"This session is closed, so {label!r} was ignored."
         self.notify()
@@ -246,15 +222,15 @@ class Session(Notifier):
             self._set("paused")
 
     def _set(self, state: str) -> None:
-        with self._changed:
+        with self._notifier.changed:
             self._state = choice(state, "state", STATES)
         self.notify()
 
     def _run(self) -> None:
         """Obey, advance, sleep, until closed; the only place that touches the trainer."""
         while True:
-            with self._changed:
-                self._changed.wait_for(lambda: self._closing or self._commands or self._goal is not None)
+            with self._notifier.changed:
+                self._notifier.changed.wait_for(lambda: self._closing or self._commands or self._goal is not None)
                 if self._closing:
                     break
             self._apply()
@@ -284,13 +260,13 @@ class Session(Notifier):
         """Train for one slice of time, or until the goal, a command or the end."""
         deadline = time.perf_counter() + SLICE_SECONDS
         try:
-            while not self._commands and not self._closing:
+            while self._goal is not None and not self._commands and not self._closing:
                 n = self._stride if self._goal.kind == "end" else 1
                 before = getattr(self.trainer, "updates", None)
                 with FAIR_LOCK:
                     started = time.perf_counter()
                     self.trainer.step(batches=n)
-                    self._stride = _stride((time.perf_counter() - started) / n)
+                    self._stride = stride((time.perf_counter() - started) / n)
                 self.batches += n if before is None else self.trainer.updates - before  # the run may end within n
                 if self.trainer.finished:
                     self._goal = None
@@ -304,16 +280,6 @@ class Session(Notifier):
         return self.notify(progress=True)
 
     def _fail(self, error: BaseException) -> None:
-        text = "".join(traceback.format_exception(error))
-        traceback.clear_frames(error.__traceback__)
-        out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-        if out_of_memory and torch.cuda.is_available():
-            torch.cuda.empty_cache()
-        self.failure = Failure(error=error, text=text, advice=_MEMORY_ADVICE if out_of_memory else "")
+        self.failure = Failure.of(error)
         self._goal = None
         self._set("failed")
-
-
-def _stride(seconds_a_batch: float) -> int:
-    """Return how many batches to ask for at once while nobody is waiting for a single one."""
-    return max(1, min(MOST_BATCHES, int(CALL_SECONDS / max(seconds_a_batch, 1e-9))))

@@ -65,7 +65,8 @@ class MLA(Callback):
         if self.variant != "released" and self._calls:
             alpha = 0.1 ** (1 + ctx.batch / ctx.n_batches)
             self._p = project(self._p, self._features.detach(), alpha, scalar=self.variant == "rls")
-            self._head.weight.grad = self._head.weight.grad @ self._p.T
+            weight = self._head.get_parameter("weight")
+            weight.grad = None if weight.grad is None else weight.grad @ self._p.T
         self._calls += 1
 
     def predict(self, ctx: Context) -> Tensor:  # noqa: D102

@@ -117,9 +117,10 @@ class LateFusion(nn.Module):
         """
         _validate.instance(data, "data", MultimodalData, "MultimodalData", HOW_TO_LOAD)
         kinds = check_kinds(encoder, data)
+        seed = _validate.number(seed, "seed", low=0, integer=True)
         with torch.random.fork_rng(devices=[]):
             # not torch.manual_seed: that would also set the accelerator's generator, which belongs to others
-            torch.default_generator.manual_seed(_validate.number(seed, "seed", low=0, integer=True))
+            torch.default_generator.manual_seed(seed)
             encoders = {name: make_encoder(shape, kinds[name]) for name, shape in data.shapes.items()}
             sample = data.sample(2)
             dims = {name: embedding_dim(module, sample[name], name) for name, module in encoders.items()}

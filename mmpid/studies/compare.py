@@ -11,9 +11,10 @@ from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
 from mmpid.rules import BalanceController, FixedEpoch, LeadPause, Manual
 from mmpid.rules.controller import check_controller
+from mmpid.studies.budget import share_budget
 from mmpid.studies.comparison import Comparison
 from mmpid.studies.inputs import build, draw
-from mmpid.train.config import TrainConfig, share_budget
+from mmpid.train.config import TrainConfig
 from mmpid.train.trainer import Trainer
 
 METHODS = {
@@ -29,7 +30,6 @@ METHODS = {
 CONTROLS = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
 USUAL = (*CONTROLS, "two-stage")
 TWO_STAGE = {"stage2": "off"}  # probes of stage 2 would only watch
-_NEVER = 10**9  # epochs that never come
 
 
 def baselines(
@@ -139,8 +139,9 @@ def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceControl
     if method == "mi":
         return BalanceController(pause=LeadPause(measure="information")), TWO_STAGE
     if method == "unimodal":
+        never = config.epochs + 1
         manual = BalanceController(rule=Manual(), pause=None)
-        return manual, {**quiet, "unimodal_epochs": _NEVER, "probe_every": _NEVER}
+        return manual, {**quiet, "unimodal_epochs": never, "probe_every": never}
     if method in ("joint", "joint+aux"):
         aux = {} if method == "joint+aux" else {"aux_weight": 0.0}
         return BalanceController(), {**quiet, **aux, "unimodal_epochs": 0, "stage2": "off"}

@@ -10,9 +10,10 @@ from mmpid import _validate
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
+from mmpid.studies.budget import share_budget
 from mmpid.studies.inputs import build, draw
 from mmpid.studies.stacked_run import StackedRun, Stage
-from mmpid.train.config import TrainConfig, share_budget
+from mmpid.train.config import TrainConfig
 from mmpid.train.engine import fixed_parameters
 from mmpid.train.validation import pick_device
 
@@ -24,7 +25,8 @@ OBEYED = (
 )  # fmt: skip
 BESIDE = (
     "rewind", "probe_every", "probe_split", "probe_samples", "observable", "n_clusters", "n_components", "correction",
-    "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "ecs", "stage2", "log_every", "threads",
+    "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "estimator", "ecs", "stage2", "log_every",
+    "threads",
 )  # fmt: skip
 
 
@@ -151,7 +153,8 @@ def _check_settings(config: TrainConfig) -> TrainConfig:
     plain = TrainConfig()
     for each in fields(TrainConfig):
         value = getattr(config, each.name)
-        if each.name not in (*OBEYED, *BESIDE) and value != getattr(plain, each.name):
+        known = each.name in (*OBEYED, *BESIDE) and not callable(value)  # such as an optimizer of the user's own
+        if not known and value != getattr(plain, each.name):
             raise ConfigError(
                 f"`{each.name}` = {value!r} cannot be stacked over seeds. Leave it at {getattr(plain, each.name)!r}, "
                 f"or use mmpid.compare, which trains one seed after another."

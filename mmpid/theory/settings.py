@@ -111,14 +111,14 @@ class ModelSettings:
     def rates(self) -> tuple[float, float]:
         """Probability of an insufficient sample in modality 1 and 2."""
         if self.mu is None:
-            return (0.25 / self.n_classes,) * 2
+            return 0.25 / self.n_classes, 0.25 / self.n_classes
         pair = self.mu if isinstance(self.mu, tuple | list) else (self.mu, self.mu)
         if len(pair) != 2:
             raise ConfigError(
                 f"`mu` must be one probability or a pair, one for each modality; it had {len(pair)} entries. "
                 "Try a single number."
             )
-        return tuple(pair)
+        return pair[0], pair[1]
 
     @property
     def n_dims(self) -> int:

@@ -20,7 +20,7 @@ class Commands:
     # ---- by hand -------------------------------------------------------------------------------------------------
 
     def pause(self, modality: str) -> None:
-        """Stop training one modality's encoder."""
+        """Stop training one modality's encoder until :meth:`resume`; at least one other must stay active."""
         at = self._check_modality(modality)
         if at.active == (modality,):
             raise ConfigError(f"{modality!r} is the only active modality; resume another one before pausing it.")
@@ -37,8 +37,21 @@ class Commands:
         _validate.choice(modality, "modality", self.run.data.modalities, InputError)
         return self.run.position
 
-    def set_learning_rate(self, lr: float, modality: str | None) -> None:
-        """Set the rate of one parameter group, or of all."""
+    def set_learning_rate(self, lr: float, modality: str | None = None) -> None:
+        """Train with another learning rate from the next batch on.
+
+        Parameters
+        ----------
+        lr : float
+            The rate itself, not a factor.
+        modality : str, optional
+            A modality, or "joint" for the fusion head in stage 2; by default all of them.
+
+        Notes
+        -----
+        The rate belongs to the state: a rewind and a resumed run restore what was in force then, and a schedule goes
+        on from it. Stage 2 starts with the rates of the settings.
+        """
         lr = _validate.number(lr, "lr", low=0, open_low=True, finite=True)
         rates = self.run.engine.learning_rates
         if modality == "joint" and "joint" not in rates:
@@ -53,7 +66,11 @@ class Commands:
         )  # fmt: skip
 
     def set_batch_size(self, n: int) -> None:
-        """Cut what is left of the epoch, and the epochs that follow, into batches of another size."""
+        """Train with batches of `n` samples from the next batch on, for example when memory ran out.
+
+        What is left of an epoch that is under way is cut anew. The size belongs to the state: a rewind and a resumed
+        run restore what was in force then. Smaller batches mean more updates per epoch at the same learning rate.
+        """
         n, run = _validate.number(n, "n", low=1, integer=True), self.run
         before = run.batch_size
         if n == before:
@@ -64,7 +81,10 @@ class Commands:
         self.note("batch_size", f"by hand: {before} -> {n}", "user", old=before, new=n)
 
     def set_rule(self, rule: SwitchRule) -> None:
-        """Let the controller decide by another switch rule."""
+        """Let the controller decide by another switch rule, such as ``FixedEpoch(epoch=12)``, from the next probe on.
+
+        What earlier probes made of the old rule stays. A resumed run goes on with the new one; a rewind keeps it.
+        """
         if not isinstance(rule, SwitchRule):
             raise ConfigError(f"`rule` must be a SwitchRule, such as FixedEpoch(epoch=12); it was {rule!r}.")
         before = self.run.controller.rule
@@ -72,8 +92,19 @@ class Commands:
             self.run.controller = replace(self.run.controller, rule=rule)
             self.note("rule", f"by hand: {what_changed(before, rule)}", "user", rule=rule.name)
 
-    def switch_to_joint(self, rewind: bool | int, from_scratch: bool) -> None:
-        """Start stage 2 from the present state, or from an earlier probe."""
+    def switch_to_joint(self, rewind: bool | int = True, *, from_scratch: bool = False) -> None:
+        """Start stage 2.
+
+        Parameters
+        ----------
+        rewind : bool or int
+            True starts from the probe that the controller's rule names best (for :class:`PeakSynergy` the peak),
+            False from the present state, a number from the probe at that epoch.
+        from_scratch : bool
+            Hand nothing over: the fusion head starts as it was initialized, at the full learning rate, and unless
+            `rewind` is False or a number, from the untrained encoders. From epoch 0 it is what `unimodal_epochs=0`
+            does, with the epochs that are left.
+        """
         run = self.run
         if run.position.stage == "joint":
             raise ConfigError("joint training has already started; `rewind(to=epoch)` or `branch(at=epoch)` go back.")
@@ -104,6 +135,14 @@ class Commands:
         self.checkpoints.find(target, self.run.record)
         return target
 
+    def rewind(self, to: int) -> None:
+        """Go back to the probe at epoch `to`; what came after stays in the record as a discarded future.
+
+        The epochs spent there stay spent: the budget counts them. Where it is used up, what goes on from here is only
+        the result of that state; :meth:`Trainer.branch` has the rest of the budget from there.
+        """
+        self.go_back(_validate.number(to, "to", low=0, integer=True), "by hand", "user")
+
     # ---- carrying out ----------------------------------------------------------------------------------------------
 
     def apply(self, decision: Decision, source: str) -> None:
@@ -117,7 +156,7 @@ class Commands:
             self._set_active(tuple(m for m in names if m in at.active or m == decision.modality))
         elif decision.action == "switch":
             if decision.rewind_to is not None and (decision.rewind_to != at.epoch or at.batch):
-                self.rewind(decision.rewind_to, f"joint training starts from epoch {decision.rewind_to}", source)
+                self.go_back(decision.rewind_to, f"joint training starts from epoch {decision.rewind_to}", source)
             self._start_joint(decision.from_scratch)
         self.run.append("decision", **decision.to_row(source))
 
@@ -139,7 +178,7 @@ class Commands:
         run.selector.forget()
         run.enter_stage(from_scratch)
 
-    def rewind(self, epoch: int, reason: str, source: str) -> None:
+    def go_back(self, epoch: int, reason: str, source: str) -> None:
         """Restore the probe of an epoch as the start of a new segment; the budget that was spent stays spent."""
         run = self.run
         state, now, auto = self.checkpoints.find(epoch, run.record), replace(run.position), run.auto
@@ -156,7 +195,7 @@ class Commands:
         """Return to the latest readable checkpoint of the present path after a broken loss; return its epoch."""
         for epoch in reversed(self.checkpoints.epochs(self.run.record)):
             try:
-                self.rewind(epoch, reason, "trainer")
+                self.go_back(epoch, reason, "trainer")
             except CheckpointError:
                 continue
             return epoch

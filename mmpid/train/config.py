@@ -296,13 +296,3 @@ def _names(values: Any, name: str, what: str) -> tuple[Any, ...]:
     if isinstance(values, str) or (callable(values) and not isinstance(values, Iterable)):
         return (values,)
     return tuple(_validate.instance(values, name, Iterable, what, "Try () for none."))
-
-
-def share_budget(settings: dict) -> dict:
-    """Return settings of runs that are compared, each of which spends all of `epochs`; refuse another length."""
-    if settings.get("joint_epochs") is not None:
-        raise ConfigError(
-            f"`joint_epochs` must be left out where runs are compared, since each of them spends the same `epochs`; it "
-            f"was {settings['joint_epochs']}. Set `epochs` and `unimodal_epochs`, or train single runs with Trainer."
-        )
-    return {**settings, "joint_epochs": None}

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from mmpid.errors import InputError, ShapeError
+from mmpid.train.batch_values import LazyLogits, check_terms
 from mmpid.train.callbacks import Callback, Callbacks, blame
-from mmpid.train.context import Context, LazyLogits, check_terms
+from mmpid.train.context import Context
 from mmpid.train.engine import Answer, Engine, detached
 from mmpid.train.evaluation import autocast
 
@@ -74,8 +75,9 @@ class HookedStep:
         usual = default_weights(ctx.losses, active, stage, engine.config.aux_weight)
         ctx.loss_weights = dict(usual)
         terms: dict[str, Tensor] = {}
-        taken = [*engine.model.modalities, "joint", "ens"]
-        for callback, answer in self.callbacks.call("compute_loss", ctx):
+        answers = self.callbacks.call("compute_loss", ctx)
+        taken = [*engine.model.modalities, "joint", "ens"] if answers else []
+        for callback, answer in answers:
             try:
                 terms |= check_terms(answer, [*taken, *terms])
             except InputError as problem:

@@ -1,6 +1,7 @@
 """Training in several processes through Hugging Face accelerate: each takes a part of every batch, all do the rest."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -89,7 +90,8 @@ class Parallel:
 
     def mean(self, values: Tensor) -> Tensor:
         """Return the mean of a tensor over the processes, such as the losses of their parts."""
-        return self.accelerator.reduce(values, reduction="mean") if self.n_processes > 1 else values
+        accelerator: Any = self.accelerator  # declares any nesting of tensors, where a tensor gives a tensor
+        return accelerator.reduce(values, reduction="mean") if self.n_processes > 1 else values
 
     @torch.no_grad()
     def synchronize(self, model: nn.Module) -> None:

@@ -49,7 +49,7 @@ class Prober:
     def _codebooks(self) -> dict[str, KMeansDiscretizer]:
         """Return the k-means codebooks by name; refuse a split that is smaller than its clusters."""
         n, names = self.config.n_clusters, self.modalities
-        n = auto_clusters(len(self.split), self.n_classes) if n == "auto" else n
+        n = auto_clusters(len(self.split), self.n_classes) if isinstance(n, str) else n
         if len(self.split) < n:
             raise InputError(
                 f"the {self.config.probe_split!r} split must have at least `n_clusters` = {n} samples; it has "

@@ -21,13 +21,13 @@ def _balanced_accuracy(target: np.ndarray, probabilities: np.ndarray) -> float:
 
     present = np.unique(target)  # classes without a sample have no recall
     answers = probabilities.argmax(1)
-    return float(recall_score(target, answers, labels=present, average="macro", zero_division=0))
+    return float(recall_score(target, answers, labels=present, average="macro", zero_division=0))  # pyright: ignore[reportArgumentType]  the stub says str, the manual 0
 
 
 def _macro_f1(target: np.ndarray, probabilities: np.ndarray) -> float:
     from sklearn.metrics import f1_score
 
-    return float(f1_score(target, probabilities.argmax(1), average="macro", zero_division=0))
+    return float(f1_score(target, probabilities.argmax(1), average="macro", zero_division=0))  # pyright: ignore[reportArgumentType]  the stub says str, the manual 0
 
 
 def _macro_average_precision(target: np.ndarray, probabilities: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""The trainer: the front door of a run, and the one place that changes a model."""
+"""The trainer: what a user calls, and the one place that changes a model."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,7 +11,6 @@ from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
-from mmpid.rules.base import SwitchRule
 from mmpid.rules.controller import BalanceController, check_controller, default_controller
 from mmpid.runs.checkpoint import CheckpointStore
 from mmpid.runs.folder import RunFolder
@@ -27,15 +26,14 @@ from mmpid.train.parallel import Parallel
 from mmpid.train.resume import branch, load, save
 from mmpid.train.run import Run
 from mmpid.train.validation import check_fit, pick_device
-from mmpid.train.view import View
+from mmpid.train.view import View, forward
 
 
 class Trainer:
     """Trains encoders one by one, watches what they know, and starts joint training from the right moment.
 
-    Stage "unimodal" minimizes ``sum_m CE(head_m(encoder_m(x_m)), y)`` over the active modalities; stage "joint"
-    minimizes ``CE(joint) + aux_weight * sum_m CE(head_m)``. At each probe the encoders are decomposed on held-out
-    samples, the row goes into the record, and, with :attr:`auto` on, the controller decides.
+    Stage "unimodal" minimizes ``sum_m CE(head_m(encoder_m(x_m)), y)`` over the active modalities, stage "joint"
+    ``CE(joint) + aux_weight * sum_m CE(head_m)``. A probe decomposes what they know; with `auto` the controller acts.
 
     Parameters
     ----------
@@ -46,43 +44,36 @@ class Trainer:
     controller : BalanceController, optional
         Decides pauses and the switch; by default one with default settings.
     seed : int
-        Seed of the sample order and of dropout. The order of epoch e is a function of seed and e alone.
+        Seed of the sample order and of dropout.
     device : str
         "auto" takes CUDA where there is one.
     out_dir : path, optional
         Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten.
     preset : {"default", "paper"}
-        Our settings, or the recipe of arXiv 2509.20840 as its released script has it: its probes, its controller
-        (synergy's peak, two pauses at the most, 200 epochs alone), its stage 2 of 100 epochs, and selection on the
-        test set. Model and data are yours.
+        Our settings, or the recipe of arXiv 2509.20840 as its released script has it; model and data are yours.
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
     callbacks : iterable of Callback, optional
         Methods that hook into the run, in the order in which they are called; see :class:`mmpid.Callback`.
     accelerator : accelerate.Accelerator, optional
-        Train in several processes: each takes its share of every batch on the accelerator's device, gradients are
-        averaged, and only the main process writes folders. See :mod:`mmpid.train.parallel`.
+        Train in several processes, see :mod:`mmpid.train.parallel`.
     **settings
         Fields of :class:`~mmpid.train.TrainConfig`, for example `epochs=60, lr=0.01`.
 
     Raises
     ------
     ConfigError, InputError
-        Settings, model and data that do not fit each other.
+        Settings, model and data that do not fit.
 
     Notes
     -----
-    With three or more modalities a probe decomposes each against the rest: ``unique{i}`` is what only modality i has,
-    ``redundancy`` and ``synergy`` are means over the modalities, and pairs are given beside them as values.
-
     All randomness is the trainer's own: on the CPU the same seed gives the same record, and a run that was saved,
     loaded, rewound or branched goes on as the original would have. Test accuracy is computed once, at the end, unless
-    `selection="test"` asks for what many papers do. It is that of :meth:`selected_model`, a copy with the weights of
-    the epoch that was selected; the model itself has those of the last one.
+    `selection="test"` asks for what many papers do, with the weights of :meth:`selected_model`.
 
     References
     ----------
-    arXiv 2509.20840 for the two stages; docs/two-stage.md for what is done otherwise here, and why.
+    arXiv 2509.20840; docs/two-stage.md says what is done otherwise here, and why.
 
     Examples
     --------
@@ -189,20 +180,14 @@ class Trainer:
 
     @property
     def progress(self) -> tuple[int, int]:
-        """Epochs done and epochs to do, those of discarded futures included.
-
-        In stage 1 the second is the whole budget, also where `joint_epochs` will end the run before it is spent.
-        """
+        """Epochs done and epochs to do, those of discarded futures included; in stage 1 to do is the whole budget."""
         done = self._run.position.epochs_run
         return done, done + self._run.epochs_left
 
     # ---- training ------------------------------------------------------------------------------------------------
 
     def step(self, epochs: int | None = None, *, batches: int | None = None) -> None:
-        """Train for some epochs (default one, counting from the next epoch's end) or some batches; probes when due.
-
-        A finished run stays as it is.
-        """
+        """Train for some epochs (default one, to the end of the next) or batches; a finished run stays as it is."""
         if epochs is not None and batches is not None:
             raise ConfigError("`epochs` and `batches` exclude each other; give one of them.")
         name, n = ("batches", batches) if batches is not None else ("epochs", 1 if epochs is None else epochs)
@@ -231,10 +216,7 @@ class Trainer:
         return self.record
 
     def probe(self) -> dict[str, Any]:
-        """Decompose the present embeddings now, append the row to the record and return it.
-
-        Between two epochs it also keeps a checkpoint, as every probe there does.
-        """
+        """Probe now, append the row to the record and return it; between two epochs also keep a checkpoint."""
         with self._run.own_process():
             row = self._director.probe()
         if not self._run.position.batch:
@@ -247,77 +229,21 @@ class Trainer:
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
-    def pause(self, modality: str) -> None:
-        """Stop training one modality's encoder until :meth:`resume`; at least one other must stay active."""
-        self._commands.pause(modality)
-
-    def resume(self, modality: str) -> None:
-        """Train a paused modality's encoder again."""
-        self._commands.resume(modality)
-
-    def set_learning_rate(self, lr: float, modality: str | None = None) -> None:
-        """Train with another learning rate from the next batch on.
-
-        Parameters
-        ----------
-        lr : float
-            The rate itself, not a factor.
-        modality : str, optional
-            A modality, or "joint" for the fusion head in stage 2; by default all of them.
-
-        Notes
-        -----
-        The rate belongs to the state: a rewind and a resumed run restore what was in force then, and a schedule goes
-        on from it. Stage 2 starts with the rates of the settings.
-        """
-        self._commands.set_learning_rate(lr, modality)
-
-    def set_batch_size(self, n: int) -> None:
-        """Train with batches of `n` samples from the next batch on, for example when memory ran out.
-
-        What is left of an epoch that is under way is cut anew. The size belongs to the state: a rewind and a resumed
-        run restore what was in force then. Smaller batches mean more updates per epoch at the same learning rate.
-        """
-        self._commands.set_batch_size(n)
-
-    def set_rule(self, rule: SwitchRule) -> None:
-        """Let the controller decide by another switch rule, such as ``FixedEpoch(epoch=12)``, from the next probe on.
-
-        What earlier probes made of the old rule stays. A resumed run goes on with the new one; a rewind keeps it.
-        """
-        self._commands.set_rule(rule)
-
-    def switch_to_joint(self, rewind: bool | int = True, *, from_scratch: bool = False) -> None:
-        """Start stage 2.
-
-        Parameters
-        ----------
-        rewind : bool or int
-            True starts from the probe that the controller's rule names best (for :class:`PeakSynergy` the peak),
-            False from the present state, a number from the probe at that epoch.
-        from_scratch : bool
-            Hand nothing over: the fusion head starts as it was initialized, at the full learning rate, and unless
-            `rewind` is False or a number, from the untrained encoders. From epoch 0 it is what `unimodal_epochs=0`
-            does, with the epochs that are left.
-        """
-        self._commands.switch_to_joint(rewind, from_scratch)
-
-    def rewind(self, to: int) -> None:
-        """Go back to the probe at epoch `to`; what came after stays in the record as a discarded future.
-
-        The epochs spent there stay spent: the budget counts them. Where it is used up, what goes on from here is only
-        the result of that state; :meth:`branch` has the rest of the budget from there.
-        """
-        self._commands.rewind(_validate.number(to, "to", low=0, integer=True), "by hand", "user")
+    pause = forward("_commands", Commands.pause)
+    resume = forward("_commands", Commands.resume)
+    set_learning_rate = forward("_commands", Commands.set_learning_rate)
+    set_batch_size = forward("_commands", Commands.set_batch_size)
+    set_rule = forward("_commands", Commands.set_rule)
+    switch_to_joint = forward("_commands", Commands.switch_to_joint)
+    rewind = forward("_commands", Commands.rewind)
 
     # ---- other futures -------------------------------------------------------------------------------------------
 
     def branch(self, at: int | None = None, name: str = "") -> "Trainer":
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).
 
-        This trainer is not changed. The branch holds copies of the model, the callbacks, the record and the
-        checkpoints up to that probe, and has the rest of the budget before it. Its metadata name it `name`, this run
-        "parent", and `at` "branched_at".
+        The branch holds copies of model, callbacks, record and checkpoints up to that probe, and has the rest of the
+        budget before it. Its metadata hold this run's name as "parent", and `at` as "branched_at".
         """
         return branch(self, at, name)
 
@@ -330,10 +256,7 @@ class Trainer:
         self._run.load_state_dict(state)
 
     def save(self, path: Any) -> Path:
-        """Write the run to a folder: record, present state, and the checkpoints of its probes. Return the folder.
-
-        A folder that holds an earlier state of this run is brought up to date; one of another run is refused.
-        """
+        """Write record, state and checkpoints to a folder, new or of an earlier state of this run; return it."""
         return save(self, path)
 
     @classmethod
@@ -370,10 +293,8 @@ class Trainer:
 
         Raises
         ------
-        CheckpointError
-            No readable checkpoint, another format, other data, another model, or other callbacks.
-        ConfigError
-            A rule or a function of your own that is missing, or not the one of the run.
+        CheckpointError, ConfigError
+            No readable checkpoint, or data, model, callbacks, rules or functions that are not those of the run.
         """
         parts = {"model": model, "controller": controller, "callbacks": callbacks}
         return load(cls, path, data, device=device, accelerator=accelerator, **parts, **own)

@@ -73,12 +73,12 @@ def test_the_whole_board_works_by_keyboard_alone(open_notebook):
 def test_hovering_reads_every_series_at_once(open_notebook, tmp_path):
     page = open_notebook(IMPORTS, "trainer = FakeTrainer(epochs=60, probe_every=5)\ntrainer.step(epochs=12)", BOARD)
     page.wait_for("paused")
-    box = page.tab.locator(".mmpid-plot-known").bounding_box()
+    box = page.tab.locator(".mmpid-graph-known").bounding_box()
     page.tab.mouse.move(box["x"] + 24 + 0.11 * (box["width"] - 58), box["y"] + 60)  # epoch 6.6 of 60
-    page.tab.locator(".mmpid-legend .mmpid-when", has_text="bits at epoch 5").wait_for()
+    page.tab.locator(".mmpid-readouts .mmpid-when", has_text="bits at epoch 5").wait_for()
     page.screenshot("hover", tmp_path)
     page.tab.mouse.move(5, 5)
-    page.tab.locator(".mmpid-legend .mmpid-when", has_text="bits at epoch 10").wait_for()
+    page.tab.locator(".mmpid-readouts .mmpid-when", has_text="bits at epoch 10").wait_for()
     assert page.problems == []
 
 
@@ -212,7 +212,7 @@ _CUT = """() => { const board = document.querySelector('.mmpid-board').getBoundi
 def test_the_board_fits_one_screen_in_both_themes_and_three_widths(open_notebook, tmp_path):
     page = open_notebook(IMPORTS, "trainer = FakeTrainer(epochs=60)\ntrainer.step(epochs=45)", BOARD)
     page.wait_for("paused")
-    page.tab.locator(".mmpid-plot-known path.mmpid-area").first.wait_for(state="attached")
+    page.tab.locator(".mmpid-graph-known path.mmpid-area").first.wait_for(state="attached")
     for theme in ("Light", "Dark"):
         page.theme(f"JupyterLab {theme}")
         scheme = theme.lower()
@@ -388,7 +388,7 @@ def test_more_modalities_fit_the_page(open_notebook, tmp_path, n):
     run = f"trainer = FakeTrainer(epochs=60, modalities={names})\ntrainer.step(epochs=45)"
     page = open_notebook(IMPORTS, run, BOARD, width=1300, height=1100)
     page.wait_for("paused")
-    page.tab.locator(".mmpid-plot-known-0 path.mmpid-area").first.wait_for(state="attached")
+    page.tab.locator(".mmpid-graph-known-0 path.mmpid-area").first.wait_for(state="attached")
     assert page.tab.evaluate(_CUT) == []
     page.screenshot(f"{n}_modalities", tmp_path)
     assert page.problems == []

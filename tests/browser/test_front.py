@@ -220,7 +220,7 @@ def test_replay_moves_the_clock_through_all_charts_without_the_kernel(front):
 
 def test_the_crosshair_is_in_every_chart(front):
     page = front(STATES["finished"]())
-    box = page.tab.locator(".mmpid-plot-accuracy").bounding_box()
+    box = page.tab.locator(".mmpid-graph-accuracy").bounding_box()
     page.tab.mouse.move(box["x"] + 100, box["y"] + 80)
     page.tab.wait_for_timeout(100)
     at = page.tab.evaluate("() => window.bare.el.mmpidBoard.charts.filter((c) => !c.root.hidden).map((c) => c.at)")

@@ -31,7 +31,7 @@ def test_the_quick_start_steps_in_notebook_7(notebook, tmp_path):
     notebook.press("b")
     notebook.tab.locator(".mmpid-progress", has_text="1 batch").wait_for(state="attached")
     notebook.choose("More steps", "To the next probe")
-    notebook.tab.locator(".mmpid-plot-known path.mmpid-area").first.wait_for(state="attached")
+    notebook.tab.locator(".mmpid-graph-known path.mmpid-area").first.wait_for(state="attached")
     notebook.wait_for("paused")
     notebook.tab.locator(".mmpid-board").scroll_into_view_if_needed()
     notebook.screenshot("notebook7", tmp_path)

@@ -104,7 +104,7 @@ def test_a_run_in_the_board_has_the_numbers_of_a_headless_run(open_notebook, tmp
     page.screenshot("real_paused", tmp_path)
     page.click("Play")
     page.wait_for("finished", 120)
-    page.tab.locator(".mmpid-plot-accuracy path.mmpid-line").first.wait_for(state="attached")
+    page.tab.locator(".mmpid-graph-accuracy path.mmpid-line").first.wait_for(state="attached")
     page.screenshot("real_finished", tmp_path)
     page.screenshot("board", tmp_path, ".mmpid-board")
     page.theme("JupyterLab Dark")

@@ -23,6 +23,6 @@ def test_the_board_is_live_in_voila(lab, browser, tmp_path):
     page.tab.locator(".mmpid-status[data-state=idle]").wait_for(timeout=90_000)
     page.tab.get_by_role("button", name=re.compile(r"^\W*Play$")).click()
     page.tab.locator(".mmpid-status[data-state=finished]").wait_for(timeout=60_000)
-    page.tab.locator(".mmpid-plot-known path.mmpid-area").first.wait_for(state="attached")
+    page.tab.locator(".mmpid-graph-known path.mmpid-area").first.wait_for(state="attached")
     page.screenshot("voila", tmp_path)
     context.close()

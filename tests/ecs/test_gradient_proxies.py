@@ -6,7 +6,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from mmpid import ecs
-from mmpid.ecs.tangent import Taps, _gram_one_by_one, class_gradient_norms, tangent_gram
+from mmpid.ecs.tangent import LayerHooks, _gram_one_by_one, class_gradient_norms, tangent_gram
 from mmpid.errors import ShapeError
 from mmpid.models.encoders import make_encoder
 from mmpid.models.late_fusion import LateFusion
@@ -103,14 +103,14 @@ def test_another_batch_for_gradients_needs_its_labels(plain):
 
 def test_dense_layers_and_the_long_way_agree(plain):
     model, inputs, target = plain
-    with Taps(model, model.modalities, heads=False) as taps:
+    with LayerHooks(model, model.modalities, heads=False) as hooks:
         losses = cross_entropy(model(inputs).logits, target, reduction="none")
     weights = torch.eye(len(target))[:, :4]
-    long_way = Taps(model, model.modalities, heads=False)
+    long_way = LayerHooks(model, model.modalities, heads=False)
     long_way.layers = dict.fromkeys(model.modalities)
     for name in model.modalities:
         torch.testing.assert_close(
-            class_gradient_norms(taps, name, losses, weights), class_gradient_norms(long_way, name, losses, weights)
+            class_gradient_norms(hooks, name, losses, weights), class_gradient_norms(long_way, name, losses, weights)
         )
         torch.testing.assert_close(
             tangent_gram(model, inputs, name), _gram_one_by_one(model, inputs, name), rtol=1e-4, atol=1e-5

@@ -10,7 +10,7 @@ from mmpid import ecs
 from mmpid.models.encoders import make_encoder
 from mmpid.models.late_fusion import LateFusion
 
-K, N = 4, 61  # an odd number, so that the halves of the linear probe differ
+K, N = 4, 61  # an odd number, so that the folds of the linear probe differ
 NAMES = ("a", "b", "c", "d", "e", "f")
 
 
@@ -98,16 +98,16 @@ def test_linear_probe_of_dead_embeddings_names_one_class():
 
 @pytest.mark.parametrize("n", [40, 61])
 def test_linear_probe_is_ridge_regression_half_by_half(n):
-    """Embeddings of different widths, halves of different lengths."""
+    """Embeddings of different widths, folds of different lengths."""
     generator = torch.Generator().manual_seed(5)
     target = torch.randint(K, (n,), generator=generator)
     embeddings = {name: torch.randn(n, d, generator=generator) + target[:, None] for name, d in (("a", 3), ("b", 7))}
     order = torch.randperm(n, generator=torch.Generator().manual_seed(0))
-    halves = order.chunk(2)
+    folds = order.chunk(2)
     [result] = ecs.measure("linear_probe", ecs.ProxyEvidence(target=target, embeddings=embeddings))
     for name, z in embeddings.items():
         right = torch.zeros(n)
-        for fit, judge in (halves, halves[::-1]):
+        for fit, judge in (folds, folds[::-1]):
             center, y = z[fit].mean(0), torch.nn.functional.one_hot(target[fit], K).float()
             x = z[fit] - center
             cov = x.T @ x / len(fit)

@@ -199,11 +199,12 @@ def test_pause_all_pauses_every_session():
 def test_an_interrupted_wait_pauses_and_raises(monkeypatch):
     session = Session(FakeTrainer(epochs=10_000, seconds=0.001))
     session.play()
-    real = session._transitioned.wait_for
-    monkeypatch.setattr(session._transitioned, "wait_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
+    condition = session._notifier.transitioned
+    real = condition.wait_for
+    monkeypatch.setattr(condition, "wait_for", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         session.wait()
-    monkeypatch.setattr(session._transitioned, "wait_for", real)
+    monkeypatch.setattr(condition, "wait_for", real)
     session.wait(timeout=5)
     assert session.state == "paused"
 

@@ -51,7 +51,9 @@ def test_the_page_has_the_results_and_needs_nothing_from_outside(finished, tmp_p
     said, reader = page.read_text(), read(page)
     assert ">0.875<" in said and "400 samples" in said and "epoch 17 (selection: validation)" in said
     assert "Synergy has fallen by more than its interval" in said
-    assert len(reader.sources) == 6 and all(s.startswith("data:image/svg+xml;base64,") for s in reader.sources)
+    within, pictures = ([s for s in reader.sources if s.startswith("#") is own] for own in (True, False))
+    assert len(pictures) == 6 and all(s.startswith("data:image/svg+xml;base64,") for s in pictures)
+    assert all(f'id="{link[1:]}"' in page.read_text() for link in within)
     assert not re.search(r"https?://|<script|@import|url\(", said)
     assert all(re.search(r": .+ against (epoch|class)", words) for words in reader.words), reader.words
 

@@ -17,6 +17,7 @@ FRONT = (
     "toolbar.js",
     "lower.js",
     "board.js",
+    "forms.js",
     "render.js",
 )
 

@@ -15,14 +15,12 @@ from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_wi
 from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import Worker, problem
 
-MOST_CHOICES = 200  # more boxes than this nobody reads
-FIRST_CHOICE = 2  # the newest runs are chosen at first
+MOST_CHOICES, FIRST_CHOICE = 200, 2  # more boxes nobody reads; so many of the newest runs are chosen at first
 _STILL_RULES = """<style>
 .jp-OutputArea-child:has(.mmpid-board) ~ .jp-OutputArea-child:has(.mmpid-still) { display: none; }
 .mmpid-choices { max-height: 130px; overflow-y: auto !important; }
 .mmpid-found { width: 100%; } .mmpid-found th, .mmpid-found td { text-align: left !important; }
-.mmpid-reason { font-style: italic; }
-.mmpid-found-box { max-height: 330px; overflow: auto; }
+.mmpid-reason { font-style: italic; } .mmpid-found-box { max-height: 330px; overflow: auto; }
 .mmpid-comparison caption { white-space: nowrap; }
 .mmpid-comparison td, .mmpid-comparison th { text-align: left !important; }
 </style>"""

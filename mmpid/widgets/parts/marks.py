@@ -22,13 +22,11 @@ def line(
     return {"kind": "line", "key": key, **look, **readable(**reading), "arrays": {"x": x, "y": y, **interval}}
 
 
-def readable(
-    *, name: str = "", where: str = "at", digits: int | None = 3, click: bool = False, says: Sequence[str] = ()
-) -> Mark:
-    """Return how a mark answers: "name: value [low, high] where x", or in words of its own; a click may be told."""
+def readable(*, name: str = "", where: str = "at", digits: int | None = 3, says: Sequence[str] = ()) -> Mark:
+    """Return how a mark answers: "name: value [low, high] where x", or in words of its own."""
     if not name and not says:
         return {}
-    return {"name": name, "where": where, "digits": digits, "click": click} | ({"says": list(says)} if says else {})
+    return {"name": name, "where": where, "digits": digits} | ({"says": list(says)} if says else {})
 
 
 def ribbon(key: str, x, low, high, color: str, opacity: float) -> Mark:
@@ -64,16 +62,6 @@ def upright(key: str, at: float, color: str, *, dash: str = "solid", thick: floa
     """Return a vertical line across the plot."""
     look = {"stroke": color, "dash": DASHES[dash], "thick": thick, "opacity": opacity}
     return {"kind": "upright", "key": key, "at": float(at), **look, "arrays": {}}
-
-
-def level(key: str, at: float, color: str, *, dash: str = "solid", thick: float = 1.5) -> Mark:
-    """Return a horizontal line across the plot."""
-    return upright(key, at, color, dash=dash, thick=thick) | {"kind": "level"}
-
-
-def handle(key: str, x: float, y: float, color: str, *, along: str) -> Mark:
-    """Return a grip that the mouse moves along "x" or "y"."""
-    return {"kind": "handle", "key": key, "x": float(x), "y": float(y), "fill": color, "along": along, "arrays": {}}
 
 
 def axis(

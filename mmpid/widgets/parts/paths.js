@@ -6,10 +6,6 @@ function scale(axis, from, to) {
   const bend = axis.log ? Math.log : (v) => v;
   const low = bend(axis.low), width = bend(axis.high) - low || 1;
   const place = (value) => from + ((bend(value) - low) / width) * (to - from);
-  place.invert = (pixel) => {
-    const value = low + ((pixel - from) / (to - from)) * width;
-    return Math.min(Math.max(axis.log ? Math.exp(value) : value, axis.low), axis.high);
-  };
   return place;
 }
 
@@ -48,8 +44,6 @@ const PATHS = {
   bars: (mark, at) =>
     Array.from(boxes(mark, at), (box) => `M${box.left} ${box.bottom}V${box.top}H${box.right}V${box.bottom}Z`).join(""),
   upright: (mark, at) => `M${round(at.x(mark.at))} ${at.top}V${at.bottom}`,
-  level: (mark, at) => `M${at.left} ${round(at.y(mark.at))}H${at.right}`,
-  handle: (mark, at) => SIGNS.diamond(round(at.x(mark.x)), round(at.y(mark.y)), 6.5),
 };
 
 function* boxes(mark, at) {

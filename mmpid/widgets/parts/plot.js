@@ -1,6 +1,6 @@
 // Draws what mmpid/widgets/parts/plot.py sends: axes and marks, as paths of one SVG. A message changes the paths that
 // differ and nothing else; there are no transitions, so an update costs one frame. The mouse is answered here, without
-// the kernel, which hears only of clicks on points and of handles that are dragged.
+// the kernel.
 
 const SVG = "http://www.w3.org/2000/svg";
 const REACH = 24; // pixels from a point within which the mouse reads it
@@ -46,14 +46,12 @@ class Plot {
 
   listen() {
     const redraw = () => this.draw();
-    const heard = { "change:scene": () => this.take(), "change:overlays": redraw };
+    const heard = { "change:scene": () => this.take() };
     for (const [event, answer] of Object.entries(heard)) this.model.on(event, answer);
     const size = new ResizeObserver(redraw);
     size.observe(this.box);
     const mouse = {
-      pointermove: (e) => (this.grip ? this.drag(e) : this.look(e)), pointerleave: () => this.grip || this.read(null),
-      pointerdown: (e) => this.grab(e), pointerup: (e) => this.release(e), pointercancel: (e) => this.release(e),
-      click: (e) => this.dropped || this.choose(this.nearest(e)),
+      pointermove: (e) => this.look(e), pointerleave: () => this.read(null),
       keydown: (e) => this.key(e), blur: () => this.read(null),
     };
     for (const [event, answer] of Object.entries(mouse)) this.box.addEventListener(event, answer);
@@ -82,7 +80,7 @@ class Plot {
     this.at = { left, right, top, bottom, x: scale(x, left, right), y: scale(y, bottom, top) };
     const frame = JSON.stringify([x, y, width, height, left]);
     if (this.frame !== frame) this.drawAxes(width, height, (this.frame = frame));
-    this.drawMarks([...this.drawn, ...this.model.get("overlays")]);
+    this.drawMarks(this.drawn);
     if (this.reading) this.read(this.found(this.reading.mark.key, this.reading.i), this.reading.many);
   }
 
@@ -103,11 +101,10 @@ class Plot {
 
   drawMark(mark) {
     if (!this.paths.has(mark.key)) this.paths.set(mark.key, create(this.marks, "path"));
-    const held = this.grip?.key === mark.key ? { ...mark, ...this.grip.place } : mark;
     set(this.paths.get(mark.key), {
-      class: mark.kind, d: PATHS[mark.kind](held, this.at), fill: mark.fill ?? "none", stroke: mark.stroke ?? "none",
+      class: mark.kind, d: PATHS[mark.kind](mark, this.at), fill: mark.fill ?? "none", stroke: mark.stroke ?? "none",
       "stroke-width": mark.thick ?? 0, "stroke-dasharray": mark.dash ?? "", opacity: mark.opacity ?? 1,
-      "data-key": mark.key, "data-points": mark.x?.length ?? 1, ...(mark.along ? { "data-along": mark.along } : {}),
+      "data-key": mark.key, "data-points": mark.x?.length ?? 1,
     });
   }
 
@@ -168,9 +165,7 @@ class Plot {
   }
 
   look(event) {
-    const point = this.nearest(event);
-    this.box.style.cursor = point?.mark.click ? "pointer" : "";
-    this.read(point);
+    this.read(this.nearest(event));
   }
 
   /** Show what a point says; with `many`, what all marks say at its place. */
@@ -191,10 +186,6 @@ class Plot {
     set(this.tip, { style: `${side}; ${level}` });
   }
 
-  choose(point) {
-    if (point?.mark.click) this.model.send({ event: "click", x: point.mark.x[point.i] });
-  }
-
   key(event) {
     const points = [...this.readable()].sort((a, b) => a.px - b.px);
     const stops = points.filter((p, i) => !i || p.px !== points[i - 1].px);
@@ -205,43 +196,9 @@ class Plot {
     const next = { ArrowRight: Math.min(index + 1, last), ArrowLeft: back, Home: 0, End: last };
     if (event.key in next) this.read(stops[next[event.key]], true);
     else if (event.key === "Escape") this.read(null);
-    else if (event.key === "Enter" && now) this.choose(now);
     else return;
     event.preventDefault();
     event.stopPropagation();
-  }
-
-  grab(event) {
-    this.dropped = false;
-    const { key, along } = event.target.dataset ?? {};
-    if (!along) return;
-    this.grip = { key, along };
-    this.box.setPointerCapture(event.pointerId);
-    this.read(null);
-    event.preventDefault();
-  }
-
-  drag(event) {
-    const { key, along } = this.grip, [px, py] = this.pixel(event);
-    this.grip.place = { [along]: this.at[along].invert(along === "x" ? px : py) };
-    const held = this.model.get("overlays").find((mark) => mark.key === key);
-    if (held) this.drawMark(held);
-    this.grip.waits ??= requestAnimationFrame(() => this.tell());
-  }
-
-  tell() {
-    if (!this.grip?.place) return;
-    this.grip.waits = undefined;
-    this.model.send({ event: "drag", key: this.grip.key, ...this.grip.place });
-  }
-
-  release(event) {
-    if (!this.grip) return;
-    this.tell();
-    this.grip = null;
-    this.dropped = true; // the click that ends a drag chooses nothing
-    this.box.releasePointerCapture(event.pointerId);
-    this.draw();
   }
 }
 

@@ -1,6 +1,6 @@
 """A live plot in the browser: a scene is one message, and costs the page one frame."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import anywidget
@@ -24,12 +24,9 @@ class Plot(anywidget.AnyWidget):
 
     _esm = traitlets.Unicode(_script()).tag(sync=True)
     scene = traitlets.Dict({}).tag(sync=True)
-    overlays = traitlets.List([]).tag(sync=True)  # marks without arrays, drawn on top: they move on their own
 
     def __init__(self):
         super().__init__()
-        self._answers: dict[str, Callable] = {}
-        self.on_msg(self._hear)
         self.add_class("mmpid-plot-host")
 
     def show(
@@ -56,19 +53,6 @@ class Plot(anywidget.AnyWidget):
             mark["key"]: mark | {name: numbers[a : a + n] for name, (a, n) in mark["arrays"].items()}
             for mark in self.scene.get("marks", [])
         }
-
-    def on_click(self, answer: Callable[[float], None]) -> None:
-        """Have `answer(x)` called for a click on a point of a mark that may be clicked."""
-        self._answers["click"] = lambda said: answer(float(said["x"]))
-
-    def on_drag(self, answer: Callable[[dict[str, float]], None]) -> None:
-        """Have `answer({"x" or "y": value})` called while a handle is dragged."""
-        self._answers["drag"] = lambda said: answer({name: float(said[name]) for name in "xy" if name in said})
-
-    def _hear(self, _, said: dict, buffers) -> None:
-        answer = self._answers.get(said.get("event"))
-        if answer is not None:
-            answer(said)
 
 
 def pack(marks: Sequence[Mark]) -> tuple[list[Mark], bytes]:

@@ -5,7 +5,8 @@ from collections.abc import Iterable
 import ipywidgets as widgets
 
 _RULES = """
-.mmpid-board { color: var(--jp-ui-font-color1, #212121); font-size: 13px; padding: 2px 6px 8px 2px; max-width: 1500px;
+.mmpid-board:not(.mmpid-page) { color: var(--jp-ui-font-color1, #212121); font-size: 13px; padding: 2px 6px 8px 2px;
+  max-width: 1500px;
   container-type: inline-size; }
 .mmpid-board .widget-html-content, .mmpid-board .jupyter-widgets { color: inherit; }
 .mmpid-board .widget-html, .mmpid-board .widget-html-content { height: auto; line-height: 1.45; min-width: 0; }
@@ -22,37 +23,15 @@ _RULES = """
 .mmpid-empty { position: absolute; left: 20%; right: 20%; top: 52%; justify-content: center; text-align: center;
   pointer-events: none; color: var(--jp-ui-font-color2, #666); }
 .mmpid-detail { color: var(--jp-ui-font-color2, #616161); font-size: 12px; }
-.mmpid-notice { color: var(--jp-warn-color0, #b75c00); font-weight: 600; }
 .mmpid-status { padding: 3px 0; }
-.mmpid-status[data-state=playing] b { color: var(--jp-success-color0, #2e7d32); }
-.mmpid-status[data-state=failed] b, .mmpid-failure > b { color: var(--jp-error-color1, #d32f2f); }
 .mmpid-failure { border-left: 4px solid var(--jp-error-color1, #d32f2f); padding: 4px 10px; margin: 4px 0; }
 .mmpid-failure pre { overflow: auto; max-height: 260px; font-size: 11px; color: inherit; background: none; }
-.mmpid-decisions { margin: 0; padding: 0; list-style: none; max-height: 190px; overflow-y: auto; }
-.mmpid-decisions li { padding: 3px 0 3px 8px; margin-bottom: 4px;
-  border-left: 3px solid var(--jp-brand-color1, #1976d2); }
-.mmpid-decisions li.mmpid-quiet { border-left-color: var(--jp-border-color2, #ddd); }
-.mmpid-when { font-variant-numeric: tabular-nums; }
-.mmpid-progress { font-variant-numeric: tabular-nums; white-space: nowrap; }
-.mmpid-progress-line { display: flex; gap: 8px; align-items: center; height: 24px; contain: strict; margin: 2px; }
-.mmpid-bar { width: 130px; height: 12px; overflow: hidden; flex: none; background: var(--jp-layout-color2, #eee); }
-.mmpid-bar > div { height: 100%; transform-origin: left; background: var(--jp-brand-color1, #1976d2); }
-.mmpid-bar[data-look=finished] > div { background: var(--jp-success-color1, #388e3c); }
-.mmpid-bar[data-look=failed] > div { background: var(--jp-error-color1, #d32f2f); }
 .mmpid-table { border-collapse: collapse; font-size: 12px; margin: 0 0 12px; font-variant-numeric: tabular-nums; }
 .mmpid-table caption { text-align: left; font-weight: 600; padding: 4px 0; color: inherit; }
 .mmpid-table th, .mmpid-table td { padding: 1px 10px; text-align: right;
   border-bottom: 1px solid var(--jp-border-color2, #ddd); }
-.mmpid-runs .mmpid-table th:first-child { text-align: left; white-space: nowrap; padding-left: 0; }
-.mmpid-runs .mmpid-table svg { vertical-align: middle; margin-right: 6px; }
 .mmpid-tables-row { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 4px 28px; }
 .mmpid-says { margin: 0; padding-left: 18px; }
-.mmpid-rate input { width: 74px !important; }
-.mmpid-board .mmpid-runs .widget-checkbox { margin-right: 12px; }
-.mmpid-note { overflow-wrap: anywhere; }
-.mmpid-note.mmpid-refused { border-left-color: var(--jp-warn-color0, #b75c00); }
-.mmpid-note, .mmpid-answer { padding: 4px 10px; border-left: 4px solid var(--jp-brand-color1, #1976d2);
-  margin: 4px 0; }
 .mmpid-tables { max-height: 320px; overflow: auto; }
 /* a plot is laid out and painted alone: what changes in it moves nothing around it */
 .mmpid-plot { display: flex; flex-direction: column; height: 100%; }
@@ -64,8 +43,6 @@ _RULES = """
 .mmpid-plot .rule, .mmpid-plot .grid { fill: none; stroke: var(--jp-border-color2, #ccc); }
 .mmpid-plot .grid { opacity: 0.55; }
 .mmpid-plot .line, .mmpid-plot .upright, .mmpid-plot .level { stroke-linejoin: round; }
-.mmpid-plot .handle { pointer-events: all; cursor: ns-resize; }
-.mmpid-plot .handle[data-along=x] { cursor: ew-resize; }
 .mmpid-here { stroke: var(--jp-layout-color0, #fff); stroke-width: 1.5; }
 .mmpid-tip { position: absolute; max-width: 72%; padding: 3px 7px; border-radius: 3px; font-size: 12px; z-index: 2;
   pointer-events: none; white-space: pre-line; color: var(--jp-ui-font-color1, #212121);

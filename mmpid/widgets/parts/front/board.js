@@ -51,7 +51,7 @@ class Board {
     this.popover = html("div", { class: "mmpid-popover", hidden: true, role: "dialog" });
     this.popover.addEventListener("keydown", (event) => { if (event.key === "Escape") { this.closePopover(); event.stopPropagation(); } });
     this.rightHead.classList.add("mmpid-right-head");
-    const charts = html("div", { class: "mmpid-charts" }, this.heroHead, this.whatRow, this.hero, this.rightHead, html("div", { class: "mmpid-right" }, this.accuracy.root, this.loss.root));
+    const charts = html("div", { class: "mmpid-pair" }, this.heroHead, this.whatRow, this.hero, this.rightHead, html("div", { class: "mmpid-right" }, this.accuracy.root, this.loss.root));
     this.inner = html("div", { class: "mmpid-inner" }, html("header", { class: "mmpid-head" }, this.sentence, html("div", { class: "mmpid-corner" }, this.levels, html("span", { class: "mmpid-split" }, this.more, this.moreMenu)), this.evidence), this.toolbar.root, this.timeline.root, charts, this.lower.root,
       html("footer", { class: "mmpid-foot" }, this.foot, this.footButtons, html("span", { class: "mmpid-links" }, this.links), this.progress), this.popover, this.say, this.values);
     this.root = html("section", { class: "mmpid-board-page mmpid-page mmpid-board", role: "region", "aria-label": `Training board: ${setup.data}`, "data-lm-suppress-shortcuts": "true", tabindex: -1 }, this.inner);
@@ -84,17 +84,6 @@ class Board {
       return { chart, value, word, pause, name, root: html("div", { class: "mmpid-box-cell" }, title, chart.root) };
     });
     return html("div", { class: "mmpid-hero many", style: `--columns: ${names.length === 4 ? 2 : Math.min(names.length, 3)}` }, this.boxes.map((box) => box.root));
-  }
-
-  buildWhat() {
-    this.rule = html("select", { class: "mmpid-select small", "aria-label": "Rule" }, Object.entries(this.setup.questions).map(([value, one]) => html("option", { value }, one.words)));
-    this.threshold = html("input", { type: "range", class: "mmpid-slider", "aria-label": "Threshold" });
-    this.unit = html("span", { class: "mmpid-quiet" });
-    this.use = button("Use", { icon: "check", kind: "small", tip: "Let the controller follow this rule from now on", onpress: () => this.send({ do: "use_rule", ...this.what }) });
-    const close = button("", { icon: "close", kind: "small", name: "Close what if", onpress: () => this.toggleWhat(false) });
-    this.rule.addEventListener("change", () => { this.askRule(this.rule.value); this.threshold.focus(); });
-    this.threshold.addEventListener("input", () => this.askRule(this.rule.value, Number(this.threshold.value)));
-    return html("div", { class: "mmpid-chart-head mmpid-what-row", hidden: true }, html("h3", {}, "What if"), this.rule, this.threshold, this.unit, html("span", { class: "push" }), this.use, close);
   }
 
   // ---- from the kernel ----------------------------------------------------------------------------------------
@@ -239,33 +228,10 @@ class Board {
     name.select();
   }
 
-  openSave() {
-    const folder = html("input", { type: "text", class: "mmpid-field folder", "aria-label": "Folder", value: this.now.folder });
-    const to = (what) => () => { this.send({ do: what, folder: folder.value }); this.closePopover(); };
-    this.open("Save the run", html("label", {}, "Folder ", folder), button("Save", { kind: "small strong", onpress: to("save"), tip: "Write record, model and checkpoints" }), button("Export report", { kind: "small", onpress: to("report"), tip: "Write one HTML page beside it" }));
-    folder.select();
-  }
-
-  open(title, ...parts) {
-    this.opener = this.root.getRootNode().activeElement;
-    this.popover.replaceChildren(html("h3", {}, title), ...parts, button("", { icon: "close", kind: "small", name: "Close", onpress: () => this.closePopover() }));
-    set(this.popover, { hidden: false, "aria-label": title });
-    this.popover.querySelector("input, button")?.focus();
-  }
-
-  closePopover() {
-    set(this.popover, { hidden: true });
-    (this.opener?.isConnected ? this.opener : this.root).focus();
-  }
-
   moreItems() {
     const dead = this.dead;
     return [["Save or report…", () => this.openSave(), null, this.gone], ["Tables of all charts", () => this.openTab("tables")], null,
       ["Stop for good", () => this.send({ do: "stop" }), null, dead], null, ["Keys", () => this.openKeys(), "?"]];
-  }
-
-  openKeys() {
-    this.open("Keys", html("dl", { class: "mmpid-keys" }, KEYS.flatMap(([key, words]) => [html("dt", {}, html("kbd", {}, key)), html("dd", {}, words)])));
   }
 
   openTab(name) {
@@ -280,38 +246,6 @@ class Board {
     remember("mmpid-level", level);
     if (level === "expert") this.send({ do: "tab", name: this.tab });
     this.render(true);
-  }
-
-  toggleWhat(open = !this.what) {
-    if (open) this.askRule(this.rule.value);
-    else { this.what = null; this.send({ do: "what_if" }); }
-    this.render(true);
-    (open ? this.threshold : this.whatButton).focus();
-  }
-
-  askRule(rule, value) {
-    const one = this.setup.questions[rule], asked = value ?? one.value;
-    this.what = { rule, value: asked };
-    for (const [name, what] of Object.entries({ min: one.low, max: one.high, step: one.step })) this.threshold[name] = what;
-    this.threshold.value = asked;
-    this.unit.textContent = one.unit.replace("{}", String(Number(asked.toFixed(2))));
-    set(this.threshold, { "aria-valuetext": this.unit.textContent });
-    this.send({ do: "what_if", ...this.what });
-    this.soon();
-  }
-
-  /** The diamond on the line: to the right is later, so a fixed epoch follows it and any other threshold goes along. */
-  dragHandle() {
-    let from = null;
-    this.handle.addEventListener("pointerdown", (event) => { from = { x: event.clientX, value: this.what.value }; this.handle.setPointerCapture(event.pointerId); event.preventDefault(); event.stopPropagation(); });
-    this.handle.addEventListener("pointermove", (event) => {
-      if (!from || !this.what) return;
-      const one = this.setup.questions[this.what.rule], width = this.stack.edge.right - this.stack.edge.left, dx = event.clientX - from.x;
-      const later = this.what.rule === "epoch" ? (dx / width) * this.now.end : -(dx / width) * (one.high - one.low);
-      const value = Math.round((from.value + later) / one.step) * one.step;
-      this.askRule(this.what.rule, clamp(Number(value.toFixed(3)), one.low, one.high));
-    });
-    for (const name of ["pointerup", "pointercancel"]) this.handle.addEventListener(name, () => { from = null; });
   }
 
   key(event) {

@@ -27,8 +27,8 @@ class EpochChart {
     this.under = svg("g");
     this.over = svg("g", { class: "mmpid-clock" });
     this.svg = svg("svg", { "aria-hidden": "true" }, hatches(this.id), this.ground, this.under, this.later, this.then, this.frame, this.over);
-    this.empty = html("p", { class: "mmpid-empty" });
-    this.root = html("div", { class: `mmpid-plot mmpid-plot-${name}`, tabindex: 0, role: "group", "aria-roledescription": "chart", "aria-label": label }, this.svg, this.empty);
+    this.empty = html("p", { class: "mmpid-blank" });
+    this.root = html("div", { class: `mmpid-graph mmpid-graph-${name}`, tabindex: 0, role: "group", "aria-roledescription": "chart", "aria-label": label }, this.svg, this.empty);
     this.data = null;
     this.context = { end: 1, pauses: [], switch: null };
     this.listen(onkey);

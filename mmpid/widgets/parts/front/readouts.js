@@ -31,7 +31,7 @@ class Readouts {
       return { i: 1 - i, value, root: html("div", {}, html("span", { title: `${name} in all` }, `${name} in all`), value) };
     });
     this.when = html("div", { class: "mmpid-when" }, "bits");
-    this.root = html("div", { class: "mmpid-legend" }, this.when, this.rows.map((row) => row.root), html("div", { class: "mmpid-sums" }, this.sums.map((sum) => sum.root)));
+    this.root = html("div", { class: "mmpid-readouts" }, this.when, this.rows.map((row) => row.root), html("div", { class: "mmpid-sums" }, this.sums.map((sum) => sum.root)));
     this.leads = svg("svg", { class: "mmpid-leads", "aria-hidden": "true" });
     this.root.append(this.leads);
   }
