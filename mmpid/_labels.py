@@ -71,7 +71,7 @@ def entries(value) -> np.ndarray:
         value = value.to(torch.float32) if value.dtype == torch.bfloat16 else value
     if isinstance(value, np.ma.MaskedArray):  # a masked entry is missing
         mask = np.ma.getmaskarray(value)
-        value = np.where(mask, None, value.data.astype(object)) if mask.any() else value.data
+        value = np.where(mask, np.array(None), value.data.astype(object)) if mask.any() else value.data
     try:
         array = np.asarray(value)
     except Exception:  # rows of several lengths, or an object that cannot be converted
@@ -96,7 +96,7 @@ def _decode(array: np.ndarray) -> np.ndarray:
         return array
     out = array.astype(object)
     try:
-        out.flat = [entry.decode() if isinstance(entry, bytes) else entry for entry in out.flat]
+        out.flat[:] = [entry.decode() if isinstance(entry, bytes) else entry for entry in out.flat]
     except UnicodeDecodeError:
         return array
     return out
@@ -149,7 +149,7 @@ def _categorical(value):
     return value if value.ordered or text else None
 
 
-def same_order(values: dict[str, object]) -> None:
+def same_order(values: dict[str, Any]) -> None:
     """Refuse tables of pandas whose rows have the same index in another order: rows are taken as they stand."""
     pandas = sys.modules.get("pandas")
     if not pandas:

@@ -48,7 +48,8 @@ def publish(name: str, values: Mapping[str, float], *, out_dir="") -> Published:
         )
     checked = Published()
     for key, value in values.items():
-        number = value.item() if hasattr(value, "item") and set(getattr(value, "shape", ())) <= {1} else value
+        item = getattr(value, "item", None)
+        number = item() if item is not None and set(getattr(value, "shape", ())) <= {1} else value
         if not isinstance(number, numbers.Real) or number != number or abs(number) == float("inf"):
             raise InputError(
                 f"`values[{key!r}]` must be a finite number; it was {value!r}. Publish only what can be compared."

@@ -1,5 +1,7 @@
 """What the engine is measured against: the loop that one would write by hand, and a callback that does nothing."""
 
+from typing import cast
+
 import torch
 from torch.nn import functional
 
@@ -23,13 +25,14 @@ class BareLoop:
 
     def train(self, epochs: int) -> float:
         """Train some epochs; return the last validation accuracy."""
-        for _ in range(epochs):
-            for index in self._order().split(self.batch_size):
-                inputs = {name: x[index] for name, x in self.train_split.inputs.items()}
-                self.update(inputs, self.train_split.target[index])
-            self.epoch += 1
-            accuracy = self._validate()
-        return accuracy
+        return [self._train_epoch() for _ in range(epochs)][-1]
+
+    def _train_epoch(self) -> float:
+        for index in self._order().split(self.batch_size):
+            inputs = {name: x[index] for name, x in self.train_split.inputs.items()}
+            self.update(inputs, self.train_split.target[index])
+        self.epoch += 1
+        return self._validate()
 
     def update(self, inputs: dict[str, torch.Tensor], target: torch.Tensor) -> None:
         """Take one optimizer step."""
@@ -40,7 +43,7 @@ class BareLoop:
         else:
             model = self.model
             logits = [model.heads[name](model.encoders[name](inputs[name])) for name in model.modalities]
-            loss = sum(functional.cross_entropy(z, target) for z in logits)
+            loss = cast(torch.Tensor, sum(functional.cross_entropy(z, target) for z in logits))
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()

@@ -3,6 +3,7 @@
 import functools
 import mmap
 import time
+from typing import Any
 
 from mmpid.runs import record as record_module
 from mmpid.runs import state as state_module
@@ -32,7 +33,7 @@ class Marks:
         Loop._end_epoch = self._marking(Loop._end_epoch, BETWEEN, after=EPOCH)
         Prober.measure = self._marking(Prober.measure, PROBING)
         for module in (state_module, record_module):
-            module.write_atomically = self._marking(module.write_atomically, WRITING)
+            vars(module)["write_atomically"] = self._marking(module.write_atomically, WRITING)
         RunFolder.keep = self._keeping(self._marking(RunFolder.keep, WRITING))
 
     def _marking(self, function, phase: int, after: int | None = None):
@@ -49,7 +50,7 @@ class Marks:
 
         return marked
 
-    def _keeping(self, keep):
+    def _keeping(self, keep) -> Any:
         """Count the epochs whose end is on disk."""
 
         @functools.wraps(keep)

@@ -1,6 +1,7 @@
 """Other solvers of the same problem, each as a function from a joint to min f in nats; imported when called."""
 
 import importlib.util
+from typing import Any, cast
 
 import numpy as np
 
@@ -20,9 +21,10 @@ def sparse_program(joint: np.ndarray, tol: float = 1e-9) -> float:
     Variables are q and t over the cells (i, j, y) and m over the cells (i, j), with m = sum_y q and
     t >= q log(q / m), that is (-t, q, m) in the exponential cone; the number of nonzeros is linear in the cells.
     """
-    import clarabel
+    import clarabel as compiled
     from scipy import sparse
 
+    clarabel = cast(Any, compiled)  # it has no stubs
     (i, j, _), (row1, row2), values = _support(joint)
     n, scale = len(i), float(len(i))
     cells, cell = np.unique(i * joint.shape[1] + j, return_inverse=True)
@@ -96,17 +98,18 @@ def cvxpy_model(joint: np.ndarray) -> float:
     marginal = sparse.csr_matrix((np.ones(2 * n), (rows, np.tile(np.arange(n), 2))), shape=(len(values), n))
     q = cvxpy.Variable(n)
     goal = cvxpy.Minimize(cvxpy.sum(cvxpy.rel_entr(q, member.T @ (member @ q))))
-    problem = cvxpy.Problem(goal, [marginal @ q == values * scale])
-    return problem.solve(solver=cvxpy.CLARABEL, max_threads=1) / scale
+    problem = cvxpy.Problem(goal, [cast(Any, marginal @ q == values * scale)])
+    return cast(float, problem.solve(solver=cvxpy.CLARABEL, max_threads=1)) / scale
 
 
 def dit_cone(joint: np.ndarray) -> float:
     """Return min f by dit's PID_BROJA with method='cone', recovered from its redundancy."""
     import dit
+    from dit.pid import PID_BROJA
 
     outcomes = list(zip(*np.nonzero(joint), strict=True))
     distribution = dit.Distribution([tuple(map(int, o)) for o in outcomes], joint[joint > 0])
-    atoms = dit.pid.PID_BROJA(distribution, [[0], [1]], [2], method="cone")
+    atoms = PID_BROJA(distribution, [[0], [1]], [2], method="cone")
     redundancy = float(atoms.get_pi(((0,), (1,))))
     p_y = joint.sum((0, 1))
     own = [_mutual_information(joint.sum(1)), _mutual_information(joint.sum(0))]

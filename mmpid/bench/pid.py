@@ -188,7 +188,7 @@ def _batch(shape: tuple, family: str, count: int, device: str) -> dict:
     """Time a batch in turns with the reference peer on one of its problems; on a GPU by the wall clock."""
     distinct = torch.stack([FAMILIES[family](*shape, seed=seed) for seed in range(min(count, 256))])
     batch = distinct.repeat(-(-count // len(distinct)), 1, 1, 1)[:count].to(device)
-    decompose(batch[:64])
+    result = decompose(batch[:64])
     if device == "cuda":
         torch.cuda.synchronize()
     clock = time.process_time if device == "cpu" else time.perf_counter

@@ -12,6 +12,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -63,7 +64,7 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
 def _cases() -> dict[str, Callable[[], object]]:
     """Return what is timed; the epoch comes first."""
     data = datasets.load("av-digits", seed=0)
-    endless = {"epochs": 10**6, "unimodal_epochs": 10**6, "probe_every": 10**6}
+    endless: dict[str, Any] = {"epochs": 10**6, "unimodal_epochs": 10**6, "probe_every": 10**6}
     trainer = Trainer(LateFusion.from_data(data, seed=0), data, seed=0, device="cpu", threads=1, **endless)
     trainer.step(1)
     split = data.split("probe")

@@ -1,7 +1,8 @@
 """How well the proxies follow ECS where ECS is known: in the solvable model, cold, warming up and unevenly trained."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -45,7 +46,7 @@ class Agreement:
 
     def row(self) -> dict[str, str | float]:
         """Flat row for a table."""
-        flat = {"proxy": self.proxy, "regime": self.regime}
+        flat: dict[str, str | float] = {"proxy": self.proxy, "regime": self.regime}
         for name in ("level", "gap", "modality", "winner"):
             interval = getattr(self, name)
             flat |= {name: interval.estimate, f"{name}_low": interval.low, f"{name}_high": interval.high}
@@ -92,6 +93,7 @@ def agreement(
     regimes = [choice(name, "regimes", REGIMES) for name in regimes]
     names = list(available() if names is None else names)
     last = max(REGIMES[name] for name in regimes)
+    others: dict[str, Any] = {"amplitude_spread": 0.25, **settings}
     sim = simulate(
         n_classes,
         "two-stage",
@@ -101,7 +103,7 @@ def agreement(
         n_steps=last,
         checkpoints=range(0, last + 1, _EVERY),
         n_test=n_classes,
-        **{"amplitude_spread": 0.25} | settings,
+        **others,
     )
     found = []
     for regime in regimes:
@@ -127,7 +129,7 @@ def _measured(names: list[str], states: list[State], n_per_class: int, seed: int
     rows = []
     for index, state in enumerate(states):
         batch = sample(state, n_per_class, seed + 7919 * (index + 1))
-        inputs = dict(zip(MODALITIES, batch.inputs[0], strict=True))
+        inputs: dict[str, Tensor] = dict(zip(MODALITIES, batch.inputs[0], strict=True))
         evidence = ProxyEvidence.from_model(SparseCodingNet(state), inputs, batch.target)
         k = state.settings.n_classes
         chosen = ProxySettings(look_ahead_steps=20, learning_rate=state.settings.eta * k, max_samples=n_per_class * k)
@@ -138,7 +140,7 @@ def _measured(names: list[str], states: list[State], n_per_class: int, seed: int
     return rows
 
 
-def _stack(by_class: dict[str, Tensor]) -> Tensor:
+def _stack(by_class: Mapping[str, Tensor]) -> Tensor:
     return torch.stack([by_class[name] for name in MODALITIES], -1)
 
 

@@ -1,7 +1,7 @@
 """The small batch that gradients are measured on, and the reductions that all proxies share."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property, lru_cache
 
 import torch
@@ -165,7 +165,7 @@ def first_only(member: Tensor) -> None:
     member.mul_(member.cumsum(-2).eq_(1))
 
 
-def stacked(tensors: Sequence[Tensor]) -> Tensor:
+def stacked(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
     """Stack, filled up with zeros to the largest of each size."""
     first = tensors[0].shape
     if all(t.shape == first for t in tensors):

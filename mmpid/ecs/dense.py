@@ -8,7 +8,7 @@ change, is known by that n x n matrix alone. Encoders narrower than others are f
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from mmpid.ecs.batch import GradientBatch, stacked, tiny
 from mmpid.models import LateFusion
 from mmpid.models.fusion import Concat, Sum
 
+_Modules = dict[str, nn.Module]  # where torch allows None for a module, these parts have none
 _SKIPPED = (nn.Flatten, nn.Identity, nn.Dropout)
 #: Activations with f(0) = 0, and their slopes as functions of their outputs.
 _ACTIVATIONS: dict[type, tuple[Callable, Callable]] = {
@@ -41,9 +42,10 @@ def dense_layers(model: nn.Module, modalities: Sequence[str]) -> DenseLayers | N
     """
     if not _is_late_fusion(model, modalities):
         return None
-    parts = model._modules
-    encoders, heads, fusion = parts["encoders"]._modules, parts["heads"]._modules, parts["fusion"]
-    joint = [fusion, *fusion._modules.values()]
+    parts = cast(_Modules, model._modules)
+    encoders, heads = (cast(_Modules, parts[name]._modules) for name in ("encoders", "heads"))
+    fusion = parts["fusion"]
+    joint = [fusion, *cast(_Modules, fusion._modules).values()]
     some = joint[-1]._parameters.get("weight")
     if some is None:
         return None
@@ -70,7 +72,7 @@ def _is_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
     """Whether forward is known to be scorers, and one linear joint head, on the embeddings of these modalities."""
     if not isinstance(model, LateFusion) or type(model._modules["fusion"]) not in (Concat, Sum):
         return False
-    own, parts = type(model), model._modules
+    own, parts = type(model), cast(_Modules, model._modules)
     known = own.forward is LateFusion.forward and own.embed is LateFusion.embed and own.fuse is LateFusion.fuse
     return known and set(modalities) == parts["encoders"]._modules.keys() == parts["heads"]._modules.keys()
 
@@ -147,6 +149,7 @@ class DenseBench:
         for b, inner in zip(self._joint_slopes, self.inner, strict=True):
             own = torch.bmm(b.mT, b)
             gram = own.mul_(inner) if gram is None else gram.addcmul_(own, inner)
+        gram = cast(Tensor, gram)  # there is a layer
         squares = torch.linalg.vecdot(torch.bmm(weights.expand(gram.shape[0], -1, -1), gram), weights)
         return squares.clamp_min_(tiny(gram.dtype)).sqrt_()
 
@@ -157,7 +160,7 @@ class DenseBench:
             own = torch.bmm(b, inner)
             moved = own if moved is None else own.baddbmm_(self.weights[i - 1], moved)
             moved.mul_(self.slopes_of[i])
-        per_step = -1 / self.batch.target.shape[0]
+        per_step, moved = -1 / self.batch.target.shape[0], cast(Tensor, moved)  # there is a layer
         return self.batch.class_logits(torch.baddbmm(self.batch.one, self.weights[-1], moved, beta=0, alpha=per_step))
 
     def look_ahead(self, steps: int, rate: float) -> Tensor:
@@ -171,8 +174,8 @@ class DenseBench:
             move = Tensor.baddbmm_ if step else torch.baddbmm  # after the first step they are our own
             for i, (source, slope) in enumerate(zip(outputs, slopes[1:], strict=False)):
                 weights[i] = move(weights[i], slope, source.mT, alpha=rate)
-                if biases[i] is not None:
-                    biases[i] = biases[i].add(slope.sum(2, keepdim=True), alpha=rate)  # faster than within a product
+                if (bias := biases[i]) is not None:
+                    biases[i] = bias.add(slope.sum(2, keepdim=True), alpha=rate)  # faster than within a product
             if not step:
                 turned = [weight.mT for weight in weights]
             first = move(first, slopes[0], self.inner[0], alpha=rate)  # may be outputs[0]: only now
@@ -244,10 +247,11 @@ def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> 
     """Weights (K, M d) and bias (K,) of the joint head, d the width that all embeddings are filled up to."""
     fusion = model._modules["fusion"]
     if isinstance(fusion, Sum):
-        heads = [fusion[name] for name in modalities]
-        parts, bias = [head.weight for head in heads], sum(head.bias for head in heads)
+        heads = [cast(nn.Linear, fusion[name]) for name in modalities]
+        parts, bias = [head.weight for head in heads], cast(Tensor, sum(head.bias for head in heads))
     else:
-        sizes, weight, bias = fusion.dims, fusion._parameters["weight"], fusion._parameters["bias"]
+        sizes, known = cast(Concat, fusion).dims, cast("dict[str, Tensor]", cast(Concat, fusion)._parameters)
+        weight, bias = known["weight"], known["bias"]
         if tuple(sizes) == tuple(modalities) and set(sizes.values()) == {width}:
             return weight.detach(), bias.detach()
         own = dict(zip(sizes, weight.split(list(sizes.values()), 1), strict=True))

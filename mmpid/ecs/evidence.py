@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -178,7 +179,7 @@ class ProxyEvidence:
             inputs=self.inputs,
             inputs_target=self.inputs_target,
             n_classes=self.n_classes,
-            _of_samples=self._of_samples,
+            _of_samples=vars(self)["_of_samples"],
             unimodal_logits=logits,
             embeddings=embeddings,
             model=model,
@@ -206,24 +207,26 @@ class ProxyEvidence:
     @cached_property
     def scores(self) -> Tensor:
         """Unimodal logits, shape (M, K, N)."""
-        return torch.stack(list(self.unimodal_logits.values())).mT.contiguous()  # half the time of a stack of columns
+        logits = cast("Mapping[str, Tensor]", self.unimodal_logits)
+        return torch.stack(list(logits.values())).mT.contiguous()  # half the time of a stack of columns
 
     @cached_property
     def features(self) -> Tensor:
         """Embeddings, filled up with zeros to the widest, shape (M, N, d)."""
-        return stacked(list(self.embeddings.values()))
+        return stacked(list(cast("Mapping[str, Tensor]", self.embeddings).values()))
 
     @cached_property
     def classes(self) -> Membership:
         """Which sample is in which class."""
-        dtype = next(iter((self.unimodal_logits or self.embeddings).values())).dtype
-        return self.once(("classes", dtype), lambda: Membership(self.target, self.n_classes, dtype))
+        known = cast("Mapping[str, Tensor]", self.unimodal_logits or self.embeddings)
+        dtype, k = next(iter(known.values())).dtype, cast(int, self.n_classes)
+        return self.once(("classes", dtype), lambda: Membership(self.target, k, dtype))
 
     def folds(self, seed: int) -> Folds:
         """Return two random folds of the samples, in the precision of the embeddings."""
-        dtype, size = self.features.dtype, self.features.shape[0]
+        dtype, size, k = self.features.dtype, self.features.shape[0], cast(int, self.n_classes)
         key = ("folds", dtype, size, seed)
-        return self.once(key, lambda: Folds(Membership(self.target, self.n_classes, dtype), size, seed))
+        return self.once(key, lambda: Folds(Membership(self.target, k, dtype), size, seed))
 
     def gradient_batch(self, max_samples: int, dtype: torch.dtype) -> GradientBatch:
         """Return the small batch that gradients are measured on; means over classes are made in `dtype`."""
@@ -232,10 +235,11 @@ class ProxyEvidence:
 
     def once(self, key: tuple, make: Callable):
         """Return what depends on the samples alone; made once for this evidence and all that is seen later."""
-        if key not in self._of_samples:
+        held = vars(self)["_of_samples"]
+        if key not in held:
             with torch.inference_mode(False):  # autograd may use it, too
-                self._of_samples[key] = make()
-        return self._of_samples[key]
+                held[key] = make()
+        return held[key]
 
 
 def frozen_copy(model: nn.Module) -> nn.Module:

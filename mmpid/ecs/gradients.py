@@ -6,6 +6,7 @@ evaluation mode otherwise.
 """
 
 from functools import cached_property
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -15,13 +16,15 @@ from mmpid.ecs.dense import DenseBench, DenseLayers, dense_layers
 from mmpid.ecs.evidence import ProxyEvidence, ProxySettings, frozen_copy
 from mmpid.ecs.tangent import LayerHooks, class_gradient_norms, tangent_gram
 from mmpid.errors import InputError
+from mmpid.models import LateFusion
 
 
 def find_layers(evidence: ProxyEvidence) -> DenseLayers | None:
     """Return the layers of the model if its gradients can be written out, else None, if there are encoders."""
-    layers = dense_layers(evidence.model, evidence.modalities)
+    model = cast(nn.Module, evidence.model)
+    layers = dense_layers(model, evidence.modalities)
     if layers is None:
-        _need_encoders(evidence.model, evidence.modalities)
+        _need_encoders(model, evidence.modalities)
     return layers
 
 
@@ -29,10 +32,11 @@ def make_bench(
     evidence: ProxyEvidence, settings: ProxySettings, layers: DenseLayers | None
 ) -> "DenseBench | ModelBench":
     """Return the bench on which the model of the evidence is differentiated."""
-    first = next(evidence.model.parameters(), None) if layers is None else layers.by_depth[0][0][0]
+    model = cast(nn.Module, evidence.model)
+    first = next(model.parameters(), None) if layers is None else layers.by_depth[0][0][0]
     dtype = torch.get_default_dtype() if first is None else first.dtype
     batch = evidence.gradient_batch(settings.max_samples, dtype)
-    return ModelBench(evidence.model, batch) if layers is None else DenseBench(evidence.model, batch, layers)
+    return ModelBench(model, batch) if layers is None else DenseBench(cast(LateFusion, model), batch, layers)
 
 
 def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) -> Tensor:
@@ -85,7 +89,7 @@ class ModelBench:
     def __init__(self, model: nn.Module, batch: GradientBatch):
         self.batch = batch
         self.model = frozen_copy(model).requires_grad_()
-        self.parameters = list(self.model.parameters())
+        self.parameters: list[Tensor] = list(self.model.parameters())
 
     @cached_property
     def start(self) -> list[Tensor]:
@@ -108,8 +112,8 @@ class ModelBench:
         start = self.start
         for _ in range(steps):
             unimodal = self.model(self.batch.inputs).unimodal
-            loss = sum(nn.functional.cross_entropy(unimodal[name], self.batch.target) for name in self.batch.modalities)
-            self._move(torch.autograd.grad(loss, self.parameters, allow_unused=True), rate)
+            losses = (nn.functional.cross_entropy(unimodal[name], self.batch.target) for name in self.batch.modalities)
+            self._move(torch.autograd.grad(cast(Tensor, sum(losses)), self.parameters, allow_unused=True), rate)
         ahead = self._class_logits()
         self._reset(start)
         return ahead
@@ -143,11 +147,12 @@ class ModelBench:
     def _move(self, gradients: tuple[Tensor | None, ...], rate: float) -> None:
         moved = [(p, g) for p, g in zip(self.parameters, gradients, strict=True) if g is not None]
         if moved:
-            torch._foreach_add_([p for p, _ in moved], [g for _, g in moved], alpha=-rate)
+            parameters, steps = [p for p, _ in moved], [g for _, g in moved]
+            torch._foreach_add_(parameters, steps, alpha=-rate)  # pyright: ignore[reportPrivateImportUsage]
 
     @torch.no_grad()
     def _reset(self, start: list[Tensor]) -> None:
-        torch._foreach_copy_(self.parameters, start)
+        torch._foreach_copy_(self.parameters, start)  # pyright: ignore[reportPrivateImportUsage]
 
 
 def _need_encoders(model: nn.Module, modalities: tuple[str, ...]) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cached_property, lru_cache
 from itertools import combinations
 from math import factorial, log
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ class ClassMeans:
     """
 
     def __init__(self, evidence: ProxyEvidence, settings: ProxySettings, rows: set[str]):
-        self.n_classes, self.n_modalities = evidence.n_classes, len(evidence.modalities)
+        self.n_classes, self.n_modalities = cast(int, evidence.n_classes), len(evidence.modalities)
         samples = _Samples(evidence, settings, with_coalitions="coalitions" in rows)
         self._codes = [name for name in _CODES if name in rows]
         numbers = {name: row(samples) for name, row in ROWS.items() if name in rows}

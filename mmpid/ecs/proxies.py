@@ -8,6 +8,7 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache, wraps
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -83,7 +84,7 @@ class _Plan:
         return evidence.once(key, lambda: self._weights(places, evidence, table))
 
     def _weights(self, places: tuple[int, ...], evidence: ProxyEvidence, table: Tensor) -> Tensor:
-        k, rows = evidence.n_classes, torch.zeros(len(places), table.shape[1], dtype=table.dtype)
+        k, rows = cast(int, evidence.n_classes), torch.zeros(len(places), table.shape[1], dtype=table.dtype)
         for row, place in zip(rows, places, strict=True):
             if self.proxies[place].overall == "last":
                 row[-1] = 1
@@ -156,7 +157,7 @@ def register(
     instance(name, "name", str, "a text", 'For example "spread".')
     if name in _BUILT_IN or not name.isidentifier():
         raise ConfigError(f"`name` must be an identifier that no built-in proxy has; it was {name!r}. Rename yours.")
-    instance(compute, "compute", Callable, "a function of ProxyEvidence", "See the example of `register`.")
+    instance(compute, "compute", cast(type, Callable), "a function of ProxyEvidence", "See the example of `register`.")
     fields = tuple(choice(field, "needs", tuple(_REMEDY)) for field in ((needs,) if isinstance(needs, str) else needs))
 
     @wraps(compute)
@@ -224,9 +225,10 @@ def measure(
     plan = _plan(tuple(instance(names, "names", Iterable, "a name or several", 'Try "all", or see `available()`.')))
     _need(plan, absent)
     sources: dict[str, object] = {"embeddings": evidence}
-    layers = gradients.find_layers(evidence) if "model" in plan.kinds else ()
-    with torch.inference_mode(layers is not None):  # autograd fails in it
-        if "model" in plan.kinds:
+    of_model = "model" in plan.kinds
+    layers = gradients.find_layers(evidence) if of_model else None
+    with torch.inference_mode(not of_model or layers is not None):  # autograd fails in it
+        if of_model:
             sources["model"] = gradients.make_bench(evidence, settings, layers)
         if "logits" in plan.kinds:
             sources["logits"] = ClassMeans(evidence, settings, plan.rows)
@@ -238,7 +240,8 @@ def _results(
     plan: _Plan, strengths: list[Tensor], evidence: ProxyEvidence, settings: ProxySettings
 ) -> list[ProxyResult]:
     """Bring all numbers over in one piece for each width that they come in."""
-    modalities, n_classes, results = evidence.modalities, evidence.n_classes, [None] * len(strengths)
+    modalities, n_classes = evidence.modalities, cast(int, evidence.n_classes)
+    results = cast("list[ProxyResult]", [None] * len(strengths))  # each place is filled below
     for places in plan.tables:
         # made outside inference mode, so that the numbers by class are ordinary tensors
         table = torch.cat([strengths[place] for place in places]).cpu()

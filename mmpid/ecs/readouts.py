@@ -1,6 +1,8 @@
 """A linear probe read out of the stored embeddings."""
 
+from collections.abc import Mapping
 from functools import lru_cache
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -17,7 +19,7 @@ def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
     while a network is young.
     """
     folds = evidence.folds(settings.seed)
-    widths = [z.shape[1] for z in evidence.embeddings.values()]
+    widths = [z.shape[1] for z in cast("Mapping[str, Tensor]", evidence.embeddings).values()]
     scores = _class_scores(folds, folds.split(evidence.features), widths, settings.ridge)
     right = torch.linalg.vecdot(indicator(scores), folds.judged).view(2, len(widths), -1).sum(0)
     return right / folds.count

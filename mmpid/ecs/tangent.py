@@ -6,10 +6,13 @@ pass to the outputs of the layers replaces one pass per sample. Encoders with ot
 """
 
 from collections.abc import Mapping
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
+
+_Layer = tuple[Tensor, Tensor, bool]  # input, output, whether there is a bias
 
 
 class LayerHooks:
@@ -21,7 +24,7 @@ class LayerHooks:
 
     def __init__(self, model: nn.Module, modalities: tuple[str, ...], heads: bool):
         self.model, self.heads = model, heads
-        self.layers: dict[str, list[tuple[Tensor, Tensor, bool]] | None] = {name: [] for name in modalities}
+        self.layers: dict[str, list[_Layer] | None] = {name: [] for name in modalities}
         self.expected: dict[str, int] = {}
         self.handles: list = []
 
@@ -47,7 +50,7 @@ class LayerHooks:
     def parts(self, name: str) -> list[nn.Module]:
         """Return the encoder of a modality, and its head if asked for."""
         heads = getattr(self.model, "heads", {})
-        return [self.model.encoders[name]] + ([heads[name]] if self.heads and name in heads else [])
+        return [cast(Any, self.model).encoders[name]] + ([heads[name]] if self.heads and name in heads else [])
 
     def parameters(self, name: str) -> list[Tensor]:
         """Return the parameters of a modality."""
@@ -55,7 +58,7 @@ class LayerHooks:
 
     def _hook(self, name: str):
         def note(module, inputs, output):
-            self.layers[name].append((inputs[0].detach(), output, module.bias is not None))
+            cast("list[_Layer]", self.layers[name]).append((inputs[0].detach(), output, module.bias is not None))
             return output.clone()  # so that an in-place activation cannot reach what was noted
 
         return note
@@ -70,7 +73,8 @@ def class_gradient_norms(hooks: LayerHooks, name: str, losses: Tensor, weights: 
         return losses.new_zeros(weights.shape[1])
     slopes = torch.autograd.grad(losses.sum(), [out for _, out, _ in layers], retain_graph=True, allow_unused=True)
     pairs = [(layer, b) for layer, b in zip(layers, slopes, strict=True) if b is not None]
-    gram = sum((b @ b.T) * _inner(layer) for layer, b in pairs) if pairs else losses.new_zeros(len(losses), len(losses))
+    parts = ((b @ b.T) * _inner(layer) for layer, b in pairs)
+    gram = cast(Tensor, sum(parts)) if pairs else losses.new_zeros(len(losses), len(losses))
     return (weights * (gram @ weights)).sum(0).clamp_min(0).sqrt()
 
 
@@ -85,10 +89,10 @@ def tangent_gram(model: nn.Module, inputs: Mapping[str, Tensor], name: str) -> T
     picks = torch.eye(k).to(logits).unsqueeze(1).expand(k, n, k)
     outputs = [out for _, out, _ in layers]
     slopes = torch.autograd.grad(logits, outputs, picks, is_grads_batched=True)
-    return sum((b @ b.mT) * _inner(layer) for layer, b in zip(layers, slopes, strict=True))
+    return cast(Tensor, sum((b @ b.mT) * _inner(layer) for layer, b in zip(layers, slopes, strict=True)))
 
 
-def _inner(layer: tuple[Tensor, Tensor, bool]) -> Tensor:
+def _inner(layer: _Layer) -> Tensor:
     """Inner products (n, n) of the inputs of a layer, with 1 for its bias."""
     a, _, has_bias = layer
     return a @ a.T + float(has_bias)
@@ -114,4 +118,4 @@ def _gram_one_by_one(model: nn.Module, inputs: Mapping[str, Tensor], name: str) 
 
     per_sample = torch.func.vmap(torch.func.jacrev(one), in_dims=(None, 0))(chosen, dict(inputs))
     flat = [g.flatten(2).transpose(0, 1) for g in per_sample.values()]
-    return sum(g @ g.mT for g in flat)
+    return cast(Tensor, sum(g @ g.mT for g in flat))

@@ -31,7 +31,9 @@ def as_matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
     return checked
 
 
-def in_order(embeddings: dict[str, Tensor] | None, logits: dict[str, Tensor] | None) -> dict[str, Tensor] | None:
+def in_order(
+    embeddings: Mapping[str, Tensor] | None, logits: Mapping[str, Tensor] | None
+) -> Mapping[str, Tensor] | None:
     """Return embeddings in the order of the logits, since numbers are named after that; refuse other modalities."""
     if not embeddings or not logits or tuple(embeddings) == tuple(logits):
         return embeddings

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +19,10 @@ class Concat(nn.Linear):
         super().__init__(sum(dims.values()), n_classes)
         self.dims = dict(dims)
 
-    def forward(self, embeddings: Mapping[str, Tensor]) -> Tensor:
+    # a head takes embeddings, so that its argument is not named as that of the layer
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, embeddings: Mapping[str, Tensor]
+    ) -> Tensor:
         """Return the joint logits (B, k)."""
         return super().forward(torch.cat([embeddings[name] for name in self.dims], dim=1))
 
@@ -36,7 +40,7 @@ class Concat(nn.Linear):
         """Become the average of the heads."""
         share = 1 / len(heads)
         self.weight.copy_(torch.cat([head.weight for head in heads.values()], dim=1) * share)
-        self.bias.copy_(sum(head.bias for head in heads.values()) * share)
+        self.bias.copy_(cast(Tensor, sum(head.bias for head in heads.values())) * share)
 
 
 class Sum(nn.ModuleDict):
@@ -49,7 +53,7 @@ class Sum(nn.ModuleDict):
 
     def forward(self, embeddings: Mapping[str, Tensor]) -> Tensor:
         """Return the joint logits (B, k)."""
-        return sum(self.shares(embeddings).values())
+        return cast(Tensor, sum(self.shares(embeddings).values()))
 
     def shares(self, embeddings: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return what each modality adds to the logits, ``W_m z_m + b_m``."""
@@ -59,8 +63,9 @@ class Sum(nn.ModuleDict):
     def start_from_heads(self, heads: Mapping[str, nn.Linear]) -> None:
         """Become the average of the heads."""
         for name, head in heads.items():
-            self[name].weight.copy_(head.weight / len(heads))
-            self[name].bias.copy_(head.bias / len(heads))
+            layer = cast(nn.Linear, self[name])
+            layer.weight.copy_(head.weight / len(heads))
+            layer.bias.copy_(head.bias / len(heads))
 
 
 class Corrected(nn.Module, ABC):
@@ -136,10 +141,11 @@ class Gated(Corrected):
     def interact(self, embeddings: Mapping[str, Tensor]) -> Tensor:
         """Return h (B, width)."""
         everything = torch.cat([embeddings[name] for name in self.gates], dim=1)
-        return sum(
+        parts = (
             torch.sigmoid(gate(everything)) * torch.tanh(self.inward[name](embeddings[name]))
             for name, gate in self.gates.items()
         )
+        return cast(Tensor, sum(parts))
 
 
 class Attention(Corrected):

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -225,7 +226,9 @@ class LateFusion(nn.Module):
         """
         if (inputs is None) == (embeddings is None):
             raise InputError("give `inputs` or `embeddings`, one of the two.")
-        return score_embeddings(self, self.embed(inputs) if embeddings is None else embeddings, how, means)
+        if inputs is not None:
+            embeddings = self.embed(inputs)
+        return score_embeddings(self, cast("Mapping[str, Tensor]", embeddings), how, means)
 
     @property
     def starts_from_heads(self) -> bool:
@@ -239,7 +242,7 @@ class LateFusion(nn.Module):
                 f"the fusion {self.fusion_name} has no method `start_from_heads(heads)`. Give it one, or train with "
                 "fusion_init='random'."
             )
-        self.fusion.start_from_heads(self.heads)
+        cast(Any, self.fusion).start_from_heads(self.heads)
 
     def modality_parameters(self, name: str) -> list[nn.Parameter]:
         """Return the parameters that belong to one modality: its encoder and its unimodal head."""

@@ -145,7 +145,7 @@ def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceControl
     if method in ("joint", "joint+aux"):
         aux = {} if method == "joint+aux" else {"aux_weight": 0.0}
         return BalanceController(), {**quiet, **aux, "unimodal_epochs": 0, "stage2": "off"}
-    epoch = config.unimodal_epochs
+    epoch = config.unimodal_epochs or 0
     if not 0 < epoch < config.epochs:
         raise ConfigError(
             f"`unimodal_epochs` must lie between 1 and `epochs` - 1 = {config.epochs - 1} for method {method!r}; "

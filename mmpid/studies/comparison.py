@@ -83,10 +83,10 @@ class Comparison:
         reference = "joint" if "joint" in self._table() else next(iter(self._table()))
         return [
             [
-                name,
+                str(name),
                 f"{100 * r.test_accuracy:.1f}",
                 f"{100 * r['mean']:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]",
-                r.verdict,
+                str(r.verdict),
             ]
             for name, r in self.summary(reference).iterrows()
         ]

@@ -183,7 +183,7 @@ def _schedule(method: str, config: TrainConfig) -> list[Stage]:
     if method in ("joint", "joint+aux"):
         aux = config.aux_weight if method == "joint+aux" else 0.0
         return [Stage("joint", config.epochs, config.lr, heads=aux > 0, encoders=True, aux=aux)]
-    first = config.unimodal_epochs
+    first = config.unimodal_epochs or 0
     if not 0 < first < config.epochs:
         raise ConfigError(
             f"`unimodal_epochs` must lie between 1 and `epochs` - 1 = {config.epochs - 1} for {method!r}; "

@@ -6,6 +6,7 @@ gradients are written by hand into place: for ``a = relu(x W' + b)`` and d = dL/
 """
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,9 @@ class Dense:
                 d = torch.ops.aten.threshold_backward(d, out[i + 1], 0)  # d [a > 0], in one pass
             torch.bmm(d.mT, out[i], out=self.grads[2 * i])
             torch.sum(d, 1, keepdim=True, out=self.grads[2 * i + 1])
-            d = torch.bmm(d, self.values[2 * i]) if i or to_input else None
+            if not i and not to_input:
+                return None
+            d = torch.bmm(d, self.values[2 * i])
         return d
 
     @torch.no_grad()
@@ -67,13 +70,13 @@ class StackedLateFusion:
         for name in self.modalities:
             chains, relus = zip(*(dense_chain(model.encoders[name], name) for model in models), strict=True)
             self.parts[f"encoders.{name}"] = Dense(chains, relus[0], device)
-            self.parts[f"heads.{name}"] = Dense([[model.heads[name]] for model in models], [False], device)
+            self.parts[f"heads.{name}"] = Dense([[_linear(model.heads[name])] for model in models], [False], device)
         if not all(model.fusion_name == "concat" for model in models):
             raise ConfigError(
                 f"only fusion='concat' can be stacked over seeds; it was {models[0].fusion_name!r}. "
                 f"Train these models with Trainer or compare(), one seed after another."
             )
-        self.parts["fusion"] = Dense([[model.fusion] for model in models], [False], device)
+        self.parts["fusion"] = Dense([[_linear(model.fusion)] for model in models], [False], device)
         self.widths = [models[0].dims[name] for name in self.modalities]
 
     def forward(self, inputs: Mapping[str, Tensor], heads: Sequence[str], joint: bool) -> dict[str, list[Tensor]]:
@@ -88,35 +91,40 @@ class StackedLateFusion:
 
     def backward(self, out: dict, slopes: Mapping[str, Tensor], encoders: bool) -> None:
         """Write all gradients, given dL/d(logits) of each classifier; stop at the embeddings if encoders stand."""
-        shares = dict.fromkeys(self.modalities)
+        shares: dict[str, Tensor] = {}
         if "joint" in slopes:
             d = self.parts["fusion"].backward(out["fusion"], slopes["joint"], to_input=encoders)
-            if encoders:
+            if d is not None:
                 shares = dict(zip(self.modalities, d.split(self.widths, 2), strict=True))
         if not encoders:
             return
         for name in self.modalities:
-            d = shares[name]
+            d = shares.get(name)
             if name in slopes:
                 own = self.parts[f"heads.{name}"].backward(out[f"heads.{name}"], slopes[name], to_input=True)
-                d = own if d is None else own.add_(d)
-            self.parts[f"encoders.{name}"].backward(out[f"encoders.{name}"], d)
+                d = own if own is None or d is None else own.add_(d)
+            self.parts[f"encoders.{name}"].backward(out[f"encoders.{name}"], cast(Tensor, d))
 
     def start_joint_from_heads(self) -> None:
         """Set the joint head to the average of the unimodal heads, as :meth:`LateFusion.start_joint_from_heads`."""
         share, fusion = 1 / len(self.modalities), self.parts["fusion"].values
         heads = [self.parts[f"heads.{name}"].values for name in self.modalities]
         fusion[0].copy_(torch.cat([weight for weight, _ in heads], 2) * share)
-        fusion[1].copy_(sum(bias for _, bias in heads) * share)
+        fusion[1].copy_(cast(Tensor, sum(bias for _, bias in heads)) * share)
 
     def unstack(self) -> list[LateFusion]:
         """Write the weights back into the models and return them."""
         for seed, model in enumerate(self.models):
             for name in self.modalities:
                 self.parts[f"encoders.{name}"].write_to(dense_chain(model.encoders[name], name)[0], seed)
-                self.parts[f"heads.{name}"].write_to([model.heads[name]], seed)
-            self.parts["fusion"].write_to([model.fusion], seed)
+                self.parts[f"heads.{name}"].write_to([_linear(model.heads[name])], seed)
+            self.parts["fusion"].write_to([_linear(model.fusion)], seed)
         return self.models
+
+
+def _linear(layer: nn.Module) -> nn.Linear:
+    """Return a head or the concat fusion as the dense layer that it is."""
+    return cast(nn.Linear, layer)
 
 
 def dense_chain(encoder: nn.Module, name: str) -> tuple[list[nn.Linear], list[bool]]:

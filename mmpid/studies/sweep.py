@@ -79,10 +79,10 @@ def sweep_switch(
             parent = _make(recipe, seed, at[-1], settings)
             _check_budget(parent)
             parent.controller = BalanceController(rule=Manual(), pause=None)
-            if at[-1] >= parent.config.unimodal_epochs or at[-1] >= parent.config.epochs:
+            first, epochs = parent.config.unimodal_epochs or 0, parent.config.epochs
+            if at[-1] >= first or at[-1] >= epochs:
                 raise ConfigError(
-                    f"`at` must lie below `unimodal_epochs` = {parent.config.unimodal_epochs} and `epochs` = "
-                    f"{parent.config.epochs}; it reached {at[-1]}."
+                    f"`at` must lie below `unimodal_epochs` = {first} and `epochs` = {epochs}; it reached {at[-1]}."
                 )
             parent.step(epochs=max(1, at[-1]))
             for epoch in at:
@@ -189,7 +189,12 @@ class SwitchSweep:
 
     def _lines(self) -> list[list[str]]:
         return [
-            [name, f"{r.mean_epoch:.1f}", f"{100 * r.test_accuracy:.1f}", _points(r["mean"], r.low, r.high)]
+            [
+                str(name),
+                f"{r['mean_epoch']:.1f}",
+                f"{100 * r['test_accuracy']:.1f}",
+                _points(*r[["mean", "low", "high"]]),
+            ]
             for name, r in self.rule_table().iterrows()
         ]
 

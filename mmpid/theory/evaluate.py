@@ -1,7 +1,7 @@
 """Look at a state of the solvable model: fresh samples, logits, test error, predictions, a torch module of it."""
 
 from dataclasses import replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -141,4 +141,4 @@ class SparseCodingNet(nn.Module):
         """Joint logits (the sum), unimodal logits and embeddings."""
         embeddings = {name: encoder(inputs[name]) for name, encoder in self.encoders.items()}
         unimodal = {name: self.heads[name](z) for name, z in embeddings.items()}
-        return NetworkOutput(sum(unimodal.values()), unimodal, embeddings)
+        return NetworkOutput(cast(Tensor, sum(unimodal.values())), unimodal, embeddings)

@@ -62,10 +62,8 @@ def _from_factory(factory: Callable[..., Any], groups: list[dict[str, Any]], lr:
 
 def make_scheduler(optimizer: torch.optim.Optimizer, config: TrainConfig, epochs_left: int) -> Any:
     """Return a scheduler that is stepped once per epoch of the stage, or None."""
-    if config.scheduler == "none":
-        return None
-    if config.scheduler == "cosine":
-        return CosineAnnealingLR(optimizer, T_max=max(1, epochs_left))
+    if not callable(config.scheduler):
+        return CosineAnnealingLR(optimizer, T_max=max(1, epochs_left)) if config.scheduler == "cosine" else None
     made = config.scheduler(optimizer)
     if not isinstance(made, LRScheduler | ReduceLROnPlateau):
         raise ConfigError(
