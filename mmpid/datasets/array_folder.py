@@ -60,7 +60,8 @@ def inspect_arrays(groups: dict) -> tuple[list[dict], list[str]] | None:
             shape, kind = arrays[name]
             rows.append({"modality": name, "split": split, "samples": shape[0] if shape else 0, "files": 1})
             problems += _check_array(name, shape, kind, length, place)
-        problems += _check_array(label, *arrays[label], length, place)
+        shape, kind = arrays[label]
+        problems += _check_array(label, shape, kind, length, place)
         if len(others) < 2:
             problems.append(f"{place or 'the folder'} holds one modality, {others[0]}; two or more are needed.")
     return (rows, problems) if rows else None

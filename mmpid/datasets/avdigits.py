@@ -1,6 +1,7 @@
 """av-digits: scikit-learn's handwritten digits, each paired with a synthetic spoken clip of the same digit."""
 
 from importlib.resources import files
+from typing import Any, cast
 
 import numpy as np
 
@@ -31,8 +32,8 @@ def load_avdigits(*, seed: int = 0, image_noise: float = 0.4, audio_noise: float
     image_noise = _validate.number(image_noise, "image_noise", low=0)
     audio_noise = _validate.number(audio_noise, "audio_noise", low=0)
     rng = np.random.default_rng([seed, 10])
-    digits = load_digits()
-    with np.load(files("mmpid.datasets") / "files" / "avdigits_audio.npz", allow_pickle=False) as stored:
+    digits = cast(Any, load_digits())  # a Bunch: return_X_y is False
+    with np.load(str(files("mmpid.datasets") / "files" / "avdigits_audio.npz"), allow_pickle=False) as stored:
         clips = {key: stored[key] for key in stored.files}
     voices = _deal_voices(clips["voice"], rng)
     pairs = {key: [] for key in SIZES}

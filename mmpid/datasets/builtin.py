@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from mmpid import _validate
 from mmpid._tables import html_table, text_table
@@ -214,7 +214,9 @@ def register(
     _validate.instance(name, "name", str, "a text", 'For example "ramp".')
     if name in _BUILT_IN:
         raise ConfigError(f"`name` must be one that no built-in data set has; it was {name!r}. Rename yours.")
-    _validate.instance(loader, "loader", Callable, "a function from seed to MultimodalData", "Pass a function.")
+    _validate.instance(
+        loader, "loader", cast(type, Callable), "a function from seed to MultimodalData", "Pass a function."
+    )
     classes = _validate.number(classes, "classes", low=2, integer=True)
     _ENTRIES[name] = _Entry(loader, DatasetInfo(name, tuple(modalities), classes, license, needs, origin))
 

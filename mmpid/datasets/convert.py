@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def convert_folder(data: MultimodalData, out) -> Path:
     names = np.array(data.class_names)
     for name in SPLITS:
         split = data.split(name).in_memory()
-        arrays = {key: x.cpu().numpy() for key, x in split.inputs.items()}
+        arrays: dict[str, Any] = {key: x.cpu().numpy() for key, x in split.inputs.items()}
         arrays |= {"labels": names[split.target.cpu().numpy()], "class_names": names}
         if split.groups is not None:
             arrays["groups"] = split.groups.numpy()

@@ -3,6 +3,7 @@
 import importlib
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, cast
 
 from mmpid.errors import MissingDependencyError
 
@@ -19,7 +20,8 @@ def require(package: str, name: str) -> None:
 def package_folder(package: str, name: str) -> Path:
     """Return the folder of an installed package without importing it."""
     require(package, name)
-    return Path(next(iter(find_spec(package).submodule_search_locations)))
+    spec = cast(Any, find_spec(package))  # `require` has found it
+    return Path(next(iter(spec.submodule_search_locations)))
 
 
 def import_from(module: str, name: str):

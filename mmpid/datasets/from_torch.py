@@ -144,7 +144,7 @@ class FromTorch:
         )  # fmt: skip
 
     @classmethod
-    def _from_opened(cls, opened: Opened, *, groups, standardize, seed: int, options, **about) -> Self:
+    def _from_opened(cls, opened: Opened, *, groups, standardize, seed: int, options: dict | None, **about) -> Self:
         """Build the data set of samples that were read as arrays are, or of samples that stay where they are."""
         owner: Any = cls  # the data set, of which this class is one half
         if not isinstance(opened.inputs, StreamedInputs):

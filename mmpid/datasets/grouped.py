@@ -32,7 +32,7 @@ def build_real(name: str, inputs: dict, label, names, *, groups, seed: int, opti
 
 def stored(file: str) -> dict[str, np.ndarray]:
     """Return the arrays of a file that comes with the package."""
-    with np.load(files("mmpid.datasets") / "files" / file, allow_pickle=False) as archive:
+    with np.load(str(files("mmpid.datasets") / "files" / file), allow_pickle=False) as archive:
         return {key: archive[key] for key in archive.files}
 
 

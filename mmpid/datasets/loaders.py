@@ -1,9 +1,9 @@
 """Doors for `Dataset`s and `DataLoader`s: check them, read them into memory where they fit, stream them otherwise."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from dataclasses import replace
 from math import prod
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -106,7 +106,9 @@ def _check_sampler(loader: DataLoader, name: str) -> None:
     """Refuse a sampler that picks, repeats or weights samples: all are taken, in our own order."""
     sampler = loader.batch_sampler if type(loader.batch_sampler) is not BatchSampler else loader.batch_sampler.sampler
     everything = type(sampler) is SequentialSampler or (
-        type(sampler) is RandomSampler and not sampler.replacement and sampler.num_samples == len(loader.dataset)
+        type(sampler) is RandomSampler
+        and not sampler.replacement
+        and sampler.num_samples == len(cast(Sized, loader.dataset))
     )
     if not everything:
         raise InputError(
@@ -173,7 +175,7 @@ def _open_many(sources: dict[str, Source], given: Tensor | None, groups, in_memo
     keep = fits(in_memory, first.shapes, sum(map(len, sources.values())))
     parts = {name: source.read_all(keep=keep) for name, source in sources.items()} if keep or given is None else {}
     labels = torch.cat([label for _, label in parts.values()]) if parts and given is None else None
-    final = labels if given is None else given
+    final = cast(Tensor, labels if given is None else given)  # labels are read where none are given
     ends = np.cumsum([len(s) for s in sources.values()])
     splits = {name: np.arange(end - len(s), end) for end, (name, s) in zip(ends, sources.items(), strict=True)}
     starts = {name: int(rows[0]) for name, rows in splits.items()}

@@ -182,8 +182,9 @@ class MultimodalData(FromTorch):
         if preprocessing:
             options["preprocessing"] = preprocessing.describe()
         return cls(
-            name=name, inputs=tensors, target=mapped, splits=splits, class_names=class_names, origin=origin,
-            license=license, options=options, groups=groups, preprocessing=preprocessing, notes=tuple(notes),
+            name=name, inputs=TensorInputs(tensors), target=mapped, splits=splits, class_names=class_names,
+            origin=origin, license=license, options=options, groups=groups, preprocessing=preprocessing,
+            notes=tuple(notes),
         )  # fmt: skip
 
     @property

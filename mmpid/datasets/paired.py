@@ -1,6 +1,7 @@
 """Datasets put beside each other, and labels and groups of several loaders put one after the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ class PairedDatasets(Dataset):
         self.datasets, self.target = dict(datasets), target
 
     def __len__(self) -> int:
-        return len(next(iter(self.datasets.values())))
+        return len(cast(Sized, next(iter(self.datasets.values()))))
 
     def __getitem__(self, i: int):
         inputs, labels = {}, {}

@@ -70,7 +70,8 @@ def _read(folder) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def _wavelengths(source: str) -> np.ndarray:
     """Return the list of wavelengths that stands in tensorly's source, without importing tensorly."""
     for node in ast.walk(ast.parse(source)):
-        named = isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "wavelengths"
-        if named and isinstance(node.value, ast.List) and len(node.value.elts) == 200:
+        if not isinstance(node, ast.Assign) or getattr(node.targets[0], "id", "") != "wavelengths":
+            continue
+        if isinstance(node.value, ast.List) and len(node.value.elts) == 200:
             return np.array(ast.literal_eval(node.value), dtype=float)
     raise ValueError("no list of 200 wavelengths")

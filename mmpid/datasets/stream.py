@@ -2,9 +2,10 @@
 
 import hashlib
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Sized
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -34,14 +35,14 @@ class Source:
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(cast(Sized, self.dataset))
 
     def opened(self) -> "Source":
         """Return this source with the shapes of its first sample."""
         inputs, _ = read_batch(self, [0])
         return replace(self, shapes={name: tuple(x.shape[1:]) for name, x in inputs.items()})
 
-    def read(self, order: Sequence[Sequence[int]], *, pin: bool = False) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
+    def read(self, order: Sequence[list[int]], *, pin: bool = False) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield (inputs, labels) on the CPU for each list of rows."""
         loader = DataLoader(
             _Batches(self),
@@ -178,7 +179,7 @@ class StreamedSplit(Split):
         return f"StreamedSplit({self.name!r}: {len(self)} samples of {', '.join(self.source.shapes)})"
 
     @property
-    def inputs(self) -> dict[str, Tensor]:
+    def inputs(self) -> dict[str, Tensor]:  # pyright: ignore[reportIncompatibleVariableOverride]  (refusal is meant)
         """Refused: reading a whole split must be asked for."""
         raise InputError(
             f"the samples of split {self.name!r} are streamed, not in memory. Iterate `split.batches(order)`, or read "

@@ -29,7 +29,7 @@ def load_watch(*, seed: int = 0, stride: int = 25) -> MultimodalData:
     other recordings of that subject, not with another subject.
     """
     stride = _validate.number(stride, "stride", low=1, high=WINDOW, integer=True)
-    with np.load(files("mmpid.datasets") / "files" / "watch_25hz.npz", allow_pickle=False) as stored:
+    with np.load(str(files("mmpid.datasets") / "files" / "watch_25hz.npz"), allow_pickle=False) as stored:
         raw = {key: stored[key] for key in stored.files}
     starts, recording = _window_starts(raw["offset"], stride)
     subject = raw["subject"][recording]

@@ -11,7 +11,7 @@ import numpy as np
 
 from mmpid.plots import traces as tr
 from mmpid.plots.palette import modality_role
-from mmpid.plots.reading import known_by, read_atom, unique_key
+from mmpid.plots.reading import known_by, read_atom, unique_key, value_of
 from mmpid.plots.traces import Band, Trace
 
 
@@ -185,10 +185,10 @@ def strength_by_class_chart(
 
 def _values(rows: Sequence[Mapping], atom: str) -> np.ndarray:
     readings = [read_atom(row, atom) for row in rows]
-    return np.array([max(reading.value, 0.0) if reading else 0.0 for reading in readings])
+    return np.array([max(value_of(reading), 0.0) if reading else 0.0 for reading in readings])
 
 
 def _proven(rows: Sequence[Mapping], atom: str) -> np.ndarray:
     """Return the proven part of an atom: its lower end where the probe proves it, else nothing."""
     found = [read_atom(row, atom) for row in rows]
-    return np.array([min(max(r.low or 0.0, 0.0), max(r.value, 0.0)) if r and r.proven else 0.0 for r in found])
+    return np.array([min(max(r.low or 0.0, 0.0), max(value_of(r), 0.0)) if r and r.proven else 0.0 for r in found])

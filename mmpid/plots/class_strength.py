@@ -1,5 +1,7 @@
 """How strong each modality is in each class: where a competition is won and lost."""
 
+from typing import Any, cast
+
 import numpy as np
 from matplotlib.axes import Axes
 
@@ -53,7 +55,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     probes, names = record.lineage("probe"), record.metadata["modalities"]
     recorded = ecs_proxies(probes[-1:])
     proxy = recorded[0] if recorded and proxy is None else proxy
-    table = strength_by_class(probes[-1], names, choice(proxy, "proxy", recorded)) if recorded else None
+    table = strength_by_class(probes[-1], names, cast(str, choice(proxy, "proxy", recorded))) if recorded else None
     if table is None:
         style.dress(ax, title=title or "Strength by class", xlabel="class", ylabel="modality", grid="")
         style.empty(ax, strength_chart([], names, None).empty)
@@ -63,7 +65,8 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     classes = record.metadata.get("class_names") or [str(c) for c in range(table.shape[1])]
     ax.set_xticks(range(table.shape[1]), classes[: table.shape[1]])
     ax.set_yticks(range(len(names)), names)
-    middle = (image.norm.vmin + image.norm.vmax) / 2
+    norm = cast(Any, image.norm)  # drawing the colorbar has set both ends
+    middle = (norm.vmin + norm.vmax) / 2
     for (row, column), value in np.ndenumerate(table):
         color = "white" if value < middle else style.INK
         ax.text(column, row, f"{value:.1f}", ha="center", va="center", fontsize=8.5, color=color)

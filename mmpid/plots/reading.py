@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from mmpid.runs.probe import Atom
 
@@ -20,6 +21,11 @@ def read_atom(probe: Mapping, atom: str) -> Atom | None:
     return found if found.is_known else None
 
 
+def value_of(reading: Atom) -> float:
+    """Return the value, in bits, of an atom that `read_atom` or `known_by` returned: it is never None."""
+    return cast(float, reading.value)
+
+
 def unique_key(index: int) -> str:
     """Return the row's name for the unique information of a modality, by its place."""
     return f"unique{index + 1}"
@@ -35,7 +41,7 @@ def known_by(probe: Mapping, index: int, name: str) -> Atom | None:
     if own is None or both is None:
         return None
     noise = math.hypot(own.half_width, both.half_width)
-    value = own.value + both.value
+    value = value_of(own) + value_of(both)
     known = own.identified and both.identified
     return Atom(value, value - noise, value + noise, identified=known, proven=value > noise)
 

@@ -141,7 +141,8 @@ def _atoms(record) -> str:
     for trace in pid_traces(probes, record.metadata["modalities"]):
         if not len(trace.epoch):
             continue
-        interval = f"{trace.low[-1]:.3f} to {trace.high[-1]:.3f}" if trace.low is not None else ""
+        low, high = trace.low, trace.high
+        interval = f"{low[-1]:.3f} to {high[-1]:.3f}" if low is not None and high is not None else ""
         null = [last.get(f"{trace.key}_null_{end}") for end in ("low", "high")]
         lines.append(
             [trace.label, f"{trace.value[-1]:.3f}", interval, "" if None in null else f"{null[0]:.3f} to {null[1]:.3f}"]

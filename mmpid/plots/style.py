@@ -7,6 +7,7 @@ current figure unless the caller gave no axes.
 
 import io
 from collections.abc import Iterable
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
@@ -53,7 +54,9 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes
     return ax
 
 
-def dress(ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: str = "y") -> Axes:
+def dress(
+    ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: Literal["", "both", "x", "y"] = "y"
+) -> Axes:
     """Give axes the common style: quiet spines, a light grid behind the data, labels with units, white paper.
 
     The paper is white also where a dark style is set, since colors and ink are chosen for it.
@@ -79,7 +82,7 @@ def draw_traces(ax: Axes, traces: Iterable[Trace]) -> None:
     traces = [trace for trace in traces if len(trace.epoch)]
     marker = "o" if max((len(trace.epoch) for trace in traces), default=0) <= 16 else None
     for trace, linestyle in zip(traces, line_styles(traces), strict=True):
-        if trace.low is not None:
+        if trace.low is not None and trace.high is not None:
             ax.fill_between(trace.epoch, trace.low, trace.high, color=trace.color, alpha=0.16, linewidth=0)
         style = {"color": trace.color, "linestyle": linestyle, "label": trace.label}
         ax.plot(trace.epoch, trace.value, linewidth=2, marker=marker, markersize=3.5, **style)
@@ -105,7 +108,7 @@ def draw_area(ax: Axes, area: Area) -> None:
     """Fill an area; hatched where its size is not sure, and without a legend where it is nowhere."""
     if not (len(area.epoch) and (area.high > area.low).any()):
         return
-    fill = {"facecolor": LIGHT[area.role].area} if area.sure else {"facecolor": PAPER, "hatch": "////"}
+    fill: dict[str, Any] = {"facecolor": LIGHT[area.role].area} if area.sure else {"facecolor": PAPER, "hatch": "////"}
     edge = PAPER if area.sure else FAINT
     ax.fill_between(area.epoch, area.low, area.high, label=area.label, edgecolor=edge, linewidth=0.8, **fill)
 

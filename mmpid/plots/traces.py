@@ -4,7 +4,7 @@ No drawing here. The notebook board and the static pictures share these function
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,7 +107,7 @@ def atom_color(atom: str) -> str:
     return LIGHT[atom_role(atom)].line
 
 
-def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]:
+def pid_traces(probes: Sequence[Mapping], modalities: Sequence[str]) -> list[Trace]:
     """Return the atoms in bits, in the order of `atoms_for`, with their 95 % intervals where the probes have them.
 
     The label says so where the latest probe's sample does not identify an atom.
@@ -118,7 +118,7 @@ def pid_traces(probes: Sequence[dict], modalities: Sequence[str]) -> list[Trace]
     return [_trace(probes, atom, labels[atom], atom_role(atom), interval=atom) for atom in atoms]
 
 
-def null_band(probes: Sequence[dict], atom: str = "synergy") -> Band | None:
+def null_band(probes: Sequence[Mapping], atom: str = "synergy") -> Band | None:
     """Return the range an atom has when the labels are shuffled, or None if no probe recorded it."""
     epoch, low, high = (_column(probes, key) for key in ("epoch", f"{atom}_null_low", f"{atom}_null_high"))
     known = np.isfinite(low + high)
@@ -128,35 +128,35 @@ def null_band(probes: Sequence[dict], atom: str = "synergy") -> Band | None:
     return Band(label=label, epoch=epoch[known], low=low[known], high=high[known])
 
 
-def ecs_proxies(probes: Sequence[dict]) -> list[str]:
+def ecs_proxies(probes: Sequence[Mapping]) -> list[str]:
     """Return the names of the recorded strength proxies, in the order of their first row."""
     names = (key.split(".")[1] for row in probes for key in row if key.startswith("ecs."))
     return list(dict.fromkeys(names))
 
 
-def ecs_traces(probes: Sequence[dict], modalities: Sequence[str], proxy: str) -> list[Trace]:
+def ecs_traces(probes: Sequence[Mapping], modalities: Sequence[str], proxy: str) -> list[Trace]:
     """Return one proxy for the strength of each modality, in the proxy's own unit."""
     return [_trace(probes, f"ecs.{proxy}.{name}", name, modality_role(i)) for i, name in enumerate(modalities)]
 
 
-def keyed_traces(rows: Sequence[dict], keys: dict[str, str]) -> list[Trace]:
+def keyed_traces(rows: Sequence[Mapping], keys: dict[str, str]) -> list[Trace]:
     """Return one curve for each modality, of the entry of the rows that `keys` names for it."""
     return [_trace(rows, key, name, modality_role(i)) for i, (name, key) in enumerate(keys.items())]
 
 
-def accuracy_traces(epochs: Sequence[dict], modalities: Sequence[str], split: str = "validation") -> list[Trace]:
+def accuracy_traces(epochs: Sequence[Mapping], modalities: Sequence[str], split: str = "validation") -> list[Trace]:
     """Return the accuracy, 0 to 1, of each modality's head, of their average and of the joint head."""
     return _output_traces(epochs, modalities, f"{split}_accuracy")
 
 
-def loss_traces(epochs: Sequence[dict], modalities: Sequence[str], split: str = "train") -> list[Trace]:
+def loss_traces(epochs: Sequence[Mapping], modalities: Sequence[str], split: str = "train") -> list[Trace]:
     """Return the cross-entropy of each output, as the record has it."""
     if split == "train":  # nothing minimizes the loss of the average
         return _output_traces(epochs, modalities, "loss", outputs=("joint",))
     return _output_traces(epochs, modalities, f"{split}_loss")
 
 
-def switch_epoch(decisions: Sequence[dict]) -> float | None:
+def switch_epoch(decisions: Sequence[Mapping]) -> float | None:
     """Return the epoch at which joint training started, or None."""
     epochs = [row["epoch"] for row in decisions if row["action"] == "switch"]
     return epochs[-1] if epochs else None
@@ -178,7 +178,7 @@ def worth_showing(decisions: Sequence[dict]) -> list[dict]:
     return [row for i, row in enumerate(decisions) if row["action"] != "hold" or i == last]
 
 
-def strength_by_class(probe: dict, modalities: Sequence[str], proxy: str) -> np.ndarray | None:
+def strength_by_class(probe: Mapping, modalities: Sequence[str], proxy: str) -> np.ndarray | None:
     """Return one probe's proxy by modality and class, shape (modalities, classes), or None if it has none."""
     table = []
     for name in modalities:
@@ -232,7 +232,7 @@ def _names(modalities: Sequence[str] | None) -> Sequence[str]:
     return modalities if modalities is not None and len(modalities) >= 2 else ("source 1", "source 2")
 
 
-def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: str, outputs=("ens", "joint")):
+def _output_traces(epochs: Sequence[Mapping], modalities: Sequence[str], quantity: str, outputs=("ens", "joint")):
     traces = [_trace(epochs, f"{quantity}.{name}", name, modality_role(i)) for i, name in enumerate(modalities)]
     for name in outputs:
         role, label = _OUTPUTS[name]
@@ -243,15 +243,18 @@ def _output_traces(epochs: Sequence[dict], modalities: Sequence[str], quantity: 
 def _trace(rows, key: str, label: str, role: str, interval: str | None = None) -> Trace:
     epoch, value = _column(rows, "epoch"), _column(rows, key)
     known = np.isfinite(value)
-    bounds = {}
+    low = high = None
     if interval:
         low, high = _column(rows, f"{interval}_low")[known], _column(rows, f"{interval}_high")[known]
-        bounds = {"low": low, "high": high} if len(low) and np.isfinite(low + high).all() else {}
-    style = {"color": LIGHT[role].line, "dash": dash_of(role), "role": role}
-    return Trace(key=key, label=label, **style, epoch=epoch[known], value=value[known], **bounds)
+        if not len(low) or not np.isfinite(low + high).all():
+            low = high = None
+    return Trace(
+        key=key, label=label, color=LIGHT[role].line, dash=dash_of(role), role=role, epoch=epoch[known],
+        value=value[known], low=low, high=high,
+    )  # fmt: skip
 
 
-def _column(rows: Sequence[dict], key: str) -> np.ndarray:
+def _column(rows: Sequence[Mapping], key: str) -> np.ndarray:
     """Return one entry of each row; NaN where it is missing or None."""
     return np.array([row.get(key, math.nan) for row in rows], dtype=float)
 

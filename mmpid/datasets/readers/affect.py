@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -101,7 +102,7 @@ def _clean(inputs: dict[str, np.ndarray]) -> tuple[dict, np.ndarray, list[str]]:
         rows = int(infinite.reshape(len(infinite), -1).any(1).sum())
         notes.append(f"infinite audio in {rows:,} samples is set to 0.")
         inputs["audio"] = np.where(infinite, 0, inputs["audio"])
-    kept = inputs["text"].reshape(len(inputs["text"]), -1).any(1)
+    kept = cast(np.ndarray, inputs["text"].reshape(len(inputs["text"]), -1).any(1))
     if not kept.all():
         notes.append(f"left out: {int((~kept).sum()):,} samples whose text is all zero.")
     return inputs, kept, notes

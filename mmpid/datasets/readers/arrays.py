@@ -1,6 +1,7 @@
 """Our own layout: one array a modality and one of labels, as .npy files in a folder or as members of an .npz."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,10 +32,13 @@ def read_arrays(root: Path, **options) -> MultimodalData:
     if not sets:
         raise InputError(f"{root.name!r} holds no arrays beside labels. Save audio.npy, image.npy and labels.npy.")
     arrays = next(iter(sets.values())) if len(sets) == 1 else _join(sets, splits)
-    given = {key: arrays.pop(key) for key in ("target", "split", "groups", "class_names") if key in arrays}
+    given: dict[str, Any] = {
+        key: arrays.pop(key) for key in ("target", "split", "groups", "class_names") if key in arrays
+    }
     if "class_names" in given:
         given["class_names"] = [str(name) for name in given["class_names"].tolist()]
-    return MultimodalData.from_arrays(arrays, **({"name": root.name, "origin": "arrays in a folder"} | given | options))
+    about: dict[str, Any] = {"name": root.name, "origin": "arrays in a folder"}
+    return MultimodalData.from_arrays(arrays, **(about | given | options))
 
 
 def _load_folder(folder: Path) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from torch.utils.data import DataLoader, Dataset
@@ -17,7 +18,7 @@ from mmpid.datasets.listings import named
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.health import find_fault
 from mmpid.datasets.readers.lists import Entries
-from mmpid.errors import InputError, LeakageWarning, ScaleWarning, warn
+from mmpid.errors import InputError, LeakageWarning, MMPIDWarning, ScaleWarning, warn
 
 OFFICIAL, BY_GROUP, RANDOM = "official", "group", "random"
 
@@ -155,7 +156,7 @@ def _open(loader: DataLoader, tokens: tuple[str, ...], **options) -> MultimodalD
     for warning in said:
         of_tokens = issubclass(warning.category, ScaleWarning) and any(repr(t) in str(warning.message) for t in tokens)
         if not of_tokens and not issubclass(warning.category, LeakageWarning):
-            warn(str(warning.message), warning.category)
+            warn(str(warning.message), cast(type[MMPIDWarning], warning.category))
     return replace(data, notes=data.notes + _note_groups(data))
 
 

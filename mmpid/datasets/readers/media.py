@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -158,5 +159,5 @@ class HashedText:
         """Return the counts of a text's words."""
         from sklearn.feature_extraction.text import HashingVectorizer
 
-        row = HashingVectorizer(n_features=self.size, alternate_sign=False).transform([text])
+        row = cast(Any, HashingVectorizer(n_features=self.size, alternate_sign=False).transform([text]))
         return torch.as_tensor((row.toarray()[0] * self.size**0.5).astype(np.float32))

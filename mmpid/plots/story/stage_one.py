@@ -1,10 +1,12 @@
 """Situations of stage 1: nobody measured yet, too early, a pause, a lead, no leader."""
 
 import math
+from typing import cast
 
-from mmpid.plots.reading import known_by, read_atom, unique_key
+from mmpid.plots.reading import known_by, read_atom, unique_key, value_of
 from mmpid.plots.story import wording as wd
 from mmpid.plots.story.view import Headline, View
+from mmpid.runs.probe import Atom
 
 
 def no_probe(view: View) -> Headline | None:
@@ -25,11 +27,12 @@ def early(view: View) -> Headline | None:
     """Say that there are too few probes, or no interval, to compare anybody."""
     k, n = len([row for row in view.probes if row["epoch"] == int(row["epoch"])]), view.needed
     unique = view.unique()
-    no_interval = any(reading is not None and reading.low is None for reading in unique)
-    if view.stage != "unimodal" or (k >= n and not no_interval) or any(reading is None for reading in unique):
+    known = [reading for reading in unique if reading is not None]
+    no_interval = any(reading.low is None for reading in known)
+    if view.stage != "unimodal" or (k >= n and not no_interval) or len(known) < len(unique):
         return None
     parts = ", ".join(
-        f"{name} alone {wd.bits(r.value)}" for name, r in zip(wd.shown(view.names[:2]), unique, strict=False)
+        f"{name} alone {wd.bits(value_of(r))}" for name, r in zip(wd.shown(view.names[:2]), known, strict=False)
     )
     if k >= n:
         evidence, then = f"No interval was measured; {parts} bits.", "set n_boot: noise is unknown."
@@ -91,11 +94,12 @@ def paused(view: View) -> Headline | None:
     who = view.paused()
     if view.stage != "unimodal" or not who:
         return None
-    unique, i = view.unique(), view.names.index(who[0])
+    unique = [reading for reading in view.unique() if reading is not None]
+    i = view.names.index(who[0])
     others = [j for j, name in enumerate(view.names) if name not in who]
-    if not others or any(reading is None for reading in unique):
+    if not others or len(unique) < len(view.names):
         return None
-    j = min(others, key=lambda k: unique[k].value)
+    j = min(others, key=lambda k: value_of(unique[k]))
     if view.by_user("pause"):
         then = f"resume {wd.shown(view.names)[i]} when you like."
     else:
@@ -121,25 +125,26 @@ def paused(view: View) -> Headline | None:
 
 def many(view: View) -> Headline | None:
     """Rank three or more encoders, none of which knows clearly more that is its own."""
-    unique = view.unique()
-    if len(view.names) < 3 or any(reading is None for reading in unique):
+    unique = [reading for reading in view.unique() if reading is not None]
+    if len(view.names) < 3 or len(unique) < len(view.names):
         return None
-    order = sorted(range(len(view.names)), key=lambda i: unique[i].value)
+    order = sorted(range(len(view.names)), key=lambda i: value_of(unique[i]))
     if wd.leads(unique[order[-1]], unique[order[0]]):
         return None
     noise = max(reading.half_width for reading in unique)
-    whole = [known_by(view.probe, i, name) for i, name in enumerate(view.names)]
-    if any(reading is None for reading in whole):
+    found = [known_by(view.probe, i, name) for i, name in enumerate(view.names)]
+    whole = [reading for reading in found if reading is not None]
+    if len(whole) < len(found):
         return None
-    ranked = sorted(range(len(view.names)), key=lambda i: whole[i].value)
+    ranked = sorted(range(len(view.names)), key=lambda i: value_of(whole[i]))
     least, most = ranked[0], ranked[-1]
-    clear = whole[most].value - whole[least].value > math.hypot(whole[most].half_width, whole[least].half_width)
+    clear = value_of(whole[most]) - value_of(whole[least]) > math.hypot(whole[most].half_width, whole[least].half_width)
     names = wd.shown(view.names)
     n = wd.count(len(view.names))
     words = wd.about(view, f"All {n} know mostly the same; {{0}} knows least.", least)
     if not clear:
         words = ((f"No clear leader among the {n} encoders.", ""),)
-    a, b = wd.bits(whole[least].value), wd.bits(whole[most].value)
+    a, b = wd.bits(value_of(whole[least])), wd.bits(value_of(whole[most]))
     evidence = (
         f"{wd.capital(names[least])} knows {a} bits, {names[most]} {b}; nobody adds more than noise, ±{wd.bits(noise)}."
     )
@@ -150,8 +155,8 @@ def many(view: View) -> Headline | None:
 
 def lead(view: View) -> Headline:
     """Say who leads, or that nobody does."""
-    unique = view.unique()
-    order = sorted(range(len(view.names)), key=lambda i: unique[i].value)
+    unique = cast(list[Atom], view.unique())  # `unreadable` has spoken where one is None
+    order = sorted(range(len(view.names)), key=lambda i: value_of(unique[i]))
     low, high = order[0], order[-1]
     evidence = wd.apart(view, unique, high, low)
     if not wd.leads(unique[high], unique[low]):

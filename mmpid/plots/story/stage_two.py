@@ -2,7 +2,7 @@
 
 import math
 
-from mmpid.plots.reading import known_by
+from mmpid.plots.reading import known_by, value_of
 from mmpid.plots.story import wording as wd
 from mmpid.plots.story.view import Headline, View
 
@@ -78,8 +78,9 @@ def _lost(view: View) -> Headline | None:
         if then is None or now is None:
             continue
         noise = math.hypot(then.half_width, now.half_width)
-        if then.value - now.value > max(noise, LOST) and (worst is None or then.value - now.value > worst[0]):
-            worst = then.value - now.value, i, then.value, now.value, noise
+        old, new = value_of(then), value_of(now)
+        if old - new > max(noise, LOST) and (worst is None or old - new > worst[0]):
+            worst = old - new, i, old, new, noise
     if worst is None:
         return None
     _, i, then, now, noise = worst

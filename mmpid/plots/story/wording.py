@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from mmpid.plots.palette import modality_role
-from mmpid.plots.reading import read_atom
+from mmpid.plots.reading import read_atom, value_of
 from mmpid.plots.story.view import View
 from mmpid.rules import FixedEpoch
 from mmpid.runs.probe import Atom
@@ -78,19 +78,19 @@ def noise_between(a: Atom, b: Atom) -> float:
 
 def leads(high: Atom, low: Atom) -> bool:
     """Whether one unique information is above another one beyond the noise."""
-    return high.value - low.value > max(noise_between(high, low), 1e-6)
+    return value_of(high) - value_of(low) > max(noise_between(high, low), 1e-6)
 
 
 def ratio(view: View, high: Atom, low: Atom) -> float:
     """Return how many times as much one knows alone, as the controller counts it."""
-    return high.value / max(low.value, view.floor)
+    return value_of(high) / max(value_of(low), view.floor)
 
 
 def apart(view: View, unique: Sequence[Atom], high: int, low: int, times: bool = True) -> str:
     """Return two unique informations with their ratio and their noise."""
     names, a, b = shown(view.names), unique[high], unique[low]
-    words = f"{capital(names[high])} alone {bits(a.value)} bits, {names[low]} alone {bits(b.value)}"
-    by = f" ({ratio(view, a, b):.1f} to 1)" if times and a.value > b.value > 0 else ""
+    words = f"{capital(names[high])} alone {bits(value_of(a))} bits, {names[low]} alone {bits(value_of(b))}"
+    by = f" ({ratio(view, a, b):.1f} to 1)" if times and value_of(a) > value_of(b) > 0 else ""
     return f"{words}{by}, noise ±{bits(noise_between(a, b))}."
 
 
@@ -130,7 +130,7 @@ def _gain_of_both(view: View) -> tuple[float, int, float] | None:
     now, before = read_atom(probes[-1], "redundancy"), read_atom(probes[-1 - patience], "redundancy")
     if now is None or before is None:
         return None
-    return now.value - before.value, patience, max(now.half_width, LEVELED)
+    return value_of(now) - value_of(before), patience, max(now.half_width, LEVELED)
 
 
 def change_of_both(view: View) -> str:
