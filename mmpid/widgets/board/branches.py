@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from mmpid.errors import ConfigError
 from mmpid.live.notifier import Notifier
@@ -19,7 +20,7 @@ class Run:
     """One trainer with the thread that trains it, and how its curves are drawn while another run is in front."""
 
     name: str
-    trainer: object
+    trainer: Any
     session: Session
     dash: str
     shown: bool = True

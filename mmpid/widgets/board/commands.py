@@ -151,9 +151,10 @@ class Commands:
         run.session.post(back, "rewind")
 
     def _do_undo(self) -> None:
-        if not self.can_undo:
+        before = self._before_rewind
+        if before is None or not self.can_undo:
             raise Refused("there is no rewind to take back.")
-        _, undo = self._before_rewind
+        _, undo = before
         self._before_rewind = None
         self._session.post(lambda trainer: undo(), "take the rewind back")
 

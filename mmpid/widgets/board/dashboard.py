@@ -112,7 +112,7 @@ class Dashboard:
         if not self.trainer.finished:
             raise TrainingNotFinished(
                 "Training is not finished: press Play in the board above, then run this cell again."
-                if self.session.state != "closed"
+                if self._board.session.state != "closed"
                 else "This board is closed: run its cell again."
             )
         return self.record

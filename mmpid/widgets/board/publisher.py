@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 from mmpid.live.session import Session
+from mmpid.widgets.board.branches import Runs
 
 MOST_PER_SECOND = 6.25
 
@@ -20,7 +21,7 @@ class Publisher:
 
     def __init__(
         self,
-        session: Session,
+        session: Session | Runs,
         show: Callable[[], None],
         settled: Callable[[], None],
         on_error: Callable[[Exception | None], None],

@@ -1,6 +1,7 @@
 """Learning rates: which are in force, and what the user may type."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from mmpid._validate import number
 from mmpid.errors import ConfigError
@@ -29,7 +30,7 @@ def rates_in_force(path: Sequence[dict], stage: str, metadata: Mapping) -> dict[
     Stage 1 starts with the rate of the settings; what stage 2 starts with is known after its first epoch.
     """
     start = metadata.get("settings", {}).get("lr") if stage == "unimodal" else None
-    rates = {} if start is None else dict.fromkeys(metadata["modalities"], start)
+    rates: dict[str, float] = {} if start is None else dict.fromkeys(metadata["modalities"], cast(float, start))
     by_hand: dict[str, float] = {}
     for entry in reversed(path):
         if entry["stage"] != stage:

@@ -1,6 +1,7 @@
 """What the page draws of a run: charts, the timeline's events, and the headline of each probe; rows in, values out."""
 
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 from mmpid.plots import charts
 from mmpid.plots.headline import Headline, headline_of
@@ -52,7 +53,7 @@ class Scene:
         if "strength" in parts and self._is_news("strength", probes, self.proxy, *context):
             view.strength = self._strength(history, switch)
 
-    def _placed(self, history: History) -> list[Mapping]:
+    def _placed(self, history: History) -> Sequence[Mapping]:
         return thinned(placed_probes(history.path, self.metadata), MOST_POINTS)
 
     def _known(self, history: History, switch: float | None) -> tuple[dict, dict]:
@@ -83,10 +84,10 @@ class Scene:
             self.proxy = proxies[0]
         if not proxies:
             return {"proxies": [], **packed(charts.strength_chart([], self.modalities, None))}
+        proxy = cast(str, self.proxy)  # one of `proxies`
         names = self.metadata.get("class_names") or []
         classes = [
-            charts.strength_by_class_chart(probes, self.modalities, self.proxy, i, str(name))
-            for i, name in enumerate(names)
+            charts.strength_by_class_chart(probes, self.modalities, proxy, i, str(name)) for i, name in enumerate(names)
         ]
         shown = [chart for chart in classes if not chart.is_empty]
         overall = charts.strength_chart(probes, self.modalities, self.proxy, switch)
@@ -141,7 +142,8 @@ def decision_words(row: Mapping) -> str:
 
 
 def _by(row: Mapping) -> str:
-    return {"user": "you", "": ""}.get(row.get("source", ""), row.get("source", ""))
+    source: str = row.get("source", "")
+    return {"user": "you", "": ""}.get(source, source)
 
 
 def pauses(decided: Sequence[Mapping], present: float) -> list[dict]:

@@ -1,6 +1,7 @@
 """The front end of the board: one widget whose page holds all that it shows, and which tells what the user does."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import cast
 
 import anywidget
 import traitlets
@@ -51,7 +52,7 @@ class BoardView(anywidget.AnyWidget):
     answer = traitlets.Dict({}).tag(sync=True)
     panel = traitlets.Dict({}).tag(sync=True)
 
-    def __init__(self, answer: Callable[[Mapping], None], **setup):
+    def __init__(self, answer: Callable[[dict], None], **setup):
         super().__init__(setup=setup)
         self.setup = {**setup, "id": self.model_id}  # the page asks by it whether the kernel still answers
         self._answer_to = answer
@@ -62,5 +63,5 @@ class BoardView(anywidget.AnyWidget):
         from IPython.display import display
 
         bundle = self._repr_mimebundle_()
-        data, metadata = bundle if isinstance(bundle, tuple) else (bundle, {})
+        data, metadata = cast(tuple[dict, dict], bundle if isinstance(bundle, tuple) else (bundle, {}))
         display({**data, "text/plain": ""}, metadata=metadata, raw=True)

@@ -1,6 +1,7 @@
 """The runs of a folder side by side: their curves, their results, and what differed in what went in."""
 
 from pathlib import Path
+from typing import cast
 
 import ipywidgets as widgets
 
@@ -183,7 +184,7 @@ class LiveBrowser:
     @property
     def view(self) -> tuple[str, str, str]:
         """What the charts show: quantity, output, atom."""
-        return self.quantity.value, self.output.value, self.atom.value
+        return cast(tuple[str, str, str], (self.quantity.value, self.output.value, self.atom.value))
 
     def refresh(self) -> None:
         """Look for runs again, in the background."""
@@ -237,7 +238,8 @@ class LiveBrowser:
         boxes = self.choices
         self.chosen = [run for run in self.found if run.name in boxes and boxes[run.name].value]
         quantity, output, atom = self.view
-        last = nice_limit(max((r["epoch"] for run in self.chosen for r in run.record.lineage("epoch")), default=10))
+        epochs = [row["epoch"] for run in self.chosen for row in rn.record_of(run).lineage("epoch")]
+        last = nice_limit(max(epochs, default=10))
         curves, atoms = rn.curves(self.chosen, quantity, output), rn.atoms(self.chosen, atom)
         self.curves.show(curves, unit=rn.CURVES[quantity][1], last=max(last, 1))
         self.atoms.show(atoms, unit=f"{SHORT_NAMES[atom]} (bits)", last=max(last, 1))
@@ -262,7 +264,7 @@ _BANDS = "bands: 95 % intervals"
 def newest(found: list[rn.Run], count: int) -> list[rn.Run]:
     """Return the readable runs that were created last, in the order in which they were found."""
     good = [run for run in found if run.record is not None]
-    ranked = sorted(good, key=lambda run: str(run.record.metadata.get("created", "")), reverse=True)[:count]
+    ranked = sorted(good, key=lambda run: str(rn.record_of(run).metadata.get("created", "")), reverse=True)[:count]
     return [run for run in good if any(run is one for one in ranked)]
 
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -34,6 +35,11 @@ class Run:
     place: str = ""
     record: RunRecord | None = None
     problem: str = ""
+
+
+def record_of(run: Run) -> RunRecord:
+    """Return the record of a run that could be read: only such runs are summed up, drawn and compared."""
+    return cast(RunRecord, run.record)
 
 
 def find(source) -> list[Run]:
@@ -134,7 +140,7 @@ def _told_apart(found: list[Run]) -> list[Run]:
 
 def summary(run: Run) -> dict[str, str]:
     """Say in a few words what a run was: data, stage, epochs, switch, accuracies, when it was made."""
-    record = run.record
+    record = record_of(run)
     metadata, epochs = record.metadata, record.lineage("epoch")
     results, switch = record.lineage("result"), switch_epoch(record.lineage("decision"))
     scores = accuracies(record)
@@ -161,7 +167,7 @@ def accuracies(record: RunRecord) -> dict[str, float]:
 
 def outputs(runs: list[Run]) -> list[str]:
     """Return whose accuracy or loss can be drawn: the answer first, then every modality, the average, and joint."""
-    names = [name for run in runs for name in run.record.metadata.get("modalities", ())]
+    names = [name for run in runs for name in record_of(run).metadata.get("modalities", ())]
     return [ANSWER, *dict.fromkeys(names), "ens", "joint"]
 
 
@@ -184,18 +190,26 @@ def atoms(runs: list[Run], atom: str) -> list[Trace]:
 
 def _curve(run: Run, place: int, kind: str, keys: list[str], interval: bool = False) -> Trace:
     """Return the first of `keys` that each row has, against the epoch."""
-    rows = run.record.lineage(kind)
+    rows = record_of(run).lineage(kind)
     value = np.array([_first(row, keys) for row in rows], dtype=float)
     epoch = np.array([row["epoch"] for row in rows], dtype=float)
     known = np.isfinite(value)
-    bounds = {}
+    low = high = None
     if interval and known.any():
         low, high = (np.array([_first(row, [f"{keys[0]}_{end}"]) for row in rows])[known] for end in ("low", "high"))
-        bounds = {"low": low, "high": high} if np.isfinite(low + high).all() else {}
+        if not np.isfinite(low + high).all():
+            low = high = None
     color, dash = style(place)
     # the key is the place: another run at this place replaces the curve
     return Trace(
-        key=f"{place}", label=run.name, color=color, dash=dash, epoch=epoch[known], value=value[known], **bounds
+        key=f"{place}",
+        label=run.name,
+        color=color,
+        dash=dash,
+        epoch=epoch[known],
+        value=value[known],
+        low=low,
+        high=high,
     )
 
 
@@ -205,12 +219,12 @@ def _first(row: dict, keys: list[str]) -> float:
 
 def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
     """Return a table of what the runs reached: a run a row, an output a column, the latest atoms behind."""
-    scores = [accuracies(run.record) for run in runs]
+    scores = [accuracies(record_of(run)) for run in runs]
     names = list(dict.fromkeys(name for one in scores for name in one))
     head = ["run", "measured on", *(f"accuracy {name}" for name in names), *(f"{SHORT_NAMES[a]}, bits" for a in ATOMS)]
     rows = []
     for run, score in zip(runs, scores, strict=True):
-        probe = (run.record.lineage("probe") or [{}])[-1]
+        probe = (record_of(run).lineage("probe") or [{}])[-1]
         cells = [f"{score[name]:.3f}" if name in score else "" for name in names]
         cells += [f"{probe[a]:.3f}" if probe.get(a) is not None else "" for a in ATOMS]
         rows.append([run.name, summary(run)["measured on"], *cells])
@@ -219,7 +233,7 @@ def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
 
 def differences(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
     """Return a table of the entries of the metadata that are not the same in all runs."""
-    frames = [diff(runs[0].record, other.record) for other in runs[1:]]
+    frames = [diff(record_of(runs[0]), record_of(other)) for other in runs[1:]]
     entries = sorted({entry for frame in frames for entry in frame.index})
     rows = []
     for entry in entries:
@@ -236,7 +250,7 @@ def _plain(value) -> str:
 
 def decisions(run: Run) -> tuple[list[str], list[list[str]]]:
     """Return a table of a run's decisions, those to wait left out."""
-    rows = [row for row in run.record.lineage("decision") if row["action"] != "hold"]
+    rows = [row for row in record_of(run).lineage("decision") if row["action"] != "hold"]
     cells = [
         [f"{row['epoch']:g}", f"{row['action']} {row.get('modality') or ''}".strip(), row.get("source", "")]
         + [row.get("reason", "")]

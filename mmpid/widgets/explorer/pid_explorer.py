@@ -1,6 +1,7 @@
 """Edit a small joint and see its atoms: a first lesson in partial information decomposition."""
 
 import threading
+from typing import cast
 
 import ipywidgets as widgets
 import numpy as np
@@ -114,7 +115,8 @@ class PIDExplorer:
             return self._recipe
         shares = tuple(one.value for one in self.shares.values()) if self.start.value == COMPONENTS else None
         tuned = {"correlation": self.correlation.value, "noise": self.noise.value}
-        return sc.Recipe(gate=self.gate.value, other=self.other.value, mix=self.mix.value, shares=shares, **tuned)
+        gate, other = cast(str, self.gate.value), cast(str, self.other.value)
+        return sc.Recipe(gate=gate, other=other, mix=self.mix.value, shares=shares, **tuned)
 
     @property
     def weights(self) -> list[float]:

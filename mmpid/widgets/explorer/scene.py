@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 from itertools import product
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -83,7 +84,7 @@ def mixture(shares) -> Tensor:
     total = float(sum(shares))
     if total <= 0:
         return torch.full((2, 2, 4), 1 / 16, dtype=torch.float64)
-    return sum(share / total * component(name) for share, name in zip(shares, COMPONENTS, strict=True))
+    return cast(Tensor, sum(share / total * component(name) for share, name in zip(shares, COMPONENTS, strict=True)))
 
 
 def component(name: str) -> Tensor:

@@ -167,7 +167,7 @@ def _hand_over(world: World) -> str:
 
 def _key(names: tuple[str, str]) -> str:
     """Return the legend: what the bars and the signs above them mean."""
-    names = tuple(escape(name) for name in names)
+    names = escape(names[0]), escape(names[1])
     bars = "".join(f"<span>{_box(COLORS[i], i == 0)}{name}</span>" for i, name in enumerate(names))
     words = {0: names[0], 1: names[1], 2: "both", -1: "nobody yet"}
     signs = "".join(f"<span>{_glyph(who)}{word}</span>" for who, word in words.items())

@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from typing import cast
 
 import ipywidgets as widgets
 
@@ -58,7 +59,7 @@ class CompetitionLab:
 
     def __init__(self, mode: str = "auto", *, names: tuple[str, str] = NAMES, **knobs):
         self.mode = resolve_mode(mode)
-        self.names = tuple(names)
+        self.names = cast(tuple[str, str], tuple(names))
         self._start = make_knobs(knobs)
         self._world: World | None = None
         self._sweep: Sweep | None = None

@@ -67,8 +67,8 @@ def _strata(ax: Axes, world: World, names: tuple[str, str]) -> None:
 
 
 def _sweep(ax: Axes, sweep: Sweep | None) -> None:
-    labels = {"xlabel": "number of classes K", "ylabel": "test error (fraction wrong)"}
-    dress(ax, title="Error against the number of classes", **labels)
+    title, unit = "Error against the number of classes", "test error (fraction wrong)"
+    dress(ax, title=title, xlabel="number of classes K", ylabel=unit)
     if sweep is None or not sweep.errors or not any(sweep.errors.values()):
         empty(ax, "The errors over K were not computed yet.")
         return

@@ -2,6 +2,7 @@
 
 import weakref
 from collections.abc import Callable
+from typing import Any
 
 import ipywidgets as widgets
 
@@ -40,7 +41,7 @@ class StaticPicture:
 
     def __init__(self, bundle: Callable[[], dict]):
         self._bundle = bundle
-        self._handle = None
+        self._handle: Any = None  # IPython's handle of the output, once it is displayed
         self._worker: Worker | None = None
 
     def display(self) -> None:

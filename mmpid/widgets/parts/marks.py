@@ -4,7 +4,7 @@ Each function returns one mark: what it is, how it looks, and its numbers (n,) b
 marks of a plot apart; a mark with a `name` or with words of its own (`says`) is read by the mouse and by keyboard.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
@@ -65,7 +65,7 @@ def upright(key: str, at: float, color: str, *, dash: str = "solid", thick: floa
 
 
 def axis(
-    label: str, low: float, high: float, ticks: Sequence[float], texts: Sequence[str] = (), *, log: bool = False
+    label: str, low: float, high: float, ticks: Iterable[float], texts: Sequence[str] = (), *, log: bool = False
 ) -> dict:
     """Return an axis; without `texts`, ticks are written with the digits that they need."""
     ticks = [float(tick) for tick in ticks]

@@ -2,10 +2,30 @@
 
 from collections.abc import Iterable, Sequence
 from html import escape
+from typing import Protocol
 
 from mmpid.plots.traces import Band, Trace
 
 DASHES = {"solid": "", "dashed": "7 4", "dotted": "2 4", "dashdot": "8 3 2 3"}  # of curves, and of their samples
+
+
+class Named(Protocol):
+    """A curve with the name and the look that a legend shows."""
+
+    @property
+    def label(self) -> str:
+        """What the curve is called."""
+        ...
+
+    @property
+    def color(self) -> str:
+        """Its color in CSS."""
+        ...
+
+    @property
+    def dash(self) -> str:
+        """Its dash, a key of `DASHES`."""
+        ...
 
 
 def title(words: str, note: str = "") -> str:
@@ -14,7 +34,7 @@ def title(words: str, note: str = "") -> str:
     return f'<div class="mmpid-title" role="heading" aria-level="4">{escape(words)}{small}</div>'
 
 
-def legend(traces: Iterable[Trace], band: str = "", note: str = "", others: Iterable[tuple[str, str]] = ()) -> str:
+def legend(traces: Iterable[Named], band: str = "", note: str = "", others: Iterable[tuple[str, str]] = ()) -> str:
     """Draw the legend of a chart as text with line samples, outside of the chart.
 
     `others` are (name, dash) of the runs drawn thin, in the colors of the same legend.
@@ -74,4 +94,4 @@ def _cells(columns: list[dict[float, str]], epoch: float) -> str:
 
 def _cell(trace: Trace, i: int) -> str:
     value = f"{trace.value[i]:.3f}"
-    return value if trace.low is None else f"{value} [{trace.low[i]:.2f}, {trace.high[i]:.2f}]"
+    return value if trace.low is None or trace.high is None else f"{value} [{trace.low[i]:.2f}, {trace.high[i]:.2f}]"

@@ -6,6 +6,7 @@ import traceback
 import weakref
 from collections.abc import Callable, Iterable
 from html import escape
+from typing import Any
 
 _workers: "weakref.WeakSet[Worker]" = weakref.WeakSet()
 _NOTHING = object()
@@ -34,8 +35,8 @@ class Worker:
 
     def __init__(
         self,
-        work: Callable[[object], Iterable],
-        show: Callable[[object], None],
+        work: Callable[[Any], Iterable],
+        show: Callable[[Any], None],
         on_error: Callable[[Exception | None], None] = lambda error: None,
         *,
         delay: float = 0.0,

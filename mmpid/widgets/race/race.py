@@ -3,6 +3,7 @@
 import threading
 import traceback
 from collections.abc import Mapping
+from typing import cast
 
 import anywidget
 import traitlets
@@ -96,7 +97,7 @@ class Race:
         sides = [recipe_of(side, recipe) for side, recipe in (("left", left), ("right", right))]
         every = {"epochs": epochs, **settings}
         self.lanes = [Lane(name, recipe, data, seed, every) for name, recipe in sides]
-        self.names = tuple(lane.name for lane in self.lanes)
+        self.names = self.lanes[0].name, self.lanes[1].name
         self.modalities = tuple(data.modalities)
         self.entropy = label_entropy(self.lanes[0].trainer.record.metadata)
         self._changed = threading.Condition()
@@ -185,7 +186,7 @@ class Race:
             close_tree(self.view)
 
     def _hear(self, said: dict) -> None:
-        {"play": self.play, "pause": self.pause}.get(said.get("do"), lambda: None)()
+        {"play": self.play, "pause": self.pause}.get(said.get("do", ""), lambda: None)()
         self._show()
 
     def _run(self) -> None:
@@ -215,8 +216,8 @@ class Race:
         return rows[-1]["epoch"] if rows else None
 
     def _story(self, epoch: float):
-        known = [{name: lane.bits_at(epoch, name) for name in self.modalities} for lane in self.lanes]
-        return race_headline(*known, self.names, epoch)
+        left, right = [{name: lane.bits_at(epoch, name) for name in self.modalities} for lane in self.lanes]
+        return race_headline(left, right, self.names, epoch)
 
     def _show(self) -> None:
         if self.view is None or self._closing:
@@ -259,8 +260,8 @@ class Race:
         if self.view is not None:
             from IPython.display import display
 
-            data = self.view._repr_mimebundle_()
-            data, metadata = data if isinstance(data, tuple) else (data, {})
+            bundle = self.view._repr_mimebundle_()
+            data, metadata = cast(tuple[dict, dict], bundle if isinstance(bundle, tuple) else (bundle, {}))
             display({**data, "text/plain": ""}, metadata=metadata, raw=True)
 
 
