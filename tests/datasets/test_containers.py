@@ -354,6 +354,6 @@ def test_streamed_numbers_that_overflow_are_refused():
 
 
 def test_a_setting_that_is_an_array_is_refused_by_name():
-    with pytest.raises(ConfigError, match="`missing` must be one of"):
+    with pytest.raises(ConfigError, match="`missing`"):
         build(missing=np.array(["refuse", "drop"]))
     assert set(build().splits) == set(SPLITS)

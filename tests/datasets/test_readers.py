@@ -128,7 +128,7 @@ def test_front_ends_have_the_published_shapes(folders, front_end):
     path = next((folders["cremad"] / "AudioWAV").iterdir())
     shape = {"log-stft-3s": (257, 188), "log-stft-20s": (257, 1250), "log-stft-5s": (129, 626)}[front_end]
     assert LogSpectrogram(front_end)([path]).shape == shape
-    with pytest.raises(ConfigError, match="`front_end` must be one of"):
+    with pytest.raises(ConfigError, match="`front_end`"):
         LogSpectrogram("mel")
 
 
@@ -334,7 +334,7 @@ def test_scores_are_made_classes_as_it_is_said(copy):
     zero = int(re.search(r"(\d+) are exactly 0", notes(above))[1])
     assert "2 samples whose text is all zero" in notes(above) and zero >= 3
     assert int(not_below.target.sum()) == int(above.target.sum()) + zero
-    with pytest.raises(ConfigError, match="`positive` must be one of"):
+    with pytest.raises(ConfigError, match="`positive`"):
         datasets.read(root, positive="yes")
     stored["test"]["audio"] = stored["test"]["audio"][1:]
     (root / "mosi_raw.pkl").write_bytes(pickle.dumps(stored))
@@ -421,7 +421,7 @@ def test_the_generator_repeats_and_refuses_a_folder_in_use(tmp_path):
         datasets.make_folder("mvsa", one)
     with pytest.raises(ConfigError, match="Did you mean 'cremad'"):
         datasets.make_folder("crema", tmp_path / "x")
-    with pytest.raises(ConfigError, match="`n` must be an integer from 40"):
+    with pytest.raises(ConfigError, match="`n`"):
         datasets.make_folder("mvsa", tmp_path / "x", n=3)
 
 

@@ -184,10 +184,10 @@ def test_what_is_no_index_is_refused_instead_of_rounded(index):
 @pytest.mark.parametrize("groups", [np.arange(250) // 10, np.arange(150) // 10, np.zeros((200, 1))])
 def test_groups_of_other_samples_are_refused(groups):
     inputs, y = arrays()
-    with pytest.raises(ShapeError, match="`groups` must name the group of each of the 200 samples"):
+    with pytest.raises(ShapeError, match="`groups`"):
         MultimodalData.from_arrays(inputs, y, groups=groups)
     inputs["a"][3] = np.nan
-    with pytest.warns(MissingDataWarning), pytest.raises(ShapeError, match="`groups` must name"):
+    with pytest.warns(MissingDataWarning), pytest.raises(ShapeError, match="`groups`"):
         MultimodalData.from_arrays(inputs, y, groups=groups, missing="drop")
 
 

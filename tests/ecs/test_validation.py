@@ -143,7 +143,7 @@ def test_numbers_go_by_name_where_embeddings_come_in_another_order_than_logits()
     for evidence in (ecs.ProxyEvidence(target=target, **both), samples.seen(**both)):
         found = ecs.measure("linear_probe", evidence)[0].by_modality
         assert dict(found) == pytest.approx(dict(alone)) and found["a"] > 0.9 > found["b"]
-    with pytest.raises(ShapeError, match="`embeddings` must have the modalities of `unimodal_logits`, a, b"):
+    with pytest.raises(ShapeError, match="`embeddings`"):
         ecs.ProxyEvidence(target=target, unimodal_logits=logits, embeddings={"a": seen["a"], "c": seen["b"]})
 
 
@@ -162,11 +162,11 @@ def test_evidence_of_another_kind_is_refused(fields, match):
 
 def test_what_is_no_evidence_no_settings_or_no_name_is_refused():
     evidence = ecs.ProxyEvidence(target=torch.tensor([0, 1]), unimodal_logits={"a": torch.eye(2), "b": torch.eye(2)})
-    with pytest.raises(InputError, match="`evidence` must be ProxyEvidence; it was dict.*from_model"):
+    with pytest.raises(InputError, match="`evidence`"):
         ecs.measure("mi", {})
-    with pytest.raises(InputError, match="`settings` must be ProxySettings; it was dict"):
+    with pytest.raises(InputError, match="`settings`"):
         ecs.measure("mi", evidence, settings={"seed": 1})
-    with pytest.raises(InputError, match="`names` must be a name or several; it was int"):
+    with pytest.raises(InputError, match="`names`"):
         ecs.measure(3, evidence)
-    with pytest.raises(InputError, match="`seed` must be an integer"):
+    with pytest.raises(InputError, match="`seed`"):
         ecs.ProxySettings(seed="x")

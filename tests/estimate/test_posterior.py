@@ -76,7 +76,7 @@ def test_scores_of_a_head_need_no_readout(rng):
 
 
 def test_no_discretizer_at_all_is_refused(rng):
-    with pytest.raises(ConfigError, match="`discretizers` must name"):
+    with pytest.raises(ConfigError, match="`discretizers`"):
         compare_discretizers(rng.normal(size=(20, 2)), rng.normal(size=(20, 2)), np.arange(20) % 2, [])
 
 

@@ -122,9 +122,9 @@ def test_wrong_shapes_and_labels():
 def test_arrays_are_taken_and_what_is_wrong_is_named():
     one, two, target = (x.numpy() for x in two_heads(30, 0))
     assert float(soft_pid(one, two, target).synergy) == float(soft_pid(*map(torch.tensor, (one, two, target))).synergy)
-    with pytest.raises(InputError, match="`logits2` must be finite; 180 of 180"):
+    with pytest.raises(InputError, match="`logits2`"):
         soft_pid(one, np.full_like(two, np.nan), target)
-    with pytest.raises(ShapeError, match=r"`target` must have shape \(N,\)"):
+    with pytest.raises(ShapeError, match="`target`"):
         soft_pid(one, two, np.eye(4)[target])
 
 

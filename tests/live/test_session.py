@@ -233,7 +233,7 @@ def test_a_trainer_with_a_record_starts_paused_and_a_finished_one_finished():
 
 def test_bad_counts_are_refused_by_name():
     session = Session(FakeTrainer())
-    with pytest.raises(ConfigError, match="`batches` must be an integer of at least 1"):
+    with pytest.raises(ConfigError, match="`batches`"):
         session.step(batches=0)
     with pytest.raises(ConfigError, match="exclude each other"):
         session.step(batches=1, epochs=1)

@@ -73,7 +73,7 @@ def test_one_wrong_table_of_a_batch_is_refused_and_whole_batches_pass():
 
 @pytest.mark.parametrize("axes", [0, -1, 1.0, "2", None])
 def test_the_number_of_axes_is_checked(axes):
-    with pytest.raises(ConfigError, match="`axes` must be an integer of at least 1"):
+    with pytest.raises(ConfigError, match="`axes`"):
         information.entropy(UNIFORM, axes=axes)
 
 

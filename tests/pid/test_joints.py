@@ -38,13 +38,13 @@ def test_random_gives_the_same_joint_for_all_integers():
 
 @pytest.mark.parametrize("noise", [2, -0.1, float("nan"), "0.1", None])
 def test_noise_is_a_share(noise):
-    with pytest.raises(ConfigError, match="`noise` must be a number from 0 to 1; it was"):
+    with pytest.raises(ConfigError, match="`noise`"):
         joints.noisy(joints.xor(), noise)
 
 
 @pytest.mark.parametrize("joint", [torch.ones(2, 2, 2), torch.ones(2, 2) / 4, None, 8 * joints.xor().int()])
 def test_noise_is_for_joints(joint):
-    with pytest.raises(InputError, match="`joint` must"):
+    with pytest.raises(InputError, match="`joint`"):
         joints.noisy(joint, 0.1)
 
 

@@ -404,25 +404,25 @@ def test_a_trainer_or_a_saved_record_will_do_and_anything_else_is_refused(draw, 
     trainer.fit()
     draw(trainer, ax)
     draw(trainer.record.save(tmp_path / "record.jsonl"), Figure().subplots())
-    with pytest.raises(InputError, match="`record` must be a RunRecord"):
+    with pytest.raises(InputError, match="`record`"):
         draw(3, Figure().subplots())
     with pytest.raises(InputError, match="does not exist"):
         draw(tmp_path / "nothing", Figure().subplots())
 
 
 def test_a_sweep_must_be_one(ax):
-    with pytest.raises(InputError, match="`sweep` must be what `mmpid.sweep_switch` returns; it was dict"):
+    with pytest.raises(InputError, match="`sweep`"):
         plots.switch_curve({}, ax)
 
 
 @pytest.mark.parametrize("draw", [plots.atoms_bar, plots.information_diagram])
 @pytest.mark.parametrize("names", ["ab", ("audio",), ("audio", "image", "text")])
 def test_a_decomposition_has_two_sources_with_a_name_each(draw, names, estimate, ax):
-    with pytest.raises(InputError, match="`modalities` must be the names of the two sources"):
+    with pytest.raises(InputError, match="`modalities`"):
         draw(estimate, ax, modalities=names)
 
 
 @pytest.mark.parametrize("wrong", [None, 3, "frame"])
 def test_paired_gain_asks_for_a_frame(wrong):
-    with pytest.raises(InputError, match="`frame` must be a DataFrame with the columns method, mean"):
+    with pytest.raises(InputError, match="`frame`"):
         plots.paired_gain(wrong)

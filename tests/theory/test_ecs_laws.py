@@ -40,7 +40,7 @@ def test_ecs_for_q_2_is_the_inverse_of_the_exponential_time():
 def test_q_so_little_above_2_that_ecs_is_no_number_is_refused(d):
     settings = ModelSettings(q=2.005)
     strengths = torch.tensor([[0.01, 0.02]]), torch.tensor([[d, 1.1 * d]])
-    with pytest.raises(ConfigError, match=r"`q` must be 2, or .*it was 2\.005.*Try q = 2"):
+    with pytest.raises(ConfigError, match="`q`"):
         ecs_from(settings, *strengths)
     assert ecs_from(settings, *(x.double() for x in strengths)).argmax() == 1  # double precision still holds it
     near = ecs_from(ModelSettings(q=2.1), *strengths)
@@ -50,7 +50,7 @@ def test_q_so_little_above_2_that_ecs_is_no_number_is_refused(d):
 
 def test_a_simulation_is_refused_before_it_trains(monkeypatch):
     monkeypatch.setattr(schedules._Run, "train", lambda run: pytest.fail("it trained"))
-    with pytest.raises(ConfigError, match="`q` must be 2"):
+    with pytest.raises(ConfigError, match="`q`"):
         simulate(4, n_steps=5, q=2.0005)
 
 

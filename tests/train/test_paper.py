@@ -145,7 +145,7 @@ def test_runs_that_are_compared_spend_the_whole_budget(small_data, make_paper):
         lambda: sweep_switch("av-digits", at=[1], seeds=[0], progress=False, joint_epochs=3),
         lambda: sweep_switch(lambda seed: make_paper(seed=seed), at=[1], seeds=[0], progress=False),
     ):
-        with pytest.raises(ConfigError, match=r"`joint_epochs` must be .*the same.*was\s+3"):
+        with pytest.raises(ConfigError, match="`joint_epochs`"):
             compared()
     free = sweep_switch(lambda seed: make_paper(seed=seed, joint_epochs=None), at=[1, 3], seeds=[0], progress=False)
     assert len(free.rows) == 2

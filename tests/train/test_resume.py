@@ -260,7 +260,7 @@ def test_a_run_is_not_saved_over_another_one(make_trainer, small_data, tmp_path)
     trainer.step(epochs=2)
     trainer.save(tmp_path / "run")
     other.step(epochs=1)
-    with pytest.raises(ConfigError, match=r"`path` must be a new folder.*another one"):
+    with pytest.raises(ConfigError, match="`path`"):
         other.save(tmp_path / "run")
     trainer.step(epochs=1)
     trainer.save(tmp_path / "run")

@@ -64,7 +64,7 @@ def test_a_race_trains_both_with_one_budget_and_reads_every_epoch(data):
 
 
 def test_recipes_and_data_are_checked(data):
-    with pytest.raises(ConfigError, match="`left` must be one of"):
+    with pytest.raises(ConfigError, match="`left`"):
         Race(data, left="slow", mode="static")
     split = data.split("train")
     inputs = {**split.inputs, "again": split.inputs["image"]}
