@@ -107,8 +107,8 @@ class Callback:
         """Act on a probe."""
 
     def predict(self, ctx: "Context") -> Tensor:
-        """Return joint logits."""
-        raise NotImplementedError
+        """Return joint logits; by default those of the fusion head."""
+        return ctx.logits["joint"]
 
     def settings(self) -> dict[str, Any]:
         """Return the settings as plain values: public attributes that are numbers, text, None, or lists of these."""
