@@ -19,8 +19,8 @@ from mmpid.check.notebook import flaws, inspect_parameters
 ROOT = Path(__file__).parents[1]
 EVIDENCE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 LESSONS = sorted((ROOT / "tutorials").glob("*.ipynb"))
-WIDGETS = ("board", "board_branch", "board_dark", "competition_lab", "explorer", "run_browser")
-OF_WIDGETS = {ROOT / "docs" / "images" / f"{widget}.png" for widget in WIDGETS}  # taken in the browser
+WIDGETS = ("board", "competition_lab", "explorer", "race", "run_browser")
+OF_WIDGETS = {path for name in WIDGETS for path in (ROOT / "docs" / "images").glob(f"{name}*.png")}  # from the browser
 
 
 def name(path: Path) -> str:

@@ -5,10 +5,10 @@ from typing import cast
 
 import ipywidgets as widgets
 
-from mmpid.plots.style import Picture, draw_traces, dress, empty, legend_above
+from mmpid.plots.style import Picture
 from mmpid.plots.traces import ATOMS, SHORT_NAMES, nice_limit
+from mmpid.widgets.browser import picture, text
 from mmpid.widgets.browser import runs as rn
-from mmpid.widgets.browser import text
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.curve_chart import CurveChart
 from mmpid.widgets.parts.environment import resolve_mode
@@ -101,7 +101,7 @@ class RunBrowser:
         """Return the curves of the chosen runs as a matplotlib figure."""
         live = self._live
         view = live.view if live else (next(iter(rn.CURVES)), rn.ANSWER, ATOMS[-1])
-        return _picture(self.chosen, *view)
+        return picture.picture(self.chosen, *view)
 
     def close(self) -> None:
         """End the background threads and take the widgets away; the picture stays."""
@@ -270,23 +270,6 @@ def newest(found: list[rn.Run], count: int) -> list[rn.Run]:
 
 def _where(source) -> str:
     return str(Path(source)) if isinstance(source, str | Path) else "the given runs"
-
-
-def _picture(chosen: list[rn.Run], quantity: str, output: str, atom: str) -> Picture:
-    figure = Picture(figsize=(12, 4.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    panels = (
-        (left, rn.curves(chosen, quantity, output), f"How well they do ({output})", rn.CURVES[quantity][1]),
-        (right, rn.atoms(chosen, atom), "What their encoders know", f"{SHORT_NAMES[atom]} (bits)"),
-    )
-    for ax, traces, title, unit in panels:
-        dress(ax, title=title, xlabel="epoch", ylabel=unit)
-        if any(len(trace.epoch) for trace in traces):
-            draw_traces(ax, traces)
-            legend_above(ax, columns=3)
-        else:
-            empty(ax, "No run with this curve yet.")
-    return figure
 
 
 def _menu(options, words: str, tooltip: str) -> widgets.Dropdown:
