@@ -134,6 +134,7 @@ class Workers:
             self.close()
         with warnings.catch_warnings():  # more processes than cores are the caller's choice, and the loader has said so
             warnings.filterwarnings("ignore", "This DataLoader will create", UserWarning)
+            warnings.filterwarnings("ignore", "Got pickle error", UserWarning)  # refused below
             if self._loader is None:
                 self._start(pin)
             self._feed.requests = [(self._numbers[source], rows) for rows in order]

@@ -206,6 +206,8 @@ def _read_rows(lines: list[str], path: Path) -> list[dict]:
                 break
             raise CheckpointError(f"{path}, line {number}, is not JSON: the file was changed by hand.") from problem
         if not isinstance(row, dict) or row.get("kind") not in KINDS:
-            raise CheckpointError(f"{path}, line {number}, is not a row of a run: the file was changed by hand.")
+            raise CheckpointError(
+                f"{path} holds rows that are not those of a run, the first in line {number}: it was changed by hand."
+            )
         rows.append(row)
     return rows
