@@ -27,7 +27,7 @@ class Prober:
     """Measures information and competitive strength on one fixed set of samples.
 
     It keeps the k-means codebooks of the last probe, so that the next one starts from them and traces do not jump,
-    unless `codebooks` is "fresh": one a modality and, with three or more of them, one for the rest of each.
+    unless `codebooks` is "fresh": one per modality and, with three or more of them, one for the rest of each.
     """
 
     def __init__(self, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
