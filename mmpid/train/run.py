@@ -151,11 +151,12 @@ class Run:
         """Make the optimizer of the present stage and freeze what must not move."""
         self.engine.enter_stage(self.position.stage, self.position.active, self.epochs_left, from_scratch)
 
-    def evaluate(self, model: LateFusion, split: str) -> Evaluation:
-        """Return what a model makes of a split, by the prediction rule of the callbacks if they have one."""
+    def evaluate(self, model: LateFusion, split: str, rows: Tensor | None = None) -> Evaluation:
+        """Return what a model makes of a split, or of some rows, by the prediction rule of the callbacks if any."""
         predict = self._predict if self.callbacks.has("predict") else None
+        samples = self.splits[split] if rows is None else self.splits[split].subset(rows)
         return evaluate(
-            model, self.splits[split], device=self.device, loss=self.loss, precision=self.config.precision,
+            model, samples, device=self.device, loss=self.loss, precision=self.config.precision,
             predict=predict,
         )  # fmt: skip
 
