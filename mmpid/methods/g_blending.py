@@ -83,7 +83,7 @@ class GBlending(Callback):
 
     def on_epoch_start(self, ctx: Context) -> None:
         """Estimate the weights where that is due."""
-        age = ctx.joint_epochs
+        age = ctx.joint_epoch
         if ctx.stage != "joint" or (age % self.every if self.every else self._weights):
             return
         raw = {}

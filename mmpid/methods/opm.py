@@ -86,7 +86,7 @@ class OPM(Callback):
 
     def on_features(self, ctx: Context) -> None:
         """Drop features of the batch."""
-        if ctx.stage != "joint" or ctx.joint_epochs < self.warmup:
+        if ctx.stage != "joint" or ctx.joint_epoch < self.warmup:
             return
         rates = drop_rates(right_probabilities(ctx, self.how), self.base, self.slope, self.rule)
         for name, rate in zip(ctx.modalities, rates, strict=True):

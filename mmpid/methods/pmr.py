@@ -100,11 +100,11 @@ class PMR(Callback):
 
     def on_epoch_start(self, ctx: Context) -> None:
         """Renew the prototypes; those of the untrained network are forgotten."""
-        if ctx.stage != "joint" or ctx.joint_epochs > self.last:
+        if ctx.stage != "joint" or ctx.joint_epoch > self.last:
             return
         n = min(max(round(self.share * ctx.n_samples), ctx.config.batch_size), ctx.n_samples)
         seen = ctx.evaluate("train", torch.randperm(ctx.n_samples, generator=ctx.generator)[:n])
-        momentum = self.momentum if ctx.joint_epochs > 1 else 0.0
+        momentum = self.momentum if ctx.joint_epoch > 1 else 0.0
         self._centers = {
             name: prototypes(seen.embeddings[name], seen.target, ctx.n_classes, self._centers.get(name), momentum)
             for name in ctx.modalities
@@ -112,7 +112,7 @@ class PMR(Callback):
 
     def compute_loss(self, ctx: Context) -> dict[str, Tensor]:
         """Return the pull toward the prototypes."""
-        if ctx.stage != "joint" or ctx.joint_epochs > self.last or not self._centers:
+        if ctx.stage != "joint" or ctx.joint_epoch > self.last or not self._centers:
             return {}
         features, y = ctx.model.pool(ctx.features), ctx.target
         near = {name: similarities(features[name], self._centers[name]) for name in ctx.modalities}
@@ -126,7 +126,7 @@ class PMR(Callback):
             ctx.log(f"pull.{name}", factor)
         losses = [torch.nn.functional.cross_entropy(x, y) for x in near.values()]
         term = torch.stack([self.alpha * c * x for c, x in zip(factors, losses, strict=True)]).sum()
-        if self.variant == "paper" and ctx.joint_epochs < self.early:
+        if self.variant == "paper" and ctx.joint_epoch < self.early:
             leader = ctx.modalities[scores.index(max(scores))]
             term = term - self.mu * max(factors) * entropy(near[leader])
         return {"pmr": term}
