@@ -146,7 +146,7 @@ def _train(cell: Cell) -> tuple[Trainer, float]:
             f"{cell.fingerprint} before and {data.fingerprint} now. Seed whatever it draws by its argument."
         )
     trainer = _resumed(cell, data) or _fresh(cell, data)
-    saved, cost, beat, number = time.perf_counter(), 0.0, 0.0, 0
+    saved, cost, beat = time.perf_counter(), 0.0, 0.0
     while not trainer.finished:
         now = time.perf_counter()
         if now - beat > BEAT_SECONDS:
@@ -157,7 +157,7 @@ def _train(cell: Cell) -> tuple[Trainer, float]:
         trainer.step(epochs=1)
         now = time.perf_counter()
         if cell.keep and not trainer.finished and now - saved > max(SAVE_SECONDS, cost / SAVE_SHARE):
-            number = _save(cell, trainer)
+            _save(cell, trainer)
             saved = time.perf_counter()
             cost = saved - now
     return trainer, time.perf_counter() - started
@@ -171,14 +171,13 @@ def _fresh(cell: Cell, data: MultimodalData) -> Trainer:
     return trainer
 
 
-def _save(cell: Cell, trainer: Trainer) -> int:
+def _save(cell: Cell, trainer: Trainer) -> None:
     """Write the state into a new folder, then drop the older ones: a kill leaves a whole one at any moment."""
     old = _saves(cell)
     number = 1 + max(old, default=0)
     trainer.save(cell.folder / f"saved-{number}")
     for each in old:
         shutil.rmtree(cell.folder / f"saved-{each}", ignore_errors=True)
-    return number
 
 
 def _saves(cell: Cell) -> list[int]:

@@ -28,7 +28,7 @@ def collect(
     """Return the table of the runs that finished; of several settings each method has the one that it would choose."""
     tuned, trials, failures = grid != [{}], [], []
     for cell in cells:
-        names = [name for name, recipe in recipes.items() if recipe.training == cell.recipe.training]
+        names = _readers(cell, recipes)
         if not cell.finished:
             failures += [_failure(cell, name) for name in names]
             continue
@@ -37,15 +37,19 @@ def collect(
             trials += _rows(run, cell, recipes[name], metrics)
     chosen = choose(trials) if tuned else {}
     rows = [t for t in trials if not tuned or chosen[t["data"], t["method"]] == t["setting"]]
-    if tuned:
-        won = {key: setting for key, setting in chosen.items()}
-        failures = [f for f in failures if won.get((f["data"], f["method"]), f["setting"]) == f["setting"]]
     predictions = {(t["data"], t["method"], t["seed"]): _predictions(t, keep) for t in rows}
     return Comparison(
         tuple(_public(t, metrics, tuned, several, keep) for t in _ordered(rows, recipes)),
         failures=tuple(failures), trials=tuple(_trial(t, chosen) for t in trials) if tuned else (),
         metrics=tuple(metrics), stored=predictions,
     )  # fmt: skip
+
+
+def _readers(cell: Cell, recipes: Mapping[str, Recipe]) -> list[str]:
+    """Return the methods that read a run; "ens" adds nothing where "unimodal" shows it already."""
+    found = [name for name, recipe in recipes.items() if recipe.training == cell.recipe.training]
+    whole = [name for name in found if recipes[name].reads != "ens"]
+    return whole or found
 
 
 def _failure(cell: Cell, name: str) -> dict[str, Any]:
@@ -90,9 +94,7 @@ def _ordered(rows: list[dict[str, Any]], recipes: Mapping[str, Recipe]) -> list[
     return sorted(rows, key=lambda row: (seeds[row["seed"]], data[row["data"]], place[row["recipe"]]))
 
 
-def _public(
-    row: dict[str, Any], metrics: tuple[Any, ...], tuned: bool, several: bool, keep: bool
-) -> dict[str, Any]:
+def _public(row: dict[str, Any], metrics: tuple[Any, ...], tuned: bool, several: bool, keep: bool) -> dict[str, Any]:
     """Return the columns that say something: data of several, the setting that won, the run if it is kept."""
     found = {"data": row["data"]} if several else {}
     found |= {"seed": row["seed"], "method": row["method"], "test_accuracy": row["test_accuracy"]}
@@ -110,7 +112,13 @@ def _trial(row: dict[str, Any], chosen: Mapping[tuple[str, str], dict[str, Any]]
     keys = ("data", "method", "seed")
     scores = {key: value for key, value in row.items() if key.startswith(("validation", "test_"))}
     won = chosen[row["data"], row["method"]] == row["setting"]
-    return {**{key: row[key] for key in keys}, **row["setting"], "setting": dict(row["setting"]), **scores, "chosen": won}
+    return {
+        **{key: row[key] for key in keys},
+        **row["setting"],
+        "setting": dict(row["setting"]),
+        **scores,
+        "chosen": won,
+    }
 
 
 def _words(setting: Mapping[str, Any]) -> str:

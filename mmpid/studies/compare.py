@@ -185,9 +185,7 @@ def baselines(
     import pandas as pd
 
     _validate.instance(data, "data", MultimodalData, "MultimodalData", "Try mmpid.datasets.load(name).")
-    found = compare(
-        data, seeds=[seed], methods=methods, model=model, device=device, progress=False, **settings
-    )
+    found = compare(data, seeds=[seed], methods=methods, model=model, device=device, progress=False, **settings)
     return pd.DataFrame(found.rows).drop(columns="seed").set_index("method")
 
 
@@ -203,7 +201,9 @@ def _refuse_single(settings: Mapping[str, Any]) -> None:
         if one in settings:
             raise ConfigError(f"`{one}` must be left out of a comparison; it was {settings[one]!r}. Try {several}.")
     if "callbacks" in settings:
-        raise ConfigError("`callbacks` must be left out of a comparison, where they are methods. Try methods=[callback].")
+        raise ConfigError(
+            "`callbacks` must be left out of a comparison, where they are methods. Try methods=[callback]."
+        )
 
 
 def _check_metrics(metrics: Any) -> tuple[Any, ...]:

@@ -111,7 +111,9 @@ class Comparison:
         for each in pair:
             for seed, one, two in each.correct():
                 first, second, p = mcnemar(one, two)
-                rows.append({"data": each.data, "seed": seed, f"only {method}": first, f"only {reference}": second, "p": p})
+                rows.append(
+                    {"data": each.data, "seed": seed, f"only {method}": first, f"only {reference}": second, "p": p}
+                )
         frame = pd.DataFrame(rows)
         return frame if self.data != [None] else frame.drop(columns="data")
 
@@ -166,7 +168,7 @@ class Comparison:
         ends = edges(won, [t["setting"] for t in self.trials])
         best = max(by_setting, key=lambda name: np.mean(by_setting[name]))
         return {
-            "setting": exports.words(won), "edge": ", ".join(f"{name} is the {end} tried" for name, end in ends.items()),
+            "setting": exports.words(won), "edge": ", ".join(f"{k} is the {end} tried" for k, end in ends.items()),
             "best_on_test": float(np.mean(by_setting[best])), "best_setting": best,
         }  # fmt: skip
 
@@ -193,7 +195,7 @@ class Comparison:
         return frame
 
     def sensitivity(self) -> "pd.DataFrame":
-        """Return a row for each data set, method and setting: mean validation and test score, and whether it was chosen."""
+        """Return mean scores for each data set, method and setting, and whether it was chosen."""
         import pandas as pd
 
         if not self.trials:
@@ -202,7 +204,11 @@ class Comparison:
         frame = pd.DataFrame([{k: v for k, v in trial.items() if k != "setting"} for trial in self.trials])
         scores = [name for name in frame if str(name).startswith(("validation", "test_"))]
         by = ["data", "method", *names]
-        return frame.groupby(by, sort=False, dropna=False).agg(dict.fromkeys(scores, "mean") | {"chosen": "any"}).reset_index()
+        return (
+            frame.groupby(by, sort=False, dropna=False)
+            .agg(dict.fromkeys(scores, "mean") | {"chosen": "any"})
+            .reset_index()
+        )
 
     # ---- exports ---------------------------------------------------------------------------------------------------
 
@@ -215,7 +221,7 @@ class Comparison:
         return exports.written(exports.markdown(self, reference), path)
 
     def to_latex(self, path: Any = None, *, reference: str = "") -> str | None:
-        """Write the summary as a LaTeX tabular, within noise in gray (package xcolor); without a path return the text."""
+        """Write the summary as a LaTeX tabular, noise in gray (package xcolor); without a path return the text."""
         return exports.written(exports.latex(self, reference), path)
 
     def to_html(self, path: Any = None, *, reference: str = "") -> str | None:
@@ -257,7 +263,9 @@ class Comparison:
         wanted = self.data if data is None else [data]
         pairs = [self._pair(method, reference, metric, each) for each in wanted]
         if need and not all(pair.predictions for pair in pairs):
-            raise ConfigError("predictions of single samples are needed; these rows have none. Take a table of compare().")
+            raise ConfigError(
+                "predictions of single samples are needed; these rows have none. Take a table of compare()."
+            )
         return [pair for pair in pairs if pair.seeds] or pairs[:1]
 
     def _pair(self, method: str, reference: str, metric: str, data: str | None) -> Pair:
@@ -277,7 +285,9 @@ class Comparison:
             )
         seeds = [seed for seed in one if seed in two]
         stored = {(m, s): p for (d, m, s), p in self.stored.items() if data in (None, d) and m in (method, reference)}
-        return Pair(data, seeds, np.array([one[s] - two[s] for s in seeds]), method, reference, metric, self.metrics, stored)
+        return Pair(
+            data, seeds, np.array([one[s] - two[s] for s in seeds]), method, reference, metric, self.metrics, stored
+        )
 
     def _trained(self, *methods: str) -> set[str]:
         """Return names under which runs of these methods can have failed: modalities come from "unimodal"."""

@@ -48,9 +48,7 @@ def run_cells(
                 _raise_usage(waiting[place])
 
 
-def _answers(
-    cells: Sequence[Cell], n_jobs: int, backend: str, address: Any, stop: bool
-) -> Iterator[tuple[int, str]]:
+def _answers(cells: Sequence[Cell], n_jobs: int, backend: str, address: Any, stop: bool) -> Iterator[tuple[int, str]]:
     if backend == "loky" and n_jobs == 1:
         for place, cell in enumerate(cells):
             try:

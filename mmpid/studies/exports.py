@@ -68,8 +68,9 @@ def _notes(table: "Comparison", reference: str = "") -> list[str]:
         for failure in table.failures:
             by_method.setdefault(failure["method"], []).append(failure)
         for method, failures in by_method.items():
-            count = f"{len(failures)} run{'s' if len(failures) > 1 else ''}"
-            notes.append(f"{method}: {count} failed and left out (seed {failures[0]['seed']}: {failures[0]['error']})")
+            first, count = failures[0], f"{len(failures)} run{'s' if len(failures) > 1 else ''}"
+            where = ", ".join([*([words(first["setting"])] if first["setting"] else []), f"seed {first['seed']}"])
+            notes.append(f"{method}: {count} failed and left out ({where}: {first['error']})")
     if table.trials:
         frame = table.summary(reference or ("joint" if "joint" in table.methods else table.methods[0]))
         for key, row in frame.iterrows():

@@ -47,7 +47,9 @@ class Study:
         wanted = {"settings": _json(settings), "methods": _json(methods)}
         if not (folder / STUDY).exists():
             if folder.exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
-                raise ConfigError(f"`out_dir` must be empty or hold a study; {folder} holds other files. Choose another.")
+                raise ConfigError(
+                    f"`out_dir` must be empty or hold a study; {folder} holds other files. Choose another."
+                )
             about = {"format": FORMAT, **wanted, "data": {}, "plan": [], "versions": versions()}
             study = cls(folder, about)
             study.write()
@@ -111,7 +113,9 @@ def read_about(folder: Path) -> dict[str, Any]:
         about = json.loads((folder / STUDY).read_text())
         version = about["format"]
     except OSError as problem:
-        raise ConfigError(f"`out_dir` must hold a study; there is no {folder / STUDY}. Make one with compare().") from problem
+        raise ConfigError(
+            f"`out_dir` must hold a study; there is no {folder / STUDY}. Make one with compare()."
+        ) from problem
     except (ValueError, TypeError, KeyError) as problem:
         raise CheckpointError(f"{folder / STUDY} cannot be read: {problem}. Restore it from a copy.") from problem
     if version != FORMAT:

@@ -26,7 +26,9 @@ def make_grid(tune: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> li
     for name, values in tune.items():
         _validate.choice(name, "tune", TrainConfig.__dataclass_fields__)
         if name in settings:
-            raise ConfigError(f"`{name}` must be either tuned or set; it was {settings[name]!r} beside `tune`. Drop one.")
+            raise ConfigError(
+                f"`{name}` must be either tuned or set; it was {settings[name]!r} beside `tune`. Drop one."
+            )
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise ConfigError(f"`tune[{name!r}]` must be a list of values; it was {values!r}. {hint}")
         found = list(values)
@@ -34,7 +36,9 @@ def make_grid(tune: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> li
             raise ConfigError(f"`tune[{name!r}]` must hold different values, at least one; they were {found}. {hint}")
         for value in found:
             if value is not None and not isinstance(value, bool | int | float | str):
-                raise ConfigError(f"`tune[{name!r}]` must hold numbers or texts; one was {type(value).__name__}. {hint}")
+                raise ConfigError(
+                    f"`tune[{name!r}]` must hold numbers or texts; one was {type(value).__name__}. {hint}"
+                )
             TrainConfig.make(**{**_checkable(settings), name: value})
         columns.append([(name, x) for x in found])
     return [dict(each) for each in product(*columns)]
@@ -45,11 +49,17 @@ def _checkable(settings: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _refuse_test(tune: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
-    advice = "Leave `selection` at 'validation'; the table shows the best setting on the test split beside the chosen one."
+    advice = (
+        "Leave `selection` at 'validation'; the table shows the best setting on the test split beside the chosen one."
+    )
     if settings.get("selection") == "test":
-        raise ConfigError(f"`selection` must not be 'test' while `tune` chooses settings: that tunes on the test split. {advice}")
+        raise ConfigError(
+            f"`selection` must not be 'test' while `tune` chooses settings: that tunes on the test split. {advice}"
+        )
     if "selection" in tune:
-        raise ConfigError(f"`tune` must not hold 'selection': how a run is selected is no setting of a method. {advice}")
+        raise ConfigError(
+            f"`tune` must not hold 'selection': how a run is selected is no setting of a method. {advice}"
+        )
 
 
 def choose(trials: Iterable[Trial]) -> dict[tuple[str, str], dict[str, Any]]:

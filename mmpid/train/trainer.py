@@ -223,9 +223,8 @@ class Trainer:
             self._director.keep_checkpoint()
         return row
 
-    def selected_model(self) -> LateFusion:
-        """Return a copy of the model with the weights of the selected epoch, in evaluation mode."""
-        return self._loop.selected_model()
+    selected_model = forward("_loop", Loop.selected_model)
+    predictions = forward("_loop", Loop.predictions)
 
     # ---- commands ------------------------------------------------------------------------------------------------
 
