@@ -96,18 +96,24 @@ class Cell:
 def run_cell(cell: Cell, reraise: bool = False) -> str:
     """Train a cell unless it is finished; return "finished" or "failed". Another process may be at it: then wait.
 
-    With `reraise` an error is raised once it has been written down.
+    With `reraise` an error of usage is raised once it has been written down.
     """
     with _ONE_AT_A_TIME, _locked(cell):
         if cell.finished:
             return "finished"
         (cell.folder / ERROR).unlink(missing_ok=True)
+        usage = True  # a wrong argument; in training the same kind of error may come of weights that are not finite
         try:
-            _finish(cell, _train(cell))
+            trainer = _prepare(cell)
+            usage = False
+            seconds = _train(cell, trainer)
+            usage = _never_joint(cell, trainer)
+            _finish(cell, trainer, seconds)
         except Exception as problem:
-            told = {"type": type(problem).__name__, "message": str(problem), "usage": isinstance(problem, InputError)}
+            usage = usage and isinstance(problem, InputError)
+            told = {"type": type(problem).__name__, "message": str(problem), "usage": usage}
             _write_json(cell.folder / ERROR, told | {"traceback": traceback.format_exc()})
-            if reraise:
+            if usage and reraise:
                 raise
             return "failed"
         finally:
@@ -136,16 +142,20 @@ def _locked(cell: Cell) -> Iterator[None]:
 # ---- training ------------------------------------------------------------------------------------------------------
 
 
-def _train(cell: Cell) -> tuple[Trainer, float]:
-    """Train to the end, saving on the way; return the trainer and the seconds of this process."""
-    started = time.perf_counter()
+def _prepare(cell: Cell) -> Trainer:
+    """Return the trainer of a cell, where it was saved last or at its start."""
     data = cell.source.draw(cell.seed)
     if cell.fingerprint and data.fingerprint != cell.fingerprint:
         raise ConfigError(
             f"`data` must give the same samples for seed {cell.seed} each time; {cell.source.name!r} had fingerprint "
             f"{cell.fingerprint} before and {data.fingerprint} now. Seed whatever it draws by its argument."
         )
-    trainer = _resumed(cell, data) or _fresh(cell, data)
+    return _resumed(cell, data) or _fresh(cell, data)
+
+
+def _train(cell: Cell, trainer: Trainer) -> float:
+    """Train to the end, saving on the way; return the seconds of this process."""
+    started = time.perf_counter()
     saved, cost, beat = time.perf_counter(), 0.0, 0.0
     while not trainer.finished:
         now = time.perf_counter()
@@ -160,7 +170,7 @@ def _train(cell: Cell) -> tuple[Trainer, float]:
             _save(cell, trainer)
             saved = time.perf_counter()
             cost = saved - now
-    return trainer, time.perf_counter() - started
+    return time.perf_counter() - started
 
 
 def _fresh(cell: Cell, data: MultimodalData) -> Trainer:
@@ -200,11 +210,14 @@ def _resumed(cell: Cell, data: MultimodalData) -> Trainer | None:
 # ---- what it leaves ------------------------------------------------------------------------------------------------
 
 
-def _finish(cell: Cell, trained: tuple[Trainer, float]) -> None:
+def _never_joint(cell: Cell, trainer: Trainer) -> bool:
+    return cell.recipe.reads == "joint" and trainer.stage == "unimodal"
+
+
+def _finish(cell: Cell, trainer: Trainer, seconds: float) -> None:
     """Write record, weights and predictions, and the result last: with it the cell is finished."""
-    trainer, seconds = trained
     result = trainer.record.lineage("result")[-1]
-    if cell.recipe.reads == "joint" and trainer.stage == "unimodal":
+    if _never_joint(cell, trainer):
         raise ConfigError(
             f"method {cell.recipe.name!r} never started joint training: `unimodal_epochs` = "
             f"{trainer.config.unimodal_epochs} must leave some of the {trainer.config.epochs} `epochs`, or the rule "

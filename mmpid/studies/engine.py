@@ -7,7 +7,7 @@ from typing import Any
 
 from mmpid import _validate
 from mmpid._progress import progress_bar
-from mmpid.errors import ConfigError, InputError, MissingDependencyError, TrainingError
+from mmpid.errors import ConfigError, MissingDependencyError, TrainingError
 from mmpid.studies.cell import ERROR, Cell, run_cell
 
 BACKENDS = ("loky", "dask")
@@ -51,12 +51,7 @@ def run_cells(
 def _answers(cells: Sequence[Cell], n_jobs: int, backend: str, address: Any, stop: bool) -> Iterator[tuple[int, str]]:
     if backend == "loky" and n_jobs == 1:
         for place, cell in enumerate(cells):
-            try:
-                yield place, run_cell(cell, reraise=stop)
-            except InputError:
-                raise
-            except Exception:
-                yield place, "failed"
+            yield place, run_cell(cell, reraise=stop)
         return
     import joblib
 

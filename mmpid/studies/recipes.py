@@ -79,8 +79,7 @@ def register(recipe: Recipe) -> Recipe:
     >>> _ = RECIPES.pop("long")
     """
     _validate.instance(recipe, "recipe", Recipe, "a Recipe", "Try Recipe('mine', lambda config, seed: {...}).")
-    known = RECIPES.get(recipe.name)
-    if known is not None and known.plan.__module__ == __name__ and recipe.plan.__module__ != __name__:
+    if recipe.name in BUILT_IN:
         raise ConfigError(f"`recipe` must have a new name; {recipe.name!r} is built in. Choose another.")
     RECIPES[recipe.name] = recipe
     return recipe
@@ -136,6 +135,7 @@ for _recipe in (
 ):  # fmt: skip
     RECIPES[_recipe.name] = _recipe
 
+BUILT_IN = frozenset(RECIPES)
 METHODS = {name: recipe.words for name, recipe in RECIPES.items() if name != "ens"}
 
 

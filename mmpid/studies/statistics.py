@@ -114,14 +114,15 @@ def resampled_component(
 def bootstrap(
     deltas: Sequence[np.ndarray], units: Sequence[Sequence[Unit]], n_boot: int, seed: int, level: float = 0.95
 ) -> Interval:
-    """Return the percentile interval of a mean of per-sample differences; seeds and whole units are resampled."""
+    """Return the percentile interval of a mean of per-sample differences: seeds and whole shared units drawn again."""
     rng, codes = np.random.default_rng(seed), code_units(units)
     n_units = 1 + max(int(code.max()) for code in codes)
     sums = np.stack([np.bincount(code, d, n_units) for code, d in zip(codes, deltas, strict=True)])
     counts = np.stack([np.bincount(code, minlength=n_units) for code in codes])
-    means = np.empty(n_boot)
+    means, once = np.empty(n_boot), np.ones(n_units, int)
+    own = int((counts > 0).sum(0).max()) == 1  # test samples of its own for each seed: they come with it
     for b in range(n_boot):
-        times = np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)
+        times = once if own else np.bincount(rng.integers(0, n_units, n_units), minlength=n_units)
         seeds = rng.integers(0, len(codes), len(codes))
         means[b] = ((sums @ times) / np.maximum(counts @ times, 1))[seeds].mean()
     low, high = np.quantile(means, [0.5 - level / 2, 0.5 + level / 2])
