@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 from mmpid.train.callbacks import Callback
 
 if TYPE_CHECKING:  # what `_find` does, for editors and type checkers
+    from mmpid.methods.greedy import Greedy as Greedy
+    from mmpid.methods.inforeg import InfoReg as InfoReg
+    from mmpid.methods.lfm import LFM as LFM
     from mmpid.methods.mla import MLA as MLA
     from mmpid.methods.mmpareto import MMPareto as MMPareto
     from mmpid.methods.ogm_ge import OGMGE as OGMGE
+    from mmpid.methods.reconboost import ReconBoost as ReconBoost
+    from mmpid.methods.relearning import DiagnosingRelearning as DiagnosingRelearning
+    from mmpid.methods.synib import SynIB as SynIB
+    from mmpid.methods.umt import UMT as UMT
 
 
 def _find() -> dict[str, type[Callback]]:
