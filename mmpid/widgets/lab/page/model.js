@@ -1,7 +1,7 @@
 // The solvable model of mmpid.theory: worlds, gradient descent, what each modality discovers, and the test error.
 // `MODEL` holds the settings of the Python package; the page writes it in front of this file.
 
-const { single } = { single: Math.fround };
+const single = Math.fround;
 
 /** Amplitudes (2, K) of the dictionary, log-normal around 1. */
 function amplitudes(world, random) {
