@@ -80,12 +80,13 @@ def _nested_posteriors(
     discretizer: PosteriorDiscretizer, source: Tensor, target: Tensor, whole: Assignment, folds: Folds
 ) -> FoldCodes:
     """Clusters of predicted probabilities: readouts by nested cross-fitting, a codebook for each training part."""
+    kept = folds.training[: folds.count]
     if discretizer.saw_labels:
         probs = discretizer.readout.nested_probabilities(source, target, folds.index, folds.count)
+        rows = torch.cat([discretizer.code_without(probs[j], kept[j : j + 1]) for j in range(folds.count)])
     else:
-        probs = discretizer.readout.probabilities(source).expand(folds.count, -1, -1)
-    rows = [discretizer.code_without(probs[j], folds.index != j) for j in range(folds.count)]
-    return FoldCodes(n_codes=whole.n_codes, codes=torch.stack([*rows, whole.codes]))
+        rows = discretizer.code_without(discretizer.readout.probabilities(source), kept)
+    return FoldCodes(n_codes=whole.n_codes, codes=torch.cat([rows, whole.codes[None]]))
 
 
 def stack_rows(rows: list[Assignment]) -> FoldCodes:
