@@ -28,13 +28,8 @@ ONE_GROUP = (
 class Prober:
     """Measures information and competitive strength on one fixed set of samples.
 
-<<<<<<< HEAD
-    It keeps the k-means codebooks of the last probe, so that the next one starts from them and traces do not jump,
-    unless `codebooks` is "fresh": one per modality and, with three or more of them, one for the rest of each.
-=======
     It keeps the codebooks of the last probe, so that the next one starts from them and traces do not jump, unless
     `codebooks` is "fresh".
->>>>>>> main
     """
 
     def __init__(self, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
