@@ -23,6 +23,9 @@ def test_the_wheel_carries_the_notebooks_and_finds_them_in_an_empty_folder(tmp_p
         expected = {path.name for path in (ROOT / folder).iterdir() if path.suffix in {".ipynb", ".md"}}
         assert expected <= {Path(n).name for n in held if f"share/mmpid/{folder}/" in n}
 
+    files = subprocess.run(["git", "-C", str(ROOT), "ls-files", "mmpid"], capture_output=True, text=True, check=True)
+    assert set(files.stdout.split()) <= set(held)
+
     place = tmp_path / "installed"
     install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--prefix", str(place), str(wheel)]
     subprocess.run(install, check=True, timeout=500)
