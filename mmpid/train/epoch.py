@@ -23,10 +23,13 @@ class Epoch:
         Losses and right answers of the batches.
     samples : Tensor, optional
         Positions of the training split that are trained on, where a callback chose them; None for all.
+    joins_single : bool
+        Whether a last batch of one sample joins the batch before it: batch normalization cannot train on one alone.
     """
 
     def __init__(self, train: Split, seed: int, device: torch.device, parallel: Parallel | None):
         self.train, self.seed, self.device, self.parallel = train, seed, device, parallel
+        self.joins_single = False
         self.samples: Tensor | None = None
         self.muted: dict[str, Tensor] = {}
         self.metrics = EpochMetrics((), (), device)
@@ -48,6 +51,8 @@ class Epoch:
         n = len(self.train) if self.samples is None else len(self.samples)
         order = sample_order(self.seed, position.epoch, n).to(self.train.target.device)
         due = order[taken:].split(batch_size)
+        if self.joins_single and len(due) > 1 and len(due[-1]) == 1:
+            due = (*due[:-2], torch.cat(due[-2:]))
         self._places = [order[:0]] * done + [self._share(index) for index in due]
         samples = self.samples
         self._order = self._places if samples is None else [samples.to(order.device)[i] for i in self._places]

@@ -1,6 +1,5 @@
 """The training loop: batches, epochs, probes when they are due, and the result. It decides nothing."""
 
-import copy
 import time
 from math import inf, isfinite, isnan
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from mmpid.errors import TrainingError
 from mmpid.models import LateFusion
+from mmpid.models.copies import copy_model
 from mmpid.runs.folder import RunFolder
 from mmpid.train.commands import Commands
 from mmpid.train.director import Director
@@ -186,7 +186,7 @@ class Loop:
 
     def selected_model(self) -> LateFusion:
         """Return a copy of the model with the weights of the selected epoch, in evaluation mode."""
-        model = copy.deepcopy(self.run.model)
+        model = copy_model(self.run.model)
         self.run.selector.apply(model, self.run.position.stage)
         return model.eval()
 

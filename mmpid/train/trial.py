@@ -1,6 +1,5 @@
 """A trial: a copy of the model is trained for a while and thrown away, to see what its losses would do."""
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -8,6 +7,7 @@ import torch
 
 from mmpid import _validate
 from mmpid.errors import InputError
+from mmpid.models.copies import copy_model
 from mmpid.train.engine import Engine
 from mmpid.train.evaluation import autocast, evaluate
 from mmpid.train.random_numbers import sample_order
@@ -20,7 +20,7 @@ def train_copy(run: "Run", heads: Sequence[str], epochs: int) -> dict[str, dict[
     """Train a copy on the sum of some heads' losses; return each loss before and after on "train" and "validation"."""
     for head in heads:
         _validate.choice(head, "heads", run.columns, InputError)
-    model = copy.deepcopy(run.model)
+    model = copy_model(run.model)
     engine = Engine(model, run.config, run.loss, run.device, None)
     engine.enter_stage(run.position.stage, run.position.active, epochs)
     before = _losses(run, model, heads)
