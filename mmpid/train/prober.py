@@ -10,6 +10,7 @@ from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
 from mmpid.errors import InputError, SmallSampleWarning, warn
 from mmpid.estimate import KMeansDiscretizer, estimate_row
+from mmpid.estimate.inputs import MIN_SAMPLES
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
 from mmpid.models import LateFusion
@@ -40,6 +41,7 @@ class Prober:
         self.config, self.seed = config, seed
         self.split = _probe_split(data, config, seed, device)
         self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
+        _check_split(self.split, config, data)
         self.groups = self.split.groups if self.n_groups > 1 else None
         if self.n_groups == 1 and (config.n_boot or config.n_null):
             warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
@@ -47,14 +49,8 @@ class Prober:
         self.codebooks = self._codebooks() if config.observable == "kmeans" else {}
 
     def _codebooks(self) -> dict[str, KMeansDiscretizer]:
-        """Return the k-means codebooks by name; refuse a split that is smaller than its clusters."""
-        n, names = self.config.n_clusters, self.modalities
-        n = auto_clusters(len(self.split), self.n_classes) if isinstance(n, str) else n
-        if len(self.split) < n:
-            raise InputError(
-                f"the {self.config.probe_split!r} split must have at least `n_clusters` = {n} samples; it has "
-                f"{len(self.split)}. Use fewer clusters, a larger split, or observable='prediction'."
-            )
+        """Return the k-means codebooks by name."""
+        n, names = _count_codes(self.config, len(self.split), self.n_classes), self.modalities
         size, rest = self.config.n_components, self.config.n_components * (len(names) - 1)
         books = {name: self._codebook(n, size, self.seed + i) for i, name in enumerate(names)}
         if len(names) > 2:
@@ -124,6 +120,36 @@ def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: t
     split = split.in_memory()
     inputs = {name: x.to(device) for name, x in split.inputs.items()}
     return Split(name=split.name, inputs=inputs, target=split.target.to(device), groups=split.groups)
+
+
+def _count_codes(config: TrainConfig, n_samples: int, n_classes: int) -> int:
+    """Return how many codes an embedding can have: clusters, or predicted classes."""
+    if config.observable != "kmeans":
+        return n_classes
+    return auto_clusters(n_samples, n_classes) if isinstance(config.n_clusters, str) else config.n_clusters
+
+
+def _check_split(split: Split, config: TrainConfig, data: MultimodalData) -> None:
+    """Refuse samples on which no information can be measured: of one class, or fewer than codes."""
+    name = "the probe split" if config.probe_split == "probe" else f"the probe split (probe_split={split.name!r})"
+    n, whole = len(split), len(data.splits[config.probe_split])
+    taken = f", of which probe_samples={config.probe_samples} leaves {n}" if n < whole else ""
+    classes = split.target.unique().tolist()
+    if len(classes) < 2:
+        raise InputError(
+            f"{name} must hold samples of two classes or more, since information is measured about them; its {whole} "
+            f"samples{taken} are all of class {data.class_names[classes[0]]!r}. Cut the splits class by class, as "
+            f"split=None does, or try probe_split={'validation' if config.probe_split == 'probe' else 'probe'!r}."
+        )
+    codes = _count_codes(config, n, data.n_classes)
+    if n < max(codes, MIN_SAMPLES):
+        kind = "`n_clusters`" if config.observable == "kmeans" else "classes"
+        needed = f"{codes}, one for each of the {kind}" if codes >= MIN_SAMPLES else f"{MIN_SAMPLES}"
+        fewer = ", fewer clusters (n_clusters=), observable='prediction'" if config.observable == "kmeans" else ""
+        raise InputError(
+            f"{name} must have at least {needed} samples; it has {whole}{taken}. Use a larger probe split{fewer}, or "
+            f"all its samples (probe_samples=0)."
+        )
 
 
 def _count_groups(split: Split) -> int:
