@@ -93,9 +93,19 @@ class Context:
         return self._run.position.epoch
 
     @property
+    def joint_epoch(self) -> int:
+        """Epochs of stage 2 trained on the present path; the epoch under way is this one plus one."""
+        return self._run.position.joint_epochs
+
+    @property
     def step(self) -> int:
         """Batches trained so far."""
         return self._run.position.step
+
+    @property
+    def n_samples(self) -> int:
+        """Samples of the training split."""
+        return len(self._run.splits["train"])
 
     @property
     def n_batches(self) -> int:
@@ -213,10 +223,13 @@ class Context:
 
     # ---- services ------------------------------------------------------------------------------------------------
 
-    def evaluate(self, split: str) -> Evaluation:
-        """Return logits and embeddings of a whole split in evaluation mode: "train", "probe" or "validation"."""
+    def evaluate(self, split: str, rows: Tensor | None = None) -> Evaluation:
+        """Return logits and embeddings of "train", "probe" or "validation", in evaluation mode.
+
+        `rows` names samples by their positions in the split; by default all are read.
+        """
         _validate.choice(split, "split", ("train", "probe", "validation"), InputError)
-        return self._run.evaluate(self.model, split)
+        return self._run.evaluate(self.model, split, rows)
 
     def log(self, name: str, value: float | Tensor) -> None:
         """Log a number; its mean over the epoch stands in the epoch's row as `log.<callback>.<name>`."""
@@ -246,6 +259,12 @@ class Context:
         from mmpid.train.trial import train_copy
 
         return train_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
+
+    def trained_copy(self, heads: Sequence[str], epochs: int) -> Any:
+        """Return a copy of the model that was trained on the sum of some heads' losses; the run stays as it was."""
+        from mmpid.train.trial import trained_copy
+
+        return trained_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
 
     def take_logs(self) -> dict[str, float | None]:
         """Return the mean of every logged number and forget them; called by the trainer."""

@@ -14,6 +14,20 @@ from mmpid.train.position import Position
 from mmpid.train.random_numbers import sample_order
 
 
+def cut(order: Tensor, batch_size: int, joins_single: bool) -> list[Tensor]:
+    """Cut an order of samples into batches; a last batch of one sample joins the one before it where that is asked.
+
+    Examples
+    --------
+    >>> [len(batch) for batch in cut(torch.arange(129), 64, joins_single=True)]
+    [64, 65]
+    """
+    batches = list(order.split(batch_size))
+    if joins_single and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
 class Epoch:
     """Cuts the training split into batches, an order that is a function of seed and epoch alone.
 
@@ -50,9 +64,7 @@ class Epoch:
         done, taken = position.cut
         n = len(self.train) if self.samples is None else len(self.samples)
         order = sample_order(self.seed, position.epoch, n).to(self.train.target.device)
-        due = order[taken:].split(batch_size)
-        if self.joins_single and len(due) > 1 and len(due[-1]) == 1:
-            due = (*due[:-2], torch.cat(due[-2:]))
+        due = cut(order[taken:], batch_size, self.joins_single)
         self._places = [order[:0]] * done + [self._share(index) for index in due]
         samples = self.samples
         self._order = self._places if samples is None else [samples.to(order.device)[i] for i in self._places]
