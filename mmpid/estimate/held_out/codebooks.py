@@ -42,7 +42,7 @@ def code_folds(
     n_classes: int,
     fixed: bool,
 ) -> FoldCodes:
-    """Code a source in every fold by a copy of the fitted discretizer that has not seen what the fold holds out.
+    """Code per source in every fold by a copy of the fitted discretizer that has not seen what the fold holds out.
 
     A discretizer that saw no labels is fitted on the training part. One that did would give the samples it was fitted
     on codes that know their labels; training samples of fold i therefore get, in fold j, the code of a copy that saw
