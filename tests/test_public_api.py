@@ -14,14 +14,14 @@ PUBLIC = {
         sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load
         make_folder read register""",
-    "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
+    "mmpid.models": "ConvNet First Flat LateFusion MLP Output Pool ResNet18 Take Tokens linear_probe",
     "mmpid.pid": """CostEstimate DualMultipliers MarginalPID PIDResult decompose decompose_marginals dual_multipliers
         estimate_cost information joints""",
     "mmpid.live": "Session pause_all sessions",
     "mmpid.rules": """BalanceController Decision FixedEpoch GiveUpRule LeadPause Manual NothingLearned PausePolicy
         PeakSynergy RedundancyPlateau SwitchRule replay""",
     "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
-    "mmpid.studies": "baselines compare diagnose sweep_switch train_seeds",
+    "mmpid.studies": "Recipe baselines compare diagnose register sweep_switch train_seeds",
     "mmpid.methods": " ".join(["available", *mmpid.methods.available()]),  # one file each, found by itself
     "mmpid.train": "Callback Context TrainConfig Trainer",
 }

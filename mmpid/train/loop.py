@@ -1,13 +1,15 @@
 """The training loop: batches, epochs, probes when they are due, and the result. It decides nothing."""
 
-import copy
 import time
 from math import inf, isfinite, isnan
 
 import numpy as np
+from torch import Tensor
 
-from mmpid.errors import TrainingError
+from mmpid import _validate
+from mmpid.errors import ConfigError, TrainingError
 from mmpid.models import LateFusion
+from mmpid.models.copies import copy_model
 from mmpid.train.commands import Commands
 from mmpid.train.director import Director
 from mmpid.train.hooked_step import HookedStep
@@ -185,9 +187,23 @@ class Loop:
 
     def selected_model(self) -> LateFusion:
         """Return a copy of the model with the weights of the selected epoch, in evaluation mode."""
-        model = copy.deepcopy(self.run.model)
+        model = copy_model(self.run.model)
         self.run.selector.apply(model, self.run.position.stage)
         return model.eval()
+
+    def predictions(self, split: str = "test") -> dict[str, Tensor]:
+        """Return logits (N, k) of every classifier on a split, with the weights of :meth:`selected_model`.
+
+        The samples are in the order of `data.splits[split]`. The test split is refused until the run has finished:
+        it is there to be read once.
+        """
+        run = self.run
+        _validate.choice(split, "split", run.splits)
+        if split == "test" and not run.position.finished:
+            raise ConfigError("`split` must not be 'test' before the run has finished. Try split='validation'.")
+        with run.own_process():
+            seen = run.evaluate(self.selected_model(), split)
+        return {name: seen.logits[name] for name in run.judged}
 
     def keep_on_disk(self) -> None:
         """Bring the folder of the run up to date; what fails, for example on a full disk, is due again."""
