@@ -18,7 +18,7 @@ import numpy as np
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.models import LateFusion
-from mmpid.runs.record import write_atomically
+from mmpid.runs.files import write_atomically
 from mmpid.runs.state import State, write_state
 from mmpid.studies.budget import share_budget
 from mmpid.studies.inputs import build
