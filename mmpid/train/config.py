@@ -29,6 +29,7 @@ LATER = (
     "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
     "selection_metric", "estimator",
 )  # fmt: skip
+BEFORE = {"estimator": "counted"}  # what a record without the field was made with, where it is not today's default
 FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
 WHOLE = {
     "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
@@ -113,8 +114,9 @@ class TrainConfig:
         Largest number of samples in a probe; 0 takes all.
     observable : {"prediction", "kmeans", "soft"}
         What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
-    estimator : {"counted", "held-out"}
-        How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates.
+    estimator : {"held-out", "counted"}
+        How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates; "counted" is the
+        older one, and that of ``preset="paper"``.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
         Passed to :func:`mmpid.estimate_pid`. The counted estimator takes 100 and 20 replicates by default, the
         held-out one none.
@@ -162,7 +164,7 @@ class TrainConfig:
     probe_split: str = "probe"
     probe_samples: int = 0
     observable: str = "prediction"
-    estimator: str = "counted"
+    estimator: str = "held-out"
     n_clusters: int | str = "auto"
     n_components: int = 5
     correction: str = "auto"
@@ -249,7 +251,7 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; a function of the user's own by its qualified name."""
         plain = {name: describe(value) for name, value in self.values().items()}
-        return {name: x for name, x in plain.items() if name not in LATER or x != describe(DEFAULTS[name])}
+        return {name: x for name, x in plain.items() if name not in LATER or x != describe(ABSENT[name])}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **own: Any) -> "TrainConfig":
@@ -260,7 +262,7 @@ class TrainConfig:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise ConfigError(f"the saved settings have fields unknown to this version: {unknown}. Update mmpid.")
-        known = dict(values)
+        known = BEFORE | dict(values)
         for name in FREE:
             saved, given = known.get(name, describe(DEFAULTS[name])), own.get(name)
             if given is None and not _is_custom(saved):
@@ -273,6 +275,7 @@ class TrainConfig:
 
 
 DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(TrainConfig)}
+ABSENT = DEFAULTS | BEFORE  # what a field that a record does not have stands for
 
 
 def describe(value: Any) -> Any:
