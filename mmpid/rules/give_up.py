@@ -28,9 +28,9 @@ class NothingLearned(GiveUpRule):
     Notes
     -----
     Where the target needs several modalities at once, stage 1 has nothing to teach, and the state in which it leaves
-    the encoders is a worse start than none. In each of the probes every modality must train, and neither redundancy nor any
-    unique information may be proven (with ``estimator="counted"``: all must lie within what shuffled labels give, which
-    must have been measured, see `n_null`). Besides, no
+    the encoders is a worse start than none. In each of the probes every modality must train, and neither redundancy nor
+    any unique information may be proven (with ``estimator="counted"``: all must lie within what shuffled labels give,
+    which must have been measured, see `n_null`). Besides, no
     unimodal validation loss may ever have been below that of the class frequencies
     (``metadata["data"]["prior_loss"]``), nor still be falling.
     """

@@ -38,10 +38,11 @@ def diagnose(run) -> Findings:
     -------
     Findings
         Those of the following that were seen, each with its evidence: stage 1 ended while redundancy was still
-        rising; synergy is not identified by the probe sample; intervals rest on fewer than 20 groups; a decomposition is not certified; the controller lags behind: a lead above its ratio and beyond the
-        noise went on for more than two probes, or a modality stayed paused that had long become the weakest; an
-        encoder memorizes the training samples; no modality knows the label alone; no more than one has unique
-        information, so two stages cannot help much; a modality spent most of stage 1 paused.
+        rising; synergy is not identified by the probe sample; intervals rest on fewer than 20 groups; a decomposition
+        is not certified; the controller lags behind: a lead above its ratio and beyond the noise went on for more than
+        two probes, or a modality stayed paused that had long become the weakest; an encoder memorizes the training
+        samples; no modality knows the label alone; no more than one has unique information, so two stages cannot help
+        much; a modality spent most of stage 1 paused.
 
     Raises
     ------
