@@ -218,7 +218,7 @@ def test_a_little_more_than_shuffled_labels_give_is_not_nothing(atom):
 
 def test_a_target_that_needs_both_modalities_is_named_by_a_real_run():
     data = mmpid.datasets.load("av-match", seed=0, pairings=1)
-    settings = {"epochs": 3, "unimodal_epochs": 2, "n_boot": 0, "n_null": 20, "device": "cpu"}
+    settings = {"epochs": 3, "unimodal_epochs": 2, "device": "cpu"}
     trainer = mmpid.Trainer(mmpid.LateFusion.from_data(data, fusion="film", seed=0), data, seed=0, **settings)
     trainer.fit(progress=False)
     names = [finding.name for finding in mmpid.diagnose(trainer)]

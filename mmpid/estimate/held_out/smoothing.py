@@ -70,7 +70,8 @@ class SourceFit:
     """Predictors of the class from one source, for m ways to smooth, and the best of them.
 
     ``given_class`` (m, F, n, k) is p(x | y), ``log_posterior`` (m, F, n, k) log p(y | x), ``scores`` (m, N) the
-    latter in nats at the samples held out, and ``means`` (m,) their means. ``rows`` lists the ways by target, each from little to much smoothing.
+    latter in nats at the samples held out, and ``means`` (m,) their means. ``rows`` lists the ways by target, each from
+    little to much smoothing.
     """
 
     given_class: Tensor
