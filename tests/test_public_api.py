@@ -22,7 +22,7 @@ PUBLIC = {
         PeakSynergy RedundancyPlateau SwitchRule replay""",
     "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
     "mmpid.studies": "baselines compare diagnose sweep_switch train_seeds",
-    "mmpid.methods": "MLA MMPareto OGMGE available",
+    "mmpid.methods": " ".join(["available", *mmpid.methods.available()]),  # one file each, found by itself
     "mmpid.train": "Callback Context TrainConfig Trainer",
 }
 

@@ -201,7 +201,7 @@ class Session:
         def start():
             if self._goal is not None and self._goal.kind == kind:
                 self._goal.remaining += more
-            elif not self.trainer.finished:
+            elif not self.trainer.finished or self._state == "failed":  # its last rows may not be on the disk yet
                 self._goal, self.failure = Goal(kind, more, len(self.trainer.record.rows)), None
                 self._set("playing")
 

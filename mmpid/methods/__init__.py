@@ -1,11 +1,37 @@
-"""The field's balance methods, each a callback in one file, and their list."""
+"""The field's balance methods, each a callback in one file; a new file in this folder is found by itself."""
 
-from mmpid.methods.mla import MLA
-from mmpid.methods.mmpareto import MMPareto
-from mmpid.methods.ogm_ge import OGMGE
+import importlib
+import pkgutil
+from typing import TYPE_CHECKING
+
 from mmpid.train.callbacks import Callback
 
-__all__ = ["MLA", "OGMGE", "MMPareto", "available"]
+if TYPE_CHECKING:  # what `_find` does, for editors and type checkers
+    from mmpid.methods.greedy import Greedy as Greedy
+    from mmpid.methods.inforeg import InfoReg as InfoReg
+    from mmpid.methods.lfm import LFM as LFM
+    from mmpid.methods.mla import MLA as MLA
+    from mmpid.methods.mmpareto import MMPareto as MMPareto
+    from mmpid.methods.ogm_ge import OGMGE as OGMGE
+    from mmpid.methods.reconboost import ReconBoost as ReconBoost
+    from mmpid.methods.relearning import DiagnosingRelearning as DiagnosingRelearning
+    from mmpid.methods.synib import SynIB as SynIB
+    from mmpid.methods.umt import UMT as UMT
+
+
+def _find() -> dict[str, type[Callback]]:
+    """Return the callbacks that the modules of this folder define, by name."""
+    found: dict[str, type[Callback]] = {}
+    for _, name, _ in pkgutil.iter_modules(__path__, f"{__name__}."):
+        for thing in vars(importlib.import_module(name)).values():
+            if isinstance(thing, type) and issubclass(thing, Callback) and thing.__module__ == name:
+                found[thing.__name__] = thing
+    return dict(sorted(found.items()))
+
+
+_METHODS = _find()
+globals().update(_METHODS)
+__all__ = ["available", *_METHODS]  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def available() -> dict[str, str]:
@@ -14,8 +40,7 @@ def available() -> dict[str, str]:
     Examples
     --------
     >>> from mmpid import methods
-    >>> sorted(methods.available())
-    ['MLA', 'MMPareto', 'OGMGE']
+    >>> methods.available()["MMPareto"]
+    'Pareto integration of multimodal and unimodal gradients (MMPareto).'
     """
-    known = [thing for name in __all__ if isinstance(thing := globals()[name], type) and issubclass(thing, Callback)]
-    return {method.__name__: (method.__doc__ or "").partition("\n")[0] for method in known}
+    return {name: (method.__doc__ or "").partition("\n")[0] for name, method in _METHODS.items()}

@@ -36,7 +36,7 @@ class Callback:
     * ``backward(ctx)``: compute the gradients yourself and return True. One callback at most.
     * ``on_after_backward(ctx)``: change `ctx.gradients(group)` in place, before clipping and the step.
     * ``step_plan(ctx)``: yield `(groups, terms)` for each of several optimizer steps; the loss terms of a step are
-      computed after the step before it. One callback at most.
+      computed after the step before it. None leaves the batch its usual step. One callback at most.
     * ``on_after_step(ctx)``: after the weights moved.
     * ``on_epoch_end(ctx)``: after validation; `ctx.validation` holds its scores.
     * ``on_probe(ctx)``: after a probe; `ctx.probe` is its row.
@@ -93,9 +93,9 @@ class Callback:
     def on_after_backward(self, ctx: "Context") -> None:
         """Change the gradients."""
 
-    def step_plan(self, ctx: "Context") -> Iterable[tuple[Sequence[str], Mapping[str, Tensor]]]:
-        """Yield the optimizer steps of a batch."""
-        return ()
+    def step_plan(self, ctx: "Context") -> Iterable[tuple[Sequence[str], Mapping[str, Tensor]]] | None:
+        """Yield the optimizer steps of a batch, or return None for the usual one."""
+        return None
 
     def on_after_step(self, ctx: "Context") -> None:
         """Look at the weights after a step."""

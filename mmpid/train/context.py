@@ -93,6 +93,11 @@ class Context:
         return self._run.position.epoch
 
     @property
+    def joint_epoch(self) -> int:
+        """Epochs of stage 2 trained on the present path; the epoch under way is this one plus one."""
+        return self._run.position.joint_epochs
+
+    @property
     def step(self) -> int:
         """Batches trained so far."""
         return self._run.position.step
@@ -246,6 +251,12 @@ class Context:
         from mmpid.train.trial import train_copy
 
         return train_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
+
+    def trained_copy(self, heads: Sequence[str], epochs: int) -> Any:
+        """Return a copy of the model that was trained on the sum of some heads' losses; the run stays as it was."""
+        from mmpid.train.trial import trained_copy
+
+        return trained_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
 
     def take_logs(self) -> dict[str, float | None]:
         """Return the mean of every logged number and forget them; called by the trainer."""

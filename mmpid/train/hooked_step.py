@@ -1,6 +1,6 @@
 """One batch with callbacks: the engine's step, with a hook at every moment."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
@@ -11,6 +11,8 @@ from mmpid.train.callbacks import Callback, Callbacks, blame
 from mmpid.train.context import Context
 from mmpid.train.engine import Answer, Engine, detached
 from mmpid.train.evaluation import autocast
+
+Step = tuple[Sequence[str], Mapping[str, Tensor]]  # the groups that move, and the terms of the loss
 
 
 class HookedStep:
@@ -37,8 +39,8 @@ class HookedStep:
         self.callbacks.call("on_batch_start", ctx)
         with autocast(engine.device, engine.config.precision):
             self._embed(active if stage == "unimodal" else engine.model.modalities)
-            if self.callbacks.has("step_plan"):
-                return self._follow_plan()
+            if (plan := self._planned()) is not None:
+                return self._follow_plan(*plan)
             logits = engine.logits(ctx.features, stage)
             ctx.logits = LazyLogits(engine.model, ctx.features, logits)
             ctx.losses = {name: engine.loss(z, ctx.target) for name, z in logits.items()}
@@ -98,11 +100,20 @@ class HookedStep:
         self.moved = True
         self.callbacks.call("on_after_step", self.ctx)
 
-    def _follow_plan(self) -> Answer:
+    def _planned(self) -> tuple[Callback, Iterator[Step]] | None:
+        """Return the callback that plans the steps of this batch, and its plan; None leaves the batch its one step."""
+        for callback, hook in self.callbacks.hooks["step_plan"]:
+            self.ctx.caller = callback.label
+            try:
+                plan = hook(self.ctx)
+                return None if plan is None else (callback, iter(plan))
+            except Exception as problem:
+                raise blame(callback, "step_plan", problem) from problem
+        return None
+
+    def _follow_plan(self, callback: Callback, steps: Iterator[Step]) -> Answer:
         """Take the optimizer steps that a callback plans; the loss of each is computed after the step before it."""
-        callback, hook = self.callbacks.hooks["step_plan"][0]
-        ctx, engine = self.ctx, self.engine
-        ctx.caller, steps, losses = callback.label, iter(hook(ctx)), {}
+        ctx, engine, losses = self.ctx, self.engine, {}
         while (step := self._next_step(callback, steps)) is not None:
             groups, terms = step
             losses |= terms
@@ -118,9 +129,7 @@ class HookedStep:
         ctx.release_graph()
         return detached(losses), {}
 
-    def _next_step(
-        self, callback: Callback, steps: Iterable[tuple[Sequence[str], Mapping[str, Tensor]]]
-    ) -> tuple[Sequence[str], dict[str, Tensor]] | None:
+    def _next_step(self, callback: Callback, steps: Iterator[Step]) -> tuple[Sequence[str], dict[str, Tensor]] | None:
         """Return groups and loss terms of the next step of a plan, or None at its end."""
         try:
             for groups, terms in steps:

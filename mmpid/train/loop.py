@@ -8,7 +8,6 @@ import numpy as np
 
 from mmpid.errors import TrainingError
 from mmpid.models import LateFusion
-from mmpid.runs.folder import RunFolder
 from mmpid.train.commands import Commands
 from mmpid.train.director import Director
 from mmpid.train.hooked_step import HookedStep
@@ -20,14 +19,14 @@ class Loop:
 
     Attributes
     ----------
-    folder : RunFolder, optional
-        Where the run is kept current, epoch by epoch.
+    behind : bool
+        Whether the folder could not be brought up to date.
     """
 
     def __init__(self, run: Run, director: Director, commands: Commands):
         self.run, self.director, self.commands = run, director, commands
         self.hooked = HookedStep(run.engine, run.callbacks, run.context) if run.callbacks else None
-        self.folder: RunFolder | None = None
+        self.behind = False
         self._started_at = time.perf_counter()
 
     # ---- batches -------------------------------------------------------------------------------------------------
@@ -191,9 +190,16 @@ class Loop:
         return model.eval()
 
     def keep_on_disk(self) -> None:
-        """Bring the folder of the run up to date."""
-        if self.folder:
-            self.folder.keep(self.run.record, self.run.snapshot())
+        """Bring the folder of the run up to date; what fails, for example on a full disk, is due again."""
+        if self.run.folder:
+            self.behind = True
+            self.run.folder.keep(self.run.record, self.run.snapshot(), self.director.checkpoints.store)
+            self.behind = False
+
+    def catch_up(self) -> None:
+        """Write what could not be written before."""
+        if self.behind:
+            self.keep_on_disk()
 
 
 def _means(rows: list[tuple[float, ...]]) -> list[float]:

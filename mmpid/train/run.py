@@ -11,6 +11,8 @@ from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, warn
 from mmpid.models import LateFusion
 from mmpid.rules.controller import BalanceController
+from mmpid.runs.folder import RunFolder
+from mmpid.runs.lock import Permit
 from mmpid.runs.metadata import make_metadata
 from mmpid.runs.record import RunRecord
 from mmpid.runs.state import State
@@ -38,6 +40,7 @@ class Run:
     """
 
     record: RunRecord
+    folder: RunFolder | None = None  # where it is kept current, epoch by epoch
 
     def __init__(
         self, model: LateFusion, data: MultimodalData, config: TrainConfig, *, seed: int, device: torch.device,
@@ -47,6 +50,7 @@ class Run:
         self.seed, self.device, self.parallel = seed, device, parallel
         self.data, self.model = data.to(device), model.to(device)
         self.controller, self.auto, self.callbacks = controller, True, callbacks
+        self.permit = Permit()
         small = sum(p.numel() for p in model.parameters()) < SMALL_MODEL
         self.threads = config.threads or (1 if small else torch.get_num_threads())
         self.splits = {name: self.data.split(name) for name in self.data.splits}
@@ -138,14 +142,30 @@ class Run:
 
     @contextmanager
     def own_process(self):
-        """Compute with this run's own random numbers and number of threads; leave the global ones as they were."""
+        """Compute with this run's own random numbers and number of threads; leave the global ones as they were.
+
+        Raises
+        ------
+        TrainingError
+            The run must not change: it was loaded to be read, or another trainer has taken its folder over.
+        """
         threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            with self.random.swapped_in():
-                yield
-        finally:
-            torch.set_num_threads(threads)
+        with self.permit.use():
+            torch.set_num_threads(self.threads)
+            try:
+                with self.random.swapped_in():
+                    yield
+            except BaseException:
+                self.release_workers()
+                raise
+            finally:
+                torch.set_num_threads(threads)
+            if self.position.finished:
+                self.release_workers()
+
+    def release_workers(self) -> None:
+        """End the processes that read samples; they start again when samples are needed."""
+        self.data.release_workers()
 
     def enter_stage(self, from_scratch: bool = False) -> None:
         """Make the optimizer of the present stage and freeze what must not move."""

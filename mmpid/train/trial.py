@@ -8,6 +8,7 @@ import torch
 
 from mmpid import _validate
 from mmpid.errors import InputError
+from mmpid.models import LateFusion
 from mmpid.train.engine import Engine
 from mmpid.train.evaluation import autocast, evaluate
 from mmpid.train.random_numbers import sample_order
@@ -18,17 +19,22 @@ if TYPE_CHECKING:
 
 def train_copy(run: "Run", heads: Sequence[str], epochs: int) -> dict[str, dict[str, tuple[float, float]]]:
     """Train a copy on the sum of some heads' losses; return each loss before and after on "train" and "validation"."""
+    model = trained_copy(run, heads, epochs)
+    before, after = _losses(run, run.model, heads), _losses(run, model, heads)
+    return {head: {split: (before[head][split], after[head][split]) for split in before[head]} for head in heads}
+
+
+def trained_copy(run: "Run", heads: Sequence[str], epochs: int) -> LateFusion:
+    """Return a copy of the model that was trained on the sum of some heads' losses."""
     for head in heads:
         _validate.choice(head, "heads", run.columns, InputError)
     model = copy.deepcopy(run.model)
     engine = Engine(model, run.config, run.loss, run.device, None)
     engine.enter_stage(run.position.stage, run.position.active, epochs)
-    before = _losses(run, model, heads)
     with run.random.forked(7, run.position.step):
         for epoch in range(epochs):
             _train_epoch(run, engine, heads, run.position.epoch + epoch)
-    after = _losses(run, model, heads)
-    return {head: {split: (before[head][split], after[head][split]) for split in before[head]} for head in heads}
+    return model
 
 
 def _train_epoch(run: "Run", engine: Engine, heads: Sequence[str], epoch: int) -> None:

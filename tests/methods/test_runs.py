@@ -5,18 +5,16 @@ import torch
 
 from mmpid import LateFusion, Trainer, diff, methods
 from mmpid.errors import ConfigError
+from tests.methods.oracles import METHODS, runs
 from tests.small_runs import QUICK, weights
 
-MADE = {
-    "OGMGE": lambda: methods.OGMGE(alpha=0.5),
-    "MMPareto": lambda: methods.MMPareto(),
-    "MLA": lambda: methods.MLA(variant="rls"),
-}
 JOINT = {"epochs": 3, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40}
 
 
 def test_every_method_is_listed_and_tested():
-    assert set(MADE) == set(methods.available()) and all(methods.available().values())
+    tested = {make().__class__.__name__ for cases in METHODS.values() for make in cases.RUNS.values()}
+    assert tested == set(methods.available()) and all(methods.available().values())
+    assert {*tested, "available"} == set(methods.__all__)
 
 
 @pytest.fixture
@@ -30,12 +28,20 @@ def joint_run(small_data):
     return make
 
 
-@pytest.mark.parametrize("name", MADE)
-def test_a_method_changes_training_and_goes_on_bit_for_bit(joint_run, small_data, tmp_path, name):
-    plain, whole, first = joint_run(), joint_run(MADE[name]()), joint_run(MADE[name]())
+@pytest.fixture(scope="module")
+def plain(small_data):
+    """A run without callbacks."""
+    trainer = Trainer(LateFusion.from_data(small_data, seed=0), small_data, **JOINT, **QUICK)
+    trainer.fit(progress=False)
+    return trainer
+
+
+@pytest.mark.parametrize("make", runs())
+def test_a_method_changes_training_and_goes_on_bit_for_bit(joint_run, small_data, plain, tmp_path, make):
+    whole, first = joint_run(make()), joint_run(make())
     first.step(batches=8)
     resumed = Trainer.load(first.save(tmp_path / "run"), small_data, device="cpu")
-    for trainer in (plain, whole, resumed):
+    for trainer in (whole, resumed):
         trainer.fit(progress=False)
     assert resumed.record == whole.record and torch.equal(weights(resumed), weights(whole))
     assert not torch.equal(weights(whole)[:100], weights(plain)[:100])
