@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from mmpid import _validate
 from mmpid.rules.base import GiveUpRule
@@ -88,6 +88,16 @@ def nothing_to_teach(record: RunRecord, n_probes: int) -> Probe | None:
     if prior is None or any(_learns(_losses(epochs, name), probes[0].epoch, prior) for name in names):
         return None
     return probes[-1]
+
+
+def a_loss_tells(record: RunRecord) -> bool:
+    """Return whether the validation loss of a modality was once below that of the class frequencies in stage 1.
+
+    Where the probe has few samples, its loss shows what a modality knows long before information is proven.
+    """
+    prior, epochs = record.metadata.get("data", {}).get("prior_loss"), record.lineage("epoch", stage="unimodal")
+    lowest = [min(_losses(epochs, name).values(), default=inf) for name in record.metadata.get("modalities", ())]
+    return prior is not None and any(loss < (1 - BELOW) * prior for loss in lowest)
 
 
 def _finds_nothing(probe: Probe) -> bool:

@@ -5,6 +5,7 @@ from itertools import groupby
 from math import inf, isfinite, log
 
 from mmpid.estimate.inputs import FEW_GROUPS
+from mmpid.rules.give_up import a_loss_tells
 from mmpid.rules.lead_pause import LeadPause
 from mmpid.rules.registry import built_in_part
 from mmpid.rules.replay import stage_one
@@ -240,7 +241,7 @@ def _bar(probe: Probe) -> str:
 def _nothing_alone(record: RunRecord) -> Finding | None:
     """Look for a stage 1 whose last probe proved nothing, or counted no more than shuffled labels give."""
     probes = stage_one(record).probes()
-    if len(probes) < 2 or not probes[-1].knows_nothing:
+    if len(probes) < 2 or not probes[-1].knows_nothing or (probes[-1].is_held_out and a_loss_tells(record)):
         return None
     last = probes[-1]
     given_up = any(row.get("from_scratch") for row in record.lineage("decision"))
