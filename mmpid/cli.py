@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     lab.add_argument("--port", type=int, default=8888, help="first port to try (default: %(default)s)")
     lab.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    lab.add_argument(
+        "--page", type=Path, metavar="FILE", help="write the competition lab as one HTML page, and open nothing"
+    )
     lab.set_defaults(command=_lab)
 
     run = commands.add_parser("run", help="run one notebook headless through papermill")
@@ -111,7 +114,12 @@ def _add_measuring(commands) -> None:
 
 
 def _lab(arguments) -> int:
-    """Copy the notebooks, which stay as they are in the checkout, and become JupyterLab."""
+    """Copy the notebooks, which stay as they are in the checkout, and become JupyterLab; or write the page."""
+    if arguments.page is not None:
+        from mmpid.widgets.lab.page import write_page
+
+        print(f"the competition lab is in {write_page(arguments.page)}; it opens in any browser")
+        return OK
     try:
         import jupyterlab  # noqa: F401
     except ModuleNotFoundError as missing:
@@ -128,6 +136,7 @@ def _lab(arguments) -> int:
     print(f"your copies of notebooks and tutorials are in {folder}")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.port={arguments.port}", f"--LabApp.default_url=/lab/tree/notebooks/{QUICKSTART}"]
+    command.append("--LabApp.news_url=None")  # no popup about news greets the user
     if arguments.no_browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # containers; the server listens on this machine only

@@ -16,7 +16,7 @@ from mmpid.train.losses import LOSSES, make_loss
 from mmpid.train.presets import PRESETS
 from mmpid.train.scores import METRICS, metric_name
 
-OBSERVABLES = ("prediction", "kmeans", "soft")
+OBSERVABLES = ("auto", "prediction", "kmeans", "soft", "posterior")
 SELECTIONS = ("validation", "last", "test")
 STAGE2 = ("monitor", "balance", "off")
 OPTIMIZERS, SCHEDULERS = ("sgd", "adamw"), ("none", "cosine")
@@ -29,7 +29,7 @@ LATER = (
     "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
     "selection_metric", "estimator",
 )  # fmt: skip
-BEFORE = {"estimator": "counted"}  # what a record without the field was made with, where it is not today's default
+BEFORE = {"estimator": "counted"}  # what records without it were made with
 FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
 WHOLE = {
     "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
@@ -112,14 +112,13 @@ class TrainConfig:
         Where information is measured. "train" reproduces the paper and overstates what is known.
     probe_samples : int
         Largest number of samples in a probe; 0 takes all.
-    observable : {"prediction", "kmeans", "soft"}
-        What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
+    observable : {"auto", "prediction", "kmeans", "soft", "posterior"}
+        What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions,
+        clusters of the heads' class probabilities; "auto" is the first or the last, see :mod:`mmpid.train.observable`.
     estimator : {"held-out", "counted"}
-        How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates; "counted" is the
-        older one, and that of ``preset="paper"``.
+        See :func:`mmpid.estimate_pid`; "counted" is that of ``preset="paper"``.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
-        Passed to :func:`mmpid.estimate_pid`. The counted estimator takes 100 and 20 replicates by default, the
-        held-out one none.
+        Passed to :func:`mmpid.estimate_pid`. By default 100 and 20 replicates if counted, none if held-out.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
         found anew at each probe, whatever was probed before.
@@ -163,7 +162,7 @@ class TrainConfig:
     probe_every: int = 1
     probe_split: str = "probe"
     probe_samples: int = 0
-    observable: str = "prediction"
+    observable: str = "auto"
     estimator: str = "held-out"
     n_clusters: int | str = "auto"
     n_components: int = 5

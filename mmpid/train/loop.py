@@ -5,8 +5,10 @@ import time
 from math import inf, isfinite, isnan
 
 import numpy as np
+from torch import Tensor
 
-from mmpid.errors import TrainingError
+from mmpid import _validate
+from mmpid.errors import ConfigError, TrainingError
 from mmpid.models import LateFusion
 from mmpid.train.commands import Commands
 from mmpid.train.director import Director
@@ -188,6 +190,20 @@ class Loop:
         model = copy.deepcopy(self.run.model)
         self.run.selector.apply(model, self.run.position.stage)
         return model.eval()
+
+    def predictions(self, split: str = "test") -> dict[str, Tensor]:
+        """Return logits (N, k) of every classifier on a split, with the weights of :meth:`selected_model`.
+
+        The samples are in the order of `data.splits[split]`. The test split is refused until the run has finished:
+        it is there to be read once.
+        """
+        run = self.run
+        _validate.choice(split, "split", run.splits)
+        if split == "test" and not run.position.finished:
+            raise ConfigError("`split` must not be 'test' before the run has finished. Try split='validation'.")
+        with run.own_process():
+            seen = run.evaluate(self.selected_model(), split)
+        return {name: seen.logits[name] for name in run.judged}
 
     def keep_on_disk(self) -> None:
         """Bring the folder of the run up to date; what fails, for example on a full disk, is due again."""

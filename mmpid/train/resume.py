@@ -44,6 +44,9 @@ def branch(trainer: "Trainer", at: int | None, name: str, out_dir: Any) -> "Trai
         accelerator=run.parallel.accelerator if run.parallel else None, **trainer.config.values(),
     )  # fmt: skip
     child.record.metadata |= {"preset": trainer.record.metadata["preset"], "branched_at": at, "parent": trainer.name}
+    child.record.metadata |= {
+        key: trainer.record.metadata[key] for key in ("probe_note",) if key in trainer.record.metadata
+    }
     child.record.rows.extend(dict(row) for row in trainer.record.rows[: state.tree["n_rows"]])
     child._run.load_state_dict(state.unpack())
     child.auto = trainer.auto

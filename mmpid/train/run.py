@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpid.datasets import MultimodalData
-from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, warn
+from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, SmallSampleWarning, warn
 from mmpid.models import LateFusion
 from mmpid.rules.controller import BalanceController
 from mmpid.runs.folder import RunFolder
@@ -23,6 +23,7 @@ from mmpid.train.engine import Engine, classifiers
 from mmpid.train.epoch import Epoch
 from mmpid.train.evaluation import Evaluation, class_weights, evaluate, prior_loss
 from mmpid.train.losses import make_loss
+from mmpid.train.observable import settle
 from mmpid.train.parallel import Parallel
 from mmpid.train.position import Position
 from mmpid.train.prober import Prober
@@ -46,7 +47,10 @@ class Run:
         self, model: LateFusion, data: MultimodalData, config: TrainConfig, *, seed: int, device: torch.device,
         controller: BalanceController, callbacks: Callbacks, parallel: Parallel | None,
     ):  # fmt: skip
-        self.config = _possible(config, model, device, callbacks)
+        config, self.probe_note = settle(_possible(config, model, device, callbacks), data)
+        self.config = config
+        if self.probe_note:
+            warn(self.probe_note, SmallSampleWarning)
         self.seed, self.device, self.parallel = seed, device, parallel
         self.data, self.model = data.to(device), model.to(device)
         self.controller, self.auto, self.callbacks = controller, True, callbacks
@@ -132,6 +136,7 @@ class Run:
         train, held_out = (self.splits[split].target for split in ("train", "validation"))
         bar = prior_loss(train, held_out, self.data.n_classes, self.class_weight)
         callbacks = {"callbacks": self.callbacks.specs} if self.callbacks else {}
+        callbacks |= {"probe_note": self.probe_note} if self.probe_note else {}
         return make_metadata(
             self.model, self.data, prior_loss=round(bar, 6), name=name, preset=preset, settings=self.config.to_dict(),
             controller=self.controller.to_dict(), **callbacks, seed=self.seed, device=str(self.device),
@@ -171,11 +176,12 @@ class Run:
         """Make the optimizer of the present stage and freeze what must not move."""
         self.engine.enter_stage(self.position.stage, self.position.active, self.epochs_left, from_scratch)
 
-    def evaluate(self, model: LateFusion, split: str) -> Evaluation:
-        """Return what a model makes of a split, by the prediction rule of the callbacks if they have one."""
+    def evaluate(self, model: LateFusion, split: str, rows: Tensor | None = None) -> Evaluation:
+        """Return what a model makes of a split, or of some rows, by the prediction rule of the callbacks if any."""
         predict = self._predict if self.callbacks.has("predict") else None
+        samples = self.splits[split] if rows is None else self.splits[split].subset(rows)
         return evaluate(
-            model, self.splits[split], device=self.device, loss=self.loss, precision=self.config.precision,
+            model, samples, device=self.device, loss=self.loss, precision=self.config.precision,
             predict=predict,
         )  # fmt: skip
 
