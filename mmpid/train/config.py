@@ -75,7 +75,8 @@ class TrainConfig:
         Largest norm of the whole gradient; larger ones are scaled down.
     batch_size, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
-        like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
+        like any other; one sample alone joins the batch before it where it could not be trained on, as with batch
+        normalization. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
     joint_lr_scale : float
         Stage-2 learning rate as a multiple of `lr`, after a stage 1. Joint training from scratch has `lr` itself,
         whether there was to be no stage 1 or the controller gave it up.
@@ -250,7 +251,7 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; a function of the user's own by its qualified name."""
         plain = {name: describe(value) for name, value in self.values().items()}
-        return {name: x for name, x in plain.items() if name not in LATER or x != describe(ABSENT[name])}
+        return {name: x for name, x in plain.items() if name not in LATER or x != describe((DEFAULTS | BEFORE)[name])}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **own: Any) -> "TrainConfig":
@@ -274,7 +275,6 @@ class TrainConfig:
 
 
 DEFAULTS: dict[str, Any] = {each.name: each.default for each in fields(TrainConfig)}
-ABSENT = DEFAULTS | BEFORE  # what a field that a record does not have stands for
 
 
 def describe(value: Any) -> Any:
