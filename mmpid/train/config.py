@@ -16,7 +16,7 @@ from mmpid.train.losses import LOSSES, make_loss
 from mmpid.train.presets import PRESETS
 from mmpid.train.scores import METRICS, metric_name
 
-OBSERVABLES = ("prediction", "kmeans", "soft")
+OBSERVABLES = ("auto", "prediction", "kmeans", "soft", "posterior")
 SELECTIONS = ("validation", "last", "test")
 STAGE2 = ("monitor", "balance", "off")
 OPTIMIZERS, SCHEDULERS = ("sgd", "adamw"), ("none", "cosine")
@@ -74,7 +74,8 @@ class TrainConfig:
         Largest norm of the whole gradient; larger ones are scaled down.
     batch_size, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
-        like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
+        like any other; one sample alone joins the batch before it where it could not be trained on, as with batch
+        normalization. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
     joint_lr_scale : float
         Stage-2 learning rate as a multiple of `lr`, after a stage 1. Joint training from scratch has `lr` itself,
         whether there was to be no stage 1 or the controller gave it up.
@@ -111,8 +112,9 @@ class TrainConfig:
         Where information is measured. "train" reproduces the paper and overstates what is known.
     probe_samples : int
         Largest number of samples in a probe; 0 takes all.
-    observable : {"prediction", "kmeans", "soft"}
-        What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
+    observable : {"auto", "prediction", "kmeans", "soft", "posterior"}
+        What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions,
+        clusters of the heads' class probabilities; "auto" is the first or the last, see :mod:`mmpid.train.observable`.
     estimator : {"counted", "held-out"}
         How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
@@ -161,7 +163,7 @@ class TrainConfig:
     probe_every: int = 1
     probe_split: str = "probe"
     probe_samples: int = 0
-    observable: str = "prediction"
+    observable: str = "auto"
     estimator: str = "counted"
     n_clusters: int | str = "auto"
     n_components: int = 5

@@ -1,7 +1,8 @@
 """One probe: what do the encoders know now? Embeddings of held-out samples, decomposed, as a row of the record."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -9,13 +10,17 @@ import torch
 from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
 from mmpid.errors import InputError, SmallSampleWarning, warn
-from mmpid.estimate import KMeansDiscretizer, estimate_row
+from mmpid.estimate import estimate_row
+from mmpid.estimate.inputs import MIN_SAMPLES
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 from mmpid.train.evaluation import Evaluation, evaluate
+from mmpid.train.observable import Codebook, make_codebooks
+from mmpid.train.probe_time import LONG, ProbeProgress, announcement, expected_seconds, shown
 
+CLUSTERED = ("kmeans", "posterior")  # observables whose number of codes is `n_clusters`
 ONE_GROUP = (
     "the {split!r} split holds one group, so there are no groups to resample: intervals and null bands take its {n} "
     "samples as independent of each other, are too narrow, and hold for that group alone. Put 20 groups or more into "
@@ -26,8 +31,8 @@ ONE_GROUP = (
 class Prober:
     """Measures information and competitive strength on one fixed set of samples.
 
-    It keeps the k-means codebooks of the last probe, so that the next one starts from them and traces do not jump,
-    unless `codebooks` is "fresh": one a modality and, with three or more of them, one for the rest of each.
+    It keeps the codebooks of the last probe, so that the next one starts from them and traces do not jump, unless
+    `codebooks` is "fresh".
     """
 
     def __init__(self, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
@@ -40,43 +45,51 @@ class Prober:
         self.config, self.seed = config, seed
         self.split = _probe_split(data, config, seed, device)
         self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
+        _check_split(self.split, config, data)
         self.groups = self.split.groups if self.n_groups > 1 else None
         if self.n_groups == 1 and (config.n_boot or config.n_null):
             warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
         self.samples = ProxyEvidence(target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes)
-        self.codebooks = self._codebooks() if config.observable == "kmeans" else {}
+        self.codebooks = self._codebooks()
+        self.progress: ProbeProgress | None = None
+        self.expected: float | None = None
 
-    def _codebooks(self) -> dict[str, KMeansDiscretizer]:
-        """Return the k-means codebooks by name; refuse a split that is smaller than its clusters."""
-        n, names = self.config.n_clusters, self.modalities
-        n = auto_clusters(len(self.split), self.n_classes) if isinstance(n, str) else n
-        if len(self.split) < n:
-            raise InputError(
-                f"the {self.config.probe_split!r} split must have at least `n_clusters` = {n} samples; it has "
-                f"{len(self.split)}. Use fewer clusters, a larger split, or observable='prediction'."
-            )
-        size, rest = self.config.n_components, self.config.n_components * (len(names) - 1)
-        books = {name: self._codebook(n, size, self.seed + i) for i, name in enumerate(names)}
-        if len(names) > 2:
-            books |= {f"not {name}": self._codebook(n, rest, self.seed) for name in names}
-        return books
-
-    def _codebook(self, n_clusters: int, n_components: int, seed: int) -> KMeansDiscretizer:
-        """Return one codebook; `seed` is what it has unless the settings name one for all."""
-        warm, fixed = self.config.codebooks == "warm", self.config.codebook_seed
-        return KMeansDiscretizer(n_clusters, n_components, warm_start=warm, seed=seed if fixed is None else fixed)
+    def _codebooks(self) -> dict[str, Codebook]:
+        """Return codebooks that nothing was fitted to yet."""
+        return make_codebooks(self.config, self.modalities, len(self.split), self.n_classes, self.seed)
 
     def measure(self, model: LateFusion) -> dict:
         """Return the fields of a probe row: atoms with their uncertainty, and proxies, all on held-out samples."""
         start = time.perf_counter()
         seen = evaluate(model, self.split, precision=self.config.precision)
-        row = {"split": self.config.probe_split, **self._decompose(seen), **self._proxies(model, seen)}
+        with self._announced():
+            atoms = self._decompose(seen)
+        row = {"split": self.config.probe_split, **atoms, **self._proxies(model, seen)}
         row |= {"n_groups": self.n_groups} if self.n_groups else {}
         return row | {"seconds": round(time.perf_counter() - start, 4)}
+
+    @contextmanager
+    def _announced(self) -> Iterator[None]:
+        """Say before a long decomposition how long it takes, by the last one if there was one; show its progress."""
+        size = len(self.split), self.n_classes
+        if self.expected is None:
+            self.expected = expected_seconds(self.config, *size, len(self.modalities))
+        if self.expected < LONG:
+            yield
+            return
+        self.progress = progress = ProbeProgress(self.expected)
+        try:
+            with shown(progress, announcement(self.config, self.expected, *size)):
+                yield
+            self.expected = progress.elapsed
+        finally:
+            self.progress = None
 
     def _decompose(self, seen: Evaluation) -> dict:
         """Return the atoms: of the pair, or of each modality against the rest and of each pair."""
         config = self.config
+        if config.codebooks == "fresh":
+            self.codebooks = self._codebooks()
         table = seen.embeddings if config.observable == "kmeans" else seen.logits
         sources = {name: table[name] for name in self.modalities}
         return estimate_row(
@@ -124,6 +137,36 @@ def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: t
     split = split.in_memory()
     inputs = {name: x.to(device) for name, x in split.inputs.items()}
     return Split(name=split.name, inputs=inputs, target=split.target.to(device), groups=split.groups)
+
+
+def _count_codes(config: TrainConfig, n_samples: int, n_classes: int) -> int:
+    """Return how many codes an embedding can have: clusters, or predicted classes."""
+    if config.observable not in CLUSTERED:
+        return n_classes
+    return auto_clusters(n_samples, n_classes) if isinstance(config.n_clusters, str) else config.n_clusters
+
+
+def _check_split(split: Split, config: TrainConfig, data: MultimodalData) -> None:
+    """Refuse samples on which no information can be measured: of one class, or fewer than codes."""
+    name = "the probe split" if config.probe_split == "probe" else f"the probe split (probe_split={split.name!r})"
+    n, whole = len(split), len(data.splits[config.probe_split])
+    taken = f", of which probe_samples={config.probe_samples} leaves {n}" if n < whole else ""
+    classes = split.target.unique().tolist()
+    if len(classes) < 2:
+        raise InputError(
+            f"{name} must hold samples of two classes or more, since information is measured about them; its {whole} "
+            f"samples{taken} are all of class {data.class_names[classes[0]]!r}. Cut the splits class by class, as "
+            f"split=None does, or try probe_split={'validation' if config.probe_split == 'probe' else 'probe'!r}."
+        )
+    codes = _count_codes(config, n, data.n_classes)
+    if n < max(codes, MIN_SAMPLES):
+        kind = "`n_clusters`" if config.observable in CLUSTERED else "classes"
+        needed = f"{codes}, one for each of the {kind}" if codes >= MIN_SAMPLES else f"{MIN_SAMPLES}"
+        fewer = ", fewer clusters (n_clusters=), observable='prediction'" if config.observable in CLUSTERED else ""
+        raise InputError(
+            f"{name} must have at least {needed} samples; it has {whole}{taken}. Use a larger probe split{fewer}, or "
+            f"all its samples (probe_samples=0)."
+        )
 
 
 def _count_groups(split: Split) -> int:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpid.datasets import MultimodalData
-from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, warn
+from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, SmallSampleWarning, warn
 from mmpid.models import LateFusion
 from mmpid.rules.controller import BalanceController
 from mmpid.runs.folder import RunFolder
@@ -19,10 +19,12 @@ from mmpid.runs.state import State
 from mmpid.train.callbacks import Callbacks, blame
 from mmpid.train.config import TrainConfig
 from mmpid.train.context import Context
+from mmpid.train.dry_pass import check_batch_size, needs_two
 from mmpid.train.engine import Engine, classifiers
 from mmpid.train.epoch import Epoch
 from mmpid.train.evaluation import Evaluation, class_weights, evaluate, prior_loss
 from mmpid.train.losses import make_loss
+from mmpid.train.observable import settle
 from mmpid.train.parallel import Parallel
 from mmpid.train.position import Position
 from mmpid.train.prober import Prober
@@ -46,7 +48,10 @@ class Run:
         self, model: LateFusion, data: MultimodalData, config: TrainConfig, *, seed: int, device: torch.device,
         controller: BalanceController, callbacks: Callbacks, parallel: Parallel | None,
     ):  # fmt: skip
-        self.config = _possible(config, model, device, callbacks)
+        config, self.probe_note = settle(_possible(config, model, device, callbacks), data)
+        self.config = config
+        if self.probe_note:
+            warn(self.probe_note, SmallSampleWarning)
         self.seed, self.device, self.parallel = seed, device, parallel
         self.data, self.model = data.to(device), model.to(device)
         self.controller, self.auto, self.callbacks = controller, True, callbacks
@@ -67,6 +72,8 @@ class Run:
         if callbacks:
             with self.random.forked(6):
                 callbacks.call("setup", self.context)
+        self.epoch.joins_single = needs_two(self.model)
+        check_batch_size(self.config.batch_size, "batch_size", self.epoch.joins_single)
         self.enter_stage()
 
     def _class_weights(self) -> Tensor | None:
@@ -132,6 +139,7 @@ class Run:
         train, held_out = (self.splits[split].target for split in ("train", "validation"))
         bar = prior_loss(train, held_out, self.data.n_classes, self.class_weight)
         callbacks = {"callbacks": self.callbacks.specs} if self.callbacks else {}
+        callbacks |= {"probe_note": self.probe_note} if self.probe_note else {}
         return make_metadata(
             self.model, self.data, prior_loss=round(bar, 6), name=name, preset=preset, settings=self.config.to_dict(),
             controller=self.controller.to_dict(), **callbacks, seed=self.seed, device=str(self.device),

@@ -20,9 +20,11 @@ from mmpid.train.checkpoints import Checkpoints
 from mmpid.train.commands import Commands
 from mmpid.train.config import TrainConfig
 from mmpid.train.director import Director
+from mmpid.train.dry_pass import prepare_model
 from mmpid.train.interrupt import delayed_interrupt
 from mmpid.train.loop import Loop
 from mmpid.train.parallel import Parallel
+from mmpid.train.probe_time import ProbeProgress
 from mmpid.train.resume import branch, close, keep_in, load, save
 from mmpid.train.run import Run
 from mmpid.train.validation import check_fit, pick_device
@@ -38,7 +40,7 @@ class Trainer:
     Parameters
     ----------
     model : LateFusion
-        Is trained in place. Parameters of an encoder that are frozen (`requires_grad=False`) stay as they are.
+        Is trained in place. Frozen parameters (`requires_grad=False`) stay as they are; see docs/encoders.md.
     data : MultimodalData
         Two to six modalities; copied to the device once, or streamed batch by batch.
     controller : BalanceController, optional
@@ -107,11 +109,10 @@ class Trainer:
         controller = default_controller(preset) if controller is None else check_controller(controller)
         parallel = None if accelerator is None else Parallel(accelerator)
         check_fit(model, data)
+        prepare_model(model, data, place := accelerator.device if accelerator else pick_device(device), seed)
         _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
-        self._run = run = Run(
-            model, data, config, seed=seed, controller=controller, callbacks=Callbacks(callbacks), parallel=parallel,
-            device=accelerator.device if accelerator else pick_device(device),
-        )  # fmt: skip
+        parts = {"controller": controller, "callbacks": Callbacks(callbacks), "parallel": parallel}
+        self._run = run = Run(model, data, config, seed=seed, device=place, **parts)
         run.record = RunRecord(run.metadata(preset, name))
         self._checkpoints = Checkpoints(CheckpointStore())
         commands = Commands(run, self._checkpoints)
@@ -143,6 +144,7 @@ class Trainer:
     finished = View[bool]("position.finished", "Whether the budget is spent and the result is in the record.")
     updates = View[int]("position.step", "Batches trained so far, those of discarded futures included.")
     batch_size = View[int]("batch_size", "Samples per batch, from the next batch on.")
+    probing = View[ProbeProgress | None]("prober.progress", "The long probe that is under way; None at other times.")
     folder = View[RunFolder | None]("folder", "Folder in which the run is kept current.")
     learning_rates = View[dict[str, float]]("engine.learning_rates", "Learning rate of each parameter group.")
 
@@ -237,8 +239,6 @@ class Trainer:
     set_rule = forward("_commands", Commands.set_rule)
     switch_to_joint = forward("_commands", Commands.switch_to_joint)
     rewind = forward("_commands", Commands.rewind)
-
-    # ---- other futures -------------------------------------------------------------------------------------------
 
     def branch(self, at: int | None = None, name: str = "", *, out_dir: Any = None) -> "Trainer":
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from mmpid import _validate
 from mmpid.errors import InputError
 from mmpid.plots.palette import LIGHT
 from mmpid.plots.traces import Trace, switch_epoch
@@ -64,7 +65,7 @@ def find(source) -> list[Run]:
     elif isinstance(source, list | tuple):
         found = [run for one in source for run in find(one)]
     elif isinstance(source, str | os.PathLike):
-        found = list(_in_folder(Path(source)))
+        found = list(_in_folder(_validate.path(source, "runs")))
     else:
         found = [_of_object(source)]
     return _told_apart(found)
@@ -241,7 +242,7 @@ def _first(row: dict, keys: list[str]) -> float:
 
 
 def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
-    """Return a table of what the runs reached: a run a row, an output a column, the latest atoms behind."""
+    """Return a table of what the runs reached: one row per run, one column per output, the latest atoms behind."""
     scores = [accuracies(record_of(run)) for run in runs]
     names = list(dict.fromkeys(name for one in scores for name in one))
     head = [
