@@ -3,11 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from mmpid import _validate
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.rules.base import SwitchRule, what_changed
 from mmpid.rules.decision import Decision
 from mmpid.train.checkpoints import Checkpoints
+from mmpid.train.dry_pass import check_batch_size
 from mmpid.train.run import Run
 
 
@@ -72,6 +75,7 @@ class Commands:
         run restore what was in force then. Smaller batches mean more updates per epoch at the same learning rate.
         """
         n, run = _validate.number(n, "n", low=1, integer=True), self.run
+        check_batch_size(n, "n", run.epoch.joins_single)
         before = run.batch_size
         if n == before:
             return
@@ -122,6 +126,7 @@ class Commands:
 
     def _start_of_stage_two(self, rewind: bool | int, from_scratch: bool) -> int | None:
         """Return the epoch whose probe stage 2 starts from; None for the present state."""
+        rewind = bool(rewind) if isinstance(rewind, np.bool_) else rewind
         if rewind is False:
             return None
         if rewind is True and from_scratch:

@@ -29,6 +29,7 @@ LATER = (
     "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
     "selection_metric", "estimator",
 )  # fmt: skip
+BEFORE = {"estimator": "counted"}  # what records without it were made with
 FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
 WHOLE = {
     "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
@@ -74,7 +75,8 @@ class TrainConfig:
         Largest norm of the whole gradient; larger ones are scaled down.
     batch_size, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
-        like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
+        like any other; one sample alone joins the batch before it where it could not be trained on, as with batch
+        normalization. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
     joint_lr_scale : float
         Stage-2 learning rate as a multiple of `lr`, after a stage 1. Joint training from scratch has `lr` itself,
         whether there was to be no stage 1 or the controller gave it up.
@@ -114,11 +116,10 @@ class TrainConfig:
     observable : {"auto", "prediction", "kmeans", "soft", "posterior"}
         What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions,
         clusters of the heads' class probabilities; "auto" is the first or the last, see :mod:`mmpid.train.observable`.
-    estimator : {"counted", "held-out"}
-        How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates.
+    estimator : {"held-out", "counted"}
+        See :func:`mmpid.estimate_pid`; "counted" is that of ``preset="paper"``.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
-        Passed to :func:`mmpid.estimate_pid`. The counted estimator takes 100 and 20 replicates by default, the
-        held-out one none.
+        Passed to :func:`mmpid.estimate_pid`. By default 100 and 20 replicates if counted, none if held-out.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
         found anew at each probe, whatever was probed before.
@@ -163,7 +164,7 @@ class TrainConfig:
     probe_split: str = "probe"
     probe_samples: int = 0
     observable: str = "auto"
-    estimator: str = "counted"
+    estimator: str = "held-out"
     n_clusters: int | str = "auto"
     n_components: int = 5
     correction: str = "auto"
@@ -250,7 +251,7 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; a function of the user's own by its qualified name."""
         plain = {name: describe(value) for name, value in self.values().items()}
-        return {name: x for name, x in plain.items() if name not in LATER or x != describe(DEFAULTS[name])}
+        return {name: x for name, x in plain.items() if name not in LATER or x != describe((DEFAULTS | BEFORE)[name])}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **own: Any) -> "TrainConfig":
@@ -261,7 +262,7 @@ class TrainConfig:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise ConfigError(f"the saved settings have fields unknown to this version: {unknown}. Update mmpid.")
-        known = dict(values)
+        known = BEFORE | dict(values)
         for name in FREE:
             saved, given = known.get(name, describe(DEFAULTS[name])), own.get(name)
             if given is None and not _is_custom(saved):
