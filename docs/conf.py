@@ -49,3 +49,4 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_copy_source = html_show_sourcelink = False
 linkcheck_ignore = [r"https?://.*"]  # the build is offline; links inside the site are checked by -W
+html_extra_path = ["competition_lab.html"]  # the lab as one page, no kernel needed

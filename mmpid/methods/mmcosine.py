@@ -46,7 +46,7 @@ class MMCosine(Callback):
 
     References
     ----------
-    Xu, Feng, Zhang and Hu (2023), MMCosine: multi-modal cosine loss towards balanced audio-visual fine-grained
+    Xu, Feng, Zhang and Hu (2023), MMCosine: multi-modal cosine loss toward balanced audio-visual fine-grained
     learning, ICASSP.
 
     Examples

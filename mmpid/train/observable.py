@@ -18,7 +18,7 @@ TOO_FEW = (
 )
 TOO_MANY = "the tables of {k} predicted classes take too long to decompose at every probe"
 NOTE = (
-    "{reason}, so a probe counts {codes} codes a modality: clusters of the class probabilities that each head gives "
+    "{reason}, so a probe counts {codes} codes per modality: clusters of the class probabilities that each head gives "
     "(observable='posterior'). Codes this coarse tell less than predicted classes: compare probes with each other, "
     "and take no atom as all that there is. To choose yourself, pass observable='prediction' or 'kmeans', "
     "n_clusters= for another number of codes, or data with a larger {split!r} split."

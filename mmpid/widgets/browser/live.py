@@ -15,7 +15,7 @@ from mmpid.widgets.parts.lifecycle import close_tree
 from mmpid.widgets.parts.page import packed, script, styles
 from mmpid.widgets.parts.worker import Worker, problem
 
-FIRST_CHOICE = 2  # so many of the newest runs are chosen at first
+FIRST_CHOICE = 2  # this many of the newest runs are chosen at first
 _NO_CURVE = "The curves of the chosen runs appear here,\nas far as they recorded this."
 
 
