@@ -9,40 +9,21 @@ import torch
 from mmpid import _validate
 from mmpid.ecs import available as available_proxies
 from mmpid.errors import ConfigError
-from mmpid.estimate.correction import CORRECTIONS
-from mmpid.estimate.pipeline import ESTIMATORS
-from mmpid.pid.constants import PID_METHODS
+from mmpid.train.choices import (
+    ABOVE_ZERO,
+    AT_LEAST_ZERO,
+    CHOICES,
+    FREE,
+    LATER,
+    OPTIMIZERS,
+    SCHEDULERS,
+    TRIED_SHARE,
+    UNIMODAL_SHARE,
+    WHOLE,
+)
 from mmpid.train.losses import LOSSES, make_loss
 from mmpid.train.presets import PRESETS
 from mmpid.train.scores import METRICS, metric_name
-
-OBSERVABLES = ("prediction", "kmeans", "soft")
-SELECTIONS = ("validation", "last", "test")
-STAGE2 = ("monitor", "balance", "off")
-OPTIMIZERS, SCHEDULERS = ("sgd", "adamw"), ("none", "cosine")
-UNIMODAL_SHARE = 0.8  # of the budget, for stage 1 at the most
-CODEBOOKS = ("warm", "fresh")
-CLASS_WEIGHTS = ("none", "balanced")
-PRECISIONS = ("float32", "bfloat16", "float16")
-# Written only where they are set: records of older versions do not have them.
-LATER = (
-    "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
-    "selection_metric", "estimator",
-)  # fmt: skip
-FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
-WHOLE = {
-    "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
-    "probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0, "codebook_seed": 0,
-    "patience": 1, "n_clusters": 1,
-}  # fmt: skip
-ABOVE_ZERO = ("lr", "joint_lr_scale", "lr_gamma", "clip_norm")
-AT_LEAST_ZERO = ("weight_decay", "aux_weight")
-CHOICES: dict[str, Iterable[str]] = {
-    "class_weight": CLASS_WEIGHTS, "precision": PRECISIONS, "fusion_init": ("heads", "random"),
-    "selection": SELECTIONS, "probe_split": ("probe", "train", "validation"), "observable": OBSERVABLES,
-    "codebooks": CODEBOOKS, "estimator": ESTIMATORS, "stage2": STAGE2, "pid_method": PID_METHODS,
-    "correction": CORRECTIONS,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +75,12 @@ class TrainConfig:
         as it always does from scratch.
     freeze_encoders : bool
         Train only the joint head in stage 2 (a control).
+    start : {"shaped", "best"}
+        Where joint training starts when the controller says so: from what stage 1 shaped, or from the better of that
+        and a fresh start, each trained for equally many epochs first. `unimodal_epochs` is then 35 % of `epochs` by
+        default. Epochs of the start that is not kept are spent.
+    trial_epochs : int
+        Joint epochs of the shaped start in that trial.
     rewind : bool
         Let an automatic switch start from the state that the rule names as best, instead of from now.
     selection : {"validation", "last", "test"}
@@ -153,6 +140,8 @@ class TrainConfig:
     aux_weight: float = 0.6
     fusion_init: str = "heads"
     freeze_encoders: bool = False
+    start: str = "shaped"
+    trial_epochs: int = 2
     rewind: bool = True
     selection: str = "validation"
     selection_metric: str | Callable[..., Any] = "accuracy"
@@ -181,7 +170,8 @@ class TrainConfig:
         for name in ("epochs", "joint_epochs"):
             self._whole(name)
         if self.unimodal_epochs is None:
-            longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
+            share = UNIMODAL_SHARE if self.start == "shaped" else TRIED_SHARE
+            longest = min(round(share * self.epochs), self.epochs - (self.joint_epochs or 0))
             self._set("unimodal_epochs", max(1, longest))
         counted = self.estimator == "counted"
         for name, usual in {"n_boot": 100, "n_null": 20}.items():
@@ -217,6 +207,8 @@ class TrainConfig:
             raise ConfigError(f"`metrics` must have different names; they were {', '.join(names)}. Rename one.")
         if self.patience is not None and self.selection == "last":
             raise ConfigError("`patience` must be None with selection='last', where the last epoch is always the best.")
+        if self.start == "best" and (self.joint_epochs is not None or self.freeze_encoders):
+            raise ConfigError("`start` must be 'shaped' with `joint_epochs` or with `freeze_encoders`; it was 'best'.")
         if self.class_weight != "none" and callable(self.loss):
             make_loss(self.loss, torch.ones(1))
 

@@ -26,6 +26,7 @@ from mmpid.train.position import Position
 from mmpid.train.prober import Prober
 from mmpid.train.random_numbers import RandomNumbers
 from mmpid.train.selection import Selector
+from mmpid.train.trial_state import TrialState
 
 SMALL_MODEL = 1_000_000  # parameters; below, threads cost more than they bring
 
@@ -59,6 +60,7 @@ class Run:
         self.prober = Prober(self.data, config, seed, device)
         self.selector = Selector(config.selection, config.selection_metric, device)
         self.epoch = Epoch(self.splits["train"], seed, device, parallel)
+        self.trial = TrialState()
         self.context, self._prediction = Context(self), Context(self)
         if callbacks:
             with self.random.forked(6):
@@ -196,6 +198,7 @@ class Run:
             "epoch": self.epoch.state_dict(within=self.position.batch > 0),
             "callbacks": self.callbacks.state_dict(),
             "context": self.context.state_dict(),
+            "trial": self.trial.state_dict(),
             "controller": self.controller.to_dict(),
             "auto": self.auto,
             "n_rows": len(self.record.rows),
@@ -213,6 +216,7 @@ class Run:
         self.random.load_state_dict(state["random"])
         self.epoch.load_state_dict(state["epoch"], self.position, self.batch_size, self.columns)
         self.context.load_state_dict(state["context"])
+        self.trial = TrialState(**state.get("trial", {}))
         self.auto = state["auto"]
 
     def snapshot(self) -> State:
