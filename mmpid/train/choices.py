@@ -19,7 +19,8 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 # Written only where they are set: records of older versions do not have them.
 LATER = (
     "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
-    "selection_metric", "estimator", "start", "trial_epochs",
+    "selection_metric", "estimator", "start", "trial_epochs", "probe_order",
+    "paused_encoders",
 )  # fmt: skip
 FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
 WHOLE = {
@@ -32,6 +33,7 @@ AT_LEAST_ZERO = ("weight_decay", "aux_weight")
 CHOICES: dict[str, Iterable[str]] = {
     "class_weight": CLASS_WEIGHTS, "precision": PRECISIONS, "fusion_init": ("heads", "random"),
     "selection": SELECTIONS, "probe_split": ("probe", "train", "validation"), "observable": OBSERVABLES,
-    "codebooks": CODEBOOKS, "estimator": ESTIMATORS, "stage2": STAGE2, "pid_method": PID_METHODS,
-    "correction": CORRECTIONS, "start": STARTS,
+    "codebooks": CODEBOOKS, "estimator": ESTIMATORS, "stage2": STAGE2, "pid_method": (*PID_METHODS, "released"),
+    "correction": CORRECTIONS, "start": STARTS, "probe_order": ("random", "first"),
+    "paused_encoders": ("still", "forward"),
 }  # fmt: skip

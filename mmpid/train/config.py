@@ -22,7 +22,7 @@ from mmpid.train.choices import (
     WHOLE,
 )
 from mmpid.train.losses import LOSSES, make_loss
-from mmpid.train.presets import PRESETS
+from mmpid.train.presets import PRESETS, VARIANTS
 from mmpid.train.scores import METRICS, metric_name
 
 
@@ -75,6 +75,8 @@ class TrainConfig:
         as it always does from scratch.
     freeze_encoders : bool
         Train only the joint head in stage 2 (a control).
+    paused_encoders : {"still", "forward"}
+        What a paused encoder does in stage 1: nothing, or run on every batch, which moves its batch-norm statistics.
     start : {"shaped", "best"}
         Where joint training starts when the controller says so: from what stage 1 shaped, or from the better of that
         and a fresh start, each trained for equally many epochs first. `unimodal_epochs` is then 35 % of `epochs` by
@@ -98,13 +100,15 @@ class TrainConfig:
         Where information is measured. "train" reproduces the paper and overstates what is known.
     probe_samples : int
         Largest number of samples in a probe; 0 takes all.
+    probe_order : {"random", "first"}
+        Whether these are drawn from the split once, by the seed, or are its first ones.
     observable : {"prediction", "kmeans", "soft"}
         What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
     estimator : {"counted", "held-out"}
         How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
         Passed to :func:`mmpid.estimate_pid`. The counted estimator takes 100 and 20 replicates by default, the
-        held-out one none.
+        held-out one none. `pid_method="released"` is the solver of the paper's script, for two modalities.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
         found anew at each probe, whatever was probed before.
@@ -140,6 +144,7 @@ class TrainConfig:
     aux_weight: float = 0.6
     fusion_init: str = "heads"
     freeze_encoders: bool = False
+    paused_encoders: str = "still"
     start: str = "shaped"
     trial_epochs: int = 2
     rewind: bool = True
@@ -150,6 +155,7 @@ class TrainConfig:
     probe_every: int = 1
     probe_split: str = "probe"
     probe_samples: int = 0
+    probe_order: str = "random"
     observable: str = "prediction"
     estimator: str = "counted"
     n_clusters: int | str = "auto"
@@ -220,7 +226,7 @@ class TrainConfig:
         object.__setattr__(self, name, value)
 
     @classmethod
-    def make(cls, preset: str = "default", **overrides) -> "TrainConfig":
+    def make(cls, preset: str = "default", variant: str | None = None, **overrides) -> "TrainConfig":
         """Return a preset with some settings changed; an unknown name is an error that suggests the closest one.
 
         Examples
@@ -232,7 +238,10 @@ class TrainConfig:
         for name in overrides:
             _validate.choice(name, "setting", known)
         base = PRESETS[_validate.choice(preset, "preset", PRESETS)]
-        return cls(**{**base, **overrides})
+        if variant is not None and preset != "paper":
+            raise ConfigError(f"`variant` belongs to preset='paper'; it was {variant!r} with {preset!r}.")
+        own = VARIANTS[_validate.choice(variant or "paper", "variant", VARIANTS)]
+        return cls(**{**base, **own, **overrides})
 
     def values(self) -> dict[str, Any]:
         """Return the settings by name, functions included."""

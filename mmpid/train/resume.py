@@ -35,7 +35,8 @@ def branch(trainer: "Trainer", at: int | None, name: str) -> "Trainer":
         device=str(trainer.device), name=name, callbacks=run.callbacks.copies(),
         accelerator=run.parallel.accelerator if run.parallel else None, **trainer.config.values(),
     )  # fmt: skip
-    child.record.metadata |= {"preset": trainer.record.metadata["preset"], "branched_at": at, "parent": trainer.name}
+    own = {key: trainer.record.metadata[key] for key in ("preset", "variant") if key in trainer.record.metadata}
+    child.record.metadata |= {**own, "branched_at": at, "parent": trainer.name}
     child.record.rows.extend(dict(row) for row in trainer.record.rows[: state.tree["n_rows"]])
     child._run.load_state_dict(state.unpack())
     child.auto = trainer.auto

@@ -125,14 +125,15 @@ class Run:
         """Return `active.<modality>` of every modality."""
         return {f"active.{name}": name in self.position.active for name in self.data.modalities}
 
-    def metadata(self, preset: str, name: str) -> dict[str, Any]:
+    def metadata(self, preset: str, variant: str | None, name: str) -> dict[str, Any]:
         """Return all that goes into the run."""
         train, held_out = (self.splits[split].target for split in ("train", "validation"))
         bar = prior_loss(train, held_out, self.data.n_classes, self.class_weight)
-        callbacks = {"callbacks": self.callbacks.specs} if self.callbacks else {}
+        more = {"callbacks": self.callbacks.specs} if self.callbacks else {}
+        more |= {"variant": variant} if variant else {}
         return make_metadata(
             self.model, self.data, prior_loss=round(bar, 6), name=name, preset=preset, settings=self.config.to_dict(),
-            controller=self.controller.to_dict(), **callbacks, seed=self.seed, device=str(self.device),
+            controller=self.controller.to_dict(), **more, seed=self.seed, device=str(self.device),
             threads=self.threads,
         )  # fmt: skip
 
