@@ -80,7 +80,7 @@ class TrainConfig:
     start : {"shaped", "best"}
         Where joint training starts when the controller says so: from what stage 1 shaped, or from the better of that
         and a fresh start, each trained for equally many epochs first. `unimodal_epochs` is then 35 % of `epochs` by
-        default. Epochs of the start that is not kept are spent.
+        default, or less where the trial needs the rest. Epochs of the start that is not kept are spent.
     trial_epochs : int
         Joint epochs of the shaped start in that trial.
     rewind : bool
@@ -176,8 +176,9 @@ class TrainConfig:
         for name in ("epochs", "joint_epochs"):
             self._whole(name)
         if self.unimodal_epochs is None:
-            share = UNIMODAL_SHARE if self.start == "shaped" else TRIED_SHARE
-            longest = min(round(share * self.epochs), self.epochs - (self.joint_epochs or 0))
+            longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
+            if self.start == "best":  # both starts of a trial need their epochs
+                longest = min(round(TRIED_SHARE * self.epochs), (self.epochs - 2 * self.trial_epochs - 1) // 2)
             self._set("unimodal_epochs", max(1, longest))
         counted = self.estimator == "counted"
         for name, usual in {"n_boot": 100, "n_null": 20}.items():

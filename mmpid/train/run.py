@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -156,20 +157,22 @@ class Run:
 
     def evaluate(self, model: LateFusion, split: str) -> Evaluation:
         """Return what a model makes of a split, by the prediction rule of the callbacks if they have one."""
-        predict = self._predict if self.callbacks.has("predict") else None
+        predict = partial(self._predict, model) if self.callbacks.has("predict") else None
         return evaluate(
             model, self.splits[split], device=self.device, loss=self.loss, precision=self.config.precision,
             predict=predict,
         )  # fmt: skip
 
     def _predict(
-        self, inputs: Mapping[str, Tensor], features: Mapping[str, Tensor], logits: dict[str, Tensor]
+        self, model: LateFusion, inputs: Mapping[str, Tensor], features: Mapping[str, Tensor], logits: dict[str, Tensor]
     ) -> Tensor:
         """Return the joint logits of a callback."""
         ctx, n = self._prediction, len(logits["joint"])
+        ctx.judged = model
         ctx.start_batch(inputs, torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
         ctx.features, ctx.logits = dict(features), logits
         ((callback, answer),) = self.callbacks.call("predict", ctx)
+        ctx.judged = None
         if not isinstance(answer, Tensor) or answer.shape != (n, self.data.n_classes):
             was = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
             problem = ShapeError(f"it must return logits ({n}, {self.data.n_classes}); it returned {was}.")

@@ -98,7 +98,7 @@ def test_settings_that_leave_no_room_for_a_trial_are_refused():
     for own in ({"joint_epochs": 3}, {"freeze_encoders": True}):
         with pytest.raises(ConfigError, match="`start`"):
             TrainConfig(start="best", **own)
-    assert TrainConfig(start="best", epochs=20).unimodal_epochs == 7
+    assert [TrainConfig(start="best", epochs=n).unimodal_epochs for n in (30, 20, 16, 3)] == [10, 7, 5, 1]
     assert "start" not in TrainConfig().to_dict() and TrainConfig(start="best").to_dict()["start"] == "best"
 
 
