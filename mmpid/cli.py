@@ -60,6 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     lab.add_argument("--port", type=int, default=8888, help="first port to try (default: %(default)s)")
     lab.add_argument("--no-browser", action="store_true", help="do not open a browser window")
+    lab.add_argument(
+        "--page", type=Path, metavar="FILE", help="write the competition lab as one HTML page, and open nothing"
+    )
     lab.set_defaults(command=_lab)
 
     run = commands.add_parser("run", help="run one notebook headless through papermill")
@@ -111,7 +114,12 @@ def _add_measuring(commands) -> None:
 
 
 def _lab(arguments) -> int:
-    """Copy the notebooks, which stay as they are in the checkout, and become JupyterLab."""
+    """Copy the notebooks, which stay as they are in the checkout, and become JupyterLab; or write the page."""
+    if arguments.page is not None:
+        from mmpid.widgets.lab.page import write_page
+
+        print(f"the competition lab is in {write_page(arguments.page)}; it opens in any browser")
+        return OK
     try:
         import jupyterlab  # noqa: F401
     except ModuleNotFoundError as missing:

@@ -21,7 +21,7 @@ PUBLIC = {
     "mmpid.rules": """BalanceController Decision FixedEpoch GiveUpRule LeadPause Manual NothingLearned PausePolicy
         PeakSynergy RedundancyPlateau SwitchRule replay""",
     "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
-    "mmpid.studies": "baselines compare diagnose sweep_switch train_seeds",
+    "mmpid.studies": "Recipe baselines compare diagnose register sweep_switch train_seeds",
     "mmpid.methods": " ".join(["available", *mmpid.methods.available()]),  # one file each, found by itself
     "mmpid.train": "Callback Context TrainConfig Trainer",
 }

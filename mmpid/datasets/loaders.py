@@ -25,6 +25,7 @@ from mmpid.datasets.paired import PairedDatasets, join_groups, join_targets
 from mmpid.datasets.splits import rename_splits
 from mmpid.datasets.stream import Source
 from mmpid.datasets.streamed import StreamedInputs
+from mmpid.datasets.workers import Workers, closed_if
 from mmpid.errors import ConfigError, InputError, LeakageWarning, ShapeError, warn
 
 MEMORY = 2**30  # bytes; data that need less are read into memory
@@ -51,7 +52,7 @@ def open_datasets(datasets, *, target, split, in_memory, num_workers, class_name
     if target is not None:
         given, class_names = read_target(target, next(iter(lengths.values())), class_names)
     workers = _validate.number(num_workers, "num_workers", low=0, integer=True)
-    source = Source(dataset=PairedDatasets(datasets, given), num_workers=workers)
+    source = Source(dataset=PairedDatasets(datasets, given), workers=Workers(workers))
     return _open_one(source, given, split, in_memory)._replace(class_names=class_names)
 
 
@@ -96,10 +97,19 @@ def _source_of(loader, name: str) -> Source:
             f"a dataset of samples."
         )
     _check_sampler(loader, name)
-    return Source(
-        dataset=loader.dataset, collate=loader.collate_fn or default_collate, num_workers=loader.num_workers,
-        pin_memory=loader.pin_memory, worker_init=loader.worker_init_fn, context=loader.multiprocessing_context,
-    )  # fmt: skip
+    workers = Workers(loader.num_workers, loader.worker_init_fn, loader.multiprocessing_context)
+    collate = loader.collate_fn or default_collate
+    return Source(dataset=loader.dataset, collate=collate, workers=workers, pin_memory=loader.pin_memory)
+
+
+def _share_workers(sources: dict[str, Source]) -> dict[str, Source]:
+    """Let sources that start their processes in the same way share them: not four sets for four splits."""
+    shared: dict[tuple, Workers] = {}
+    out = {}
+    for name, source in sources.items():
+        own = source.workers
+        out[name] = replace(source, workers=shared.setdefault((own.number, own.init, own.context), own))
+    return out
 
 
 def _check_sampler(loader: DataLoader, name: str) -> None:
@@ -162,7 +172,8 @@ def _open_one(source: Source, given: Tensor | None, split, in_memory) -> Opened:
     """Open a single source that is to be cut."""
     source = source.opened()
     keep = fits(in_memory, source.shapes, len(source))
-    inputs, labels = source.read_all(keep=keep) if keep or given is None else ({}, torch.zeros(0))
+    with closed_if(keep, source):
+        inputs, labels = source.read_all(keep=keep) if keep or given is None else ({}, torch.zeros(0))
     if not keep:
         inputs = _stream({name: (source, 0) for name in SPLITS}, labels if given is None else None)
     return Opened(inputs, labels if given is None else given, split)
@@ -170,10 +181,14 @@ def _open_one(source: Source, given: Tensor | None, split, in_memory) -> Opened:
 
 def _open_many(sources: dict[str, Source], given: Tensor | None, groups, in_memory, seed: int, notes: list) -> Opened:
     """Open one source a split; carve the probe and the validation split out of training where they are missing."""
+    sources = _share_workers(sources)
     first = sources["train"].opened()
     sources = {name: first if name == "train" else _like(source, first, name) for name, source in sources.items()}
+    for source in sources.values():
+        source.workers.know(source)
     keep = fits(in_memory, first.shapes, sum(map(len, sources.values())))
-    parts = {name: source.read_all(keep=keep) for name, source in sources.items()} if keep or given is None else {}
+    with closed_if(keep, *sources.values()):
+        parts = {name: source.read_all(keep=keep) for name, source in sources.items()} if keep or given is None else {}
     labels = torch.cat([label for _, label in parts.values()]) if parts and given is None else None
     final = cast(Tensor, labels if given is None else given)  # labels are read where none are given
     ends = np.cumsum([len(s) for s in sources.values()])

@@ -238,6 +238,11 @@ class MultimodalData(FromTorch):
         index = self.splits[_validate.choice(name, "split", SPLITS)]
         return self.inputs.split(name, index, self.target, self.groups)
 
+    def release_workers(self) -> None:
+        """End the processes that read streamed samples, if there are any; the next reading starts them again."""
+        if isinstance(self.inputs, StreamedInputs):
+            self.inputs.release_workers()
+
     def to(self, device) -> "MultimodalData":
         """Return the same data on `device`; streamed data stay where they are, and their batches go there."""
         inputs = self.inputs.to(device)

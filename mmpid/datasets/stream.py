@@ -10,11 +10,12 @@ from typing import cast
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, default_collate
+from torch.utils.data import Dataset, default_collate
 
 from mmpid._progress import progress_bar
 from mmpid.datasets.batch_checks import batch_labels, batch_tensor, check_finite, check_shapes, pair, shown, single
 from mmpid.datasets.split import Split, positions, select
+from mmpid.datasets.workers import Workers
 from mmpid.errors import InputError
 
 CHUNK = 64  # samples a batch where the order is ours alone
@@ -26,10 +27,8 @@ class Source:
 
     dataset: Dataset
     collate: Callable = default_collate
-    num_workers: int = 0
+    workers: Workers = field(default_factory=Workers)
     pin_memory: bool = True
-    worker_init: Callable | None = None
-    context: object = None
     labeled: bool = True  # whether labels of samples are read; else the caller gave them
     transform: Callable | None = None
     shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -44,20 +43,17 @@ class Source:
 
     def read(self, order: Sequence[list[int]], *, pin: bool = False) -> Iterator[tuple[dict[str, Tensor], Tensor]]:
         """Yield (inputs, labels) on the CPU for each list of rows."""
-        loader = DataLoader(
-            _Batches(self),
-            batch_sampler=order,
-            collate_fn=_unchanged,
-            num_workers=min(self.num_workers, len(order)),
-            pin_memory=pin,
-            worker_init_fn=self.worker_init,
-            multiprocessing_context=self.context if self.num_workers and order else None,
-            generator=torch.Generator(),  # the loader must not draw its workers' seeds from the global one
-        )
-        for batch in loader:
+        for batch in self.workers.read(self, order, pin=pin):
             if isinstance(batch, str):
                 raise InputError(batch)
             yield batch
+
+    def read_here(self, rows: list[int]) -> tuple[dict[str, Tensor], Tensor] | str:
+        """Return a checked batch; what is wrong with the data comes back as text, also from another process."""
+        try:
+            return read_batch(self, rows)
+        except InputError as problem:
+            return str(problem)
 
     def read_all(self, rows: Sequence[int] | None = None, *, keep: bool) -> tuple[dict[str, Tensor], Tensor]:
         """Read every sample once; return all labels and, with `keep`, all samples as float32."""
@@ -71,26 +67,6 @@ class Source:
                     parts[name].append(inputs[name].to(torch.float32))
                 bar.update(len(label))
         return {name: torch.cat(x) for name, x in parts.items() if x}, torch.cat(labels)
-
-
-class _Batches(Dataset):
-    """Gives whole checked batches to a loader; what is wrong with the data comes back as text, also from a worker."""
-
-    def __init__(self, source: Source):
-        self.source = source
-
-    def __len__(self) -> int:
-        return len(self.source)
-
-    def __getitems__(self, rows: list[int]):
-        try:
-            return read_batch(self.source, rows)
-        except InputError as problem:
-            return str(problem)
-
-
-def _unchanged(batch):
-    return batch
 
 
 def read_batch(source: Source, rows: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:

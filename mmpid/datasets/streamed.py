@@ -28,6 +28,8 @@ class StreamedInputs(Mapping):
     def __init__(self, sources: Mapping[str, tuple[Source, int]], labels: Tensor | None):
         self.sources, self.labels = dict(sources), labels
         self._fingerprint = ""
+        for source, _ in self.sources.values():
+            source.workers.know(source)
 
     def _refuse(self, *_):
         raise InputError(
@@ -60,6 +62,11 @@ class StreamedInputs(Mapping):
         return StreamedInputs(
             {name: (made[source], start) for name, (source, start) in self.sources.items()}, self.labels
         )
+
+    def release_workers(self) -> None:
+        """End the processes that read the samples; the next reading starts them again."""
+        for source, _ in self.sources.values():
+            source.workers.close()
 
     def to(self, device) -> "StreamedInputs":
         """Return these samples as they are: batches go to the device that `batches` is given."""

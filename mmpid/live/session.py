@@ -105,6 +105,11 @@ class Session:
         """Whether the thread exists; False after `close`."""
         return self._thread.is_alive()
 
+    @property
+    def closing(self) -> bool:
+        """Whether `close` was called; the thread may still be in its last micro-step."""
+        return self._closing
+
     def play(self) -> None:
         """Train until told otherwise, or to the end. After a failure: try again."""
         self._aim("end")
@@ -179,7 +184,7 @@ class Session:
         if self._on_change is not None:
             self._on_change(progress)
 
-    def close(self, timeout: float = 5.0) -> bool:
+    def close(self, timeout: float | None = 5.0) -> bool:
         """End the thread after its present micro-step; return whether it ended within `timeout` seconds."""
         with self._notifier.changed:
             self._closing = True
@@ -201,7 +206,7 @@ class Session:
         def start():
             if self._goal is not None and self._goal.kind == kind:
                 self._goal.remaining += more
-            elif not self.trainer.finished:
+            elif not self.trainer.finished or self._state == "failed":  # its last rows may not be on the disk yet
                 self._goal, self.failure = Goal(kind, more, len(self.trainer.record.rows)), None
                 self._set("playing")
 

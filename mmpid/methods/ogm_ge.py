@@ -3,6 +3,7 @@
 import torch
 
 from mmpid import _validate
+from mmpid.methods._unimodal import SCORERS, ratios, right_probabilities
 from mmpid.train.callbacks import Callback
 from mmpid.train.context import Context
 
@@ -12,14 +13,10 @@ def coefficients(scores: list[float], alpha: float, variant: str = "released", r
 
     The ratio of m is the mean of ``s_m / s_j`` over the others ("pairs"), or ``s_m / sum_j s_j`` ("others").
     """
-    rest = [[t for j, t in enumerate(scores) if j != i] for i in range(len(scores))]
-    if rule == "others":
-        ratios = [s / sum(others) for s, others in zip(scores, rest, strict=True)]
-    else:
-        ratios = [sum(s / t for t in others) / len(others) for s, others in zip(scores, rest, strict=True)]
-    slow = torch.tanh(alpha * torch.tensor(ratios, dtype=torch.float64)).tolist()
-    tie = variant == "released" and len(scores) == 2 and ratios[0] == 1  # a tie slows the first modality
-    return [1 - x if ratio > 1 or (tie and i == 0) else 1.0 for i, (x, ratio) in enumerate(zip(slow, ratios))]  # noqa: B905
+    leads = ratios(scores, rule)
+    slow = torch.tanh(alpha * torch.tensor(leads, dtype=torch.float64)).tolist()
+    tie = variant == "released" and len(scores) == 2 and leads[0] == 1  # a tie slows the first modality
+    return [1 - x if ratio > 1 or (tie and i == 0) else 1.0 for i, (x, ratio) in enumerate(zip(slow, leads))]  # noqa: B905
 
 
 class OGMGE(Callback):
@@ -38,8 +35,9 @@ class OGMGE(Callback):
         Last epoch, counted from 0, in which the method acts.
     all_tensors : bool
         Also change tensors that are no convolutions, which the released code leaves alone: dense encoders need it.
-    how : {"split", "head", "ablation"}
-        Where unimodal scores come from, see `LateFusion.score`; "split" needs fusion "concat" or "sum".
+    how : {"auto", "split", "head", "ablation"}
+        Where unimodal scores come from, see `LateFusion.score`; "auto" is "split" if the fusion is a sum, as released,
+        else "ablation".
     rule, variant : str
         Ratio for three and more modalities, "pairs" or "others"; "released" or "paper", which differ at a tie alone.
 
@@ -54,12 +52,12 @@ class OGMGE(Callback):
 
     def __init__(
         self, alpha: float = 0.8, *, enhance: bool = True, last: int = 50, all_tensors: bool = True,
-        how: str = "split", rule: str = "pairs", variant: str = "released",
+        how: str = "auto", rule: str = "pairs", variant: str = "released",
     ):  # fmt: skip
         self.alpha = _validate.number(alpha, "alpha", low=0, finite=True)
         self.enhance, self.all_tensors = _validate.flag(enhance, "enhance"), _validate.flag(all_tensors, "all_tensors")
         self.last = _validate.number(last, "last", low=0, integer=True)
-        self.how = _validate.choice(how, "how", ("split", "head", "ablation"))
+        self.how = _validate.choice(how, "how", SCORERS)
         self.rule = _validate.choice(rule, "rule", ("pairs", "others"))
         self.variant = _validate.choice(variant, "variant", ("released", "paper"))
 
@@ -68,8 +66,8 @@ class OGMGE(Callback):
         """Scale the gradients of the encoders, and add noise."""
         if ctx.stage != "joint" or ctx.epoch > self.last:
             return
-        right = [z.softmax(1).gather(1, ctx.target[:, None]) for z in ctx.scores(self.how).values()]
-        factors = coefficients([float(p.sum()) for p in right], self.alpha, self.variant, self.rule)
+        scores = right_probabilities(ctx, self.how)
+        factors = coefficients(scores, self.alpha, self.variant, self.rule)
         for name, factor in zip(ctx.modalities, factors, strict=True):
             ctx.log(f"coefficient.{name}", factor)
             for gradient in ctx.gradients(name):

@@ -12,7 +12,7 @@ from mmpid.plots.traces import record_of, worth_showing
 _MOST_DECISIONS = 6
 
 
-def overview(record, *, proxy: str | None = None, note: str = "") -> style.Picture:
+def overview(record, *, proxy: str | None = None, note: str = "", hint: str = "") -> style.Picture:
     """Draw the four panels of a run and list its latest decisions with their reasons.
 
     Parameters
@@ -22,7 +22,9 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
     proxy
         Which recorded strength proxy to draw; the first by default.
     note
-        A line under the heading, such as the state of the training.
+        A word behind the heading, such as the state of the training.
+    hint
+        A line under everything, such as what to do where the live board is gone.
 
     Returns
     -------
@@ -54,6 +56,8 @@ def overview(record, *, proxy: str | None = None, note: str = "") -> style.Pictu
     ecs_curves(record, panels[1, 0], proxy=proxy)
     _write(panels[2], lines)
     figure.suptitle(heading(record, note), x=0.01, ha="left", fontsize=10, color=style.INK)
+    if hint:
+        figure.supxlabel(hint, x=0.01, ha="left", fontsize=9, color=style.INK)
     return figure
 
 

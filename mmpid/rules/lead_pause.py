@@ -132,13 +132,14 @@ class LeadPause(PausePolicy):
             why = f"{text}: the lead is within its noise of {lead.noise:.2f} bit"
             return self._change("resume", name, why, now, values)
         if self.max_pause is not None and waited >= self.max_pause:
-            why = f"{text}, but {name} has been paused for {waited} probes, the most allowed"
+            why = f"{text}; the pause has lasted {waited} probes, the most allowed"
             values |= {"probes": waited, "max_pause": self.max_pause}
             return self._change("resume", name, why, now, values, rule="max_pause")
         return None
 
     def _compare(self, name: str, lead: "Lead") -> str:
-        return f"{name} has {lead.own:.2f} bit of {MEASURES[self.measure]}, {lead.weakest} {lead.least:.2f}"
+        other = "the least" if lead.weakest == name else f"{lead.weakest} {lead.least:.2f}"
+        return f"{name} has {lead.own:.2f} bit of {MEASURES[self.measure]}, {other}"
 
     def _values(self, lead: "Lead", threshold: float) -> dict[str, Value]:
         own = "unique" if self.measure == "uniqueness" else "information"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmpid import _validate
 from mmpid.errors import CheckpointError, InputError
+from mmpid.runs.files import reason, write_atomically
 from mmpid.runs.lineage import Lineage
 from mmpid.runs.probe import Probe
 
@@ -126,23 +127,35 @@ class RunRecord:
 
     def save(self, path) -> Path:
         """Write the record as JSON lines, the metadata first, replacing the file in one step; return the path."""
-        path = Path(path)
-        lines = [json.dumps({"format": FORMAT, "metadata": self.metadata}), *(json.dumps(row) for row in self.rows)]
-        write_atomically(path, ("\n".join(lines) + "\n").encode())
+        path = _validate.path(path, "path")
+        try:
+            write_atomically(path, self.to_bytes())
+        except OSError as problem:
+            raise InputError(
+                f"`path` must be a file that can be written; {path} cannot: {reason(problem)}. Choose another one."
+            ) from problem
         return path
+
+    def to_bytes(self) -> bytes:
+        """Return what :meth:`save` writes."""
+        return row_line({"format": FORMAT, "metadata": self.metadata}) + b"".join(map(row_line, self.rows))
 
     @classmethod
     def load(cls, path) -> "RunRecord":
         """Read a record that :meth:`save` or a run's folder wrote.
 
-        A last line that was cut short by a crash is left out.
+        A last line that was cut short by a crash, or that is being written, is left out. Reading does not disturb a
+        process that writes the run.
         """
         path = _validate.path(path, "path")
         if path.is_dir():
             path = path / "record.jsonl"
         if not path.is_file():
             raise InputError(f"`path` must be a record file or a run's folder; {path} does not exist.")
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        try:
+            lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+        except OSError as problem:
+            raise InputError(f"`path` must be a file that can be read; {path} cannot: {reason(problem)}.") from problem
         try:
             head = json.loads(lines[0])
             version = int(head["format"])
@@ -175,25 +188,26 @@ def flatten(entry: dict, prefix: str = "", skip: Iterable[str] = ()) -> Iterator
             yield f"{prefix}{key}", value
 
 
+def row_line(row: dict) -> bytes:
+    """Return one line of a record file."""
+    return json.dumps(row).encode() + b"\n"
+
+
 def _read_rows(lines: list[str], path: Path) -> list[dict]:
     """Parse JSON rows; only the very last line may be damaged."""
+    if lines and not lines[-1]:
+        del lines[-1]  # behind the line break that ends a whole file
     rows = []
     for number, line in enumerate(lines, start=2):
         try:
-            rows.append(json.loads(line))
-        except json.JSONDecodeError as problem:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as problem:
             if number == len(lines) + 1:
                 break
             raise CheckpointError(f"{path}, line {number}, is not JSON: the file was changed by hand.") from problem
+        if not isinstance(row, dict) or row.get("kind") not in KINDS:
+            raise CheckpointError(
+                f"{path} holds rows that are not those of a run, the first in line {number}: it was changed by hand."
+            )
+        rows.append(row)
     return rows
-
-
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that a crash leaves either the old content or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    with open(temporary, "wb") as handle:
-        handle.write(content)
-        handle.flush()
-        os.fsync(handle.fileno())
-    os.replace(temporary, path)

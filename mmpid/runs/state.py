@@ -11,7 +11,7 @@ import torch  # noqa: F401  used by the example
 from torch import Tensor
 
 from mmpid.errors import CheckpointError, InputError
-from mmpid.runs.record import write_atomically
+from mmpid.runs.files import write_atomically
 
 FORMAT = 2
 TENSOR = "__tensor__"  # stands in the tree for a tensor, beside its name
@@ -92,11 +92,15 @@ def _unpack(tree: Any, tensors: Mapping[str, Tensor]) -> Any:
 
 def write_state(state: State, path: Path) -> Path:
     """Write a state as one safetensors file, the tree in its header, so that it is replaced whole or not at all."""
+    write_atomically(path, state_bytes(state))
+    return path
+
+
+def state_bytes(state: State) -> bytes:
+    """Return what :func:`write_state` writes."""
     from safetensors.torch import save
 
-    header = {"format": str(FORMAT), "tree": json.dumps(state.tree)}
-    write_atomically(path, save(state.tensors, metadata=header))
-    return path
+    return save(state.tensors, metadata={"format": str(FORMAT), "tree": json.dumps(state.tree)})
 
 
 def read_state(path: Path) -> State:

@@ -1,35 +1,139 @@
-"""Controls: all the training that a claim of gain must be shown beside, over seeds, in paired differences."""
+"""Methods, data sets, seeds and settings: every run that a claim of gain must be shown beside, in one table."""
 
-from collections.abc import Callable, Iterable, Mapping
-
-import numpy as np
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
 
 from mmpid import _validate
-from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
-from mmpid.errors import ConfigError
+from mmpid.errors import ConfigError, TrainingError
 from mmpid.models import LateFusion
-from mmpid.rules import BalanceController, FixedEpoch, LeadPause, Manual
-from mmpid.rules.controller import check_controller
+from mmpid.rules import BalanceController
 from mmpid.studies.budget import share_budget
+from mmpid.studies.cell import Cell
+from mmpid.studies.collect import collect
 from mmpid.studies.comparison import Comparison
-from mmpid.studies.inputs import build, draw
-from mmpid.train.config import TrainConfig
-from mmpid.train.trainer import Trainer
+from mmpid.studies.engine import check_backend, failure_of, run_cells
+from mmpid.studies.recipes import METHODS, Recipe, resolve
+from mmpid.studies.sources import Source, fingerprint, make_sources
+from mmpid.studies.store import Study
+from mmpid.studies.tuning import make_grid
+from mmpid.train.config import TrainConfig, describe
+from mmpid.train.scores import METRICS, metric_name
 
-METHODS = {
-    "unimodal": "each modality alone, for the whole budget; `ens` averages their logits",
-    "joint": "joint cross-entropy from scratch",
-    "joint+aux": "joint from scratch with the unimodal losses added",
-    "frozen": "unimodal stage of fixed length, then only the joint head is trained",
-    "fixed": "unimodal stage of fixed length, then joint training, no controller",
-    "two-stage": "the controller decides",
-    "random": "as fixed, at an epoch drawn at random for each seed",
-    "mi": "as two-stage, pausing by all that a modality knows, I(Y; X_m), instead of what only it knows",
-}
 CONTROLS = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
 USUAL = (*CONTROLS, "two-stage")
-TWO_STAGE = {"stage2": "off"}  # probes of stage 2 would only watch
+
+
+def compare(
+    data: Any,
+    *,
+    methods: Any = USUAL,
+    seeds: Iterable[int] = range(5),
+    out_dir: Any = None,
+    n_jobs: int = 1,
+    backend: str = "loky",
+    address: str | None = None,
+    tune: Mapping[str, Iterable[Any]] | None = None,
+    metrics: Iterable[Any] = ("accuracy",),
+    controllers: Mapping[str, BalanceController] | None = None,
+    data_options: Mapping[str, Any] | None = None,
+    model: Callable[[MultimodalData, int], LateFusion] | None = None,
+    device: str = "auto",
+    progress: bool = True,
+    **settings: Any,
+) -> Comparison:
+    """Train every method on every data set with every seed, and return a table of paired differences.
+
+    Parameters
+    ----------
+    data : str, MultimodalData, callable or mapping
+        A built-in name; one data set, whose splits all seeds then share; a function from a seed to
+        :class:`MultimodalData`, with splits of its own for each seed; or several of these by name.
+    methods : iterable, mapping, or "all"
+        What is trained. A name: "joint", "joint+aux", "unimodal" (one row per modality and "ens"), "ens", "frozen",
+        "fixed", "two-stage", "random", "mi", or one of `mmpid.methods.available()`. A :class:`Callback` or a list of
+        them: joint training from scratch with these. A dict of :class:`Trainer` settings with a "name", and optionally
+        a "base" whose settings it changes. Or a mapping from names to any of these. "all" means every control.
+    seeds : iterable of int
+        Seeds of data, weights and order; two or more for an interval.
+    out_dir : path, optional
+        Folder of the study. Each run has a folder of its own in it. The same call goes on where it was interrupted;
+        with more seeds, methods, data sets or settings it trains only what is new, and failed runs once more.
+    n_jobs : int
+        Runs at a time, in processes of their own; -1 takes all cores. What they use must then be picklable.
+    backend : {"loky", "dask"}
+        Processes of this machine, or the workers of a running Dask cluster, which must share `out_dir`.
+    address : str, optional
+        Of the Dask scheduler.
+    tune : mapping of str to list, optional
+        Values of settings, for example `{"lr": [0.005, 0.02, 0.08]}`. Every method tries every combination with every
+        seed; the best mean validation score chooses one for each method and data set.
+    metrics : iterable of str or callable
+        Columns of the table, as in :class:`~mmpid.train.TrainConfig`; the first one chooses settings.
+    controllers : mapping of str to BalanceController, optional
+        Further two-stage runs, by name: rules and thresholds of your own.
+    data_options : mapping, optional
+        Options of :func:`mmpid.datasets.load`, for example `{"image_noise": 0}`.
+    model : callable, optional
+        Function from data and seed to a fresh model; by default ``LateFusion.from_data(data, seed=seed)``. It must
+        give the same weights each time.
+    device, progress
+        See :class:`Trainer` and :meth:`Trainer.fit`.
+    **settings
+        Fields of :class:`~mmpid.train.TrainConfig` that all methods share, such as `epochs=30`; not `joint_epochs`,
+        since every method spends the same budget.
+
+    Returns
+    -------
+    Comparison
+        The table, with differences, tests, predictions and exports.
+
+    Raises
+    ------
+    ConfigError, InputError
+        Wrong usage; a folder of another study; data that have changed; tuning on the test split; no cluster.
+    TrainingError
+        If not a single run finished.
+
+    Notes
+    -----
+    A run that fails, for example because its loss is not finite, is reported and the others go on. Every run computes
+    on one CPU thread unless `threads` says otherwise, so that serial, parallel and cluster tables are identical.
+
+    With one data set for all seeds the splits are the same: then the intervals hold for new samples like those of the
+    test split, but say nothing about other splits.
+
+    Examples
+    --------
+    >>> import mmpid
+    >>> c = mmpid.compare("av-digits", seeds=[0, 1], methods=["unimodal"], epochs=1, unimodal_epochs=1, device="cpu")
+    >>> c.to_frame().columns.tolist()
+    ['seed', 'method', 'test_accuracy', 'selected_epoch']
+    """
+    seeds = _validate.seeds(seeds)
+    _refuse_single(settings)
+    recipes, sources = resolve(methods, controllers), make_sources(data, data_options)
+    metrics = _check_metrics(metrics)
+    n_jobs = check_backend(n_jobs, backend, address)
+    grid = make_grid(tune, settings)
+    shared = share_budget(settings)
+    config = TrainConfig.make(**shared)
+    trainings = {recipe.training: recipe for recipe in recipes.values()}
+    about = {"model": describe(model), "data_options": dict(data_options or {}), **config.to_dict()}
+    with _folder(out_dir, backend) as (folder, keep):
+        own = {name: recipe.describe(config) for name, recipe in trainings.items()}
+        study = Study.open(folder, about, own)
+        cells = _cells(study, trainings, sources, seeds, grid, shared, model, device, keep)
+        study.plan([_entry(cell, study.folder) for cell in cells])
+        run_cells(
+            cells, n_jobs=n_jobs, backend=backend, address=address, total=len(cells), stop=len(sources) == 1,
+            show=progress,
+        )  # fmt: skip
+        _refuse_nothing(cells)
+        return collect(cells, recipes, metrics=metrics, grid=grid, several=isinstance(data, Mapping), keep=keep)
 
 
 def baselines(
@@ -39,7 +143,7 @@ def baselines(
     methods: str | Iterable[str] = CONTROLS,
     model: Callable[[MultimodalData, int], LateFusion] | None = None,
     device: str = "auto",
-    **settings,
+    **settings: Any,
 ):
     """Train the controls on one data set and return their test accuracies.
 
@@ -50,7 +154,7 @@ def baselines(
     seed : int
         Seed of weights and order.
     methods : iterable of str, or "all"
-        Some of "unimodal", "joint", "joint+aux", "frozen", "fixed", "two-stage", "random" and "mi".
+        As in :func:`compare`.
     model : callable, optional
         Function from data and seed to a fresh model; by default ``LateFusion.from_data(data, seed=seed)``. A method
         that is trained with the same seed must get the same weights.
@@ -81,159 +185,80 @@ def baselines(
     import pandas as pd
 
     _validate.instance(data, "data", MultimodalData, "MultimodalData", "Try mmpid.datasets.load(name).")
-    rows, methods = [], _listed(methods)
-    if not methods:
-        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}; it was empty.")
-    for method in methods:
-        rows += run_method(method, data, seed=seed, model=model, device=device, **settings)
-    return pd.DataFrame(rows).set_index("method")
+    found = compare(data, seeds=[seed], methods=methods, model=model, device=device, progress=False, **settings)
+    return pd.DataFrame(found.rows).drop(columns="seed").set_index("method")
 
 
-def run_method(
-    method: str,
-    data: MultimodalData,
-    *,
-    seed: int,
-    controller: BalanceController | None = None,
-    model: Callable[[MultimodalData, int], LateFusion] | None = None,
-    device: str = "auto",
-    **settings,
-) -> list[dict]:
-    """Train one method and return a row {method, test_accuracy, selected_epoch} for each classifier that it gives.
-
-    With a `controller` it is a two-stage run of that controller, whatever the method is called.
-    """
-    settings = share_budget(settings)
-    config = TrainConfig.make(**settings)
-    if controller is None:
-        method = _validate.choice(method, "method", METHODS)
-        controller, own = _recipe(method, config, seed)
-    else:
-        own = TWO_STAGE
-    net = build(model, data, seed)
-    trainer = Trainer(net, data, controller=controller, seed=seed, device=device, **{**settings, **own})
-    result = trainer.fit(progress=False).lineage("result")[-1]
-    if method != "unimodal" and trainer.stage == "unimodal":
-        raise ConfigError(
-            f"method {method!r} never started joint training: `unimodal_epochs` = {config.unimodal_epochs} must leave "
-            f"some of the {config.epochs} `epochs`, or the rule must switch before. Lower `unimodal_epochs`."
-        )
-    if method != "unimodal":
-        return [_row(method, result, "joint")]
-    return [_row(name, result, name) for name in (*data.modalities, "ens")]
+def run_method(method: str, data: MultimodalData, *, seed: int, **options: Any) -> list[dict[str, Any]]:
+    """Train one method and return a row {method, test_accuracy, selected_epoch} for each classifier that it gives."""
+    found = compare(data, seeds=[seed], methods=[method], progress=False, **options)
+    return [{key: value for key, value in row.items() if key != "seed"} for row in found.rows]
 
 
-def _listed(methods: str | Iterable[str]) -> tuple[str, ...]:
-    """Return the names of methods; "all" names every one, any other string itself."""
-    if isinstance(methods, str):
-        return tuple(METHODS) if methods == "all" else (methods,)
-    hint = f'Try "all", or some of {", ".join(METHODS)}.'
-    return tuple(_validate.instance(methods, "methods", Iterable, "a name or several", hint))
-
-
-def _recipe(method: str, config: TrainConfig, seed: int) -> tuple[BalanceController, dict]:
-    """Return the controller and the settings by which a method differs from the two-stage run."""
-    quiet = {"n_boot": 0, "n_null": 0, "correction": "none", "ecs": ()}
-    if method == "two-stage":
-        return BalanceController(), TWO_STAGE
-    if method == "mi":
-        return BalanceController(pause=LeadPause(measure="information")), TWO_STAGE
-    if method == "unimodal":
-        never = config.epochs + 1
-        manual = BalanceController(rule=Manual(), pause=None)
-        return manual, {**quiet, "unimodal_epochs": never, "probe_every": never}
-    if method in ("joint", "joint+aux"):
-        aux = {} if method == "joint+aux" else {"aux_weight": 0.0}
-        return BalanceController(), {**quiet, **aux, "unimodal_epochs": 0, "stage2": "off"}
-    epoch = config.unimodal_epochs or 0
-    if not 0 < epoch < config.epochs:
-        raise ConfigError(
-            f"`unimodal_epochs` must lie between 1 and `epochs` - 1 = {config.epochs - 1} for method {method!r}; "
-            f"it was {epoch}. It is the epoch at which joint training starts."
-        )
-    if method == "random":
-        epoch = int(np.random.default_rng((seed, epoch)).integers(1, epoch + 1))
-    fixed = BalanceController(rule=FixedEpoch(epoch=epoch), pause=None)
-    own = {**quiet, "probe_every": epoch, "stage2": "off", "rewind": False}
-    if method == "frozen":
-        own |= {"freeze_encoders": True, "joint_lr_scale": 1.0}
-    return fixed, own
-
-
-def _row(method: str, result: dict, head: str) -> dict:
-    epoch = result.get(f"selected_epoch.{head}")
-    return {"method": method, "test_accuracy": result[f"test_accuracy.{head}"], "selected_epoch": epoch}
-
-
-def compare(
-    data: str | Callable[[int], MultimodalData],
-    *,
-    seeds: Iterable[int] = range(5),
-    methods: str | Iterable[str] = USUAL,
-    controllers: Mapping[str, BalanceController] | None = None,
-    data_options: Mapping | None = None,
-    model: Callable[[MultimodalData, int], LateFusion] | None = None,
-    device: str = "auto",
-    progress: bool = True,
-    **settings,
-) -> Comparison:
-    """Train every method with every seed and return paired differences with 95 % intervals.
-
-    Parameters
-    ----------
-    data : str or callable
-        A built-in name, or a function from a seed to :class:`MultimodalData`: each seed has its own splits.
-    seeds : iterable of int
-        Seeds of data, weights and order; two or more for an interval.
-    methods : iterable of str, or "all"
-        See :func:`baselines`; "random" and "mi" only where they are asked for.
-    controllers : mapping of str to BalanceController, optional
-        Further two-stage runs, by name: rules and thresholds of your own.
-    data_options : mapping, optional
-        Options of :func:`mmpid.datasets.load`, for example `{"image_noise": 0}`.
-    model : callable, optional
-        See :func:`baselines`: encoders of your own, for data of your own.
-    device, progress
-        See :class:`Trainer` and :meth:`Trainer.fit`.
-    **settings
-        Fields of :class:`TrainConfig` that all methods share; as in :func:`baselines`, not `joint_epochs`.
-
-    Examples
-    --------
-    >>> import mmpid
-    >>> c = mmpid.compare("av-digits", seeds=[0, 1], methods=["unimodal"], epochs=1, unimodal_epochs=1, device="cpu")
-    >>> c.to_frame().columns.tolist()
-    ['seed', 'method', 'test_accuracy', 'selected_epoch']
-    """
-    seeds = _validate.seeds(seeds)
-    _refuse_single(settings)
-    runs = {**dict.fromkeys(_listed(methods)), **_named_controllers(controllers)}
-    if not runs:
-        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}, or `controllers` hold one.")
-    rows = []
-    with progress_bar(total=len(seeds) * len(runs), unit="run", show=progress) as bar:
-        for seed in seeds:
-            drawn = draw(data, seed, data_options)
-            for method, controller in runs.items():
-                bar.set_description(f"seed {seed}, {method}")
-                own = run_method(
-                    method, drawn, seed=seed, controller=controller, model=model, device=device, **settings
-                )
-                rows += [{"seed": seed, **row} for row in own]
-                bar.update()
-    return Comparison(tuple(rows))
-
-
-def _refuse_single(settings: Mapping) -> None:
+def _refuse_single(settings: Mapping[str, Any]) -> None:
     """Refuse the singular of what a comparison takes several of."""
     for one, several in {"seed": "seeds=[0, 1, 2]", "controller": "controllers={'mine': controller}"}.items():
         if one in settings:
             raise ConfigError(f"`{one}` must be left out of a comparison; it was {settings[one]!r}. Try {several}.")
+    if "callbacks" in settings:
+        raise ConfigError(
+            "`callbacks` must be left out of a comparison, where they are methods. Try methods=[callback]."
+        )
 
 
-def _named_controllers(controllers: Mapping[str, BalanceController] | None) -> dict[str, BalanceController]:
-    hint = "For example {'mine': BalanceController(rule=PeakSynergy())}."
-    _validate.instance(controllers or {}, "controllers", Mapping, "a mapping of names to controllers", hint)
-    for name, controller in (controllers or {}).items():
-        check_controller(controller, f"controllers[{name!r}]")
-    return dict(controllers or {})
+def _check_metrics(metrics: Any) -> tuple[Any, ...]:
+    found = (metrics,) if isinstance(metrics, str) or callable(metrics) else tuple(metrics)
+    if not found:
+        raise ConfigError(f"`metrics` must name at least one of {', '.join(METRICS)}; it was empty.")
+    for metric in found:
+        if not callable(metric):
+            _validate.choice(metric, "metrics", METRICS)
+    names = [metric_name(metric) for metric in found]
+    if len(set(names)) < len(names):
+        raise ConfigError(f"`metrics` must have different names; they were {', '.join(names)}. Rename one.")
+    return found
+
+
+@contextmanager
+def _folder(out_dir: Any, backend: str) -> Iterator[tuple[Path, bool]]:
+    """Yield the folder of the study and whether it stays; without one the runs live in a temporary folder."""
+    if out_dir is not None:
+        yield _validate.path(out_dir, "out_dir"), True
+        return
+    if backend == "dask":
+        raise ConfigError("`out_dir` must be a folder that all workers of the cluster can write to; it was None.")
+    with tempfile.TemporaryDirectory(prefix="mmpid-study-") as name:
+        yield Path(name), False
+
+
+def _cells(
+    study: Study, trainings: Mapping[str, Recipe], sources: Mapping[str, Source], seeds: list[int],
+    grid: list[dict[str, Any]], shared: dict[str, Any], model: Any, device: str, keep: bool,
+) -> list[Cell]:  # fmt: skip
+    """Return all runs: seeds first, so that a study that is stopped has whole seeds."""
+    cells = []
+    for seed in seeds:
+        for name, source in sources.items():
+            print_of = fingerprint(source, seed)
+            study.know(name, seed, print_of)
+            for training, recipe in trainings.items():
+                for setting in grid:
+                    place = study.place(name, training, setting, seed).absolute()
+                    cells.append(Cell(place, recipe, source, seed, setting, shared, model, device, print_of, keep))
+    return cells
+
+
+def _entry(cell: Cell, folder: Path) -> dict[str, Any]:
+    """Return what the study notes of a run before it is trained."""
+    return {
+        "folder": str(cell.folder.relative_to(folder.absolute())), "data": cell.source.name,
+        "method": cell.recipe.training, "setting": cell.setting, "seed": cell.seed,
+    }  # fmt: skip
+
+
+def _refuse_nothing(cells: list[Cell]) -> None:
+    if not any(cell.finished for cell in cells):
+        raise TrainingError(f"no run finished; the first, {cells[0].label}, failed with {failure_of(cells[0])}")
+
+
+__all__ = ["CONTROLS", "METHODS", "USUAL", "baselines", "compare", "run_method"]

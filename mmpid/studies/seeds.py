@@ -26,7 +26,7 @@ OBEYED = (
 BESIDE = (
     "rewind", "probe_every", "probe_split", "probe_samples", "probe_order", "observable", "n_clusters",
     "n_components", "correction", "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "estimator",
-    "ecs", "log_every", "threads",
+    "ecs", "stage2", "log_every", "threads",
 )  # fmt: skip
 
 

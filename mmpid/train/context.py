@@ -105,6 +105,11 @@ class Context:
         return self._run.position.step
 
     @property
+    def n_samples(self) -> int:
+        """Samples of the training split."""
+        return len(self._run.splits["train"])
+
+    @property
     def n_batches(self) -> int:
         """Batches of the epoch under way."""
         return self._run.epoch.n_batches
@@ -220,10 +225,13 @@ class Context:
 
     # ---- services ------------------------------------------------------------------------------------------------
 
-    def evaluate(self, split: str) -> Evaluation:
-        """Return logits and embeddings of a whole split in evaluation mode: "train", "probe" or "validation"."""
+    def evaluate(self, split: str, rows: Tensor | None = None) -> Evaluation:
+        """Return logits and embeddings of "train", "probe" or "validation", in evaluation mode.
+
+        `rows` names samples by their positions in the split; by default all are read.
+        """
         _validate.choice(split, "split", ("train", "probe", "validation"), InputError)
-        return self._run.evaluate(self.model, split)
+        return self._run.evaluate(self.model, split, rows)
 
     def log(self, name: str, value: float | Tensor) -> None:
         """Log a number; its mean over the epoch stands in the epoch's row as `log.<callback>.<name>`."""

@@ -45,6 +45,9 @@ class HookedStep:
             ctx.logits = LazyLogits(engine.model, ctx.features, logits)
             ctx.losses = {name: engine.loss(z, ctx.target) for name, z in logits.items()}
             total, terms = self._objective(active, stage)
+            if stage == "joint" and self.callbacks.has("predict"):  # training accuracy by the rule of evaluation
+                with torch.no_grad():
+                    logits["joint"] = self.callbacks.call("predict", ctx)[0][1]
         engine.clear_gradients()
         if not any(answer is True for _, answer in self.callbacks.call("backward", ctx)):
             engine.backward(total)

@@ -5,10 +5,11 @@ import time
 from math import inf, isfinite, isnan
 
 import numpy as np
+from torch import Tensor
 
-from mmpid.errors import TrainingError
+from mmpid import _validate
+from mmpid.errors import ConfigError, TrainingError
 from mmpid.models import LateFusion
-from mmpid.runs.folder import RunFolder
 from mmpid.train.commands import Commands
 from mmpid.train.director import Director
 from mmpid.train.hooked_step import HookedStep
@@ -20,14 +21,14 @@ class Loop:
 
     Attributes
     ----------
-    folder : RunFolder, optional
-        Where the run is kept current, epoch by epoch.
+    behind : bool
+        Whether the folder could not be brought up to date.
     """
 
     def __init__(self, run: Run, director: Director, commands: Commands):
         self.run, self.director, self.commands = run, director, commands
         self.hooked = HookedStep(run.engine, run.callbacks, run.context) if run.callbacks else None
-        self.folder: RunFolder | None = None
+        self.behind = False
         self._started_at = time.perf_counter()
 
     # ---- batches -------------------------------------------------------------------------------------------------
@@ -191,10 +192,31 @@ class Loop:
         self.run.selector.apply(model, self.run.position.stage)
         return model.eval()
 
+    def predictions(self, split: str = "test") -> dict[str, Tensor]:
+        """Return logits (N, k) of every classifier on a split, with the weights of :meth:`selected_model`.
+
+        The samples are in the order of `data.splits[split]`. The test split is refused until the run has finished:
+        it is there to be read once.
+        """
+        run = self.run
+        _validate.choice(split, "split", run.splits)
+        if split == "test" and not run.position.finished:
+            raise ConfigError("`split` must not be 'test' before the run has finished. Try split='validation'.")
+        with run.own_process():
+            seen = run.evaluate(self.selected_model(), split)
+        return {name: seen.logits[name] for name in run.judged}
+
     def keep_on_disk(self) -> None:
-        """Bring the folder of the run up to date."""
-        if self.folder:
-            self.folder.keep(self.run.record, self.run.snapshot())
+        """Bring the folder of the run up to date; what fails, for example on a full disk, is due again."""
+        if self.run.folder:
+            self.behind = True
+            self.run.folder.keep(self.run.record, self.run.snapshot(), self.director.checkpoints.store)
+            self.behind = False
+
+    def catch_up(self) -> None:
+        """Write what could not be written before."""
+        if self.behind:
+            self.keep_on_disk()
 
 
 def _means(rows: list[tuple[float, ...]]) -> list[float]:

@@ -12,6 +12,8 @@ from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, warn
 from mmpid.models import LateFusion
 from mmpid.rules.controller import BalanceController
+from mmpid.runs.folder import RunFolder
+from mmpid.runs.lock import Permit
 from mmpid.runs.metadata import make_metadata
 from mmpid.runs.record import RunRecord
 from mmpid.runs.state import State
@@ -40,6 +42,7 @@ class Run:
     """
 
     record: RunRecord
+    folder: RunFolder | None = None  # where it is kept current, epoch by epoch
 
     def __init__(
         self, model: LateFusion, data: MultimodalData, config: TrainConfig, *, seed: int, device: torch.device,
@@ -49,6 +52,7 @@ class Run:
         self.seed, self.device, self.parallel = seed, device, parallel
         self.data, self.model = data.to(device), model.to(device)
         self.controller, self.auto, self.callbacks = controller, True, callbacks
+        self.permit = Permit()
         small = sum(p.numel() for p in model.parameters()) < SMALL_MODEL
         self.threads = config.threads or (1 if small else torch.get_num_threads())
         self.splits = {name: self.data.split(name) for name in self.data.splits}
@@ -142,24 +146,41 @@ class Run:
 
     @contextmanager
     def own_process(self):
-        """Compute with this run's own random numbers and number of threads; leave the global ones as they were."""
+        """Compute with this run's own random numbers and number of threads; leave the global ones as they were.
+
+        Raises
+        ------
+        TrainingError
+            The run must not change: it was loaded to be read, or another trainer has taken its folder over.
+        """
         threads = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
-            with self.random.swapped_in():
-                yield
-        finally:
-            torch.set_num_threads(threads)
+        with self.permit.use():
+            torch.set_num_threads(self.threads)
+            try:
+                with self.random.swapped_in():
+                    yield
+            except BaseException:
+                self.release_workers()
+                raise
+            finally:
+                torch.set_num_threads(threads)
+            if self.position.finished:
+                self.release_workers()
+
+    def release_workers(self) -> None:
+        """End the processes that read samples; they start again when samples are needed."""
+        self.data.release_workers()
 
     def enter_stage(self, from_scratch: bool = False) -> None:
         """Make the optimizer of the present stage and freeze what must not move."""
         self.engine.enter_stage(self.position.stage, self.position.active, self.epochs_left, from_scratch)
 
-    def evaluate(self, model: LateFusion, split: str) -> Evaluation:
-        """Return what a model makes of a split, by the prediction rule of the callbacks if they have one."""
+    def evaluate(self, model: LateFusion, split: str, rows: Tensor | None = None) -> Evaluation:
+        """Return what a model makes of a split, or of some rows, by the prediction rule of the callbacks if any."""
         predict = partial(self._predict, model) if self.callbacks.has("predict") else None
+        samples = self.splits[split] if rows is None else self.splits[split].subset(rows)
         return evaluate(
-            model, self.splits[split], device=self.device, loss=self.loss, precision=self.config.precision,
+            model, samples, device=self.device, loss=self.loss, precision=self.config.precision,
             predict=predict,
         )  # fmt: skip
 

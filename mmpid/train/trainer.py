@@ -23,7 +23,7 @@ from mmpid.train.director import Director
 from mmpid.train.interrupt import delayed_interrupt
 from mmpid.train.loop import Loop
 from mmpid.train.parallel import Parallel
-from mmpid.train.resume import branch, load, save
+from mmpid.train.resume import branch, close, keep_in, load, save
 from mmpid.train.run import Run
 from mmpid.train.validation import check_fit, pick_device
 from mmpid.train.view import View, forward
@@ -48,7 +48,8 @@ class Trainer:
     device : str
         "auto" takes CUDA where there is one.
     out_dir : path, optional
-        Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten.
+        Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten, and only
+        one process at a time writes it.
     preset, variant : str
         "default", our settings, or "paper", the recipe of arXiv 2509.20840 in one of two variants: as we read the
         "paper" (so by default), or as its "released" script does it. Model and data are yours.
@@ -112,12 +113,11 @@ class Trainer:
         )  # fmt: skip
         run.record = RunRecord(run.metadata(preset, variant, name))
         self._checkpoints = Checkpoints(CheckpointStore())
-        self._commands = Commands(run, self._checkpoints)
-        self._director = Director(run, self._checkpoints, self._commands)
-        self._loop = Loop(run, self._director, self._commands)
-        if out_dir is not None and run.is_main:
-            self._loop.folder = RunFolder.create(out_dir, run.record, run.snapshot())
-            self._checkpoints.store = CheckpointStore(self._loop.folder.checkpoints)
+        commands = Commands(run, self._checkpoints)
+        self._director = Director(run, self._checkpoints, commands)
+        self._loop = Loop(run, self._director, commands)
+        if out_dir is not None:
+            keep_in(self, out_dir)
 
     def __repr__(self) -> str:
         done, total = self.progress
@@ -142,6 +142,7 @@ class Trainer:
     finished = View[bool]("position.finished", "Whether the budget is spent and the result is in the record.")
     updates = View[int]("position.step", "Batches trained so far, those of discarded futures included.")
     batch_size = View[int]("batch_size", "Samples per batch, from the next batch on.")
+    folder = View[RunFolder | None]("folder", "Folder in which the run is kept current.")
     learning_rates = View[dict[str, float]]("engine.learning_rates", "Learning rate of each parameter group.")
 
     @property
@@ -168,11 +169,6 @@ class Trainer:
         return self.record.metadata.get("name", "")
 
     @property
-    def folder(self) -> RunFolder | None:
-        """Folder in which the run is kept current."""
-        return self._loop.folder
-
-    @property
     def checkpoints(self) -> CheckpointStore:
         """The states of the probes."""
         return self._checkpoints.store
@@ -194,6 +190,7 @@ class Trainer:
         at = self._run.position
         goal = at.epochs_run + n
         with self._run.own_process(), delayed_interrupt() as interrupted:
+            self._loop.catch_up()
             while not (self.finished or interrupted.is_set()):
                 self._loop.train_batch()
                 n -= 1
@@ -208,7 +205,7 @@ class Trainer:
         self.auto = True
         done, total = self.progress
         with progress_bar(total=total, initial=done, unit="epoch", show=progress) as bar:
-            while not self.finished:
+            while not self.finished or self._loop.behind:
                 self.step(epochs=1)
                 done, bar.total = self.progress
                 bar.update(done - bar.n)
@@ -222,11 +219,15 @@ class Trainer:
             self._director.keep_checkpoint()
         return row
 
-    def selected_model(self) -> LateFusion:
-        """Return a copy of the model with the weights of the selected epoch, in evaluation mode."""
-        return self._loop.selected_model()
+    selected_model = forward("_loop", Loop.selected_model)
+    predictions = forward("_loop", Loop.predictions)
 
     # ---- commands ------------------------------------------------------------------------------------------------
+
+    @property
+    def _commands(self) -> Commands:
+        self._run.permit.check()
+        return self._loop.commands
 
     pause = forward("_commands", Commands.pause)
     resume = forward("_commands", Commands.resume)
@@ -238,39 +239,32 @@ class Trainer:
 
     # ---- other futures -------------------------------------------------------------------------------------------
 
-    def branch(self, at: int | None = None, name: str = "") -> "Trainer":
+    def branch(self, at: int | None = None, name: str = "", *, out_dir: Any = None) -> "Trainer":
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).
 
         The branch holds copies of model, callbacks, record and checkpoints up to that probe, and has the rest of the
-        budget before it. Its metadata hold this run's name as "parent", and `at` as "branched_at".
+        budget before it. Its metadata hold this run's name as "parent", and `at` as "branched_at". With `out_dir`, a
+        new folder, it is kept current there.
         """
-        return branch(self, at, name)
+        return branch(self, at, name, out_dir)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return everything that the future of the run depends on, as nested dicts of tensors and plain values."""
-        return self._run.state_dict()
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand where :meth:`state_dict` was called; the record stays as it is."""
-        self._run.load_state_dict(state)
+    state_dict = forward("_run", Run.state_dict)
+    load_state_dict = forward("_run", Run.load_state_dict)
 
     def save(self, path: Any) -> Path:
         """Write record, state and checkpoints to a folder, new or of an earlier state of this run; return it."""
         return save(self, path)
 
+    def close(self) -> None:
+        """Let other processes write the run's folder, and end those that read samples; no training after that."""
+        close(self)
+
     @classmethod
     def load(
-        cls,
-        path: Any,
-        data: MultimodalData,
-        *,
-        model: LateFusion | None = None,
-        controller: BalanceController | None = None,
-        callbacks: Iterable[Callback] | None = None,
-        device: str = "auto",
-        accelerator: Any = None,
-        **own: Any,
-    ) -> "Trainer":
+        cls, path: Any, data: MultimodalData, *, model: LateFusion | None = None,
+        controller: BalanceController | None = None, callbacks: Iterable[Callback] | None = None, device: str = "auto",
+        accelerator: Any = None, read_only: bool = False, **own: Any,
+    ) -> "Trainer":  # fmt: skip
         """Continue a run from the folder of :meth:`save` or of `out_dir`; on the CPU bit for bit.
 
         Parameters
@@ -287,13 +281,16 @@ class Trainer:
             Needed when the run used callbacks of your own: made the same way, in the same order.
         device, accelerator
             As for a new trainer.
+        read_only : bool
+            Only look at the run as it stands now, also while another process trains it; :meth:`branch` may be trained.
         **own
             Functions of your own that the run used: `loss`, `optimizer`, `scheduler`, `metrics`, `selection_metric`.
 
         Raises
         ------
         CheckpointError, ConfigError
-            No readable checkpoint, or data, model, callbacks, rules or functions that are not those of the run.
+            No readable checkpoint, or data, model, callbacks, rules or functions that are not those of the run; a
+            folder that another process writes, without `read_only`.
         """
-        parts = {"model": model, "controller": controller, "callbacks": callbacks}
+        parts = {"model": model, "controller": controller, "callbacks": callbacks, "read_only": read_only}
         return load(cls, path, data, device=device, accelerator=accelerator, **parts, **own)

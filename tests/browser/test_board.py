@@ -9,6 +9,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 IMPORTS = "from fake_trainer import FakeTrainer\nfrom mmpid.widgets import Dashboard"
 PLAYS_LONG = "trainer = FakeTrainer(epochs=100_000, batches=50, seconds=0.004, busy=True)"
 BOARD = "board = Dashboard(trainer)\nboard"
+RESTART = "async () => { await jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }"
 THREADS = "import threading; print(sum(t.name.startswith('mmpid-session') for t in threading.enumerate()))"
 
 
@@ -163,6 +164,22 @@ def test_a_saved_notebook_keeps_the_picture_without_a_kernel(open_notebook, tmp_
     picture.first.wait_for(timeout=30_000)
     picture.first.scroll_into_view_if_needed()
     page.screenshot("saved_without_kernel", tmp_path)
+
+
+def test_after_a_kernel_restart_the_last_picture_stays_with_an_instruction(open_notebook):
+    page = open_notebook(IMPORTS, "trainer = FakeTrainer(epochs=60)\ntrainer.step(epochs=12)", BOARD)
+    page.wait_for("paused")
+    page.tab.evaluate(
+        "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart(); }"
+    )
+    page.wait_for("gone")
+    said = page.tab.locator(".mmpid-message").last
+    assert "kernel is gone" in said.inner_text() and "run the notebook's cells" in said.inner_text()
+    assert page.tab.locator(".mmpid-graph-known path.mmpid-area").count() >= 3
+    page.press("Home")
+    page.tab.locator(".mmpid-thumb", has_text=re.compile(r"^1$")).wait_for()
+    page.run_all()
+    page.wait_for("paused")
 
 
 def test_a_reloaded_tab_shows_the_running_board_again(open_notebook):

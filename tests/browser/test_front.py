@@ -5,8 +5,10 @@ import time
 import pytest
 
 from mmpid.widgets import Dashboard
+from mmpid.widgets.parts.fold import Fold
 from tests.browser.bare import BarePage
 from tests.widgets.fake_trainer import FakeTrainer
+from tests.widgets.hands import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
@@ -241,6 +243,21 @@ def test_a_rewind_of_a_finished_run_asks_and_keeps_the_focus(front):
     refresh(page)
     assert page.tab.evaluate("() => document.activeElement.closest('.mmpid-board') !== null")
     assert page.board.trainer.finished
+    page.tab.locator(".mmpid-thumb").focus()
+    page.tab.keyboard.press("Home")
+    page.tab.get_by_role("button", name="Rewind", exact=True).click()
+    page.board._board._hear(page.sent[-1])
+    refresh(page)
+    page.tab.locator(".mmpid-foot-buttons button").first.click()
+    page.board._board._hear(page.sent[-1])
+    refresh(page)
+    assert not page.board.trainer.finished  # the controls work again, and the rewind can be taken back
+    for name in ("Play", "Step"):
+        assert page.tab.get_by_role("button", name=name, exact=True).get_attribute("aria-disabled") is None
+    page.tab.get_by_role("button", name="Undo rewind").click()
+    page.board._board._hear(page.sent[-1])
+    refresh(page)
+    assert page.board.trainer.finished
 
 
 def test_the_focus_stays_when_joint_training_starts(front):
@@ -268,7 +285,8 @@ def test_no_key_leaves_the_board(front):
 def test_the_kernel_gone_is_said_and_looking_back_still_works(front):
     page = front(STATES["paused"]())
     page.tab.evaluate("() => { const board = window.bare.el.mmpidBoard; board.gone = true; board.render(true); }")
-    assert "run the cell again" in page.tab.locator(".mmpid-message").inner_text()
+    said = page.tab.locator(".mmpid-message").inner_text()
+    assert "run the notebook's cells" in said and "epoch 0" in said and "Trainer.load" in said
     page.tab.locator(".mmpid-thumb").focus()
     page.tab.keyboard.press("Home")
     assert page.tab.locator(".mmpid-thumb").inner_text() == "1"
@@ -291,3 +309,30 @@ def test_the_headline_is_read_aloud_once_a_situation(front):
         refresh(page)
     said = page.tab.evaluate("() => window.said")
     assert len(said) <= 3
+
+
+def test_a_stopped_board_asks_the_kernel_for_nothing_but_saving(front):
+    page = front(STATES["paused"]())
+    page.board._board._hear({"do": "stop"})
+    until(lambda: page.board._board.publisher.over)
+    page.update()
+    page.tab.locator(".mmpid-board").focus()
+    for key in (" ", "e", "b", "n", "p", "m"):
+        page.tab.keyboard.press(key)
+    assert page.sent == []
+    page.tab.get_by_role("button", name="More", exact=True).click()
+    page.tab.get_by_role("menuitem", name="Save or report").click()
+    page.tab.locator(".mmpid-popover").get_by_role("button", name="Save", exact=True).click()
+    assert page.sent[-1]["do"] == "save"
+
+
+def test_a_folded_part_opens_by_keyboard_and_says_that_it_is_open(browser):
+    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="axe-core-python is not installed").Axe()
+    page = BarePage(browser, Fold(words="The charts' data as tables", html="<p>1, 2, 3</p>"))
+    header = page.tab.get_by_role("button", name="The charts' data as tables")
+    assert header.get_attribute("aria-expanded") == "false" and not page.tab.get_by_text("1, 2, 3").is_visible()
+    header.focus()
+    page.tab.keyboard.press("Enter")
+    assert header.get_attribute("aria-expanded") == "true" and page.tab.get_by_text("1, 2, 3").is_visible()
+    assert axe.run(page.tab, "main")["violations"] == [] and page.problems == []
+    page.close()

@@ -36,6 +36,7 @@ wall, own = perf_counter(), thread_time()
 make_world(Knobs())
 print(f"a world of the default size: {perf_counter() - wall:.2f} s, {thread_time() - own:.2f} s of processor time")
 """
+CELLS = "() => window.jupyterapp.shell.currentWidget.content.widgets.length"
 TALL = {"width": 1400, "height": 1700}
 # words of a chart that reach out of its panel, and panels that reach out of the widget, would be cut off
 _CLIPPED = """(selector) => { const box = document.querySelector(selector).getBoundingClientRect(), cut = [];
@@ -84,11 +85,23 @@ def test_a_knob_of_the_lab_answers_and_the_sweep_fills(open_notebook, tmp_path):
         seconds.append(time.perf_counter() - started)
     print(f"\na knob to words: {[round(s, 2) for s in seconds]} s; {page.execute(COST).strip()}", end=" ")
     assert max(seconds) < 5
-    page.tab.get_by_text("The charts' data as tables").click()
+    page.tab.get_by_role("button", name="The charts' data as tables").click()
     page.tab.locator(".mmpid-lab td", has_text="modality 1").first.wait_for()
     assert page.drawn(".mmpid-chart-sweep .points") >= 16
     page.screenshot("competition_lab", tmp_path)
     assert page.problems == []
+
+
+def test_no_key_in_the_lab_is_a_command_of_the_notebook(open_notebook):
+    page = open_notebook(LAB, **TALL)
+    words(page, "Of 8 classes")
+    fold = page.tab.get_by_role("button", name="The charts' data as tables")
+    fold.focus()
+    cells = page.tab.evaluate(CELLS)
+    for key in ("x", "d", "d", "Enter"):  # cut, delete, delete; Enter is the button's own
+        page.tab.keyboard.press(key)
+    assert page.tab.evaluate(CELLS) == cells and fold.get_attribute("aria-expanded") == "true"
+    page.tab.locator(".mmpid-lab td", has_text="modality 1").first.wait_for()
 
 
 def test_the_schedule_turns_losers_into_shared_classes(open_notebook):

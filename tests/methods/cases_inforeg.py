@@ -25,3 +25,5 @@ def check(values, settings, expected):
 
 CHECKS = {"InfoReg": check}
 RUNS = {"paper": InfoReg, "released": lambda: InfoReg([0.95, 0.1], how="split", score="mean", variant="released")}
+REFUSED = {"released": {"film", "gated", "attention"}}
+LARGEST = {"released": 2}  # its settings are for two

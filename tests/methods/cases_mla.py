@@ -22,4 +22,4 @@ def check(values, settings, expected):
 
 
 CHECKS = {"MLA": check}
-RUNS = {"rls": lambda: MLA(variant="rls")}
+RUNS = {"released": MLA, "rls": lambda: MLA(variant="rls")}

@@ -14,7 +14,9 @@ HERE = Path(__file__).parent
 ORACLES = json.loads(gzip.decompress((HERE / "oracles.json.gz").read_bytes()))
 # A method has a file cases_NAME.py with
 #   CHECKS = {oracle: function(values, settings, expected)}: run on every case of that oracle in `ORACLES`;
-#   RUNS = {label: function that makes a callback}: trained, killed and resumed by test_runs.py.
+#   RUNS = {label: function that makes a callback}: trained, killed and resumed by test_runs.py;
+#   REFUSED = {label: fusions that the method refuses}, if any, and
+#   LARGEST = {label: number of modalities that it allows}, where that is not six.
 METHODS = {
     path.stem.removeprefix("cases_"): importlib.import_module(f"tests.methods.{path.stem}")
     for path in sorted(HERE.glob("cases_*.py"))
@@ -33,11 +35,24 @@ def oracle_cases():
 
 def runs():
     """Return one parameter per run: a function that makes the callback of a method."""
+    return [pytest.param(make, id=name) for name, make, _, _ in _all_runs()]
+
+
+def shapes():
+    """Return one parameter per run and kind of model: how the callback is made, fusion, modalities, and if refused."""
+    kinds = [("concat", 6), ("sum", 3), ("film", 2), ("gated", 3), ("attention", 2)]
     return [
-        pytest.param(make, id=f"{name}-{label}")
-        for name, cases in METHODS.items()
-        for label, make in cases.RUNS.items()
+        pytest.param(make, fusion, m, fusion in refused or m > largest, id=f"{name}-{fusion}-{m}")
+        for name, make, refused, largest in _all_runs()
+        for fusion, m in kinds
     ]
+
+
+def _all_runs():
+    for name, cases in METHODS.items():
+        for label, make in cases.RUNS.items():
+            refused = getattr(cases, "REFUSED", {}).get(label, ())
+            yield f"{name}-{label}", make, refused, getattr(cases, "LARGEST", {}).get(label, 6)
 
 
 def evaluated(case) -> dict:

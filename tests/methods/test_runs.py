@@ -1,14 +1,16 @@
 """The methods in a run: they train, resume bit for bit, and say what they are."""
 
+import functools
+
 import pytest
 import torch
 
-from mmpid import LateFusion, Trainer, diff, methods
-from mmpid.errors import ConfigError
-from tests.methods.oracles import METHODS, runs
+from mmpid import LateFusion, MultimodalData, Trainer, diff, methods
+from mmpid.errors import ConfigError, TrainingError
+from tests.methods.oracles import METHODS, runs, shapes
 from tests.small_runs import QUICK, weights
 
-JOINT = {"epochs": 3, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40}
+JOINT = {"epochs": 4, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40}
 
 
 def test_every_method_is_listed_and_tested():
@@ -48,6 +50,38 @@ def test_a_method_changes_training_and_goes_on_bit_for_bit(joint_run, small_data
     assert diff(plain, whole).index.str.startswith("callbacks.").any()
     accuracy = whole.record.lineage("result")[0]["test_accuracy.joint"]
     assert accuracy > 0.6
+
+
+@pytest.fixture(scope="module")
+def tiny():
+    """Return a function that makes data of m modalities in which one says nothing and one is often zero."""
+
+    def make(m):
+        rng = torch.Generator().manual_seed(m)
+        y = torch.arange(120) % 3
+        centers = torch.randn(m, 3, 4, generator=rng) * torch.linspace(2, 0, m)[:, None, None]
+        x = centers[:, y] + torch.randn(m, 120, 4, generator=rng)
+        x[1, ::2] = 0.0
+        return MultimodalData.from_arrays({f"m{i}": x[i].numpy() for i in range(m)}, y.numpy(), seed=0)
+
+    return functools.cache(make)
+
+
+@pytest.mark.parametrize(("make", "fusion", "m", "refused"), shapes())
+def test_a_method_works_with_every_fusion_and_up_to_six_modalities_or_says_why_not(tiny, make, fusion, m, refused):
+    encoders = {f"m{i}": torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU()) for i in range(m)}
+    model = LateFusion(encoders, 3, fusion=fusion, dims=dict.fromkeys(encoders, 5))
+    settings = {"epochs": 3, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40, "fusion_init": "random"} | QUICK
+    if refused:
+        with pytest.raises(TrainingError, match="fusion|modalities") as caught:
+            Trainer(model, tiny(m), callbacks=[make()], **settings).step(batches=1)
+        assert isinstance(caught.value.__cause__, ConfigError)
+        return
+    trainer = Trainer(model, tiny(m), callbacks=[make()], **settings)
+    trainer.fit(progress=False)
+    assert weights(trainer).isfinite().all()
+    rows = trainer.record.lineage("epoch")
+    assert all(value is not None for row in rows for key, value in row.items() if key.startswith("log."))
 
 
 def test_ogm_ge_logs_a_coefficient_for_each_modality(joint_run):

@@ -4,8 +4,9 @@ from scipy.stats import ttest_1samp
 
 import mmpid
 from mmpid.errors import ConfigError, InputError
-from mmpid.studies.compare import METHODS, _recipe, run_method
+from mmpid.studies.compare import METHODS, run_method
 from mmpid.studies.comparison import Comparison, paired_interval
+from mmpid.studies.recipes import RECIPES
 
 SMALL = {"epochs": 6, "unimodal_epochs": 3, "n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
 
@@ -90,8 +91,8 @@ def test_all_methods_can_be_asked_for_and_models_and_data_may_be_ones_own(small_
 
 def test_the_random_switch_is_seeded_and_spread_over_stage_one():
     config = mmpid.train.TrainConfig(unimodal_epochs=6)
-    epochs = [_recipe("random", config, seed)[0].rule.epoch for seed in range(60)]
-    assert epochs == [_recipe("random", config, seed)[0].rule.epoch for seed in range(60)]
+    epochs = [RECIPES["random"].plan(config, seed)["controller"].rule.epoch for seed in range(60)]
+    assert epochs == [RECIPES["random"].plan(config, seed)["controller"].rule.epoch for seed in range(60)]
     assert set(epochs) == {1, 2, 3, 4, 5, 6}
 
 

@@ -30,9 +30,11 @@ def compared(data, **more):
     return mmpid.compare(data, **{"seeds": [0], "methods": ["unimodal"], "progress": False, **QUICK, **more})
 
 
-def test_one_data_set_is_no_recipe_for_data(data):
-    with pytest.raises(ConfigError, match="it was MultimodalData. Try lambda seed: .*new splits"):
-        compared(data)
+def test_data_are_a_name_a_data_set_or_a_function(data):
+    with pytest.raises(ConfigError, match="it was Tensor. Try lambda seed: .*new splits"):
+        compared(data.target)
+    with pytest.raises(ConfigError, match="`data` must hold at least one data set"):
+        compared({})
     with pytest.raises(InputError, match=r"`data\(seed\)` must be MultimodalData; it was NoneType"):
         compared(lambda seed: None)
     with pytest.raises(ConfigError, match="`data_options`"):

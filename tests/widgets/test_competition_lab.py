@@ -117,15 +117,15 @@ def test_knobs_that_the_sweep_does_not_depend_on_do_not_restart_it():
 
 def test_a_knob_changes_charts_words_and_table(lab):
     controls, charts = lab._live.controls, lab._live.charts
-    lab._live._folded.selected_index = 0
-    before = lab._live._status.value, charts.winners.plot.scene, lab._live._tables.value
+    lab._live._folded.unfolded = True
+    before = lab._live._status.value, charts.winners.plot.scene, lab._live._folded.html
     controls.n_classes.value = 6
     assert lab.wait(30)
     marks = charts.winners.plot.marks
     for i, name in enumerate(lab.names):
         assert marks[name]["y"].tolist() == pytest.approx(lab.world.ecs[:, i].tolist())
     assert len(lab.world.ecs) == 6 and before[1] != charts.winners.plot.scene
-    assert before[0] != lab._live._status.value and before[2] != lab._live._tables.value
+    assert before[0] != lab._live._status.value and before[2] != lab._live._folded.html
     assert "Of 6 classes" in lab._live._status.value and 'aria-live="polite"' in lab._live._status.value
     assert lab._live._failure.value == ""
     assert sum(len(mark["x"]) for key, mark in marks.items() if key.startswith("kept")) == 6

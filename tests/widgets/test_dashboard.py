@@ -53,7 +53,7 @@ def test_stop_says_how_to_go_on_and_a_new_board_goes_on_from_there(live):
     say(board, "stop")
     until(lambda: now(board)["state"] == "closed")
     assert not board.session.alive
-    assert message(board).endswith("mmpid.widgets.Dashboard(trainer)") and "Stopped for good" in message(board)
+    assert message(board).endswith("mmpid.widgets.Dashboard(trainer)") and "Stopped at epoch" in message(board)
     with pytest.raises(TrainingNotFinished):
         board.wait()
     batches = board.trainer.total_batches
@@ -521,7 +521,7 @@ def test_a_closed_board_leaves_no_widgets_and_no_trainer_behind():
 def test_a_page_without_widgets_prints_nothing_above_the_picture(live, monkeypatch):
     shown = []
     monkeypatch.setattr("IPython.display.display", lambda *a, **k: shown.append((a, k)))
-    live()._board.view.display()
+    live()._ipython_display_()
     (data,), how = shown[0]
     assert data["text/plain"] == "" and "application/vnd.jupyter.widget-view+json" in data and how["raw"]
 

@@ -58,5 +58,5 @@ def test_a_report_is_written_beside_and_never_over_another(live, tmp_path, names
     settle(board)
     for name in names:
         say(board, "report", folder=str(tmp_path / "v1.2"))
-        until(lambda name=name: str(tmp_path / name) in message(board))
+        until(lambda name=name: str(tmp_path / name) in message(board), 60)
         assert "Joint training has not started" not in (tmp_path / name).read_text()

@@ -111,9 +111,10 @@ class Dashboard:
         self._board.wait(timeout)
         if not self.trainer.finished:
             raise TrainingNotFinished(
-                "Training is not finished: press Play in the board above, then run this cell again."
-                if self._board.session.state != "closed"
-                else "This board is closed: run its cell again."
+                f"This board is stopped, and its run stands at epoch {self.trainer.epoch}. To go on from there, run "
+                "mmpid.widgets.Dashboard(trainer) in a new cell. A cell that makes a new Trainer starts at epoch 0."
+                if self._board.session.closing
+                else "Training is not finished: press Play in the board above, then run this cell again."
             )
         return self.record
 

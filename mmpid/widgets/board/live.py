@@ -7,7 +7,6 @@ from mmpid.errors import InputError
 from mmpid.live.registry import sessions
 from mmpid.live.session import Failure
 from mmpid.plots.headline import headline_of
-from mmpid.plots.reading import label_entropy
 from mmpid.widgets.board import scene, text
 from mmpid.widgets.board.branches import Run, Runs
 from mmpid.widgets.board.commands import Commands
@@ -18,9 +17,9 @@ from mmpid.widgets.board.rates import rates_in_force
 from mmpid.widgets.board.saving import Saving
 from mmpid.widgets.board.snapshot import Snapshot
 from mmpid.widgets.board.text import Message
-from mmpid.widgets.board.view import BoardView
-from mmpid.widgets.board.what_if import ask, questions
-from mmpid.widgets.parts.lifecycle import close_earlier, close_tree, register_widget
+from mmpid.widgets.board.view import BoardView, setup_of
+from mmpid.widgets.board.what_if import ask
+from mmpid.widgets.parts.lifecycle import close_earlier, close_tree, register_widget, show_widget
 
 # While training, every third update brings one chart up to date, in turn, and the others only the words and the clock:
 # the browser draws on the cores that train, and words cost nothing that could be measured, a chart does.
@@ -38,7 +37,7 @@ class LiveBoard:
         self.trainer = trainer
         self.runs = Runs(trainer, name=name, origin=origin)
         self.session = self.runs.session
-        self.snapshot = Snapshot(trainer.record)
+        self.snapshot = Snapshot(trainer.record, hint=text.GONE)
         self._problems: dict[str, Failure] = {}
         self._turn = 0  # updates so far: which chart is next
         self._all_at_once = True
@@ -61,7 +60,7 @@ class LiveBoard:
         )
         self.commands = Commands(self.runs, self.saving, self._say, self._branched)
         self.panel = Panel(metadata)
-        self.view = BoardView(self._hear, **_setup(metadata, self.trainer))
+        self.view = BoardView(self._hear, **setup_of(metadata, self.trainer))
 
     @property
     def branches(self) -> list:
@@ -199,9 +198,12 @@ class LiveBoard:
             self._say(Message(words=text.sentence(refusal), kind="refused"))
         except Exception as error:
             self._trouble("click", error)
+        self.publisher.show_last()
 
     def _obey(self, said: dict) -> None:
         what = said.get("do")
+        if what not in ("what_if", "tab", "table"):
+            self.session.notice = ""  # what became of the command before is read by now
         if what == "what_if":
             self._asked = {key: said[key] for key in ("rule", "value") if key in said}
             self._answer(self.runs.chosen)
@@ -232,7 +234,10 @@ class LiveBoard:
 
     def _say(self, message: Message | None) -> None:
         self._message = message if message is not None and message.words else None
+        if self._message is not None:
+            self.session.notice = ""  # the newest message wins
         self.runs.notify()
+        self.publisher.show_last()
 
     def _branched(self, child, name: str) -> None:
         """Take a branch in, and say how to go on with it; called in the training thread of its parent."""
@@ -254,7 +259,7 @@ class LiveBoard:
 
     def display(self) -> None:
         """Show the live board and, under it, the picture that outlives it."""
-        self.view.display()
+        show_widget(self.view)
         if not self.snapshot.displayed:
             self.snapshot.display(self.note)
 
@@ -283,18 +288,3 @@ class LiveBoard:
         """What the picture says of the state; that the board was closed is no news of the run."""
         state = self.session.state
         return state if state != "closed" else "finished" if self.trainer.finished else "paused"
-
-
-def _setup(metadata, trainer) -> dict:
-    """Return what the page is told once."""
-    names = list(metadata["modalities"])
-    classes = [str(name) for name in metadata.get("class_names") or ()]
-    budget = metadata.get("settings", {}).get("epochs") or trainer.progress[1]
-    return {
-        "modalities": names,
-        "classes": classes,
-        "data": str(metadata.get("data", {}).get("name") or metadata.get("name") or "run"),
-        "entropy": label_entropy(metadata),
-        "questions": questions(int(budget)),
-        "samples": metadata.get("data", {}).get("sizes", {}).get("validation"),
-    }

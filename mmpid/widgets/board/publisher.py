@@ -32,9 +32,11 @@ class Publisher:
         self.count = 0  # updates so far
         self.shown = -1  # the version of the session that was shown last
         self.seconds = 0.0  # processor time they took
+        self.over = False  # whether nothing is shown any more unless somebody asks for it
         self._show, self._settled, self._on_error = show, settled, on_error
         self._settle_seconds = settle_seconds
         self._stopped = threading.Event()
+        self._lock = threading.Lock()  # after the end, several threads may ask at once
         self._slow: threading.Thread | None = None
         self._thread = threading.Thread(target=self._run, name="mmpid-publisher", daemon=True)
 
@@ -49,6 +51,12 @@ class Publisher:
         if threading.current_thread() is not self._thread:
             self._thread.join(timeout)
 
+    def show_last(self) -> None:
+        """Show the present state in the calling thread, once the session is closed and this thread has ended."""
+        if self.over:
+            with self._lock:
+                self._guarded(self._show)
+
     def _run(self) -> None:
         version, settled = -1, True
         while not self._stopped.is_set():
@@ -61,6 +69,8 @@ class Publisher:
             closed = self.session.state == "closed"
             self._publish(latest)
             if closed:
+                self.over = True
+                self.show_last()  # what was said meanwhile
                 self._guarded(self._settled)
                 break
 

@@ -38,8 +38,11 @@ class Saving:
             trainer.save(path)
             self._say(f"Saved to {path}. To go on from there:", f"mmpid.Trainer.load({str(path)!r}, data)")
 
-        if run.session.alive:
+        if not run.session.closing:
             run.session.post(write, "save")  # between two micro-steps, so that the state is whole
+        elif run.session.alive:  # the last micro-step after Stop takes no command any more
+            self._say("Saving when the last batch has ended.", "")
+            self._in_thread(lambda: run.session.close(timeout=None) and write(run.trainer), "mmpid-save")
         else:
             write(run.trainer)  # nothing trains any more
 
@@ -49,15 +52,23 @@ class Saving:
         self._say("Writing the report.", "")
 
         def write():
+            path = write_report(run.record, free(wanted))
+            self._say(f"The report is in {path}. It opens in any browser.", "")
+
+        self._in_thread(write, "mmpid-report")
+
+    def _in_thread(self, work: Callable[[], object], name: str) -> None:
+        """Work where a callback must not wait, and show what goes wrong."""
+
+        def guarded():
             try:
-                path = write_report(run.record, free(wanted))
-                self._say(f"The report is in {path}. It opens in any browser.", "")
+                work()
                 self._on_error(None)
             except Exception as error:  # a thread of its own has nobody else to tell
                 self._say("", "")
                 self._on_error(error)
 
-        threading.Thread(target=write, name="mmpid-report", daemon=True).start()
+        threading.Thread(target=guarded, name=name, daemon=True).start()
 
 
 def _path(folder: str, ending: str = "") -> Path:

@@ -8,10 +8,17 @@ class Snapshot:
 
     It is a separate output because a saved widget shows nothing without its kernel, not even a picture in the same
     output. Under papermill, nbconvert and GitHub it is all there is to see.
+
+    Parameters
+    ----------
+    record
+        A `RunRecord`.
+    hint
+        What to do where the live board is gone; it stands under the picture.
     """
 
-    def __init__(self, record):
-        self._record = record
+    def __init__(self, record, hint: str = ""):
+        self._record, self._hint = record, hint
         self._handle = None
 
     def display(self, note: str = "") -> None:
@@ -33,5 +40,6 @@ class Snapshot:
     def _bundle(self, note: str, proxy: str | None = None) -> dict:
         words = f"mmpid board: {heading(self._record, note)}"
         if not self._record.rows:
-            return {"text/plain": f"{words}. Its picture appears here when training pauses."}
-        return {"image/png": overview(self._record, note=note, proxy=proxy).png(dpi=90), "text/plain": words}
+            return {"text/plain": f"{words}. Its picture appears here when training pauses. {self._hint}".rstrip()}
+        picture = overview(self._record, note=note, proxy=proxy, hint=self._hint)
+        return {"image/png": picture.png(dpi=90), "text/plain": f"{words}. {self._hint}".rstrip(". ") + "."}

@@ -16,6 +16,7 @@ STATES = {
     "closed": "Stopped",
 }
 MOST_DECISIONS = 50
+GONE = "No board above? Then its kernel is gone: run the notebook again. A new Trainer starts at epoch 0."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def resting(now: State) -> Message:
     if now.state == "closed":
         if now.replaced:
             return Message(words="This run is driven by another board now. This page still shows what it knows.")
-        words = f"Stopped for good at epoch {now.epoch}. A new board for the same trainer goes on from there:"
+        words = f"Stopped at epoch {now.epoch}. A new Trainer starts at epoch 0; this one goes on from here with:"
         return Message(words=words, code="mmpid.widgets.Dashboard(trainer)")
     if now.state == "finished":
         return Message(words="The next cell can use the finished run:", code="record = board.wait()")

@@ -1,11 +1,12 @@
 """The front end of the board: one widget whose page holds all that it shows, and which tells what the user does."""
 
 from collections.abc import Callable
-from typing import cast
 
 import anywidget
 import traitlets
 
+from mmpid.plots.reading import label_entropy
+from mmpid.widgets.board.what_if import questions
 from mmpid.widgets.parts.page import script, styles
 
 FRONT = (
@@ -58,10 +59,17 @@ class BoardView(anywidget.AnyWidget):
         self._answer_to = answer
         self.on_msg(lambda _, said, buffers: self._answer_to(said))
 
-    def display(self) -> None:
-        """Show the widget without the text that a page without widgets would print in its place."""
-        from IPython.display import display
 
-        bundle = self._repr_mimebundle_()
-        data, metadata = cast(tuple[dict, dict], bundle if isinstance(bundle, tuple) else (bundle, {}))
-        display({**data, "text/plain": ""}, metadata=metadata, raw=True)
+def setup_of(metadata, trainer) -> dict:
+    """Return what the page is told once."""
+    names = list(metadata["modalities"])
+    classes = [str(name) for name in metadata.get("class_names") or ()]
+    budget = metadata.get("settings", {}).get("epochs") or trainer.progress[1]
+    return {
+        "modalities": names,
+        "classes": classes,
+        "data": str(metadata.get("data", {}).get("name") or metadata.get("name") or "run"),
+        "entropy": label_entropy(metadata),
+        "questions": questions(int(budget)),
+        "samples": metadata.get("data", {}).get("sizes", {}).get("validation"),
+    }

@@ -12,7 +12,7 @@ from mmpid.widgets.browser import runs as rn
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.curve_chart import CurveChart
 from mmpid.widgets.parts.environment import resolve_mode
-from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget
+from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget, show_widget
 from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import Worker, problem
 
@@ -121,7 +121,7 @@ class RunBrowser:
         from IPython.display import display
 
         if self._live:
-            display(self._live.root)
+            show_widget(self._live.root)
         self._still.display()
         display(self._tables(), raw=True)
 

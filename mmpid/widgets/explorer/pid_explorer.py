@@ -14,7 +14,7 @@ from mmpid.widgets.explorer import scene as sc
 from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.environment import resolve_mode
-from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget
+from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget, show_widget
 from mmpid.widgets.parts.plot import Plot
 from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import problem
@@ -211,10 +211,8 @@ class PIDExplorer:
         return {"image/png": self.picture().png(), "text/plain": f"PID explorer: {self._title}. {self!r}"}
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-
         if self.mode == "live":
-            display(self.root)
+            show_widget(self.root)
         self._still.display()
 
 

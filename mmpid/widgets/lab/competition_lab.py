@@ -13,7 +13,8 @@ from mmpid.widgets.lab.controls import LabControls, make_knobs
 from mmpid.widgets.lab.picture import picture
 from mmpid.widgets.lab.world import Knobs, Sweep, World, make_sweep, make_world
 from mmpid.widgets.parts.environment import resolve_mode
-from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget
+from mmpid.widgets.parts.fold import Fold
+from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_widget, show_widget
 from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import Worker, problem
 
@@ -127,10 +128,8 @@ class CompetitionLab:
         return {"image/png": self.picture().png(dpi=80), "text/plain": plain}
 
     def _ipython_display_(self) -> None:
-        from IPython.display import display
-
         if self._live:
-            display(self._live.root)
+            show_widget(self._live.root)
         self._still.display()
 
 
@@ -144,13 +143,12 @@ class LiveLab:
         self._problems: dict[str, Exception] = {}
         self.controls = LabControls(start, self._moved)
         self.charts = CompetitionCharts(names)
-        self._status, self._took, self._progress, self._failure, self._tables = (widgets.HTML() for _ in range(5))
-        self._tables.add_class("mmpid-tables")
+        self._status, self._took, self._progress, self._failure = (widgets.HTML() for _ in range(4))
         self._bar = widgets.FloatProgress(
             min=0, max=1, tooltip="Worlds of the sweep simulated", layout=widgets.Layout(width="130px", height="16px")
         )
-        self._folded = widgets.Accordion([self._tables], titles=("The charts' data as tables",), selected_index=None)
-        self._folded.observe(lambda _: self._fill_tables(), "selected_index")
+        self._folded = Fold(words="The charts' data as tables")
+        self._folded.observe(lambda _: self._fill_tables(), "unfolded")
         line = widgets.Box([self._bar, self._progress, self._took])
         line.add_class("mmpid-row")
         parts = [
@@ -217,8 +215,8 @@ class LiveLab:
             self._settled()
 
     def _fill_tables(self) -> None:
-        if self._folded.selected_index is not None:
-            self._tables.value = text.tables(self.world, self.sweep, self._names)
+        if self._folded.unfolded:
+            self._folded.html = text.tables(self.world, self.sweep, self._names)
 
     def _trouble(self, where: str, error: Exception | None) -> None:
         """Show an exception; None: all is well there."""

@@ -33,48 +33,8 @@ class LabControls:
 
     def __init__(self, start: Knobs, changed: Callable[[], None]):
         self._changed, self._filling = changed, True
-        self.n_classes = _choice(
-            CLASSES, start.n_classes, "Classes K", "Number of classes; the time to compute grows with its square"
-        )
-        self.init_scale = _choice(
-            SCALES,
-            start.init_scale,
-            "Initial scale s0",
-            "Spread of the initial weights; competition needs it far below 0.5, the threshold of discovery",
-        )
-        self.ratio = _slider(
-            widgets.FloatSlider,
-            0.5,
-            2.0,
-            0.05,
-            "Imbalance 2 : 1",
-            "How many times stronger modality 2 is than modality 1",
-        )
-        self.insufficiency = _slider(
-            widgets.FloatSlider, 0.0, 2.0, 0.05, "Insufficient, c", "A sample lacks a modality with probability c / K"
-        )
-        self.constant_rate = _menu(RATES, "Rate over K", "How the rate of insufficient samples depends on K")
-        self.schedule = _menu(
-            {_WORDS[name]: name for name in SCHEDULES},
-            "Schedule",
-            "What is trained when, in the same steps in all",
-        )
-        self.oracle = widgets.Checkbox(
-            description="an oracle ends stage 1",
-            tooltip="Stage 1 ends when every class of each modality is learned and the two are balanced",
-            indent=False,
-            layout=widgets.Layout(width="190px"),
-        )
-        self.shaping_steps = _slider(widgets.IntSlider, 0, 500, 10, "Stage 1, steps", "Steps of unimodal training")
-        self.n_steps = _slider(widgets.IntSlider, 100, 1200, 50, "Steps in all", "Steps of both stages together")
-        self.seed = widgets.BoundedIntText(
-            min=0,
-            max=9999,
-            description="World (seed)",
-            tooltip="Seed of data and initial weights",
-            layout=_wide("210px"),
-        )
-        self.seed.style.description_width = "120px"
+        self._make_world(start)
+        self._make_course()
         self.another = _button("Another world", "random", "The same setting with other data and initial weights")
         self.reset = _button("Back to the start", "undo", "All knobs as they were at first")
         self.another.on_click(lambda _: setattr(self.seed, "value", (self.seed.value + 1) % 10_000))
@@ -84,6 +44,35 @@ class LabControls:
         self.set(start, quiet=True)
         self.widget = widgets.Box([*self.inputs, self.another, self.reset])
         self.widget.add_class("mmpid-row")
+
+    def _make_world(self, start: Knobs) -> None:
+        """Make the knobs of the data and the initial weights."""
+        words = "Number of classes; the time to compute grows with its square"
+        self.n_classes = _choice(CLASSES, start.n_classes, "Classes K", words)
+        words = "Spread of the initial weights; competition needs it far below 0.5, the threshold of discovery"
+        self.init_scale = _choice(SCALES, start.init_scale, "Initial scale s0", words)
+        words = "How many times stronger modality 2 is than modality 1"
+        self.ratio = _slider(widgets.FloatSlider, 0.5, 2.0, 0.05, "Imbalance 2 : 1", words)
+        words = "A sample lacks a modality with probability c / K"
+        self.insufficiency = _slider(widgets.FloatSlider, 0.0, 2.0, 0.05, "Insufficient, c", words)
+        words = "How the rate of insufficient samples depends on K"
+        self.constant_rate = _menu(RATES, "Rate over K", words)
+        words = "Seed of data and initial weights"
+        self.seed = widgets.BoundedIntText(
+            min=0, max=9999, description="World (seed)", tooltip=words, layout=_wide("210px")
+        )
+        self.seed.style.description_width = "120px"
+
+    def _make_course(self) -> None:
+        """Make the knobs of what is trained when."""
+        names = {_WORDS[name]: name for name in SCHEDULES}
+        self.schedule = _menu(names, "Schedule", "What is trained when, in the same steps in all")
+        words = "Stage 1 ends when every class of each modality is learned and the two are balanced"
+        self.oracle = widgets.Checkbox(
+            description="an oracle ends stage 1", tooltip=words, indent=False, layout=_wide("190px")
+        )
+        self.shaping_steps = _slider(widgets.IntSlider, 0, 500, 10, "Stage 1, steps", "Steps of unimodal training")
+        self.n_steps = _slider(widgets.IntSlider, 100, 1200, 50, "Steps in all", "Steps of both stages together")
 
     @property
     def inputs(self) -> list[widgets.Widget]:

@@ -2,7 +2,7 @@
 
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import ipywidgets as widgets
 
@@ -28,6 +28,15 @@ def close_earlier(origin: tuple | None) -> None:
     for other in list(_alive):
         if origin is not None and other.origin is not None and other.origin[0] == origin[0] and other.origin != origin:
             other.close()
+
+
+def show_widget(widget: widgets.Widget) -> None:
+    """Show a widget without the text that a page without widgets would print in its place."""
+    from IPython.display import display
+
+    bundle = widget._repr_mimebundle_()
+    data, metadata = cast(tuple[dict, dict], bundle if isinstance(bundle, tuple) else (bundle, {}))
+    display({**data, "text/plain": ""}, metadata=metadata, raw=True)
 
 
 class StaticPicture:

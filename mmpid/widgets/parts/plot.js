@@ -45,7 +45,11 @@ class Plot {
   }
 
   listen() {
-    const redraw = () => this.draw();
+    const redraw = () => {
+      // no key pressed anywhere in the widget is a command of the notebook
+      this.box.closest(".mmpid-board")?.setAttribute("data-lm-suppress-shortcuts", "true");
+      this.draw();
+    };
     const heard = { "change:scene": () => this.take() };
     for (const [event, answer] of Object.entries(heard)) this.model.on(event, answer);
     const size = new ResizeObserver(redraw);

@@ -33,6 +33,9 @@ _RULES = """
 .mmpid-tables-row { display: flex; flex-wrap: wrap; align-items: flex-start; gap: 4px 28px; }
 .mmpid-says { margin: 0; padding-left: 18px; }
 .mmpid-tables { max-height: 320px; overflow: auto; }
+.mmpid-fold { min-height: 26px; padding: 2px 8px; border: 1px solid var(--jp-border-color2, #ddd); border-radius: 4px;
+  background: none; color: inherit; font: inherit; font-weight: 600; cursor: pointer; }
+.mmpid-fold:focus-visible { outline: 2px solid var(--jp-brand-color1, #1976d2); outline-offset: 1px; }
 /* a plot is laid out and painted alone: what changes in it moves nothing around it */
 .mmpid-plot { display: flex; flex-direction: column; height: 100%; }
 .mmpid-plot-host { flex: 1 1 auto; width: 100%; min-height: 0; margin: 0; }

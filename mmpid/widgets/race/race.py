@@ -3,7 +3,6 @@
 import threading
 import traceback
 from collections.abc import Mapping
-from typing import cast
 
 import anywidget
 import traitlets
@@ -16,7 +15,7 @@ from mmpid.plots.reading import label_entropy
 from mmpid.plots.story.race import paired_difference, race_headline
 from mmpid.plots.style import Picture, draw_chart
 from mmpid.widgets.parts.environment import cell_of_now, in_kernel, resolve_mode
-from mmpid.widgets.parts.lifecycle import close_tree, register_widget
+from mmpid.widgets.parts.lifecycle import close_tree, register_widget, show_widget
 from mmpid.widgets.parts.page import packed, script, styles
 from mmpid.widgets.race.lanes import Lane, recipe_of
 
@@ -258,11 +257,7 @@ class Race:
 
     def _ipython_display_(self) -> None:
         if self.view is not None:
-            from IPython.display import display
-
-            bundle = self.view._repr_mimebundle_()
-            data, metadata = cast(tuple[dict, dict], bundle if isinstance(bundle, tuple) else (bundle, {}))
-            display({**data, "text/plain": ""}, metadata=metadata, raw=True)
+            show_widget(self.view)
 
 
 def _plain(story, at: float) -> dict:

@@ -179,6 +179,7 @@ class Board {
     if (this.replaying) return this.stopReplay();
     if (this.now.state === "playing") return this.send({ do: "pause" });
     if (this.now.state === "finished") return this.replay();
+    if (this.dead) return;
     this.at = null;
     this.send({ do: "play" });
   }
@@ -256,8 +257,8 @@ class Board {
     const flag = (by) => () => { const flags = (this.model.get("events").flags ?? []).map((one) => one.at), at = this.at ?? this.live; const next = by > 0 ? flags.find((one) => one > at) : flags.findLast((one) => one < at); if (next !== undefined) { this.move(next); this.tell(); } };
     const clockKeys = { ArrowLeft: hop(-many), ArrowRight: hop(many), Home: () => { this.move(this.stops()[0] ?? null); this.tell(); }, End: () => { this.move(null); this.tell(); } };
     const letters = {
-      " ": pressed ? null : () => this.primary(), e: () => this.step("epoch"), b: () => this.step("batch"), n: () => this.step("probe"), p: () => this.send({ do: "probe" }), "[": flag(-1), "]": flag(1), j: () => this.toolbar.joint.click(),
-      m: () => this.send({ do: "auto", value: !this.now.auto }), x: () => this.setLevel(this.level === "expert" ? "simple" : "expert"), w: () => this.many || this.toggleWhat(), "?": () => this.openKeys(),
+      " ": pressed ? null : () => this.primary(), e: () => this.step("epoch"), b: () => this.step("batch"), n: () => this.step("probe"), p: () => this.dead || this.send({ do: "probe" }), "[": flag(-1), "]": flag(1), j: () => this.toolbar.joint.click(),
+      m: () => this.dead || this.send({ do: "auto", value: !this.now.auto }), x: () => this.setLevel(this.level === "expert" ? "simple" : "expert"), w: () => this.many || this.toggleWhat(), "?": () => this.openKeys(),
       Escape: () => (this.popover.known?.hidden === false ? this.closePopover() : this.move(null)),
     };
     const act = (onClock && clockKeys[event.key]) || (!field && (letters[event.key] ?? letters[event.key.toLowerCase?.()]));

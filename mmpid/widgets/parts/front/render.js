@@ -111,7 +111,7 @@ Object.assign(Board.prototype, {
   },
 
   renderFoot(now, answer, expert) {
-    const gone = this.gone && { words: "The kernel is gone. This is the last state that the page has seen; looking back still works. To go on, run the cell again.", kind: "error" };
+    const gone = this.gone && { words: "The kernel is gone. Looking back still works. To train again, run the notebook's cells: a new Trainer starts at epoch 0, a saved run goes on with mmpid.Trainer.load.", kind: "error" };
     const message = gone || (now.question?.words && { words: now.question.words, kind: "refused" }) || (now.failure && { words: `${now.failure.summary}${now.failure.advice ? ` ${now.failure.advice}` : ""}`, kind: "error" }) || (answer?.words && now.message.kind === "rest" ? { words: `What if: ${answer.words}`, kind: "rest" } : now.message);
     const known = JSON.stringify([message, now.question, now.undo, !!now.failure]);
     if (this.toldFoot !== known) {

@@ -1,0 +1,155 @@
+"""A write that fails at any call: the run stops between batches, goes on later, and has every row on disk once."""
+
+import builtins
+import errno
+import os
+
+import pytest
+
+from mmpid import RunRecord, Trainer
+from mmpid.bench.kill import _read_states
+from mmpid.errors import ConfigError, InputError, MMPIDError, TrainingError
+from mmpid.live import Session
+from mmpid.runs import files
+from mmpid.runs.folder import RECORD
+
+TINY = {"epochs": 3, "unimodal_epochs": 1, "batch_size": 80}
+WRITING = ("write", "truncate", "flush")
+
+
+class Disk:
+    """Counts what is done to the disk; from the call numbered `fails` on, `times` calls fail, each done by half."""
+
+    def __init__(self, monkeypatch):
+        self.calls, self.fails, self.times, self.error = 0, -1, 0, errno.ENOSPC
+        for name in ("fsync", "replace"):
+            monkeypatch.setattr(files.os, name, self._failing(getattr(os, name)))
+        monkeypatch.setattr(files, "open", self._failing(self._open), raising=False)
+
+    def fail(self, at, times=1, error=errno.ENOSPC):
+        self.calls, self.fails, self.times, self.error = 0, at, times, error
+
+    def _failing(self, function, half=None):
+        def called(*arguments):
+            number, self.calls = self.calls, self.calls + 1
+            if self.fails <= number < self.fails + self.times:
+                if half is not None:
+                    half(*arguments)
+                raise OSError(self.error, os.strerror(self.error))
+            return function(*arguments)
+
+        return called
+
+    def _open(self, path, mode):
+        handle = builtins.open(path, mode, buffering=0)  # noqa: SIM115  (closed in `__exit__`)
+        disk = self
+
+        class Handle:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *_):
+                handle.close()
+
+            def __getattr__(self, name):
+                if name not in WRITING:
+                    return getattr(handle, name)
+                half = (lambda content: handle.write(content[: len(content) // 2])) if name == "write" else None
+                return disk._failing(getattr(handle, name), half)
+
+        return Handle()
+
+
+@pytest.fixture
+def disk(monkeypatch):
+    return Disk(monkeypatch)
+
+
+@pytest.fixture
+def whole(make_trainer, tmp_path, disk):
+    """The run that nothing happened to: its record, its states, and how often it went to the disk."""
+    trainer = make_trainer(**TINY, out_dir=tmp_path / "whole")
+    begun = disk.calls
+    trainer.fit(progress=False)
+    return trainer.record.content()[1:], _read_states(tmp_path / "whole"), begun, disk.calls
+
+
+def lives_through(disk, whole, make_trainer, data, folder, at, times=1, error=errno.ENOSPC):
+    """Run with failures from one call on; after each, look at the folder and go on."""
+    record, states, *_ = whole
+    disk.fail(at, times, error)
+    trainer, problems = None, 0
+    while trainer is None or not trainer.finished or trainer._loop.behind:
+        try:
+            trainer = trainer or make_trainer(**TINY, out_dir=folder)
+            trainer.fit(progress=False)
+        except MMPIDError as problem:
+            assert os.strerror(error) in str(problem)
+            problems += 1
+            if trainer is None:
+                assert not (folder / RECORD).exists() and isinstance(problem, ConfigError)
+                continue
+            assert isinstance(problem, TrainingError) and trainer._run.position.batch == 0
+            kept = RunRecord.load(folder).content()[1:]
+            assert kept == record[: len(kept)]
+            before = disk.calls
+            reader = Trainer.load(folder, data, device="cpu", read_only=True)
+            assert disk.calls == before and reader.record.content()[1:] == record[: len(reader.record)]
+    disk.times = 0
+    assert RunRecord.load(folder).content()[1:] == record and _read_states(folder) == states
+    assert not list(folder.rglob("*.tmp"))
+    return problems
+
+
+@pytest.mark.parametrize("share", range(4))
+def test_a_run_lives_through_a_failure_now_and_then(disk, whole, make_trainer, small_data, tmp_path, share):
+    at = whole[2] + (whole[3] - whole[2]) * share // 4 + share
+    lives_through(disk, whole, make_trainer, small_data, tmp_path / "run", at, times=1 + share)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS])
+def test_a_run_lives_through_a_failure_of_any_call(disk, whole, make_trainer, small_data, tmp_path, error):
+    seen = 0
+    for at in range(whole[3]):
+        for times in (1, 7):
+            seen += lives_through(disk, whole, make_trainer, small_data, tmp_path / f"{at}-{times}", at, times, error)
+    assert seen >= whole[3], "nearly every failure is seen"
+
+
+def test_a_full_disk_at_the_very_end_loses_no_result(disk, whole, make_trainer, small_data, tmp_path):
+    disk.fail(whole[3] - 1)
+    trainer = make_trainer(**TINY, out_dir=tmp_path / "run")
+    session = Session(trainer)
+    try:
+        session.play()
+        with pytest.raises(TrainingError, match="No space left on device"):
+            session.wait(timeout=60)
+        assert trainer.finished and session.state == "failed"
+        session.play()
+        assert session.wait(timeout=60) and session.state == "finished"
+    finally:
+        session.close()
+    assert RunRecord.load(tmp_path / "run").content()[1:] == whole[0]
+
+
+def test_a_run_can_be_kept_elsewhere_while_its_disk_is_full(disk, whole, make_trainer, small_data, tmp_path):
+    disk.fail(whole[2] + 20, times=10**6)
+    trainer = make_trainer(**TINY, out_dir=tmp_path / "run")
+    with pytest.raises(TrainingError, match=r"trainer\.save"):
+        trainer.fit(progress=False)
+    with pytest.raises(ConfigError, match="`path`.*No space left"):
+        trainer.save(tmp_path / "full")
+    disk.times = 0
+    resumed = Trainer.load(trainer.save(tmp_path / "elsewhere"), small_data, device="cpu")
+    resumed.fit(progress=False)
+    assert resumed.record.content()[1:] == whole[0]
+
+
+def test_a_record_that_cannot_be_written_or_read_is_an_input_error(disk, tmp_path):
+    disk.fail(0)
+    with pytest.raises(InputError, match="`path`.*No space left"):
+        RunRecord().save(tmp_path / "record.jsonl")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="`path`"):
+        RunRecord().save(tmp_path / "folder")
