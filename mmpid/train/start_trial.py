@@ -94,11 +94,11 @@ class StartTrial:
         run.trial = TrialState("fresh", epoch, kept, shaped.score, shaped.losses)
 
     def _decide(self, fresh: Candidate) -> None:
-        """Go on from the better start: the fresh one if its loss is lower beyond the noise and its metric not lower."""
+        """Go on from the start that validates better: the higher metric, and the lower loss among equals."""
         run, trial = self.run, self.run.trial
         losses = fresh.losses if trial.losses is None else trial.losses
         lower, noise = gain(losses, fresh.losses, run.splits["validation"].groups)
-        better = lower > noise and fresh.score >= trial.score
+        better = (fresh.score, lower) > (trial.score, 0.0)
         kept = "fresh" if better else "shaped"
         if not better:
             parent = trial.kept["position"]["segment"]
