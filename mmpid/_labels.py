@@ -1,4 +1,4 @@
-"""Class labels as users have them: integers, text, bytes, pandas categories; inside they are int64 from 0."""
+"""Class labels as users give them: integers, text, bytes, pandas categories; inside they are int64 from 0."""
 
 import sys
 from typing import Any
@@ -41,7 +41,7 @@ def labels(value, name: str, length: int | None = None) -> Tensor:
 
 
 def _advice_on_columns(tensor: Tensor, name: str) -> str:
-    """Say what to type for a table of one column a class."""
+    """Say what to type for a table of one column per class."""
     if tensor.ndim != 2 or not tensor.numel():
         return ""
     if bool(((tensor == 0) | (tensor == 1)).all()):

@@ -2,7 +2,28 @@
 
 import os
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+_listener: ContextVar[Callable[[float], None] | None] = ContextVar("_listener", default=None)
+
+
+@contextmanager
+def listening(listener: Callable[[float], None]) -> Iterator[None]:
+    """Call `listener` with the share that is done, from 0 to 1, whenever a long computation within says so."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+def advance(done: int, total: int) -> None:
+    """Say how much of a long computation is done, to whoever listens."""
+    listener = _listener.get()
+    if listener is not None:
+        listener(done / total)
 
 
 @contextmanager

@@ -136,6 +136,7 @@ def _lab(arguments) -> int:
     print(f"your copies of notebooks and tutorials are in {folder}")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.port={arguments.port}", f"--LabApp.default_url=/lab/tree/notebooks/{QUICKSTART}"]
+    command.append("--LabApp.news_url=None")  # no popup about news greets the user
     if arguments.no_browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # containers; the server listens on this machine only

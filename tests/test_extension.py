@@ -150,7 +150,7 @@ SOURCES = {
 
 @pytest.fixture
 def outside(tmp_path, monkeypatch):
-    """Return a function that writes one part to a file and imports it; what it registers is forgotten afterwards."""
+    """Return a function that writes one part to a file and imports it; what it registers is forgotten afterward."""
     monkeypatch.setattr(proxies, "_PROXIES", dict(proxies._PROXIES))
     monkeypatch.setattr(builtin, "_ENTRIES", dict(builtin._ENTRIES))
 

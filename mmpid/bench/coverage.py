@@ -130,7 +130,7 @@ def coverage(
     for row in rows(full):
         if only in row.name or only in row.family:
             records.append(measure(row, n_draws, seed))
-    show(f"Held-out and counted intervals of known joints, {n_draws} draws a row; R, U1 and U2 in bits")
+    show(f"Held-out and counted intervals of known joints, {n_draws} draws per row; R, U1 and U2 in bits")
     show(text_table(HEADER, [_line(record) for record in records]))
     show(text_table(("over the rows", "held-out", "counted"), summary(records)))
     return records

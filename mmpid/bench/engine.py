@@ -1,7 +1,7 @@
 """`mmpid bench engine`: what the trainer costs beside a bare PyTorch loop, and what stacking seeds saves.
 
 The bare loop is what one would write by hand: the same model, data, order of samples and optimizer, and one validation
-pass an epoch; it records nothing. Both take turns, round by round, so that a busy machine disturbs them alike. On the
+pass per epoch; it records nothing. Both take turns, round by round, so that a busy machine disturbs them alike. On the
 CPU times are CPU seconds of this process on one thread; on a GPU they are wall-clock seconds up to a synchronization.
 """
 

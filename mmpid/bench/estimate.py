@@ -15,7 +15,7 @@ from mmpid.estimate import estimate_pid
 from mmpid.estimate.study import frozen_embeddings, probe_trace
 from mmpid.estimate.terms import ATOMS
 
-# Draws a row of the coverage table; `coverage(200, full=True)` is the measurement behind docs/estimation.md.
+# Draws per row of the coverage table; `coverage(200, full=True)` is the measurement behind docs/estimation.md.
 DRAWS, QUICK_DRAWS = 10, 2
 CASES = {
     "k-means 20 x 20": {"n_clusters": 20},

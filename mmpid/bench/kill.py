@@ -41,7 +41,7 @@ PATIENCE = 120.0  # seconds after which a child is taken for stuck
 
 @dataclass(frozen=True)
 class KillReport:
-    """What the kills hit, and what went wrong afterwards, one sentence a failure."""
+    """What the kills hit, and what went wrong afterward, one sentence a failure."""
 
     kills: dict[str, int]
     runs: int

@@ -16,7 +16,7 @@ def _support(joint: np.ndarray):
 
 
 def sparse_program(joint: np.ndarray, tol: float = 1e-9) -> float:
-    """Return min f by Clarabel, called directly on one exponential cone a cell (i, j, y) and one row a cell (i, j).
+    """Return min f by Clarabel, called directly on one exponential cone per cell (i, j, y) and one row per cell (i, j).
 
     Variables are q and t over the cells (i, j, y) and m over the cells (i, j), with m = sum_y q and
     t >= q log(q / m), that is (-t, q, m) in the exponential cone; the number of nonzeros is linear in the cells.

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
 from collections.abc import Callable
@@ -65,14 +66,14 @@ class Outcome:
 
 
 def find_root(start: Path | None = None) -> Path:
-    """Return the folder that holds `notebooks/`: `start`, or else the working folder or the checkout of this package.
+    """Return the folder that holds `notebooks/`: `start`, else the working folder, a checkout, or the installed copies.
 
     Raises
     ------
     InputError
         If none of them does.
     """
-    for root in (start,) if start else (Path.cwd(), Path(__file__).resolve().parents[2]):
+    for root in (start,) if start else (Path.cwd(), Path(__file__).resolve().parents[2], *_installed()):
         if (root / "notebooks").is_dir():
             return root
     where = f"in {start}, the given root" if start else "here"
@@ -80,6 +81,12 @@ def find_root(start: Path | None = None) -> Path:
         f"there must be a folder `notebooks` {where}; there is none. Run this in a checkout of mmpid, or give its path "
         "by --root."
     )
+
+
+def _installed() -> list[Path]:
+    """Return where a wheel puts the notebooks: under the environment, or under the user's own folder."""
+    user = sysconfig.get_path("data", sysconfig.get_preferred_scheme("user"))
+    return [Path(base) / "share" / "mmpid" for base in (sysconfig.get_path("data"), user)]
 
 
 def check(

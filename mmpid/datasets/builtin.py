@@ -159,7 +159,7 @@ class DatasetList(tuple):
     __slots__ = ()
 
     def to_frame(self):
-        """Return a pandas table, one row a data set."""
+        """Return a pandas table, one row per data set."""
         import pandas as pd
 
         return pd.DataFrame(list(self)).set_index("name")

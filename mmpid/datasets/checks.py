@@ -35,7 +35,7 @@ def check_shapes(shapes: Mapping[str, Sequence]) -> None:
             was = str(tuple(shape)).replace("'", "")
             raise ShapeError(
                 f"`inputs[{name!r}]` must have shape (N, ...), two axes or more, none of them empty; it was {was}. "
-                f"For one number a sample try `{name}[:, None]`."
+                f"For one number per sample try `{name}[:, None]`."
             )
 
 

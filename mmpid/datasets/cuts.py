@@ -31,7 +31,7 @@ def cut_classes(target: Tensor, fractions, rng, class_names: Sequence[str] = ())
 
 
 def _too_rare(rare: dict, class_names: Sequence[str], bounds: np.ndarray, splits: list[str]) -> str:
-    """Say of all classes at once that they are too rare to be cut, and how many samples a class needs."""
+    """Say of all classes at once that they are too rare to be cut, and how many samples each class needs."""
     least = int(1 / np.diff(bounds, prepend=0).min())
     needed = next(
         n for n in range(least, 3 * least + 3) if (np.diff(np.floor(bounds * n + 1e-9), prepend=0) >= 1).all()
@@ -40,7 +40,7 @@ def _too_rare(rare: dict, class_names: Sequence[str], bounds: np.ndarray, splits
     several = len(rare) > 1
     return (
         f"{len(rare)} class{'es have' if several else ' has'} too few samples to put one into each of "
-        f"{', '.join(splits)}: class {', '.join(named)}. These fractions need about {needed} samples a class. "
+        f"{', '.join(splits)}: class {', '.join(named)}. These fractions need about {needed} samples per class. "
         f"Add samples, drop or join rare classes, or give `split` as index arrays."
     )
 

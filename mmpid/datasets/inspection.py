@@ -13,7 +13,7 @@ from mmpid.datasets.layouts import LAYOUTS, Layout, recognize
 from mmpid.datasets.listings import SHOWN, clips_in_two_lists, clips_that_are_not_there, file_size, named, read_lists
 from mmpid.errors import InputError
 
-OWN = "arrays, one a modality, and labels"
+OWN = "arrays, one per modality, and labels"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -27,7 +27,7 @@ class Inspection:
     layout : str
         Name of the layout, empty if none was recognized.
     rows : tuple of dict
-        One row a modality and split: `modality`, `split` (empty if names do not tell), `samples`, `files`.
+        One row per modality and split: `modality`, `split` (empty if names do not tell), `samples`, `files`.
     problems : tuple of str
         What is missing, orphaned or unreadable.
     notes : tuple of str
@@ -46,7 +46,7 @@ class Inspection:
         return bool(self.layout) and not self.problems
 
     def to_frame(self):
-        """Return a pandas table, one row a modality and split."""
+        """Return a pandas table, one row per modality and split."""
         import pandas as pd
 
         return pd.DataFrame(list(self.rows), columns=["modality", "split", "samples", "files"])

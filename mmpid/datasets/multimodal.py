@@ -252,7 +252,7 @@ class MultimodalData(FromTorch):
         return replace(self, inputs=inputs, target=self.target.to(device), splits=splits)
 
     def to_frame(self):
-        """Return a pandas table: one row a split, one column a class, entries are counts."""
+        """Return a pandas table: one row per split, one column per class, entries are counts."""
         import pandas as pd
 
         counts = {

@@ -11,7 +11,7 @@ from torch import Tensor
 from mmpid import _validate
 from mmpid.errors import ConfigError, InputError
 
-CHUNK = 64  # samples a batch of the pass over streamed data
+CHUNK = 64  # samples per batch of the pass over streamed data
 STRATEGIES = ("mean", "median", "most_frequent")
 
 

@@ -19,7 +19,7 @@ ALIASES = {"val": "validation", "valid": "validation", "dev": "validation", "tra
 def make_splits(
     split, target: Tensor, *, groups=None, seed: int = 0, class_names: Sequence[str] = (), notes: list | None = None
 ) -> dict[str, Tensor]:
-    """Return {split name: sample indices} from fractions, index arrays, one name a sample, or the default fractions.
+    """Return {split name: sample indices} from fractions, index arrays, one name per sample, or the default fractions.
 
     Fractions are cut class by class; with `groups`, whole groups are dealt out, with every class in mind. Where only
     train and test are given, probe and validation are cut out of the training samples. What was taken for granted is

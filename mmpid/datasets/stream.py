@@ -18,7 +18,7 @@ from mmpid.datasets.split import Split, positions, select
 from mmpid.datasets.workers import Workers
 from mmpid.errors import InputError
 
-CHUNK = 64  # samples a batch where the order is ours alone
+CHUNK = 64  # samples per batch where the order is ours alone
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -122,7 +122,7 @@ def _blame(source: Source, items: list, rows: Sequence[int], problem: Exception)
 
 @contextmanager
 def _random_numbers_of(rows: Sequence[int]) -> Iterator[None]:
-    """Seed torch, NumPy and Python by `rows`, and restore all three afterwards."""
+    """Seed torch, NumPy and Python by `rows`, and restore all three afterward."""
     seed = int.from_bytes(hashlib.blake2b(repr(list(rows)).encode(), digest_size=4).digest())
     state = random.getstate(), np.random.get_state()  # noqa: NPY002 (a transform may use the global generator)
     with torch.random.fork_rng(devices=[]):

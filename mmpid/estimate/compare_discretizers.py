@@ -38,8 +38,8 @@ def compare_discretizers(
     Returns
     -------
     pandas.DataFrame
-        One row a discretizer, indexed by its name: ``codes`` ("10 x 10"), ``total`` (I(Y; X1, X2), bits), and for each
-        atom the value, ``_low``, ``_high`` and ``_proven``.
+        One row per discretizer, indexed by its name: ``codes`` ("10 x 10"), ``total`` (I(Y; X1, X2), bits), and for
+        each atom the value, ``_low``, ``_high`` and ``_proven``.
 
     Raises
     ------

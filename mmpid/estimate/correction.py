@@ -66,9 +66,9 @@ def _by_density(per_cell: float) -> str:
 
 
 def explain(name: str, per_cell: float) -> str:
-    """Say in words why "auto" took a correction at this many samples a cell."""
+    """Say in words why "auto" took a correction at this many samples per cell."""
     return {
-        "permutation": f"{per_cell:.3g} samples a cell are enough for subtracting what shuffled labels give",
-        "mean": f"at {per_cell:.2g} samples a cell permutation reads low and chance adjustment high: half of each",
-        "ami": f"at {per_cell:.2g} samples a cell permutation over-corrects most, so chance-adjusted",
+        "permutation": f"{per_cell:.3g} samples per cell are enough for subtracting what shuffled labels give",
+        "mean": f"at {per_cell:.2g} samples per cell permutation reads low and chance adjustment high: half of each",
+        "ami": f"at {per_cell:.2g} samples per cell permutation over-corrects most, so chance-adjusted",
     }[name]

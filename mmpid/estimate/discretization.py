@@ -48,7 +48,7 @@ def resolve_clusters(n_clusters: int | Literal["auto"], inputs: Inputs, discreti
     chosen = auto_clusters(n_samples, n_classes)
     if discretizer in ("kmeans", "quantile"):
         notes.add(
-            f"{chosen} clusters a source: the largest n <= 20 with n^2 x {n_classes} classes <= {n_samples:,}/2 "
+            f"{chosen} clusters per source: the largest n <= 20 with n^2 x {n_classes} classes <= {n_samples:,}/2 "
             "samples, at least 4."
         )
     return chosen

@@ -42,7 +42,7 @@ def estimate_pid(
     * ``"prior"`` (h): the class shares, p(y);
     * ``"source1"``, ``"source2"`` (s1, s2): each source alone, p(y | x1) and p(y | x2);
     * ``"without_synergy"`` (su): both sources, one factor each, exp(lam(x1, y) + mu(x2, y));
-    * ``"full"`` (sf): the table of both codes, shrunk towards the one before.
+    * ``"full"`` (sf): the table of both codes, shrunk toward the one before.
 
     The atoms are what one predictor gains over another:
 
@@ -95,7 +95,7 @@ def estimate_pid(
         Of I(Y;X1,X2) in S (held-out), or of all four terms (counted), with I0 its mean under shuffled labels.
         ``"permutation"``: I - I0, which reads low where I is large and cells are few. ``"ami"``:
         H(Y) (I - I0) / (H(Y) - I0), chance-adjusted, which reads high on synergy. ``"mean"``: half of each. ``"auto"``:
-        permutation from 8 samples a cell of the table, the mean from 2, chance-adjusted below. ``"none"``: no change.
+        permutation from 8 samples per cell of the table, the mean from 2, chance-adjusted below. ``"none"``: no change.
     n_boot : int, optional
         Bootstrap replicates of the counted estimator, 200 by default; 0 leaves its intervals out. The held-out
         estimator needs none and ignores it: its intervals are always there.

@@ -18,7 +18,7 @@ KEEP_BASIS = 0.95
 
 
 def auto_clusters(n_samples: int, n_classes: int) -> int:
-    """Largest n <= 20 with n^2 k <= N / 2, and at least 4: two samples a cell of the full table where possible."""
+    """Largest n <= 20 with n^2 k <= N / 2, and at least 4: two samples per cell of the full table where possible."""
     return max(4, min(20, int((n_samples / (2 * n_classes)) ** 0.5)))
 
 
@@ -42,7 +42,7 @@ class KMeansDiscretizer:
         Start a second fit from the first; ``False`` starts anew with the same seed.
     memory : float from 0 to 1
         Weight of the previous centers in a warm-started fit: each new center is ``memory`` old and the rest new.
-        0 forgets them once they have started the search; values towards 1 steady a trace and make it lag.
+        0 forgets them once they have started the search; values toward 1 steady a trace and make it lag.
     seed : int
         Seed of the k-means++ start.
     backend : "auto", "sklearn" or "torch"

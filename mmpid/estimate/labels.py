@@ -1,4 +1,4 @@
-"""Class labels and groups as users have them: any integers, or text; inside they are counted from 0."""
+"""Class labels and groups as users give them: any integers, or text; inside they are counted from 0."""
 
 from collections.abc import Sequence
 

@@ -99,8 +99,8 @@ class PosteriorDiscretizer:
         return self._fitted().transform(probs.sqrt())
 
     def code_without(self, probs: Tensor, kept: Tensor) -> Tensor:
-        """Return the codes (N,) of a codebook that is fitted on the class probabilities of the samples kept."""
-        return self._fitted().transform_without(probs.sqrt(), kept[None])[0]
+        """Return codes (F, N) of codebooks that are fitted on the samples that each row of ``kept`` (F, N) keeps."""
+        return self._fitted().transform_without(probs.sqrt(), kept)
 
     def transform(self, source: Tensor) -> Tensor:
         """Give codes, int64 (N,)."""

@@ -17,7 +17,7 @@ class PredictionDiscretizer:
     inputs : "scores" or "embeddings"
         ``"scores"``: sources are (N, k) logits or probabilities of a trained head, and nothing is learned here.
         ``"embeddings"``: sources are (N, d), and `fit` learns a linear discriminant from the labels (class means,
-        pooled covariance shrunk towards its diagonal).
+        pooled covariance shrunk toward its diagonal).
     soft : bool
         Spread each sample over the classes by its class probabilities instead of choosing the largest.
     shrinkage : float from 0 to 1

@@ -1,4 +1,4 @@
-"""The rest of a modality: all the others as one code a sample."""
+"""The rest of a modality: all the others as one code per sample."""
 
 import torch
 from torch import Tensor

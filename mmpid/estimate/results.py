@@ -109,7 +109,7 @@ class PIDEstimate:
         Returns
         -------
         pandas.DataFrame
-            One row a sample, with the index of the input where that had one; columns redundancy, unique1, unique2 and
+            One row per sample, with the index of the input where that had one; columns redundancy, unique1, unique2 and
             synergy in bits. With s the score log2 p(class) of a predictor that did not see the sample, redundancy is
             s1 + s2 - s_without_synergy - s_prior, unique1 is s_without_synergy - s2, synergy is
             s_full - s_without_synergy.

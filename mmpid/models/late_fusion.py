@@ -106,7 +106,7 @@ class LateFusion(nn.Module):
         fusion : {"concat", "sum", "film", "gated", "attention"} or nn.Module
             See the class.
         encoder : {"mlp", "cnn", "cnn1d", "resnet18"} or mapping
-            Built-in encoder for all modalities, or one name a modality.
+            Built-in encoder for all modalities, or one name per modality.
         seed : int
             Seed of the initial weights; the global random state is left as it was.
 

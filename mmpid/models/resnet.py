@@ -67,7 +67,7 @@ class ResNet18(nn.Module):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return features (B, dim) of samples (B, *shape)."""
+        """Return features (B, dim) of samples (B, ...) of the given shape."""
         frames = x.shape[1] if len(self.shape) == 4 else 1
         images = x.flatten(0, 1) if len(self.shape) == 4 else x.unsqueeze(1) if len(self.shape) == 2 else x
         features = self.stages(self.stem(images)).mean((-2, -1))

@@ -34,7 +34,7 @@ def check_kinds(encoder: str | Mapping[str, str], data: MultimodalData) -> dict[
     """Return the kind of encoder of every modality, and of nothing else."""
     kinds = dict.fromkeys(data.modalities, encoder) if isinstance(encoder, str) else encoder
     hint = f"Choose from {', '.join(KINDS)}."
-    _validate.instance(kinds, "encoder", Mapping, "a name, or a mapping with one a modality", hint)
+    _validate.instance(kinds, "encoder", Mapping, "a name, or a mapping with one per modality", hint)
     for name in data.modalities:
         if name not in kinds:
             raise ConfigError(f"`encoder` must name an encoder for each modality; {name!r} is missing. {hint}")

@@ -1,7 +1,7 @@
 """A quick certified enclosure of I_q* for many replicates at once, to the accuracy that noise deserves.
 
 The optimum has the form q_ijy = R_ij u_iy v_jy. Alternate: given R, scale to the pairwise marginals (one Sinkhorn
-sweep in u and v); given u and v, move R_ij towards R_ij sum_y u_iy v_jy, over-relaxed. This is the alternating
+sweep in u and v); given u and v, move R_ij toward R_ij sum_y u_iy v_jy, over-relaxed. This is the alternating
 divergence minimization of Banerjee, Rauh and Montufar (2018, "Computing the unique information", algorithm 1) with
 one inner sweep and an exponent above 1. It converges only linearly, so it is no solver for 1e-6 bit, but an
 iteration costs three small matrix products, and weak duality encloses the optimum from any iterate.

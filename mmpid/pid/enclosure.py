@@ -6,6 +6,7 @@ Those in chunks are reduced, solved, expanded and certified again.
 import torch
 from torch import Tensor
 
+from mmpid._progress import advance
 from mmpid.pid import compact, interior_point, presolve
 from mmpid.pid.certificate import lower_bound, objective, round_to_marginals
 from mmpid.pid.compact import CompactBounds
@@ -75,6 +76,7 @@ def _enclose_batch(p1: Tensor, p2: Tensor, effort: Effort, out: Bounds, store: O
         out.assign(where[index], bounds)
         store.put(where[index], bounds.q)
         done += count
+        advance(done, len(order))
 
 
 def _fitting(sizes: list[int], budget: int) -> int:

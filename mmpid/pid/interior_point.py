@@ -7,7 +7,7 @@ pairwise marginals p1[b, x1, y] and p2[b, y, x2] and a slack g > 0 of each cell.
 
 The second is relaxed to R_ij (exp(g_ij) - 1) = tau, which is the central path of the dual constraints
 s_ij = sum_y exp(lam_iy + mu_jy) <= 1 and keeps both eliminations of the Newton system positive definite. A step moves a
-and b towards the same point a - da, b - db as lam and mu: q is positive whatever its length, which only R and g bound.
+and b toward the same point a - da, b - db as lam and mu: q is positive whatever its length, which only R and g bound.
 """
 
 from dataclasses import dataclass, fields
@@ -136,7 +136,7 @@ def _filled(x: Tensor, mask: Tensor | None, value: float) -> Tensor:
 
 
 def start(problem: Problem) -> tuple[Iterate, Tensor]:
-    """Start from a few alternations, moved inside of the dual constraints and towards the central path.
+    """Start from a few alternations, moved inside of the dual constraints and toward the central path.
 
     Also return what its gap was before that move.
     """

@@ -94,7 +94,7 @@ class PIDResult:
         return self._map(torch.Tensor.cpu)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return a pandas frame with one row a problem and the columns of the four atoms, total, gap, converged."""
+        """Return a pandas frame with one row per problem and the columns of the four atoms, total, gap, converged."""
         import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
         flat = self.detach().cpu()

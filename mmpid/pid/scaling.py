@@ -20,7 +20,7 @@ def scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor, tiny: Tensor) ->
 def alternate(p1: Tensor, p2: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Alternate from sources that are independent given the target; return C, u, v and s_ij = sum_y u_iy v_jy.
 
-    Each sweep scales to the marginals and multiplies C by s ** 2 and by s in turn: steps towards s = 1 where C > 0,
+    Each sweep scales to the marginals and multiplies C by s ** 2 and by s in turn: steps toward s = 1 where C > 0,
     over-relaxed by s ** 1.5 on average.
     """
     left, right = p1, p2 / p1.sum(2, keepdim=True).clamp_min(TINY)

@@ -12,7 +12,7 @@ from mmpid.plots.traces import ecs_proxies, record_of, strength_by_class
 
 
 def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, title: str | None = None) -> Axes:
-    """Draw the latest probe's strength proxy as a heat map, a row a modality and a column a class.
+    """Draw the latest probe's strength proxy as a heat map, one row per modality and one column per class.
 
     Parameters
     ----------

@@ -16,7 +16,7 @@ def paired_gain(
     title: str = "",
     xlabel: str = "difference in test accuracy (fraction), paired by seed",
 ) -> Axes:
-    """Draw paired differences as a forest plot: one row a comparison, a point and its 95 % interval.
+    """Draw paired differences as a forest plot: one row per comparison, a point and its 95 % interval.
 
     A difference whose interval contains zero is drawn hollow and gray: these seeds do not show which of the two is
     better.
@@ -24,7 +24,7 @@ def paired_gain(
     Parameters
     ----------
     frame
-        A pandas DataFrame with the columns method, mean, low, high, one row a comparison.
+        A pandas DataFrame with the columns method, mean, low, high, one row per comparison.
     ax
         Axes to draw on; new ones by default.
     title
@@ -64,7 +64,7 @@ def paired_gain(
     missing = [name for name in _COLUMNS if name not in frame]
     if missing or not len(frame):
         problem = f"it lacked {', '.join(missing)}" if missing else "it had no rows"
-        raise InputError(f"`frame` must have the columns {', '.join(_COLUMNS)} and a row a comparison; {problem}.")
+        raise InputError(f"`frame` must have the columns {', '.join(_COLUMNS)} and a row per comparison; {problem}.")
     ax = style.axes_or_new(ax, size=(6.4, 1.2 + 0.45 * len(frame)))
     for place, row in enumerate(frame.itertuples(index=False)):
         certain = row.low > 0 or row.high < 0

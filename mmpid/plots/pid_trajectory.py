@@ -15,7 +15,7 @@ from mmpid.plots.traces import Trace, nice_limit, pid_traces, record_of
 def pid_trajectory(
     record, ax: Axes | None = None, *, pair: tuple[str, str] | None = None, title: str = "Path of two encoders"
 ) -> Axes:
-    """Draw U1 against U2, one point a probe, colored by redundancy.
+    """Draw U1 against U2, one point per probe, colored by redundancy.
 
     On the diagonal neither modality knows more that is its own. Far along one axis, that modality knows much that the
     other one does not, as where the other one starved; near the origin both know the same, much of it if redundancy is

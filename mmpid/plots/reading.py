@@ -59,7 +59,7 @@ def label_entropy(metadata: Mapping, probes: Sequence[Mapping] = ()) -> float:
 
 
 def steps_per_epoch(metadata: Mapping, path: Sequence[Mapping] = ()) -> int | None:
-    """Return how many batches an epoch has, from the settings or from two epochs of the path; None if neither says."""
+    """Return how many batches make an epoch, from the settings or from two epochs of the path; None if neither says."""
     samples, size = (
         metadata.get("data", {}).get("sizes", {}).get("train"),
         metadata.get("settings", {}).get("batch_size"),

@@ -4,7 +4,7 @@ from mmpid.runs.record import WALL_CLOCK, RunRecord, as_record, flatten
 
 
 def diff(run_a: RunRecord, run_b: RunRecord):
-    """Return what went into two runs differently: a pandas table with one row an entry of the metadata.
+    """Return what went into two runs differently: a pandas table with one row per entry of the metadata.
 
     Parameters
     ----------

@@ -30,7 +30,7 @@ def to_tensorboard(record: RunRecord, folder) -> Path:
     Parameters
     ----------
     record : RunRecord
-        Futures that a rewind discarded are left out, so that every curve has one value an epoch.
+        Futures that a rewind discarded are left out, so that every curve has one value per epoch.
     folder : path
         Log folder of this run; the folder above it is what `tensorboard --logdir` takes to compare runs.
 

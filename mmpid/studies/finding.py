@@ -30,7 +30,7 @@ class Findings(tuple):
     __slots__ = ()
 
     def to_frame(self):
-        """Return a pandas table, one row a finding."""
+        """Return a pandas table, one row per finding."""
         import pandas as pd
 
         return pd.DataFrame([vars(f) for f in self], columns=["name", "evidence", "advice"])

@@ -108,9 +108,9 @@ class SeedRuns:
     Attributes
     ----------
     rows : tuple of dict
-        One row a seed and classifier: `seed`, `method`, `test_accuracy`, `selected_epoch`, as in `compare`.
+        One row per seed and classifier: `seed`, `method`, `test_accuracy`, `selected_epoch`, as in `compare`.
     epochs : tuple of dict
-        One row a seed and epoch, with the names of a record: `loss.<m>` (mean over batches, nats) and
+        One row per seed and epoch, with the names of a record: `loss.<m>` (mean over batches, nats) and
         `validation_accuracy.<m>`.
     models : tuple of LateFusion
         The models with the weights of the last epoch, in the order of the seeds.

@@ -1,4 +1,4 @@
-"""Late-fusion networks of dense layers, one a seed, as one network whose weights have a seed axis.
+"""Late-fusion networks of dense layers, one per seed, as one network whose weights have a seed axis.
 
 A small network spends most of an update between its operations, not in them. Here one operation serves all seeds, and
 gradients are written by hand into place: for ``a = relu(x W' + b)`` and d = dL/da, ``d <- d [a > 0]``,

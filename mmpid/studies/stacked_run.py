@@ -37,7 +37,7 @@ class StackedRun:
         self.epoch, self.rows = 0, []
 
     def train(self, stages: Sequence[Stage]) -> tuple[list[dict], list[dict], list[LateFusion]]:
-        """Go through the stages; return a row a seed and classifier, a row a seed and epoch, and the models."""
+        """Go through the stages; return a row per seed and classifier, a row per seed and epoch, and the models."""
         for stage in stages:
             self._enter(stage)
             for done in range(stage.epochs):

@@ -147,7 +147,7 @@ class SwitchSweep:
     choices: tuple[dict, ...]
 
     def to_frame(self):
-        """Return a pandas table, one row a seed and switch epoch."""
+        """Return a pandas table, one row per seed and switch epoch."""
         import pandas as pd
 
         return pd.DataFrame(self.rows)

@@ -60,7 +60,7 @@ class CheckReport:
         return tuple(finding for finding in self.findings if finding.verdict == verdict)
 
     def to_frame(self):
-        """Return a pandas table, one row a check."""
+        """Return a pandas table, one row per check."""
         import pandas as pd
 
         rows = [(f.check, f.verdict, f.found, f.advice) for f in self.findings]

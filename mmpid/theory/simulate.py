@@ -73,7 +73,7 @@ def simulate(
     checkpoints : sequence of int
         Steps at which to keep the model; of a step after the last one, the final model is kept.
     n_test : int
-        Test samples per stratum and seed, rounded down to a multiple of K, but at least one a class.
+        Test samples per stratum and seed, rounded down to a multiple of K, but at least one per class.
     device : str or torch.device
         Where to train. Random numbers are drawn on the CPU, so that every device sees the same worlds. The states
         stay on the device; all other results come back to the CPU.

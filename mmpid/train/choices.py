@@ -6,7 +6,7 @@ from mmpid.estimate.correction import CORRECTIONS
 from mmpid.estimate.pipeline import ESTIMATORS
 from mmpid.pid.constants import PID_METHODS
 
-OBSERVABLES = ("prediction", "kmeans", "soft")
+OBSERVABLES = ("auto", "prediction", "kmeans", "soft", "posterior")
 SELECTIONS = ("validation", "last", "test")
 STAGE2 = ("monitor", "balance", "off")
 OPTIMIZERS, SCHEDULERS = ("sgd", "adamw"), ("none", "cosine")

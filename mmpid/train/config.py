@@ -9,18 +9,7 @@ import torch
 from mmpid import _validate
 from mmpid.ecs import available as available_proxies
 from mmpid.errors import ConfigError
-from mmpid.train.choices import (
-    ABOVE_ZERO,
-    AT_LEAST_ZERO,
-    CHOICES,
-    FREE,
-    LATER,
-    OPTIMIZERS,
-    SCHEDULERS,
-    TRIED_SHARE,
-    UNIMODAL_SHARE,
-    WHOLE,
-)
+from mmpid.train import choices
 from mmpid.train.losses import LOSSES, make_loss
 from mmpid.train.presets import PRESETS, VARIANTS
 from mmpid.train.scores import METRICS, metric_name
@@ -102,8 +91,9 @@ class TrainConfig:
         Largest number of samples in a probe; 0 takes all.
     probe_order : {"random", "first"}
         Whether these are drawn from the split once, by the seed, or are its first ones.
-    observable : {"prediction", "kmeans", "soft"}
-        What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions.
+    observable : {"auto", "prediction", "kmeans", "soft", "posterior"}
+        What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions,
+        clusters of the heads' class probabilities; "auto" is the first or the last, see :mod:`mmpid.train.observable`.
     estimator : {"counted", "held-out"}
         How information is estimated, see :func:`mmpid.estimate_pid`. "held-out" needs no replicates.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
@@ -156,7 +146,7 @@ class TrainConfig:
     probe_split: str = "probe"
     probe_samples: int = 0
     probe_order: str = "random"
-    observable: str = "prediction"
+    observable: str = "auto"
     estimator: str = "counted"
     n_clusters: int | str = "auto"
     n_components: int = 5
@@ -176,24 +166,24 @@ class TrainConfig:
         for name in ("epochs", "joint_epochs"):
             self._whole(name)
         if self.unimodal_epochs is None:
-            longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
+            longest = min(round(choices.UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
             if self.start == "best":  # both starts of a trial need their epochs
-                longest = min(round(TRIED_SHARE * self.epochs), (self.epochs - 2 * self.trial_epochs - 1) // 2)
+                longest = min(round(choices.TRIED_SHARE * self.epochs), (self.epochs - 2 * self.trial_epochs - 1) // 2)
             self._set("unimodal_epochs", max(1, longest))
         counted = self.estimator == "counted"
         for name, usual in {"n_boot": 100, "n_null": 20}.items():
             if getattr(self, name) is None:
                 self._set(name, usual if counted else 0)
-        for name in WHOLE.keys() - ({"n_clusters"} if self.n_clusters == "auto" else set()):
+        for name in choices.WHOLE.keys() - ({"n_clusters"} if self.n_clusters == "auto" else set()):
             self._whole(name)
-        for name in (*ABOVE_ZERO, *AT_LEAST_ZERO):
+        for name in (*choices.ABOVE_ZERO, *choices.AT_LEAST_ZERO):
             if getattr(self, name) is not None:
                 value = getattr(self, name)
-                self._set(name, _validate.number(value, name, low=0, open_low=name in ABOVE_ZERO, finite=True))
+                self._set(name, _validate.number(value, name, low=0, open_low=name in choices.ABOVE_ZERO, finite=True))
         self._set("momentum", _validate.number(self.momentum, "momentum", low=0, high=1))
         for name in ("freeze_encoders", "rewind"):
             self._set(name, _validate.flag(getattr(self, name), name))
-        for name, options in CHOICES.items():
+        for name, options in choices.CHOICES.items():
             _validate.choice(getattr(self, name), name, options)
         self._check_parts()
         self._set("ecs", _names(self.ecs, "ecs", "names of proxies"))
@@ -202,7 +192,7 @@ class TrainConfig:
 
     def _check_parts(self) -> None:
         """Check what is either a name or a function of the user's own."""
-        for name, options in {"loss": LOSSES, "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}.items():
+        for name, options in {"loss": LOSSES, "optimizer": choices.OPTIMIZERS, "scheduler": choices.SCHEDULERS}.items():
             if not callable(getattr(self, name)):
                 _validate.choice(getattr(self, name), name, options)
         self._set("metrics", _names(self.metrics, "metrics", "names of metrics"))
@@ -221,7 +211,7 @@ class TrainConfig:
 
     def _whole(self, name: str) -> None:
         if getattr(self, name) is not None:
-            self._set(name, _validate.number(getattr(self, name), name, low=WHOLE[name], integer=True))
+            self._set(name, _validate.number(getattr(self, name), name, low=choices.WHOLE[name], integer=True))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
@@ -251,7 +241,7 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; a function of the user's own by its qualified name."""
         plain = {name: describe(value) for name, value in self.values().items()}
-        return {name: x for name, x in plain.items() if name not in LATER or x != describe(DEFAULTS[name])}
+        return {name: x for name, x in plain.items() if name not in choices.LATER or x != describe(DEFAULTS[name])}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **own: Any) -> "TrainConfig":
@@ -263,7 +253,7 @@ class TrainConfig:
         if unknown:
             raise ConfigError(f"the saved settings have fields unknown to this version: {unknown}. Update mmpid.")
         known = dict(values)
-        for name in FREE:
+        for name in choices.FREE:
             saved, given = known.get(name, describe(DEFAULTS[name])), own.get(name)
             if given is None and not _is_custom(saved):
                 continue

@@ -102,7 +102,7 @@ class EpochMetrics:
     # ---- reading ---------------------------------------------------------------------------------------------
 
     def losses(self, start: int = 0, stop: int | None = None) -> list[list[float]]:
-        """Return the losses of some batches, a row a batch."""
+        """Return the losses of some batches, a row per batch."""
         self._read_losses()
         return self._averaged(self._losses[start:stop])
 

@@ -1,7 +1,8 @@
 """One probe: what do the encoders know now? Embeddings of held-out samples, decomposed, as a row of the record."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from math import prod
 from typing import Any
 
@@ -11,12 +12,13 @@ from torch import Tensor
 from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
 from mmpid.errors import InputError, SmallSampleWarning, warn
-from mmpid.estimate import KMeansDiscretizer, estimate_row
-from mmpid.estimate.kmeans import auto_clusters
+from mmpid.estimate import estimate_row
 from mmpid.estimate.multi import MAX_MODALITIES
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 from mmpid.train.evaluation import Evaluation, evaluate
+from mmpid.train.observable import Codebook, make_codebooks
+from mmpid.train.probe_time import LONG, ProbeProgress, announcement, expected_seconds, shown
 from mmpid.train.released import released_atoms
 
 ONE_GROUP = (
@@ -29,8 +31,8 @@ ONE_GROUP = (
 class Prober:
     """Measures information and competitive strength on one fixed set of samples.
 
-    It keeps the k-means codebooks of the last probe, so that the next one starts from them and traces do not jump,
-    unless `codebooks` is "fresh": one a modality and, with three or more of them, one for the rest of each.
+    It keeps the codebooks of the last probe, so that the next one starts from them and traces do not jump, unless
+    `codebooks` is "fresh".
     """
 
     def __init__(self, data: MultimodalData, config: TrainConfig, seed: int, device: torch.device):
@@ -52,39 +54,46 @@ class Prober:
         if self.n_groups == 1 and (config.n_boot or config.n_null):
             warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
         self.samples = ProxyEvidence(target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes)
-        self.codebooks = self._codebooks() if config.observable == "kmeans" else {}
+        self.codebooks = self._codebooks()
+        self.progress: ProbeProgress | None = None
+        self.expected: float | None = None
 
-    def _codebooks(self) -> dict[str, KMeansDiscretizer]:
-        """Return the k-means codebooks by name; refuse a split that is smaller than its clusters."""
-        n, names = self.config.n_clusters, self.modalities
-        n = auto_clusters(len(self.split), self.n_classes) if isinstance(n, str) else n
-        if len(self.split) < n:
-            raise InputError(
-                f"the {self.config.probe_split!r} split must have at least `n_clusters` = {n} samples; it has "
-                f"{len(self.split)}. Use fewer clusters, a larger split, or observable='prediction'."
-            )
-        size, rest = self.config.n_components, self.config.n_components * (len(names) - 1)
-        books = {name: self._codebook(n, size, self.seed + i) for i, name in enumerate(names)}
-        if len(names) > 2:
-            books |= {f"not {name}": self._codebook(n, rest, self.seed) for name in names}
-        return books
-
-    def _codebook(self, n_clusters: int, n_components: int, seed: int) -> KMeansDiscretizer:
-        """Return one codebook; `seed` is what it has unless the settings name one for all."""
-        warm, fixed = self.config.codebooks == "warm", self.config.codebook_seed
-        return KMeansDiscretizer(n_clusters, n_components, warm_start=warm, seed=seed if fixed is None else fixed)
+    def _codebooks(self) -> dict[str, Codebook]:
+        """Return codebooks that nothing was fitted to yet."""
+        return make_codebooks(self.config, self.modalities, len(self.split), self.n_classes, self.seed)
 
     def measure(self, model: LateFusion) -> dict:
         """Return the fields of a probe row: atoms with their uncertainty, and proxies, all on held-out samples."""
         start = time.perf_counter()
         seen = evaluate(model, self.split, precision=self.config.precision)
-        row = {"split": self.config.probe_split, **self._decompose(seen), **self._proxies(model, seen)}
+        with self._announced():
+            atoms = self._decompose(seen)
+        row = {"split": self.config.probe_split, **atoms, **self._proxies(model, seen)}
         row |= {"n_groups": self.n_groups} if self.n_groups else {}
         return row | {"seconds": round(time.perf_counter() - start, 4)}
+
+    @contextmanager
+    def _announced(self) -> Iterator[None]:
+        """Say before a long decomposition how long it takes, by the last one if there was one; show its progress."""
+        size = len(self.split), self.n_classes
+        if self.expected is None:
+            self.expected = expected_seconds(self.config, *size, len(self.modalities))
+        if self.expected < LONG:
+            yield
+            return
+        self.progress = progress = ProbeProgress(self.expected)
+        try:
+            with shown(progress, announcement(self.config, self.expected, *size)):
+                yield
+            self.expected = progress.elapsed
+        finally:
+            self.progress = None
 
     def _decompose(self, seen: Evaluation) -> dict:
         """Return the atoms: of the pair, or of each modality against the rest and of each pair."""
         config = self.config
+        if config.codebooks == "fresh":
+            self.codebooks = self._codebooks()
         table = seen.embeddings if config.observable == "kmeans" else seen.logits
         sources = {name: table[name] for name in self.modalities}
         released = config.pid_method == "released"

@@ -22,7 +22,7 @@ class RandomNumbers:
     """Torch's global random state while the run trains, and one generator for callbacks.
 
     Dropout and other layers draw from torch's global generator. The run swaps its own state in while it trains and
-    out again afterwards, so that it has the same numbers beside other work as alone.
+    out again afterward, so that it has the same numbers beside other work as alone.
     """
 
     def __init__(self, seed: int, device: torch.device):

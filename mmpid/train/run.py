@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from mmpid.datasets import MultimodalData
-from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, warn
+from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, SmallSampleWarning, warn
 from mmpid.models import LateFusion
 from mmpid.rules.controller import BalanceController
 from mmpid.runs.folder import RunFolder
@@ -24,6 +24,7 @@ from mmpid.train.engine import Engine, classifiers
 from mmpid.train.epoch import Epoch
 from mmpid.train.evaluation import Evaluation, class_weights, evaluate, prior_loss
 from mmpid.train.losses import make_loss
+from mmpid.train.observable import settle
 from mmpid.train.parallel import Parallel
 from mmpid.train.position import Position
 from mmpid.train.prober import Prober
@@ -48,7 +49,10 @@ class Run:
         self, model: LateFusion, data: MultimodalData, config: TrainConfig, *, seed: int, device: torch.device,
         controller: BalanceController, callbacks: Callbacks, parallel: Parallel | None,
     ):  # fmt: skip
-        self.config = _possible(config, model, device, callbacks)
+        config, self.probe_note = settle(_possible(config, model, device, callbacks), data)
+        self.config = config
+        if self.probe_note:
+            warn(self.probe_note, SmallSampleWarning)
         self.seed, self.device, self.parallel = seed, device, parallel
         self.data, self.model = data.to(device), model.to(device)
         self.controller, self.auto, self.callbacks = controller, True, callbacks
@@ -135,6 +139,7 @@ class Run:
         train, held_out = (self.splits[split].target for split in ("train", "validation"))
         bar = prior_loss(train, held_out, self.data.n_classes, self.class_weight)
         more = {"callbacks": self.callbacks.specs} if self.callbacks else {}
+        more |= {"probe_note": self.probe_note} if self.probe_note else {}
         more |= {"variant": variant} if variant else {}
         return make_metadata(
             self.model, self.data, prior_loss=round(bar, 6), name=name, preset=preset, settings=self.config.to_dict(),

@@ -23,6 +23,7 @@ from mmpid.train.director import Director
 from mmpid.train.interrupt import delayed_interrupt
 from mmpid.train.loop import Loop
 from mmpid.train.parallel import Parallel
+from mmpid.train.probe_time import ProbeProgress
 from mmpid.train.resume import branch, close, keep_in, load, save
 from mmpid.train.run import Run
 from mmpid.train.validation import check_fit, pick_device
@@ -142,6 +143,7 @@ class Trainer:
     finished = View[bool]("position.finished", "Whether the budget is spent and the result is in the record.")
     updates = View[int]("position.step", "Batches trained so far, those of discarded futures included.")
     batch_size = View[int]("batch_size", "Samples per batch, from the next batch on.")
+    probing = View[ProbeProgress | None]("prober.progress", "The long probe that is under way; None at other times.")
     folder = View[RunFolder | None]("folder", "Folder in which the run is kept current.")
     learning_rates = View[dict[str, float]]("engine.learning_rates", "Learning rate of each parameter group.")
 
@@ -236,8 +238,6 @@ class Trainer:
     set_rule = forward("_commands", Commands.set_rule)
     switch_to_joint = forward("_commands", Commands.switch_to_joint)
     rewind = forward("_commands", Commands.rewind)
-
-    # ---- other futures -------------------------------------------------------------------------------------------
 
     def branch(self, at: int | None = None, name: str = "", *, out_dir: Any = None) -> "Trainer":
         """Return a new, independent trainer that stands at the probe of epoch `at` (default: the latest probe).

@@ -163,7 +163,7 @@ def test_row_frame_and_texts_say_what_was_chosen(blobs):
     assert list(frame.index) == list(ATOMS)
     assert frame.loc["synergy", "estimate"] == row["synergy"]
     for text in (repr(estimate), estimate._repr_html_()):
-        assert "8 clusters a source" in text
+        assert "8 clusters per source" in text
         assert "correction of S: mean" in text
         assert "synergy" in text
 

@@ -151,7 +151,7 @@ def test_a_plateau_schedule_sees_the_validation_loss(make_trainer):
         {"loss": quick_focal, "clip_norm": 0.5},
         {"metrics": ("macro_f1", micro_f1), "selection_metric": micro_f1, "patience": 1},
     ],
-    ids=lambda own: "+".join(getattr(x, "__name__", str(x)) for x in own.values()),
+    ids=lambda own: "+".join(own),
 )
 def test_a_resumed_run_goes_on_bit_for_bit(make_trainer, small_data, tmp_path, own, stop):
     settings = {"batch_size": 80, "epochs": 6, "unimodal_epochs": 3, **HOLD}
@@ -399,7 +399,7 @@ def test_comparisons_and_sweeps_obey_what_a_researcher_changes(small_data):
         {"class_weight": "balanced"},
         {"precision": "bfloat16"},
     ],
-    ids=str,
+    ids=lambda own: "+".join(own),
 )
 def test_stacked_seeds_refuse_by_name_what_they_do_not_obey(small_data, own):
     (name,) = own

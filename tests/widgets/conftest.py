@@ -1,4 +1,4 @@
-"""A live board without a browser, and nothing left of it afterwards."""
+"""A live board without a browser, and nothing left of it afterward."""
 
 import threading
 

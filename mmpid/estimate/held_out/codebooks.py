@@ -42,7 +42,7 @@ def code_folds(
     n_classes: int,
     fixed: bool,
 ) -> FoldCodes:
-    """Code a source in every fold by a copy of the fitted discretizer that has not seen what the fold holds out.
+    """Code per source in every fold by a copy of the fitted discretizer that has not seen what the fold holds out.
 
     A discretizer that saw no labels is fitted on the training part. One that did would give the samples it was fitted
     on codes that know their labels; training samples of fold i therefore get, in fold j, the code of a copy that saw
@@ -80,12 +80,13 @@ def _nested_posteriors(
     discretizer: PosteriorDiscretizer, source: Tensor, target: Tensor, whole: Assignment, folds: Folds
 ) -> FoldCodes:
     """Clusters of predicted probabilities: readouts by nested cross-fitting, a codebook for each training part."""
+    kept = folds.training[: folds.count]
     if discretizer.saw_labels:
         probs = discretizer.readout.nested_probabilities(source, target, folds.index, folds.count)
+        rows = torch.cat([discretizer.code_without(probs[j], kept[j : j + 1]) for j in range(folds.count)])
     else:
-        probs = discretizer.readout.probabilities(source).expand(folds.count, -1, -1)
-    rows = [discretizer.code_without(probs[j], folds.index != j) for j in range(folds.count)]
-    return FoldCodes(n_codes=whole.n_codes, codes=torch.stack([*rows, whole.codes]))
+        rows = discretizer.code_without(discretizer.readout.probabilities(source), kept)
+    return FoldCodes(n_codes=whole.n_codes, codes=torch.cat([rows, whole.codes[None]]))
 
 
 def stack_rows(rows: list[Assignment]) -> FoldCodes:

@@ -26,11 +26,11 @@ from mmpid.pid.typed import integers_of
 
 # Certified error of a predictor without synergy, in bits.
 DUAL_TOL = 1.5e-4
-# Candidates are compared after so many alternations; so many of them are solved.
+# Candidates are compared after this many alternations; this many of them are solved.
 SWEEPS, FINALISTS = 24, 3
-# Steps towards more smoothing that the two sources go from their own choices, where both are read together.
+# Steps toward more smoothing that the two sources go from their own choices, where both are read together.
 STEPS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 2))
-# Samples a cell that the predictor without synergy weighs in the full table.
+# Samples per cell that the predictor without synergy weighs in the full table.
 FULL_WEIGHTS = (1.0, 2.0, 4.0, 8.0, 16.0, 64.0, 256.0, 1024.0)
 
 
@@ -92,7 +92,7 @@ def choose_elsewhere(scores: Tensor, folds: Folds) -> tuple[Tensor, Tensor]:
 
 
 def _candidates(one: SourceFit, two: SourceFit) -> list[tuple[int, int]]:
-    """List pairs of ways to smooth: around the best of each source, and with the best towards every other target."""
+    """List pairs of ways to smooth: around the best of each source, and with the best toward every other target."""
     near = {(one.smoother(a), two.smoother(b)) for a, b in STEPS}
     return sorted(near | set(product(one.alternatives(), two.alternatives())))
 
@@ -143,7 +143,7 @@ def roughly(q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor]:
 def _score_full(
     codes: tuple[FoldCodes, FoldCodes], target: Tensor, n_classes: int, folds: Folds, union: _Union
 ) -> Tensor:
-    """Held-out scores (N,) of the full table, shrunk towards the predictor without synergy by the best weight."""
+    """Held-out scores (N,) of the full table, shrunk toward the predictor without synergy by the best weight."""
     weights = torch.tensor(FULL_WEIGHTS, dtype=torch.float64, device=target.device)
     scores = torch.empty(len(weights), len(target), dtype=torch.float64, device=target.device)
     for fold in range(folds.count):

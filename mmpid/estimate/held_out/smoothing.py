@@ -1,10 +1,10 @@
 """Smoothed predictors of the class from one source: several ways to smooth, chosen by the score on held-out samples.
 
-By class, the counts of a training part are shrunk towards a target T with the weight of ``alpha`` samples a class:
+By class, the counts of a training part are shrunk toward a target T with the weight of ``alpha`` samples per class:
 
     p(x | y) = (count(x, y) + alpha T(x | y)) / (count(y) + alpha).
 
-By code, the best of these is shrunk less for codes that are frequent, with the weight of ``beta`` samples a code:
+By code, the best of these is shrunk less for codes that are frequent, with the weight of ``beta`` samples per code:
 
     p(y | x) = (count(x, y) + beta q(y | x)) / (count(x) + beta),   q the posterior of the best by class.
 
@@ -19,12 +19,12 @@ from torch import Tensor
 from mmpid.estimate.held_out.folds import Folds
 from mmpid.estimate.held_out.readings import FoldCodes
 
-# Samples a class that a target weighs; the last is the target alone.
+# Samples per class that a target weighs; the last is the target alone.
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 1e4)
-# Samples a code that the best smoothing by class weighs.
+# Samples per code that the best smoothing by class weighs.
 BETAS = (1.0, 4.0, 16.0, 64.0)
 _PSEUDO = 0.5
-# Samples a class that the common accuracy of a head weighs in the accuracy of each class.
+# Samples per class that the common accuracy of a head weighs in the accuracy of each class.
 _CLASS_WEIGHT = 4.0
 
 
@@ -37,7 +37,7 @@ def class_shares(folds: Folds, target: Tensor, n_classes: int) -> Tensor:
 
 
 def shrinkage_targets(counts: Tensor, head: bool) -> list[Tensor]:
-    """Return what p(x | y) can be shrunk towards, each (F, n, k), from counts (F, n, k).
+    """Return what p(x | y) can be shrunk toward, each (F, n, k), from counts (F, n, k).
 
     Always the pooled p(x). Where codes are the predicted classes of a head, also one that is right with a common
     probability, and one that is right with a probability of each class.
@@ -80,21 +80,21 @@ class SourceFit:
     rows: tuple[tuple[int, ...], ...]
 
     def smoother(self, steps: int) -> int:
-        """Return the way that smooths more than the best, by some steps, towards the same target."""
+        """Return the way that smooths more than the best, by some steps, toward the same target."""
         row = next(row for row in self.rows if self.best in row)
         return row[min(row.index(self.best) + steps, len(row) - 1)]
 
     def alternatives(self) -> list[int]:
-        """Return the best way towards each target."""
+        """Return the best way toward each target."""
         means = self.scores.mean(1)
         return [max(row, key=lambda i: float(means[i])) for row in self.rows]
 
 
 def fit_source(counts: Tensor, shares: Tensor, codes: FoldCodes, folds: Folds, target: Tensor) -> SourceFit:
     """Score every way to smooth, by p(y | x) ~ p(x | y) p(y), and choose the best."""
-    towards = torch.stack(shrinkage_targets(counts, codes.classes))
+    toward = torch.stack(shrinkage_targets(counts, codes.classes))
     alphas = counts.new_tensor(ALPHAS).view(-1, 1, 1, 1)
-    given_class = (counts + alphas * towards[:, None]) / (counts.sum(1, keepdim=True) + alphas)
+    given_class = (counts + alphas * toward[:, None]) / (counts.sum(1, keepdim=True) + alphas)
     given_class = given_class.flatten(0, 1)
     joint = given_class * shares[:, None, :]
     posterior = joint / joint.sum(-1, keepdim=True)

@@ -16,7 +16,7 @@ from mmpid.widgets.parts.lifecycle import StaticPicture, close_tree, register_wi
 from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import Worker, problem
 
-MOST_CHOICES, FIRST_CHOICE = 200, 2  # more boxes nobody reads; so many of the newest runs are chosen at first
+MOST_CHOICES, FIRST_CHOICE = 200, 2  # nobody reads more boxes; the newest runs are chosen at first
 _STILL_RULES = """<style>
 .jp-OutputArea-child:has(.mmpid-board) ~ .jp-OutputArea-child:has(.mmpid-still) { display: none; }
 .mmpid-choices { max-height: 130px; overflow-y: auto !important; }

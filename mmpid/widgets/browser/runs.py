@@ -218,7 +218,7 @@ def _first(row: dict, keys: list[str]) -> float:
 
 
 def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
-    """Return a table of what the runs reached: a run a row, an output a column, the latest atoms behind."""
+    """Return a table of what the runs reached: one row per run, one column per output, the latest atoms behind."""
     scores = [accuracies(record_of(run)) for run in runs]
     names = list(dict.fromkeys(name for one in scores for name in one))
     head = ["run", "measured on", *(f"accuracy {name}" for name in names), *(f"{SHORT_NAMES[a]}, bits" for a in ATOMS)]

@@ -39,7 +39,7 @@ class Lane:
     Attributes
     ----------
     probes : list of dict
-        A row an epoch, with the atoms and their intervals.
+        A row per epoch, with the atoms and their intervals.
     bits : dict
         By epoch and modality, what the fresh head knows about each probe sample, in bits: H(Y) + log2 of the
         probability that it gave to the true class. The mean is a lower estimate of I(Y; X) from held-out samples.

@@ -238,7 +238,7 @@ class Race:
         }
 
     def _whole(self, lane: Lane, name: str) -> list[list[float]]:
-        """Return epoch, what an encoder knows, and whether the other run's knows clearly more, a row an epoch."""
+        """Return epoch, what an encoder knows, and whether the other run's knows clearly more, a row per epoch."""
         other = next(one for one in self.lanes if one is not lane)
         rows = []
         for epoch in sorted({row["epoch"] for row in lane.probes if row["epoch"] <= self.epoch}):

@@ -1,0 +1,43 @@
+"""The wheel carries notebooks and lessons, and works in an empty folder."""
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_the_notebooks_and_finds_them_in_an_empty_folder(tmp_path):
+    build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path), "."]
+    copy = tmp_path / "source"
+    subprocess.run(["git", "-C", str(ROOT), "checkout-index", "-a", f"--prefix={copy}/"], check=True)
+    subprocess.run(build, cwd=copy, check=True, timeout=500)
+    (wheel,) = tmp_path.glob("*.whl")
+    held = zipfile.ZipFile(wheel).namelist()
+    for folder in ("notebooks", "tutorials", "tutorials/solutions"):
+        expected = {path.name for path in (ROOT / folder).iterdir() if path.suffix in {".ipynb", ".md"}}
+        assert expected <= {Path(n).name for n in held if f"share/mmpid/{folder}/" in n}
+
+    place = tmp_path / "installed"
+    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--prefix", str(place), str(wheel)]
+    subprocess.run(install, check=True, timeout=500)
+    (packages,) = place.rglob("site-packages")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    ask = f"""
+import sysconfig, pathlib
+sysconfig.get_path = lambda name, *a, **k: {str(place)!r}
+import mmpid
+from mmpid.check import find_root
+from mmpid.cli import copy_notebooks
+assert pathlib.Path(mmpid.__file__).is_relative_to({str(place)!r})
+print(copy_notebooks(find_root(), pathlib.Path("mmpid-lab")))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(packages)}
+    subprocess.run([sys.executable, "-c", ask], cwd=empty, env=environment, check=True, timeout=300)
+    assert (empty / "mmpid-lab" / "notebooks" / "01_quickstart.ipynb").exists()
