@@ -26,6 +26,7 @@ BENCHES = {
     "estimate": "a probe, and how steady its trace is",
     "engine": "the trainer against a bare loop, stacked seeds",
     "proxies": "the proxies of strength against an epoch",
+    "gpu": "all that waits for a GPU, at most 8 minutes",
     "kill": "resume after being killed at random moments",
 }
 # Training in a background thread gives memory back to the system and takes it again at every step, which costs it about
@@ -94,6 +95,7 @@ def _add_measuring(commands) -> None:
     bench.add_argument("what", choices=BENCHES, help="; ".join(f"{name}: {words}" for name, words in BENCHES.items()))
     bench.add_argument("--quick", action="store_true", help="a small size, seconds instead of minutes")
     bench.add_argument("--json", type=Path, help="also write the figures here")
+    bench.add_argument("--rehearse", action="store_true", help="gpu only: tiny sizes on the CPU, to see that it runs")
     bench.set_defaults(command=_bench)
 
     data = commands.add_parser("data", help="look at data on disk")
@@ -186,8 +188,11 @@ def _bench(arguments) -> int:
         raise InputError(  # before the minutes that a benchmark takes, not after
             f"`--json` must be a file in a folder that exists; it was {arguments.json}. Make the folder first."
         )
+    if arguments.rehearse and arguments.what != "gpu":
+        raise InputError(f"`--rehearse` is of `mmpid bench gpu`; it was given with {arguments.what!r}. Try --quick.")
     bench = importlib.import_module(f"mmpid.bench.{arguments.what}")
-    found = bench.run(quick=arguments.quick, json_path=arguments.json)
+    options = {"rehearse": True} if arguments.rehearse else {}
+    found = bench.run(quick=arguments.quick, json_path=arguments.json, **options)
     return OK if getattr(found, "passed", True) else FAILED
 
 

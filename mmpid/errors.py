@@ -69,7 +69,7 @@ class ScaleWarning(MMPIDWarning):
 
 def warn(message: str, category: type[MMPIDWarning]) -> None:
     """Warn at the line of the user's own code, not at ours."""
-    depth, frame = 1, sys._getframe(1)
+    depth, frame = 2, sys._getframe(1)  # depth 1 is this function
     while frame is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "mmpid":
         frame, depth = frame.f_back, depth + 1
     warnings.warn(message, category, stacklevel=depth)

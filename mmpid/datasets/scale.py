@@ -32,6 +32,13 @@ def scale_problem(x: Tensor) -> str:
     return f"values run from {low:.4g} to {high:.4g}, with a standard deviation of {spread:.3g} around {center:.3g}"
 
 
+def scale_problems(inputs: Mapping[str, Tensor], train: Tensor) -> dict[str, str]:
+    """Say what is unusual about the scale of each modality; those with nothing unusual are left out."""
+    some = train[evenly(len(train), LOOKED_AT).to(train.device)]
+    found = {name: scale_problem(x[some]) for name, x in inputs.items()}
+    return {name: text for name, text in found.items() if text}
+
+
 def warn_scale(problems: Mapping[str, str]) -> None:
     """Warn once of all modalities whose scale networks may not learn from."""
     found = {name: text for name, text in problems.items() if text}

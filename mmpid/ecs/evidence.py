@@ -1,6 +1,5 @@
 """What proxies are computed from: one probe batch seen through the model."""
 
-import copy
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ from mmpid._validate import finite, instance, labels, number
 from mmpid.ecs.batch import Folds, GradientBatch, Membership, stacked
 from mmpid.ecs.validation import as_matrices, check_finite, count_classes, in_order, target_of_batch, widths_of
 from mmpid.errors import ShapeError
+from mmpid.models.copies import copy_model
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,6 +244,6 @@ class ProxyEvidence:
 
 def frozen_copy(model: nn.Module) -> nn.Module:
     """Copy of `model` in evaluation mode, so that nothing done to it reaches the original."""
-    twin = copy.deepcopy(model).eval()
+    twin = copy_model(model).eval()
     twin.zero_grad(set_to_none=True)
     return twin

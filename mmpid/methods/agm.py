@@ -94,8 +94,7 @@ class AGM(Callback):
 
     References
     ----------
-    Li, Li, Hu, Yu, Jiang and Fu (2023), Boosting multi-modal model performance with adaptive gradient modulation, ICCV,
-    eq. 4 to 11.
+    Li et al. (2023), Boosting multi-modal model performance with adaptive gradient modulation, ICCV.
 
     Examples
     --------

@@ -59,7 +59,7 @@ class CGGM(Callback):
 
     References
     ----------
-    Guo et al. (2024), Classifier-guided gradient modulation for enhanced multimodal learning, NeurIPS, eq. 5 to 12.
+    Guo, Jin, Chen and Zhao (2024), Classifier-guided gradient modulation for enhanced multimodal learning, NeurIPS.
 
     Examples
     --------

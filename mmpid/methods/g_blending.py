@@ -1,6 +1,7 @@
 """G-Blending: weigh the losses of all heads by how much they generalize and how much they overfit."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 from mmpid import _validate
@@ -28,7 +29,7 @@ def blend(before: Losses, after: Losses, variant: str = "paper", floor: float = 
 
 def shares(raw: Sequence[float]) -> list[float]:
     """Return weights that add up to 1; heads that became worse get 0, and all the same if none became better."""
-    better = [max(x, 0.0) for x in raw]
+    better = [x if 0 < x < inf else 0.0 for x in raw]  # not so where a copy diverged
     total = sum(better)
     return [x / total for x in better] if total > 0 else [1 / len(raw)] * len(raw)
 
@@ -64,8 +65,7 @@ class GBlending(Callback):
 
     References
     ----------
-    Wang, Tran and Feiszli (2020), What makes training multi-modal classification networks hard?, CVPR, eq. 3 to 6,
-    algorithms 1 and 2.
+    Wang, Tran and Feiszli (2020), What makes training multi-modal classification networks hard?, CVPR.
 
     Examples
     --------

@@ -47,7 +47,7 @@ class MMCosine(Callback):
     References
     ----------
     Xu, Feng, Zhang and Hu (2023), MMCosine: multi-modal cosine loss towards balanced audio-visual fine-grained
-    learning, ICASSP, eq. 5 and 6.
+    learning, ICASSP.
 
     Examples
     --------
@@ -70,12 +70,12 @@ class MMCosine(Callback):
 
     def _joint(self, ctx: Context) -> dict[str, Tensor]:
         """Return what each modality adds to the joint logits."""
-        fusion, names = ctx.model.fusion, ctx.modalities
+        fusion, dims = ctx.model.fusion, ctx.model.dims
         if isinstance(fusion, Sum):
-            weights = {name: fusion[name].weight for name in names}
+            parts = [layer.get_parameter("weight") for layer in fusion.values()]
         else:
-            parts = fusion.weight.split([ctx.model.dims[name] for name in names], dim=1)
-            weights = dict(zip(names, parts, strict=True))
+            parts = fusion.weight.split(list(dims.values()), dim=1)
+        weights = dict(zip(dims, parts, strict=True))
         return cosine_logits(ctx.features, weights, self.scale)
 
     def compute_loss(self, ctx: Context) -> None:

@@ -41,7 +41,7 @@ class ModalityDropout(Callback):
 
     References
     ----------
-    Neverova et al. (2016), ModDrop: adaptive multi-modal gesture recognition, IEEE TPAMI 38(8), section 3.3.
+    Neverova et al. (2016), ModDrop: adaptive multi-modal gesture recognition, IEEE TPAMI 38(8).
 
     Examples
     --------

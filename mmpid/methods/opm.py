@@ -65,7 +65,7 @@ class OPM(Callback):
 
     References
     ----------
-    Wei, Hu, Du and Wen (2024), On-the-fly modulation for balanced multimodal learning, IEEE TPAMI 47(1).
+    Wei, Hu, Du and Wen (2024), On-the-fly modulation for balanced multimodal learning, IEEE TPAMI.
 
     Examples
     --------

@@ -77,7 +77,7 @@ class PMR(Callback):
 
     References
     ----------
-    Fan, Xu, Wang, Wang and Guo (2023), PMR: prototypical modal rebalance for multimodal learning, CVPR, eq. 7 to 12.
+    Fan, Xu, Wang, Wang and Guo (2023), PMR: prototypical modal rebalance for multimodal learning, CVPR.
 
     Examples
     --------

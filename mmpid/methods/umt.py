@@ -1,6 +1,5 @@
 """UMT: unimodal teachers keep joint training from forgetting what each modality can learn alone."""
 
-import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from mmpid import _validate
+from mmpid.models.copies import copy_model
 from mmpid.train.callbacks import Callback
 from mmpid.train.context import Context
 
@@ -55,7 +55,7 @@ class UMT(Callback):
         self.epochs = _validate.number(epochs, "epochs", low=1, integer=True)
 
     def setup(self, ctx: Context) -> None:  # noqa: D102
-        self._teachers = copy.deepcopy(ctx.model.encoders).requires_grad_(requires_grad=False).eval()
+        self._teachers = copy_model(ctx.model.encoders).requires_grad_(requires_grad=False).eval()
         self._taught = False
 
     def on_epoch_start(self, ctx: Context) -> None:

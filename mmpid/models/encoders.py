@@ -67,8 +67,13 @@ class ConvNet(nn.Sequential):
 KINDS = ("mlp", "cnn", "cnn1d", "resnet18")
 
 
-def make_encoder(shape: tuple[int, ...], kind: str = "mlp") -> nn.Module:
-    """Return a built-in encoder for samples of `shape`: "mlp", "cnn" or "resnet18" (images), "cnn1d" (signals)."""
+def make_encoder(shape: tuple[int, ...], kind: str | nn.Module = "mlp") -> nn.Module:
+    """Return a built-in encoder for samples of `shape`: "mlp", "cnn" or "resnet18" (images), "cnn1d" (signals).
+
+    A module is taken as it is.
+    """
+    if isinstance(kind, nn.Module):
+        return kind
     _validate.choice(kind, "encoder", KINDS)
     if kind == "resnet18":
         return ResNet18(shape)

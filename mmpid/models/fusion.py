@@ -173,6 +173,15 @@ class Attention(Corrected):
 KINDS = {"concat": Concat, "sum": Sum, "film": FiLM, "gated": Gated, "attention": Attention}
 
 
+def name_of_fusion(fusion: str | nn.Module) -> str:
+    """Return the name of a fusion, of a module of the user's own that of its class; refuse anything else."""
+    if isinstance(fusion, str):
+        return _validate.choice(fusion, "fusion", KINDS)
+    hint = "Choose 'concat', 'sum', 'film', 'gated' or 'attention', or pass an object of torch.nn.Module."
+    _validate.instance(fusion, "fusion", nn.Module, "a name or a module", hint)
+    return f"{type(fusion).__module__}.{type(fusion).__qualname__}"
+
+
 def make_fusion(kind: str | nn.Module, dims: Mapping[str, int], n_classes: int) -> nn.Module:
     """Return a fusion head with random weights for embeddings of the sizes `dims`; a module is taken as it is."""
     if isinstance(kind, nn.Module):

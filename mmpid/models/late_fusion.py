@@ -10,9 +10,12 @@ from torch import Tensor, nn
 from mmpid import _validate
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError, InputError
+from mmpid.models.care import Care, encode
 from mmpid.models.encoders import embedding_dim, make_encoder
-from mmpid.models.fusion import make_fusion
+from mmpid.models.fusion import KINDS, make_fusion, name_of_fusion
+from mmpid.models.modes import default_float32
 from mmpid.models.scorers import score_embeddings
+from mmpid.models.sizes import UNSIZED, find_sizes
 from mmpid.models.validation import check_dims, check_encoder, check_kinds, declared_dim
 
 HOW_TO_LOAD = "Try mmpid.datasets.load(name), or MultimodalData.from_arrays(inputs, target) for data of your own."
@@ -41,14 +44,16 @@ class LateFusion(nn.Module):
     ----------
     encoders : mapping of str to nn.Module
         One encoder per modality, from samples (B, ...) to embeddings (B, d), or to sequences of tokens (B, T, d) for
-        a fusion module that takes them; unimodal heads and probes then see the mean over tokens.
+        a fusion module that takes them; unimodal heads and probes then see the mean over tokens. For tuples, dicts,
+        maps of features and tokens see the adapters of :mod:`mmpid.models`.
     n_classes : int
         Number of classes k.
     fusion : {"concat", "sum", "film", "gated", "attention"} or nn.Module
         How embeddings meet: by name, or a module from a dict of embeddings by modality to joint logits (B, k). A
         module that also has `start_from_heads(heads)` can start stage 2 from the unimodal heads.
     dims : mapping of str to int, optional
-        Embedding sizes d; by default read from an attribute `dim` or `out_features` of the encoder's last layer.
+        Embedding sizes d. Without them, `dim` or `out_features` of the encoder's last layer is a first guess, and
+        :meth:`find_sizes`, which a `Trainer` calls, measures them on two samples of the data.
 
     Notes
     -----
@@ -80,22 +85,23 @@ class LateFusion(nn.Module):
             )
         for name, module in encoders.items():
             check_encoder(name, module)
-        self.fusion_name = fusion if isinstance(fusion, str) else _module_name(fusion)
+        self.fusion_name = name_of_fusion(fusion)
         self.n_classes = _validate.number(n_classes, "n_classes", low=2, integer=True)
-        self.dims = (
-            check_dims(dims, encoders)
-            if dims
-            else {name: declared_dim(module, name) for name, module in encoders.items()}
-        )
+        self.given_dims = check_dims(dims, encoders) if dims else None
         self.encoders = nn.ModuleDict(encoders)
-        self.heads = nn.ModuleDict({name: nn.Linear(d, n_classes) for name, d in self.dims.items()})
-        self.fusion = make_fusion(fusion, self.dims, self.n_classes)
+        guessed = self.given_dims or {name: declared_dim(module) for name, module in encoders.items()}
+        self.dims: dict[str, int] = {}
+        self.heads, self.fusion = nn.ModuleDict(), fusion if isinstance(fusion, nn.Module) else nn.Identity()
+        if all(guessed.values()):
+            self.make_heads(guessed)
         self.extras = nn.ModuleDict()  # modules that callbacks add
         self.spec: dict | None = None
+        self.care: dict[str, Care] = {}
+        self.needs_two = False
 
     @classmethod
     def from_data(
-        cls, data, *, fusion: str | nn.Module = "concat", encoder: str | Mapping[str, str] = "mlp", seed: int = 0
+        cls, data, *, fusion: str | nn.Module = "concat", encoder: str | Mapping[str, Any] = "mlp", seed: int = 0
     ) -> "LateFusion":
         """Build a model that fits `data`, with built-in encoders and reproducible initial weights.
 
@@ -103,10 +109,10 @@ class LateFusion(nn.Module):
         ----------
         data : MultimodalData
             Gives modalities, sample shapes and the number of classes.
-        fusion : {"concat", "sum", "film", "gated", "attention"} or nn.Module
+        fusion : str or nn.Module
             See the class.
         encoder : {"mlp", "cnn", "cnn1d", "resnet18"} or mapping
-            Built-in encoder for all modalities, or one name per modality.
+            Built-in encoder for all modalities, or for each modality a name or a module of your own.
         seed : int
             Seed of the initial weights; the global random state is left as it was.
 
@@ -119,15 +125,51 @@ class LateFusion(nn.Module):
         _validate.instance(data, "data", MultimodalData, "MultimodalData", HOW_TO_LOAD)
         kinds = check_kinds(encoder, data)
         seed = _validate.number(seed, "seed", low=0, integer=True)
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[]), default_float32():
             # not torch.manual_seed: that would also set the accelerator's generator, which belongs to others
             torch.default_generator.manual_seed(seed)
             encoders = {name: make_encoder(shape, kinds[name]) for name, shape in data.shapes.items()}
             sample = data.sample(2)
+            if not all(isinstance(kind, str) for kind in kinds.values()):
+                return cls(encoders, data.n_classes, fusion=fusion).find_sizes(sample, seed=seed)
             dims = {name: embedding_dim(module, sample[name], name) for name, module in encoders.items()}
             model = cls(encoders, data.n_classes, fusion=fusion, dims=dims)
         model.spec = {"fusion": fusion, "encoder": kinds, "seed": seed} if isinstance(fusion, str) else None
         return model
+
+    def make_heads(self, dims: Mapping[str, int]) -> None:
+        """Make the unimodal heads and, unless it is a module of the user's own, the fusion head, for these sizes."""
+        self.dims = dict(dims)
+        self.heads = nn.ModuleDict({name: nn.Linear(d, self.n_classes) for name, d in self.dims.items()})
+        if self.fusion_name in KINDS:
+            self.fusion = make_fusion(self.fusion_name, self.dims, self.n_classes)
+
+    def find_sizes(self, inputs: Mapping[str, Tensor], *, seed: int = 0) -> "LateFusion":
+        """Try every encoder on two samples, and make heads that fit; return the model. A `Trainer` does so when built.
+
+        Encoders stay as they are, but lazy layers get their sizes. Heads that fit already are kept.
+
+        Parameters
+        ----------
+        inputs : mapping of str to Tensor
+            Two samples or more of every modality, such as ``data.sample(2)``.
+        seed : int
+            Seed of weights that are made here; the global random state is left as it was.
+
+        Raises
+        ------
+        InputError
+            An encoder or a fusion module fails, or returns another form or size than it must.
+
+        Examples
+        --------
+        >>> import torch
+        >>> nets = {"a": torch.nn.Conv1d(1, 4, 3), "b": torch.nn.Linear(6, 3)}
+        >>> model = LateFusion({name: torch.nn.Sequential(net, torch.nn.Flatten()) for name, net in nets.items()}, 2)
+        >>> model.find_sizes({"a": torch.zeros(2, 1, 9), "b": torch.zeros(2, 6)}).dims
+        {'a': 28, 'b': 3}
+        """
+        return find_sizes(self, inputs, _validate.number(seed, "seed", low=0, integer=True))
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -144,7 +186,7 @@ class LateFusion(nn.Module):
             raise InputError(
                 f"`inputs` must hold every modality, {', '.join(self.encoders)}; {', '.join(missing)} is missing."
             )
-        return {name: _encode(name, self.encoders[name], inputs[name]) for name in wanted}
+        return {name: encode(name, self.encoders[name], inputs[name], self.care.get(name)) for name in wanted}
 
     def pool(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return embeddings (B, d): features as they are, and of sequences of tokens their mean."""
@@ -156,6 +198,8 @@ class LateFusion(nn.Module):
 
     def classify(self, features: Mapping[str, Tensor], *, joint: bool = True) -> dict[str, Tensor]:
         """Return the unimodal logits (B, k) of the features given and, with `joint`, those of the fusion head."""
+        if not self.dims:
+            raise ConfigError(UNSIZED)
         logits = {name: self.heads[name](z) for name, z in self.pool(features).items()}
         return {**logits, "joint": self.fuse(features)} if joint else logits
 
@@ -246,23 +290,5 @@ class LateFusion(nn.Module):
 
     def modality_parameters(self, name: str) -> list[nn.Parameter]:
         """Return the parameters that belong to one modality: its encoder and its unimodal head."""
-        return [*self.encoders[name].parameters(), *self.heads[name].parameters()]
-
-
-def _module_name(fusion: nn.Module) -> str:
-    """Return the name of a fusion module of the user's own; refuse anything else."""
-    hint = "Choose 'concat', 'sum', 'film', 'gated' or 'attention', or pass an object of torch.nn.Module."
-    _validate.instance(fusion, "fusion", nn.Module, "a name or a module", hint)
-    return f"{type(fusion).__module__}.{type(fusion).__qualname__}"
-
-
-def _encode(name: str, encoder: nn.Module, batch: Tensor) -> Tensor:
-    """Return the embeddings of a batch; an error of torch says whose encoder it was, and what that was given."""
-    try:
-        return encoder(batch)
-    except (RuntimeError, TypeError) as problem:
-        what = (
-            f"a batch of shape {tuple(batch.shape)}, {batch.dtype}" if isinstance(batch, Tensor) else repr(type(batch))
-        )
-        problem.add_note(f"This was the encoder of {name!r}, given {what}. Was the model built for these data?")
-        raise
+        heads = [self.heads[name]] if name in self.heads else []
+        return [p for part in (self.encoders[name], *heads) for p in part.parameters()]

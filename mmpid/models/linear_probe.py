@@ -78,6 +78,6 @@ def linear_probe(model: LateFusion, data, *, fit_on: str = "train", score_on: st
 def _embed(model: LateFusion, split, device) -> dict:
     """Return the embeddings of a split as float64 arrays, in evaluation mode; the model is left as it was."""
     order = torch.arange(len(split)).split(CHUNK)
-    with evaluating(model), torch.inference_mode():
+    with evaluating(model), torch.no_grad():
         parts = [model.pool(model.embed(inputs)) for inputs, _ in split.batches(order, device=device)]
     return {name: torch.cat([part[name] for part in parts]).cpu().double().numpy() for name in model.modalities}

@@ -1,8 +1,9 @@
-"""Evaluation mode for a while."""
+"""Evaluation mode, and float32 as the default, for a while."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import nn
 
 
@@ -16,3 +17,14 @@ def evaluating(module: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+@contextmanager
+def default_float32() -> Iterator[None]:
+    """Make weights in float32, whatever the default dtype of torch is; built-in models are the same everywhere."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

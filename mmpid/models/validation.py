@@ -1,6 +1,7 @@
 """Checks of the parts of a late-fusion model."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from torch import nn
 
@@ -30,7 +31,7 @@ def check_dims(dims: Mapping[str, int], encoders: Mapping[str, nn.Module]) -> di
     return {name: _validate.number(dims[name], f"dims[{name!r}]", low=1, integer=True) for name in encoders}
 
 
-def check_kinds(encoder: str | Mapping[str, str], data: MultimodalData) -> dict[str, str]:
+def check_kinds(encoder: str | Mapping[str, Any], data: MultimodalData) -> dict[str, Any]:
     """Return the kind of encoder of every modality, and of nothing else."""
     kinds = dict.fromkeys(data.modalities, encoder) if isinstance(encoder, str) else encoder
     hint = f"Choose from {', '.join(KINDS)}."
@@ -43,12 +44,14 @@ def check_kinds(encoder: str | Mapping[str, str], data: MultimodalData) -> dict[
     return dict(kinds)
 
 
-def declared_dim(module: nn.Module, name: str) -> int:
-    """Read an encoder's embedding size from `dim`, `out_features`, or its last linear layer."""
+def declared_dim(module: nn.Module) -> int:
+    """Read an encoder's embedding size from `dim`, `out_features`, or its last linear layer; 0 if it is not visible.
+
+    It is a guess: what is registered last need not be what is returned. Two samples tell, see :func:`find_sizes`.
+    """
     for layer in (module, *reversed(list(module.modules()))):
         for attribute in ("dim", "out_features"):
-            if isinstance(getattr(layer, attribute, None), int):
-                return getattr(layer, attribute)
-    raise ConfigError(
-        f"the embedding size of encoder {name!r} is not visible from its layers. Give `dims={{{name!r}: d, ...}}`."
-    )
+            size = getattr(layer, attribute, None)
+            if isinstance(size, int) and not isinstance(size, bool) and size > 0:
+                return size
+    return 0

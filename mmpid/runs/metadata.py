@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from mmpid.datasets import MultimodalData
+from mmpid.datasets.scale import scale_problems
+from mmpid.datasets.split import TensorInputs
 from mmpid.models import LateFusion
 
 
@@ -24,7 +26,8 @@ def make_metadata(model: LateFusion, data: MultimodalData, *, prior_loss: float,
             "prior_loss": prior_loss,
         }
         | ({"groups": data.n_groups} if data.n_groups else {})
-        | ({"notes": list(data.notes)} if data.notes else {}),
+        | ({"notes": list(data.notes)} if data.notes else {})
+        | ({"scale": scale} if (scale := _unusual_scale(data)) else {}),
         "model": {
             "spec": model.spec,
             "encoders": {name: str(encoder) for name, encoder in model.encoders.items()},
@@ -35,6 +38,11 @@ def make_metadata(model: LateFusion, data: MultimodalData, *, prior_loss: float,
         "versions": versions(),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def _unusual_scale(data: MultimodalData) -> dict[str, str]:
+    """Say what is unusual about the scale of each modality; samples that are streamed are not read for it."""
+    return scale_problems(data.inputs, data.splits["train"]) if isinstance(data.inputs, TensorInputs) else {}
 
 
 def versions() -> dict[str, str]:

@@ -11,15 +11,18 @@ from mmpid.rules.registry import built_in_part
 from mmpid.rules.replay import stage_one
 from mmpid.runs.probe import CERTIFIED, Probe, one_per_epoch
 from mmpid.runs.record import RunRecord, as_record
+from mmpid.studies.diagnose_learning import NOT_CONVERGED, concerns_data, find_unlearned
 from mmpid.studies.finding import Finding, Findings
 
 RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
 THIN = 20  # samples per cell of predicted and true classes below which near-equal heads seem to differ
 OVERFIT = 0.1  # nats that the validation loss may rise above its lowest value
 ANSWERED = 2  # probes within which an imbalance should be answered
+NOTHING_ALONE, NOTHING_TO_SAVE = "no modality knows the label alone", "two stages cannot help much"
 NO_UNIMODAL_STAGE = (
     "if the target needs the modalities together, no unimodal stage can learn it: compare with joint training from "
-    'scratch (unimodal_epochs=0, fusion="film"), see docs/two-stage.md; if not, stage 1 has not learned yet'
+    'scratch (unimodal_epochs=0, fusion="film"), see docs/two-stage.md; if not, stage 1 has not learned yet, '
+    "or labels do not belong to the samples"
 )
 FROM_SCRATCH = (
     "joint training was started from scratch; if it stays at chance, too, give it a fusion with an interaction "
@@ -43,7 +46,8 @@ def diagnose(run) -> Findings:
         error, since their predictions have much in common and samples are few; intervals rest on fewer than 20
         groups; a decomposition is not certified; the controller lags behind: a lead above its ratio and beyond the
         noise went on for more than two probes, or a modality stayed paused that had long become the weakest; an
-        encoder memorizes the training samples; no modality knows the label alone; no more than one has unique
+        encoder memorizes the training samples; an encoder learned nothing, with the likely cause (scale of the input,
+        learning rate, training too short, labels); no modality knows the label alone; no more than one has unique
         information, so two stages cannot help much; a modality spent most of stage 1 paused.
 
     Raises
@@ -69,8 +73,15 @@ def diagnose(run) -> Findings:
     ['stage 1 was short']
     """
     record = as_record(run, "run")
-    found = [check(record) for check in CHECKS]
-    return Findings(finding for finding in found if finding)
+    unlearned, causes = find_unlearned(record)
+    found = [finding for check in CHECKS if (finding := check(record))]
+    # what a probe says of an encoder that training failed is not about the data
+    hidden = {NOTHING_TO_SAVE} if causes else set()
+    hidden |= {NOTHING_ALONE} if causes - {NOT_CONVERGED} else set()
+    found = [finding for finding in found if finding.name not in hidden]
+    if any(finding.name == NOTHING_ALONE for finding in found):  # which says it of all of them
+        unlearned = [finding for finding in unlearned if not concerns_data(finding)]
+    return Findings((*unlearned, *found))
 
 
 def _short_stage_one(record: RunRecord) -> Finding | None:
@@ -244,7 +255,7 @@ def _nothing_to_save(record: RunRecord) -> Finding | None:
     if len(idle) < len(names) - 1 or _nothing_alone(record):
         return None
     return Finding(
-        "two stages cannot help much",
+        NOTHING_TO_SAVE,
         f"{', '.join(idle)} of unique information at the end of stage 1, within what shuffled labels give",
         "expect joint training and its controls to be equal; see docs/two-stage.md",
     )
@@ -259,7 +270,7 @@ def _nothing_alone(record: RunRecord) -> Finding | None:
     given_up = any(row.get("from_scratch") for row in record.lineage("decision"))
     own = ", ".join(f"{name} {atom.value:z.2f}" for name, atom in last.unique.items())
     return Finding(
-        "no modality knows the label alone",
+        NOTHING_ALONE,
         f"after epoch {last.epoch} of stage 1 redundancy was {last.redundancy.value:z.2f} bit and unique information "
         f"{own}, within what shuffled labels give",
         FROM_SCRATCH if given_up else NO_UNIMODAL_STAGE,
@@ -280,14 +291,6 @@ def _mostly_paused(record: RunRecord) -> Finding | None:
 
 
 CHECKS: tuple[Callable[[RunRecord], Finding | None], ...] = (
-    _short_stage_one,
-    _not_identified,
-    _like_heads,
-    _few_groups,
-    _not_certified,
-    _controller_lags,
-    _memorizing,
-    _nothing_alone,
-    _nothing_to_save,
-    _mostly_paused,
-)
+    _short_stage_one, _not_identified, _like_heads, _few_groups, _not_certified, _controller_lags, _memorizing,
+    _nothing_alone, _nothing_to_save, _mostly_paused,
+)  # fmt: skip

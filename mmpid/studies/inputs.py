@@ -35,4 +35,5 @@ def build(model: Callable | None, data: MultimodalData, seed: int) -> LateFusion
             f"`model` must be a function from data and seed to a fresh LateFusion, since every run starts anew; it was "
             f"{type(model).__name__}. Try def model(data, seed): return LateFusion(...)."
         )
-    return _validate.instance(model(data, seed), "model(data, seed)", LateFusion, "a LateFusion", "Return the model.")
+    made = _validate.instance(model(data, seed), "model(data, seed)", LateFusion, "a LateFusion", "Return the model.")
+    return made if made.dims else made.find_sizes(data.sample(2), seed=seed)

@@ -14,8 +14,8 @@ from mmpid.studies.budget import share_budget
 from mmpid.studies.inputs import build, draw
 from mmpid.studies.stacked_run import StackedRun, Stage
 from mmpid.train.config import TrainConfig
-from mmpid.train.engine import fixed_parameters
 from mmpid.train.validation import pick_device
+from mmpid.train.wishes import read_wishes
 
 SCHEDULES = ("unimodal", "joint", "joint+aux", "frozen", "fixed")
 # Settings that a stacked run obeys, and those that only say what is probed or logged beside the training.
@@ -164,7 +164,7 @@ def _check_settings(config: TrainConfig) -> TrainConfig:
 
 def _check_model(model: LateFusion) -> LateFusion:
     """Refuse frozen parameters, which a Trainer leaves as they are: a stacked update moves every weight of a part."""
-    fixed = fixed_parameters(model)
+    fixed = read_wishes(model).frozen
     frozen = [name for name, parameter in model.named_parameters() if id(parameter) in fixed]
     if frozen:
         shown = ", ".join(frozen[:4]) + (", ..." if len(frozen) > 4 else "")

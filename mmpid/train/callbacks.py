@@ -32,7 +32,7 @@ class Callback:
     * ``on_batch_start(ctx)``: `ctx.inputs`, `ctx.target` and `ctx.index` may be replaced.
     * ``on_features(ctx)``: `ctx.features` may be replaced, rows removed with `ctx.keep_rows(mask)`.
     * ``compute_loss(ctx)``: return named terms that are added to the objective; `ctx.losses` holds the others and
-      `ctx.loss_weights` their weights.
+      `ctx.loss_weights` their weights; both may be changed, as by a method with a joint loss of its own.
     * ``backward(ctx)``: compute the gradients yourself and return True. One callback at most.
     * ``on_after_backward(ctx)``: change `ctx.gradients(group)` in place, before clipping and the step.
     * ``step_plan(ctx)``: yield `(groups, terms)` for each of several optimizer steps; the loss terms of a step are
@@ -40,7 +40,8 @@ class Callback:
     * ``on_after_step(ctx)``: after the weights moved.
     * ``on_epoch_end(ctx)``: after validation; `ctx.validation` holds its scores.
     * ``on_probe(ctx)``: after a probe; `ctx.probe` is its row.
-    * ``predict(ctx)``: return the joint logits (B, k) that evaluation should use. One callback at most.
+    * ``predict(ctx)``: return the joint logits (B, k) that evaluation should use, and the training accuracy of stage 2.
+      One callback at most.
 
     A callback runs in the order in which it was given. Its state goes into every checkpoint, so that a run that was
     killed goes on bit for bit: keep everything that later batches depend on in :meth:`state_dict`. Its settings go

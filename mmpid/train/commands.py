@@ -8,6 +8,7 @@ from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.rules.base import SwitchRule, what_changed
 from mmpid.rules.decision import Decision
 from mmpid.train.checkpoints import Checkpoints
+from mmpid.train.dry_pass import check_batch_size
 from mmpid.train.run import Run
 
 
@@ -72,6 +73,7 @@ class Commands:
         run restore what was in force then. Smaller batches mean more updates per epoch at the same learning rate.
         """
         n, run = _validate.number(n, "n", low=1, integer=True), self.run
+        check_batch_size(n, "n", run.epoch.joins_single)
         before = run.batch_size
         if n == before:
             return

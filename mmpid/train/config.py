@@ -44,7 +44,8 @@ class TrainConfig:
         Largest norm of the whole gradient; larger ones are scaled down.
     batch_size, lr, momentum, weight_decay
         Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
-        like any other. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
+        like any other; one sample alone joins the batch before it where it could not be trained on, as with batch
+        normalization. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
     joint_lr_scale : float
         Stage-2 learning rate as a multiple of `lr`, after a stage 1. Joint training from scratch has `lr` itself,
         whether there was to be no stage 1 or the controller gave it up.

@@ -20,6 +20,7 @@ from mmpid.train.optimizers import (
     parameters_of,
     step_scheduler,
 )
+from mmpid.train.wishes import Wishes, note, read_wishes, set_modes
 
 Reduce = Callable[[list[nn.Parameter]], None]
 Answer = tuple[dict[str, Tensor], dict[str, Tensor]]  # losses and logits by classifier, without their graph
@@ -37,7 +38,7 @@ class Engine:
     def __init__(self, model: LateFusion, config: TrainConfig, loss: Loss, device: torch.device, reduce: Reduce | None):
         self.model, self.config, self.loss, self.device = model, config, loss, device
         self.reduce = reduce
-        self.fixed = fixed_parameters(model)
+        self.wishes = read_wishes(model)
         self.optimizer: torch.optim.Optimizer
         self.scheduler: Any = None
         self.scaler = torch.amp.GradScaler(device.type) if config.precision == "float16" else None
@@ -53,7 +54,7 @@ class Engine:
     def set_trainable(self, stage: str, active: Sequence[str]) -> None:
         """Freeze paused modalities, the fusion head in stage 1, and the encoders if the settings say so."""
         still = self.config.paused_encoders == "still"
-        set_trainable(self.model, active, stage, self.config.freeze_encoders, self.fixed, still)
+        set_trainable(self.model, active, stage, self.config.freeze_encoders, self.wishes, still)
 
     @property
     def learning_rates(self) -> dict[str, float]:
@@ -113,7 +114,9 @@ class Engine:
             parameter.grad = None
 
     def backward(self, total: Tensor) -> None:
-        """Compute the gradients of an objective, scaled where float16 needs it."""
+        """Compute the gradients of an objective, if it has any, scaled where float16 needs it."""
+        if not total.requires_grad:
+            return
         (total if self.scaler is None else self.scaler.scale(total)).backward()
 
     def finish_gradients(self) -> None:
@@ -134,7 +137,7 @@ class Engine:
             nn.utils.clip_grad_norm_(parameters_of(self.optimizer), self.config.clip_norm)
         if self.scaler is None:
             self.optimizer.step()
-        else:
+        elif any(p.grad is not None for p in parameters_of(self.optimizer)):
             self.scaler.step(self.optimizer)
             self.scaler.update()
 
@@ -168,30 +171,18 @@ def classifiers(modalities: Sequence[str], stage: str) -> tuple[str, ...]:
     return (*modalities, "joint") if stage == "joint" else tuple(modalities)
 
 
-def fixed_parameters(model: LateFusion) -> frozenset[int]:
-    """Return the ids of parameters that the user froze: a part of what belongs to a modality, or of an extra module.
-
-    All parameters of a modality at once are frozen by a pause, perhaps of another run.
-    """
-    fixed: list[int] = []
-    for name in model.modalities:
-        frozen = [p for p in model.modality_parameters(name) if not p.requires_grad]
-        fixed += map(id, frozen if len(frozen) < len(model.modality_parameters(name)) else ())
-    return frozenset(fixed)
-
-
 def set_trainable(
-    model: LateFusion, active: Sequence[str], stage: str, freeze_encoders: bool, fixed: frozenset[int],
-    still: bool = True,
-) -> None:  # fmt: skip
-    """Freeze what must not move; what :func:`fixed_parameters` named stays frozen throughout."""
-    model.train()
+    model: LateFusion, active: Sequence[str], stage: str, freeze_encoders: bool, wishes: Wishes, still: bool = True
+) -> None:
+    """Freeze what must not move; what the user froze, or put into evaluation mode, stays so throughout."""
+    set_modes(model, wishes)
     frozen = stage == "joint" and freeze_encoders
     for name in model.modalities:
         moves = name in active and not frozen
         for parameter in model.modality_parameters(name):
-            parameter.requires_grad_(moves and id(parameter) not in fixed)
+            parameter.requires_grad_(moves and id(parameter) not in wishes.frozen)
         if not moves and (still or frozen):  # it must not update its normalization statistics either
             model.encoders[name].eval()
     for parameter in model.fusion.parameters():
-        parameter.requires_grad_(stage == "joint")
+        parameter.requires_grad_(stage == "joint" and id(parameter) not in wishes.frozen)
+    note(model, wishes)

@@ -14,6 +14,20 @@ from mmpid.train.position import Position
 from mmpid.train.random_numbers import sample_order
 
 
+def cut(order: Tensor, batch_size: int, joins_single: bool) -> list[Tensor]:
+    """Cut an order of samples into batches; a last batch of one sample joins the one before it where that is asked.
+
+    Examples
+    --------
+    >>> [len(batch) for batch in cut(torch.arange(129), 64, joins_single=True)]
+    [64, 65]
+    """
+    batches = list(order.split(batch_size))
+    if joins_single and len(batches) > 1 and len(batches[-1]) == 1:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
 class Epoch:
     """Cuts the training split into batches, an order that is a function of seed and epoch alone.
 
@@ -23,10 +37,13 @@ class Epoch:
         Losses and right answers of the batches.
     samples : Tensor, optional
         Positions of the training split that are trained on, where a callback chose them; None for all.
+    joins_single : bool
+        Whether a last batch of one sample joins the batch before it: batch normalization cannot train on one alone.
     """
 
     def __init__(self, train: Split, seed: int, device: torch.device, parallel: Parallel | None):
         self.train, self.seed, self.device, self.parallel = train, seed, device, parallel
+        self.joins_single = False
         self.samples: Tensor | None = None
         self.muted: dict[str, Tensor] = {}
         self.metrics = EpochMetrics((), (), device)
@@ -47,7 +64,7 @@ class Epoch:
         done, taken = position.cut
         n = len(self.train) if self.samples is None else len(self.samples)
         order = sample_order(self.seed, position.epoch, n).to(self.train.target.device)
-        due = order[taken:].split(batch_size)
+        due = cut(order[taken:], batch_size, self.joins_single)
         self._places = [order[:0]] * done + [self._share(index) for index in due]
         samples = self.samples
         self._order = self._places if samples is None else [samples.to(order.device)[i] for i in self._places]

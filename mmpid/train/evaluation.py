@@ -81,7 +81,8 @@ def evaluate(
     head by a function of inputs, features and all logits.
     """
     device = split.target.device if device is None else device
-    with evaluating(model), torch.inference_mode(), autocast(device, precision):
+    # not inference_mode: what an encoder caches in it cannot be used in training
+    with evaluating(model), torch.no_grad(), autocast(device, precision):
         parts = [_read(model, inputs, predict) for inputs in _chunks(split, device)]
     names = model.modalities
     unimodal = {name: _join([logits[name] for logits, _ in parts]) for name in names}

@@ -1,6 +1,5 @@
 """The training loop: batches, epochs, probes when they are due, and the result. It decides nothing."""
 
-import copy
 import time
 from math import inf, isfinite, isnan
 
@@ -10,6 +9,7 @@ from torch import Tensor
 from mmpid import _validate
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.models import LateFusion
+from mmpid.models.copies import copy_model
 from mmpid.train.commands import Commands
 from mmpid.train.director import Director
 from mmpid.train.hooked_step import HookedStep
@@ -188,7 +188,7 @@ class Loop:
 
     def selected_model(self) -> LateFusion:
         """Return a copy of the model with the weights of the selected epoch, in evaluation mode."""
-        model = copy.deepcopy(self.run.model)
+        model = copy_model(self.run.model)
         self.run.selector.apply(model, self.run.position.stage)
         return model.eval()
 

@@ -55,7 +55,7 @@ def make_loss(loss: str | Callable[..., Any], weight: Tensor | None) -> Loss:
     """
     if isinstance(loss, str):
         named = LOSSES[_validate.choice(loss, "loss", LOSSES)]
-        return lambda logits, target: named(logits, target, weight)
+        return lambda logits, target: named(logits, target, weight if weight is None else weight.to(_full(logits)))
     if weight is not None:
         raise ConfigError(
             "`class_weight` must be 'none' with a loss of your own, which weighs classes itself; it was 'balanced'. "

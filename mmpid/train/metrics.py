@@ -108,7 +108,7 @@ class EpochMetrics:
 
     def mean_losses(self) -> dict[str, float]:
         """Return the mean loss of each classifier over its batches."""
-        table = torch.tensor(self.losses())
+        table = _float32(self.losses())
         means = table.mean(0).tolist()
         return self._named(means if all(map(isfinite, means)) else table.nanmean(0).tolist())  # as a rule, none is NaN
 
@@ -126,7 +126,7 @@ class EpochMetrics:
         return self._named(shares)
 
     def _averaged(self, table: list[list[float]]) -> list[list[float]]:
-        return self._mean(torch.tensor(table, device=self._device)).tolist() if self._mean else table
+        return self._mean(_float32(table).to(self._device)).tolist() if self._mean else table
 
     def _named(self, values: list[float]) -> dict[str, float]:
         """Return the values that are numbers, by classifier."""
@@ -138,7 +138,7 @@ class EpochMetrics:
         """Return the columns, the tables and the sizes of the batches."""
         self._read_losses()
         self._read_right()
-        tables = {"losses": torch.tensor(self._losses), "right": torch.tensor(self._right)}
+        tables = {"losses": _float32(self._losses), "right": _float32(self._right)}
         return {**tables, "sizes": list(self.sizes), "columns": list(self.columns)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -167,3 +167,8 @@ class _Batch(NamedTuple):
 def _alike(batches: "list[_Batch]") -> "list[tuple[tuple[tuple[str, ...], int], list[_Batch]]]":
     """Return batches of one kind that follow each other, together."""
     return [(kind, list(group)) for kind, group in groupby(batches, lambda batch: batch.kind)]
+
+
+def _float32(table: list[list[float]]) -> Tensor:
+    """Return a table as a tensor, of the same dtype whatever the default is."""
+    return torch.tensor(table, dtype=torch.float32)

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 from mmpid.datasets import MultimodalData
-from mmpid.errors import InputError
 from mmpid.estimate import KMeansDiscretizer, PosteriorDiscretizer
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.train.config import TrainConfig
@@ -61,11 +60,6 @@ def make_codebooks(config: TrainConfig, names: tuple[str, ...], n: int, n_classe
         return {}
     size = config.n_clusters
     size = auto_clusters(n, n_classes) if isinstance(size, str) else size
-    if n < size:
-        raise InputError(
-            f"the {config.probe_split!r} split must have at least `n_clusters` = {size} samples; it has {n}. Use fewer "
-            "clusters, a larger split, or observable='prediction'."
-        )
     seeds = [seed + i if config.codebook_seed is None else config.codebook_seed for i in range(len(names))]
     if config.observable == "posterior":
         return {

@@ -13,6 +13,8 @@ from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
 from mmpid.errors import InputError, SmallSampleWarning, warn
 from mmpid.estimate import estimate_row
+from mmpid.estimate.inputs import MIN_SAMPLES
+from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
@@ -21,6 +23,7 @@ from mmpid.train.observable import Codebook, make_codebooks
 from mmpid.train.probe_time import LONG, ProbeProgress, announcement, expected_seconds, shown
 from mmpid.train.released import released_atoms
 
+CLUSTERED = ("kmeans", "posterior")  # observables whose number of codes is `n_clusters`
 ONE_GROUP = (
     "the {split!r} split holds one group, so there are no groups to resample: intervals and null bands take its {n} "
     "samples as independent of each other, are too narrow, and hold for that group alone. Put 20 groups or more into "
@@ -50,6 +53,7 @@ class Prober:
             )
         self.split = _probe_split(data, config, seed, device)
         self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
+        _check_split(self.split, config, data)
         self.groups = self.split.groups if self.n_groups > 1 else None
         if self.n_groups == 1 and (config.n_boot or config.n_null):
             warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
@@ -154,6 +158,36 @@ def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: t
     split = split.in_memory()
     inputs = {name: x.to(device) for name, x in split.inputs.items()}
     return Split(name=split.name, inputs=inputs, target=split.target.to(device), groups=split.groups)
+
+
+def _count_codes(config: TrainConfig, n_samples: int, n_classes: int) -> int:
+    """Return how many codes an embedding can have: clusters, or predicted classes."""
+    if config.observable not in CLUSTERED:
+        return n_classes
+    return auto_clusters(n_samples, n_classes) if isinstance(config.n_clusters, str) else config.n_clusters
+
+
+def _check_split(split: Split, config: TrainConfig, data: MultimodalData) -> None:
+    """Refuse samples on which no information can be measured: of one class, or fewer than codes."""
+    name = "the probe split" if config.probe_split == "probe" else f"the probe split (probe_split={split.name!r})"
+    n, whole = len(split), len(data.splits[config.probe_split])
+    taken = f", of which probe_samples={config.probe_samples} leaves {n}" if n < whole else ""
+    classes = split.target.unique().tolist()
+    if len(classes) < 2:
+        raise InputError(
+            f"{name} must hold samples of two classes or more, since information is measured about them; its {whole} "
+            f"samples{taken} are all of class {data.class_names[classes[0]]!r}. Cut the splits class by class, as "
+            f"split=None does, or try probe_split={'validation' if config.probe_split == 'probe' else 'probe'!r}."
+        )
+    codes = _count_codes(config, n, data.n_classes)
+    if n < max(codes, MIN_SAMPLES):
+        kind = "`n_clusters`" if config.observable in CLUSTERED else "classes"
+        needed = f"{codes}, one for each of the {kind}" if codes >= MIN_SAMPLES else f"{MIN_SAMPLES}"
+        fewer = ", fewer clusters (n_clusters=), observable='prediction'" if config.observable in CLUSTERED else ""
+        raise InputError(
+            f"{name} must have at least {needed} samples; it has {whole}{taken}. Use a larger probe split{fewer}, or "
+            f"all its samples (probe_samples=0)."
+        )
 
 
 def _count_groups(split: Split) -> int:

@@ -1,13 +1,12 @@
 """Other futures of a run: branched from a probe, saved to a folder, and loaded from one."""
 
-import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mmpid import _validate
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, InputError
-from mmpid.models import LateFusion
+from mmpid.models.copies import copy_model
 from mmpid.rules.controller import BalanceController
 from mmpid.runs.checkpoint import CheckpointStore
 from mmpid.runs.folder import NOW, RECORD, RunFolder, released_on_error
@@ -40,7 +39,7 @@ def branch(trainer: "Trainer", at: int | None, name: str, out_dir: Any) -> "Trai
     run, checkpoints = trainer._run, trainer._checkpoints
     state = checkpoints.find(at, trainer.record)
     child = type(trainer)(
-        _copied_model(trainer), trainer.data, controller=trainer.controller, seed=trainer.seed,
+        copy_model(trainer.model), trainer.data, controller=trainer.controller, seed=trainer.seed,
         device=str(trainer.device), name=name, callbacks=run.callbacks.copies(),
         accelerator=run.parallel.accelerator if run.parallel else None, **trainer.config.values(),
     )  # fmt: skip
@@ -55,14 +54,6 @@ def branch(trainer: "Trainer", at: int | None, name: str, out_dir: Any) -> "Trai
     child._checkpoints.copy_from(checkpoints, child.record)
     child._director.keep_checkpoint()
     return child
-
-
-def _copied_model(trainer: "Trainer") -> LateFusion:
-    """Return a copy of the model in which nothing is paused."""
-    model = copy.deepcopy(trainer.model)
-    for own, copied in zip(trainer.model.parameters(), model.parameters(), strict=True):
-        copied.requires_grad_(id(own) not in trainer._run.engine.fixed)
-    return model
 
 
 def save(trainer: "Trainer", path: Any) -> Path:

@@ -20,6 +20,7 @@ from mmpid.runs.state import State
 from mmpid.train.callbacks import Callbacks, blame
 from mmpid.train.config import TrainConfig
 from mmpid.train.context import Context
+from mmpid.train.dry_pass import check_batch_size, needs_two
 from mmpid.train.engine import Engine, classifiers
 from mmpid.train.epoch import Epoch
 from mmpid.train.evaluation import Evaluation, class_weights, evaluate, prior_loss
@@ -74,6 +75,8 @@ class Run:
         if callbacks:
             with self.random.forked(6):
                 callbacks.call("setup", self.context)
+        self.epoch.joins_single = needs_two(self.model)
+        check_batch_size(self.config.batch_size, "batch_size", self.epoch.joins_single)
         self.enter_stage()
 
     def _class_weights(self) -> Tensor | None:

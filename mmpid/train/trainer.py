@@ -20,6 +20,7 @@ from mmpid.train.checkpoints import Checkpoints
 from mmpid.train.commands import Commands
 from mmpid.train.config import TrainConfig
 from mmpid.train.director import Director
+from mmpid.train.dry_pass import prepare_model
 from mmpid.train.interrupt import delayed_interrupt
 from mmpid.train.loop import Loop
 from mmpid.train.parallel import Parallel
@@ -39,7 +40,7 @@ class Trainer:
     Parameters
     ----------
     model : LateFusion
-        Is trained in place. Parameters of an encoder that are frozen (`requires_grad=False`) stay as they are.
+        Is trained in place. Frozen parameters (`requires_grad=False`) stay as they are; see docs/encoders.md.
     data : MultimodalData
         Two to six modalities; copied to the device once, or streamed batch by batch.
     controller : BalanceController, optional
@@ -107,11 +108,10 @@ class Trainer:
         controller = default_controller(preset, variant) if controller is None else check_controller(controller)
         parallel = None if accelerator is None else Parallel(accelerator)
         check_fit(model, data)
+        prepare_model(model, data, place := accelerator.device if accelerator else pick_device(device), seed)
         _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
-        self._run = run = Run(
-            model, data, config, seed=seed, controller=controller, callbacks=Callbacks(callbacks), parallel=parallel,
-            device=accelerator.device if accelerator else pick_device(device),
-        )  # fmt: skip
+        parts = {"controller": controller, "callbacks": Callbacks(callbacks), "parallel": parallel}
+        self._run = run = Run(model, data, config, seed=seed, device=place, **parts)
         run.record = RunRecord(run.metadata(preset, variant, name))
         self._checkpoints = Checkpoints(CheckpointStore())
         commands = Commands(run, self._checkpoints)

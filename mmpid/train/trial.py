@@ -1,6 +1,5 @@
 """A trial: a copy of the model is trained for a while and thrown away, to see what its losses would do."""
 
-import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +8,9 @@ import torch
 from mmpid import _validate
 from mmpid.errors import InputError
 from mmpid.models import LateFusion
+from mmpid.models.copies import copy_model
 from mmpid.train.engine import Engine
+from mmpid.train.epoch import cut
 from mmpid.train.evaluation import autocast, evaluate
 from mmpid.train.random_numbers import sample_order
 
@@ -28,7 +29,7 @@ def trained_copy(run: "Run", heads: Sequence[str], epochs: int) -> LateFusion:
     """Return a copy of the model that was trained on the sum of some heads' losses."""
     for head in heads:
         _validate.choice(head, "heads", run.columns, InputError)
-    model = copy.deepcopy(run.model)
+    model = copy_model(run.model)
     engine = Engine(model, run.config, run.loss, run.device, None)
     engine.enter_stage(run.position.stage, run.position.active, epochs)
     with run.random.forked(7, run.position.step):
@@ -40,8 +41,9 @@ def trained_copy(run: "Run", heads: Sequence[str], epochs: int) -> LateFusion:
 def _train_epoch(run: "Run", engine: Engine, heads: Sequence[str], epoch: int) -> None:
     """Take every batch once, in the order of an epoch of the run."""
     train, stage = run.splits["train"], run.position.stage
-    order = sample_order(run.seed, epoch, len(train)).to(train.target.device).split(run.batch_size)
-    for inputs, target in train.batches(list(order), device=run.device):
+    order = sample_order(run.seed, epoch, len(train)).to(train.target.device)
+    batches = cut(order, run.batch_size, run.epoch.joins_single)
+    for inputs, target in train.batches(batches, device=run.device):
         with autocast(run.device, run.config.precision):
             logits = engine.logits(engine.model.embed(inputs), stage)
             total = torch.stack([run.loss(logits[head], target) for head in heads]).sum()

@@ -40,7 +40,7 @@ def runs():
 
 def shapes():
     """Return one parameter per run and kind of model: how the callback is made, fusion, modalities, and if refused."""
-    kinds = [("concat", 6), ("sum", 3), ("film", 2), ("gated", 3), ("attention", 2)]
+    kinds = [("concat", 6), ("sum", 3), ("attention", 2)]
     return [
         pytest.param(make, fusion, m, fusion in refused or m > largest, id=f"{name}-{fusion}-{m}")
         for name, make, refused, largest in _all_runs()

@@ -1,6 +1,7 @@
 """The methods in a run: they train, resume bit for bit, and say what they are."""
 
 import functools
+import inspect
 
 import pytest
 import torch
@@ -17,6 +18,13 @@ def test_every_method_is_listed_and_tested():
     tested = {make().__class__.__name__ for cases in METHODS.values() for make in cases.RUNS.values()}
     assert tested == set(methods.available()) and all(methods.available().values())
     assert {*tested, "available"} == set(methods.__all__)
+
+
+def test_editors_know_every_method():
+    source = inspect.getsource(methods)
+    for name in methods.available():
+        line = f"from {getattr(methods, name).__module__} import {name} as {name}"
+        assert line in source, f"add to the block under TYPE_CHECKING: {line}"
 
 
 @pytest.fixture
@@ -71,7 +79,7 @@ def tiny():
 def test_a_method_works_with_every_fusion_and_up_to_six_modalities_or_says_why_not(tiny, make, fusion, m, refused):
     encoders = {f"m{i}": torch.nn.Sequential(torch.nn.Linear(4, 5), torch.nn.ReLU()) for i in range(m)}
     model = LateFusion(encoders, 3, fusion=fusion, dims=dict.fromkeys(encoders, 5))
-    settings = {"epochs": 3, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40, "fusion_init": "random"} | QUICK
+    settings = {"epochs": 2, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40, "fusion_init": "random"} | QUICK
     if refused:
         with pytest.raises(TrainingError, match="fusion|modalities") as caught:
             Trainer(model, tiny(m), callbacks=[make()], **settings).step(batches=1)

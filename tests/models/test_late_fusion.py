@@ -52,13 +52,17 @@ def test_convnet_reads_images_with_and_without_channels():
         ConvNet((8,))
 
 
+def unsized():
+    return LateFusion({"a": torch.nn.ReLU(), "b": MLP((4,))}, 2)
+
+
 @pytest.mark.parametrize(
     ("build", "error", "words"),
     [
         (lambda: LateFusion({"a": MLP((4,))}, n_classes=2), ConfigError, "two or more modality names"),
         (lambda: LateFusion({"a": MLP((4,)), "b": MLP((4,))}, 2, fusion="concatenate"), ConfigError, "'concat'"),
         (lambda: LateFusion({"a": MLP((4,)), "b": MLP((4,))}, 1), ConfigError, "`n_classes`.*at least 2"),
-        (lambda: LateFusion({"a": torch.nn.ReLU(), "b": MLP((4,))}, 2), ConfigError, "Give `dims="),
+        (lambda: unsized()({"a": torch.zeros(2, 4), "b": torch.zeros(2, 4)}), ConfigError, "find_sizes.*`dims`"),
         (lambda: model()({"a": torch.zeros(2, 4)}), InputError, "b is missing"),
     ],
 )

@@ -1,0 +1,39 @@
+"""The dry pass: two samples through the whole model when a trainer is built, before any time is spent on it."""
+
+import torch
+from torch import nn
+
+from mmpid.datasets import MultimodalData
+from mmpid.errors import ConfigError
+from mmpid.models import LateFusion
+from mmpid.train.random_numbers import mix
+from mmpid.train.wishes import fulfill
+
+
+def prepare_model(model: LateFusion, data: MultimodalData, device: torch.device, seed: int) -> None:
+    """Take a model to its device, give it the flags that its user wants, and find its sizes on two samples.
+
+    Weights that are made on the way (heads of encoders whose size was not known, lazy layers) depend on the seed.
+    """
+    fulfill(model.to(device))
+    model.find_sizes(data.sample(2), seed=mix(seed, 8))
+    if not any(p.requires_grad for p in model.parameters()):
+        raise ConfigError(
+            "`model` must have weights to train; all of them are frozen (requires_grad=False). "
+            "Try model.requires_grad_(True)."
+        )
+
+
+def needs_two(model: LateFusion) -> bool:
+    """Whether the model cannot be trained on one sample alone; modules of callbacks count if they normalize batches."""
+    batch_norm = nn.modules.batchnorm._BatchNorm
+    return model.needs_two or any(isinstance(part, batch_norm) for part in model.extras.modules())
+
+
+def check_batch_size(n: int, name: str, joins_single: bool) -> None:
+    """Refuse batches of one sample where batch normalization needs two."""
+    if joins_single and n == 1:
+        raise ConfigError(
+            f"`{name}` must be at least 2 for a model that cannot be trained on one sample alone, as with batch "
+            f"normalization; it was 1. Try {name}=2, or torch.nn.GroupNorm in place of BatchNorm."
+        )
