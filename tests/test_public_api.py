@@ -14,7 +14,7 @@ PUBLIC = {
         sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load
         make_folder read register""",
-    "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
+    "mmpid.models": "ConvNet First Flat LateFusion MLP Output Pool ResNet18 Take Tokens linear_probe",
     "mmpid.pid": """CostEstimate DualMultipliers MarginalPID PIDResult decompose decompose_marginals dual_multipliers
         estimate_cost information joints""",
     "mmpid.live": "Session pause_all sessions",

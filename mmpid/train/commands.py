@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from mmpid import _validate
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.rules.base import SwitchRule, what_changed
@@ -124,6 +126,7 @@ class Commands:
 
     def _start_of_stage_two(self, rewind: bool | int, from_scratch: bool) -> int | None:
         """Return the epoch whose probe stage 2 starts from; None for the present state."""
+        rewind = bool(rewind) if isinstance(rewind, np.bool_) else rewind
         if rewind is False:
             return None
         if rewind is True and from_scratch:

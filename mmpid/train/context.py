@@ -233,6 +233,13 @@ class Context:
         _validate.choice(split, "split", ("train", "probe", "validation"), InputError)
         return self._run.evaluate(self.model, split, rows)
 
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean of a tensor over the processes that train together; alone, the tensor itself.
+
+        Gradients are averaged before `on_after_backward`. What scales them there must be the same in every process.
+        """
+        return self._run.parallel.mean(values) if self._run.parallel else values
+
     def log(self, name: str, value: float | Tensor) -> None:
         """Log a number; its mean over the epoch stands in the epoch's row as `log.<callback>.<name>`."""
         key = f"log.{self.caller}.{name}"

@@ -8,6 +8,7 @@ from typing import cast
 
 import numpy as np
 
+from mmpid import _validate
 from mmpid.errors import InputError
 from mmpid.plots.traces import ATOMS, SHORT_NAMES, Trace, switch_epoch
 from mmpid.runs.diff import diff
@@ -55,7 +56,7 @@ def find(source) -> list[Run]:
     elif isinstance(source, list | tuple):
         found = [run for one in source for run in find(one)]
     elif isinstance(source, str | os.PathLike):
-        found = list(_in_folder(Path(source)))
+        found = list(_in_folder(_validate.path(source, "runs")))
     else:
         found = [_of_object(source)]
     return _told_apart(found)
