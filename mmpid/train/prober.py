@@ -16,6 +16,7 @@ from mmpid.estimate import estimate_row
 from mmpid.estimate.inputs import MIN_SAMPLES
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
+from mmpid.estimate.pipeline import HELD_OUT
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 from mmpid.train.evaluation import Evaluation, evaluate
@@ -28,6 +29,12 @@ ONE_GROUP = (
     "the {split!r} split holds one group, so there are no groups to resample: intervals and null bands take its {n} "
     "samples as independent of each other, are too narrow, and hold for that group alone. Put 20 groups or more into "
     "the split, or name finer ones: recordings instead of subjects."
+)
+ONE_GROUP_A_CLASS = (
+    "in the {split!r} split most classes lie in one group each, and a class cannot be predicted while its only group "
+    "is held out. So probes hold out samples instead of groups: intervals take the {n} samples as independent of each "
+    "other, are too narrow, and hold for these groups alone. Put several groups of each class into the split, or name "
+    "finer ones."
 )
 
 
@@ -54,13 +61,22 @@ class Prober:
         self.split = _probe_split(data, config, seed, device)
         self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
         _check_split(self.split, config, data)
-        self.groups = self.split.groups if self.n_groups > 1 else None
-        if self.n_groups == 1 and (config.n_boot or config.n_null):
-            warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
+        self.groups = self._usable_groups()
         self.samples = ProxyEvidence(target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes)
         self.codebooks = self._codebooks()
         self.progress: ProbeProgress | None = None
         self.expected: float | None = None
+
+    def _usable_groups(self) -> Tensor | None:
+        """Return the groups of the samples; None, with a warning, where they allow no estimate."""
+        config, problem, groups = self.config, "", self.split.groups
+        if self.n_groups == 1 and (config.n_boot or config.n_null or config.estimator == HELD_OUT):
+            problem = ONE_GROUP
+        elif groups is not None and self.n_groups > 1 and config.estimator == HELD_OUT:
+            problem = ONE_GROUP_A_CLASS if _share_alone(self.split.target, groups) > 0.5 else ""
+        if problem:
+            warn(problem.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
+        return None if problem or self.n_groups < 2 else groups
 
     def _codebooks(self) -> dict[str, Codebook]:
         """Return codebooks that nothing was fitted to yet."""
@@ -193,6 +209,13 @@ def _check_split(split: Split, config: TrainConfig, data: MultimodalData) -> Non
 def _count_groups(split: Split) -> int:
     """Return how many groups the samples form; 0 where they have none."""
     return 0 if split.groups is None else len(split.groups.unique())
+
+
+def _share_alone(target: Tensor, groups: Tensor) -> float:
+    """Return the share of the samples whose class lies in one group."""
+    labels = target.cpu()
+    pairs = torch.stack([labels, groups.cpu()]).unique(dim=1)
+    return float((torch.bincount(pairs[0])[labels] == 1).double().mean())
 
 
 def _plain(value: float) -> float | None:
