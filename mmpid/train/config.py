@@ -14,38 +14,6 @@ from mmpid.train.losses import LOSSES, make_loss
 from mmpid.train.presets import PRESETS, VARIANTS
 from mmpid.train.scores import METRICS, metric_name
 
-<<<<<<< HEAD
-=======
-OBSERVABLES = ("auto", "prediction", "kmeans", "soft", "posterior")
-SELECTIONS = ("validation", "last", "test")
-STAGE2 = ("monitor", "balance", "off")
-OPTIMIZERS, SCHEDULERS = ("sgd", "adamw"), ("none", "cosine")
-UNIMODAL_SHARE = 0.8  # of the budget, for stage 1 at the most
-CODEBOOKS = ("warm", "fresh")
-CLASS_WEIGHTS = ("none", "balanced")
-PRECISIONS = ("float32", "bfloat16", "float16")
-# Written only where they are set: records of older versions do not have them.
-LATER = (
-    "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
-    "selection_metric", "estimator",
-)  # fmt: skip
-BEFORE = {"estimator": "counted"}  # what records without it were made with
-FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
-WHOLE = {
-    "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
-    "probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0, "codebook_seed": 0,
-    "patience": 1, "n_clusters": 1,
-}  # fmt: skip
-ABOVE_ZERO = ("lr", "joint_lr_scale", "lr_gamma", "clip_norm")
-AT_LEAST_ZERO = ("weight_decay", "aux_weight")
-CHOICES: dict[str, Iterable[str]] = {
-    "class_weight": CLASS_WEIGHTS, "precision": PRECISIONS, "fusion_init": ("heads", "random"),
-    "selection": SELECTIONS, "probe_split": ("probe", "train", "validation"), "observable": OBSERVABLES,
-    "codebooks": CODEBOOKS, "estimator": ESTIMATORS, "stage2": STAGE2, "pid_method": PID_METHODS,
-    "correction": CORRECTIONS,
-}  # fmt: skip
-
->>>>>>> main
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
@@ -130,12 +98,8 @@ class TrainConfig:
     estimator : {"held-out", "counted"}
         See :func:`mmpid.estimate_pid`; "counted" is that of ``preset="paper"``.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
-<<<<<<< HEAD
-        Passed to :func:`mmpid.estimate_pid`. The counted estimator takes 100 and 20 replicates by default, the
-        held-out one none. `pid_method="released"` is the solver of the paper's script, for two modalities.
-=======
         Passed to :func:`mmpid.estimate_pid`. By default 100 and 20 replicates if counted, none if held-out.
->>>>>>> main
+        `pid_method="released"` is the solver of the paper's script, for two modalities.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
         found anew at each probe, whatever was probed before.
@@ -278,11 +242,11 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; a function of the user's own by its qualified name."""
         plain = {name: describe(value) for name, value in self.values().items()}
-<<<<<<< HEAD
-        return {name: x for name, x in plain.items() if name not in choices.LATER or x != describe(DEFAULTS[name])}
-=======
-        return {name: x for name, x in plain.items() if name not in LATER or x != describe((DEFAULTS | BEFORE)[name])}
->>>>>>> main
+        return {
+            name: x
+            for name, x in plain.items()
+            if name not in choices.LATER or x != describe((DEFAULTS | choices.BEFORE)[name])
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **own: Any) -> "TrainConfig":
@@ -293,13 +257,8 @@ class TrainConfig:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise ConfigError(f"the saved settings have fields unknown to this version: {unknown}. Update mmpid.")
-<<<<<<< HEAD
-        known = dict(values)
+        known = choices.BEFORE | dict(values)
         for name in choices.FREE:
-=======
-        known = BEFORE | dict(values)
-        for name in FREE:
->>>>>>> main
             saved, given = known.get(name, describe(DEFAULTS[name])), own.get(name)
             if given is None and not _is_custom(saved):
                 continue
