@@ -32,9 +32,10 @@ class UMT(Callback):
     epochs : int
         Epochs of the teachers' training where no unimodal stage came before.
 
-    Notes ----- Works for every fusion and any number of modalities. Costs one forward pass of every teacher per batch,
-    and without a unimodal stage the teachers' training, which the run's budget does not count: compare with that in
-    mind.
+    Notes
+    -----
+    Works for every fusion and any number of modalities. Costs one forward pass of every teacher per batch, and without
+    a unimodal stage the teachers' training, which the run's budget does not count: compare with that in mind.
 
     How it can mislead. After a unimodal stage the students start as their own teachers, so the term starts at zero and
     only holds them there. The distance has the units of the embeddings: a good strength for one encoder is none for
