@@ -1,8 +1,10 @@
 """Checks of arguments: turn what users pass into tensors, or say clearly what is wrong."""
 
 import difflib
+import errno
 import math
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, overload
@@ -65,8 +67,33 @@ def instance(value, name: str, kind: type | tuple[type, ...], must: str, hint: s
 
 
 def path(value, name: str) -> Path:
-    """Return `value` as a path if it is a text or a path; otherwise raise."""
-    return Path(instance(value, name, (str, os.PathLike), "a path", f'For example {name}="runs/first".'))
+    """Return `value` as a path, `~` and variables of the environment replaced as a shell does; otherwise raise."""
+    hint = f'For example {name}="runs/first".'
+    typed = os.fsdecode(instance(value, name, (str, os.PathLike), "a path", hint))
+    if not typed.strip() or "\0" in typed:
+        raise ConfigError(f"`{name}` must be a path; it was {typed!r}. {hint}")
+    found = os.path.expanduser(os.path.expandvars(typed))
+    try:
+        if os.path.lexists(typed):  # a name with such signs in it, if there is one
+            return Path(typed)
+        os.lstat(found)
+    except ValueError as problem:
+        raise ConfigError(f"`{name}` must be a path; it was {typed!r}: {problem}.") from problem
+    except OSError as problem:
+        if problem.errno in (errno.ENAMETOOLONG, errno.EINVAL):
+            raise ConfigError(f"`{name}` must be a path; {typed:.60} cannot be one: {problem.strerror}.") from problem
+        unset = re.search(r"\$(\w+|\{\w+\})", found)
+        if unset:
+            raise ConfigError(
+                f"`{name}` must be a path; {typed!r} holds {unset[0]}, which is not set in the environment. Set it "
+                f"before Python starts, or write the path out."
+            ) from problem
+        if found.startswith("~"):
+            raise ConfigError(
+                f"`{name}` must be a path; in {typed!r} there is no user {Path(found).parts[0][1:]!r}. For a folder of "
+                f"that name write {'./' + typed!r}."
+            ) from problem
+    return Path(found)
 
 
 def integers(values, name: str, *, low: int = 0) -> list[int]:

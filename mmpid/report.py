@@ -57,7 +57,7 @@ def publish(name: str, values: Mapping[str, float], *, out_dir="") -> Published:
         checked[str(key)] = float(number)
     folder = out_dir or os.environ.get("MMPID_OUT_DIR", "")
     if folder:
-        path = Path(folder) / f"{name}.json"
+        path = Path(os.path.expanduser(os.path.expandvars(folder))) / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(checked, indent=1) + "\n")
     return checked

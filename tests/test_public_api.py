@@ -9,12 +9,12 @@ import mmpid
 PUBLIC = {
     "mmpid": """BalanceController Callback FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
         RedundancyPlateau RunRecord Trainer baselines compare compare_discretizers datasets
-        decompose decompose_marginals diagnose diff ecs errors estimate_cost estimate_pid
-        estimate_pid_multi joints linear_probe methods pause_all publish replay sessions soft_pid
+        decompose decompose_marginals diagnose diff ecs errors estimate_cost estimate_marginals
+        estimate_pid estimate_pid_multi joints linear_probe methods pause_all publish replay sessions soft_pid
         sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load
         make_folder read register""",
-    "mmpid.models": "ConvNet LateFusion MLP Output ResNet18 linear_probe",
+    "mmpid.models": "ConvNet First Flat LateFusion MLP Output Pool ResNet18 Take Tokens linear_probe",
     "mmpid.pid": """CostEstimate DualMultipliers MarginalPID PIDResult decompose decompose_marginals dual_multipliers
         estimate_cost information joints""",
     "mmpid.live": "Session pause_all sessions",

@@ -19,23 +19,17 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from mmpid import _validate
 from mmpid._tables import text_table
-from mmpid.bench.drift import Drift
+from mmpid.bench.killed_run import read_states, small_data, train
 from mmpid.bench.marks import EPOCHS, MOMENTS, PHASE, WRITE_NS, WRITES, Marks
-from mmpid.datasets import MultimodalData
+from mmpid.bench.readers import Readers
 from mmpid.errors import CheckpointError, MMPIDError
-from mmpid.models import LateFusion
-from mmpid.rules import BalanceController, LeadPause, PeakSynergy
 from mmpid.runs import RunRecord
 from mmpid.runs.folder import RECORD, RunFolder
-from mmpid.runs.state import read_state
-from mmpid.train import Trainer
 
-EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.2, "kmeans"
 PATIENCE = 120.0  # seconds after which a child is taken for stuck
 
 
@@ -46,6 +40,7 @@ class KillReport:
     kills: dict[str, int]
     runs: int
     seconds: float
+    reads: int = 0
     failures: list[str] = field(default_factory=list)
 
     @property
@@ -57,7 +52,10 @@ class KillReport:
         rows = [[moment, str(self.kills.get(moment, 0))] for moment in MOMENTS]
         rows.append(["all", str(sum(self.kills.values()))])
         table = text_table(["moment hit", "kills"], rows)
-        end = f"{self.runs} runs to their end in {self.seconds:.0f} s; failures: {len(self.failures)}"
+        end = (
+            f"{self.runs} runs to their end in {self.seconds:.0f} s, read {self.reads} times by two other processes; "
+            f"failures: {len(self.failures)}"
+        )
         return "\n".join([table, end, *self.failures[:10]])
 
 
@@ -76,7 +74,8 @@ def run(
     uniformly over the run, half within a few milliseconds of a file being written. A run that survives to its end is
     compared with one that nobody killed: the record (wall-clock times excepted) and every state, bit for bit. After
     every kill the record on disk must be a prefix of the uninterrupted one that holds all rows up to the last epoch's
-    end, and every checkpoint must load.
+    end, and every checkpoint must load. All the time two more processes read the folder, one its record and state, one
+    through ``Trainer.load(..., read_only=True)``: they must never see anything else than such a prefix.
 
     Parameters
     ----------
@@ -129,45 +128,6 @@ def _main(kills: int, seed: int) -> None:
         print(json.dumps(asdict(_Test(Path(folder), seed).run(kills))))
 
 
-# ---- the run that is killed ------------------------------------------------------------------------------------------
-
-
-def _small_data() -> MultimodalData:
-    """Return two modalities of different strength about four classes."""
-    rng = np.random.default_rng(0)
-    y = np.arange(480) % 4
-    centers = {name: rng.normal(size=(4, 6)) for name in ("a", "b")}
-    inputs = {name: centers[name][y] + s * rng.normal(size=(480, 6)) for name, s in (("a", 0.7), ("b", 1.6))}
-    return MultimodalData.from_arrays(inputs, y, seed=0, name="small")
-
-
-def _small_model() -> LateFusion:
-    """Return a model whose encoders are not built in, so that loading needs it, and whose training draws numbers."""
-
-    def encoder():
-        return torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Dropout(DROPOUT))
-
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)
-        return LateFusion({"a": encoder(), "b": encoder()}, 4, dims={"a": 16, "b": 16})
-
-
-def _live(data: MultimodalData, folder: Path) -> None:
-    """Start the run, or go on with it, to its end."""
-    controller = BalanceController(
-        rule=PeakSynergy(warmup=1, noise_aware=False), pause=LeadPause(ratio=1.2, warmup=1, dwell=1)
-    )
-    model, callbacks = _small_model(), [Drift()]
-    if (folder / RECORD).exists():
-        trainer = Trainer.load(folder, data, model=model, controller=controller, callbacks=callbacks, device="cpu")
-    else:
-        trainer = Trainer(
-            model, data, controller=controller, callbacks=callbacks, device="cpu", out_dir=folder, epochs=EPOCH_BUDGET,
-            unimodal_epochs=6, batch_size=32, observable=OBSERVABLE, n_clusters=5, n_boot=5, n_null=2, log_every=3,
-        )  # fmt: skip
-    trainer.fit(progress=False)
-
-
 # ---- the test --------------------------------------------------------------------------------------------------------
 
 
@@ -176,21 +136,23 @@ class _Test:
 
     def __init__(self, folder: Path, seed: int):
         self.folder, self.marks, self.random = folder, Marks(), random.Random(seed)
-        self.data = _small_data()
+        self.data = small_data()
         self.kills: Counter[str] = Counter()
         self.failures: list[str] = []
 
     def run(self, kills: int) -> KillReport:
         start, runs = time.perf_counter(), 0
         self._measure_the_whole_run()
+        self.readers = Readers(self.marks, self.folder, self.data, self.whole)
         while self.kills.total() < kills:
             self._one_run(runs, kills)
             runs += 1
-        return KillReport(dict(self.kills), runs, time.perf_counter() - start, self.failures)
+        self.failures += self.readers.end()
+        return KillReport(dict(self.kills), runs, time.perf_counter() - start, self.readers.reads, self.failures)
 
     def _measure_the_whole_run(self) -> None:
         """Let one run live to its end: the reference, its duration, and how often and how long it writes."""
-        _live(self.data, self.folder / "warm")  # what is imported late is then imported for all children
+        train(self.data, self.folder / "warm")  # what is imported late is then imported for all children
         whole, start = self.folder / "whole", time.perf_counter()
         if not self._finishes(self._fork(whole)):
             raise MMPIDError(f"the uninterrupted run failed:\n{self._last_words()}")
@@ -198,11 +160,12 @@ class _Test:
         self.writes = self.marks.slots[WRITES]
         self.write_seconds = self.marks.slots[WRITE_NS] / 1e9 / self.writes
         self.whole = RunRecord.load(whole).content()
-        self.states = _read_states(whole)
+        self.states = read_states(whole)
 
     def _one_run(self, number: int, kills: int) -> None:
         """Kill one run again and again, until it reaches its end between two kills; then compare it."""
         folder = self.folder / f"run{number}"
+        self.readers.watch(number)
         while True:
             child = self._fork(folder)
             killed = self.kills.total() < kills and self._kill(child)
@@ -214,6 +177,7 @@ class _Test:
                 self.failures.append(f"run {number}, kill {self.kills.total()}: {problem}")
                 return
             if not killed:
+                self.readers.pause()
                 shutil.rmtree(folder)
                 return
 
@@ -225,7 +189,7 @@ class _Test:
             return child
         try:
             self.marks.watch()
-            _live(self.data, folder)
+            train(self.data, folder)
             os._exit(0)
         except BaseException:
             (self.folder / "problem.txt").write_text(traceback.format_exc())
@@ -268,7 +232,7 @@ class _Test:
         if not (folder / RECORD).exists():
             return "the record is gone" if finished or self.marks.slots[EPOCHS] else ""
         try:
-            states = _read_states(folder)
+            states = read_states(folder)
             record, _ = RunFolder(folder).read()
         except CheckpointError as problem:
             return str(problem)
@@ -288,13 +252,3 @@ class _Test:
 def _has_ended(child: int) -> bool:
     """Return whether a child is dead, and leave its exit status to be read."""
     return os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
-
-
-def _read_states(folder: Path) -> dict[str, tuple]:
-    """Return the content of every state in a folder, by path, in a form that compares bit for bit."""
-    found = {}
-    for path in folder.rglob("*.safetensors"):
-        state = read_state(path)
-        bits = {key: (str(x.dtype), tuple(x.shape), x.numpy().tobytes()) for key, x in state.tensors.items()}
-        found[str(path.relative_to(folder))] = state.tree, bits
-    return found

@@ -21,11 +21,22 @@ def check_names(inputs, argument: str, what: str) -> None:
     for name in inputs:
         if not isinstance(name, str) or not name or "." in name:
             raise InputError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
+        if _is_broken(name):
+            raise InputError(f"a modality name must be text that can be written; {name!r} cannot. Rename it.")
         if name in RESERVED:
             raise InputError(
                 f"a modality must not be named {name!r}: rows of a record use that name for {RESERVED[name]}. "
                 f"Rename it."
             )
+
+
+def _is_broken(name: str) -> bool:
+    """Return whether a text holds half of a character, as file names with another encoding do."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def check_shapes(shapes: Mapping[str, Sequence]) -> None:

@@ -20,9 +20,13 @@ def scorer(ctx: Context, how: str) -> str:
 
 @torch.no_grad()
 def right_probabilities(ctx: Context, how: str) -> list[float]:
-    """Return for each modality the sum over the batch of the probability that it gives the right class."""
+    """Return for each modality the sum over the batch of the probability that it gives the right class.
+
+    Where several processes train together, it is the mean of their sums.
+    """
     logits = ctx.scores(scorer(ctx, how)).values()
-    return [float(z.softmax(1).gather(1, ctx.target[:, None]).sum()) for z in logits]
+    right = [z.softmax(1).gather(1, ctx.target[:, None]).sum() for z in logits]
+    return ctx.mean(torch.stack(right)).tolist()
 
 
 def ratios(scores: Sequence[float], rule: str) -> list[float]:

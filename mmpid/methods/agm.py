@@ -52,9 +52,9 @@ def coefficients(losses: Sequence[float], usual: Sequence[float], alpha: float, 
     return [exp(min(alpha * gap, LARGEST_EXPONENT)) for gap in gaps]
 
 
-def response_loss(phi: Tensor, y: Tensor) -> float:
+def response_loss(phi: Tensor, y: Tensor) -> Tensor:
     """Return the mean cross-entropy of one modality's response, in nats, with probabilities of at least 1e-8."""
-    return float(-phi.detach().softmax(1).gather(1, y[:, None]).clamp(min=FLOOR).log().mean())
+    return -phi.detach().softmax(1).gather(1, y[:, None]).clamp(min=FLOOR).log().mean()
 
 
 def scaled(phi: dict[str, Tensor], factors: Sequence[float]) -> Tensor:
@@ -128,7 +128,7 @@ class AGM(Callback):
                 return model.fuse({name: (seen if name in present else masked)[name] for name in ctx.modalities})
 
         phi = shapley(value, ctx.modalities)
-        losses = [response_loss(response, ctx.target) for response in phi.values()]
+        losses = ctx.mean(torch.stack([response_loss(each, ctx.target) for each in phi.values()])).tolist()
         usual = self._usual or [0.0] * len(losses)
         factors = coefficients(losses, usual, self.alpha, self.cap)
         self._steps += 1

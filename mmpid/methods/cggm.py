@@ -98,7 +98,8 @@ class CGGM(Callback):
         if self._factors:
             cosines = self._weight_cosines(ctx) if self.variant == "released" else _gradient_cosines(ctx, logits)
             terms["cggm.direction"] = self.weight * direction_loss(self._factors, cosines)
-        self._take_up([float(z.argmax(1).eq(ctx.target).float().mean()) for z in logits.values()])
+        right = torch.stack([z.argmax(1).eq(ctx.target).float().mean() for z in logits.values()])
+        self._take_up(ctx.mean(right).tolist())
         return terms
 
     def _take_up(self, accuracies: list[float]) -> None:

@@ -1,7 +1,7 @@
 """Diagnosing and Relearning: reset the encoders that overfit, as far as they overfit."""
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -23,7 +23,7 @@ def purity(features: Tensor, target: Tensor, n_classes: int) -> float:
     low, size = x.min(0), np.ptp(x, axis=0)
     x = np.where(size > 0, 2 * (x - low) / np.where(size > 0, size, 1.0) - 1, 0.0)
     n_clusters = min(n_classes, len(np.unique(x, axis=0)))
-    cluster = KMeans(n_clusters, n_init=10, random_state=0).fit_predict(x)
+    cluster = cast(Any, KMeans)(n_clusters, n_init=10, random_state=0).fit_predict(x)
     counts = np.zeros((n_clusters, n_classes))
     np.add.at(counts, (cluster, target.cpu().numpy()), 1)
     return float(counts.max(1).sum() / len(x))
@@ -89,8 +89,8 @@ class DiagnosingRelearning(Callback):
             return
         train, held_out = ctx.evaluate("train"), ctx.evaluate(self.split)
         for name in ctx.modalities:
-            pure = [purity(seen.embeddings[name], seen.target, ctx.n_classes) for seen in (train, held_out)]
-            share = reset_share(*pure, self.strength)
+            seen, unseen = (purity(s.embeddings[name], s.target, ctx.n_classes) for s in (train, held_out))
+            share = reset_share(seen, unseen, self.strength)
             ctx.log(f"reset.{name}", share)
             for parameter, start in zip(ctx.parameters(name), self._start[name], strict=True):
                 if parameter.requires_grad:

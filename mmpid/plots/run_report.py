@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from html import escape
 from pathlib import Path
 
+from mmpid import _validate
 from mmpid._tables import format_number, html_table
 from mmpid.errors import InputError
 from mmpid.plots.accuracy_curves import accuracy_curves
@@ -73,7 +74,7 @@ def write_report(record, path, *, overwrite: bool = False) -> Path:
     >>> "not trained yet" in page.read_text()
     True
     """
-    record, path = record_of(record), Path(path).resolve()
+    record, path = record_of(record), _validate.path(path, "path").resolve()
     page = _page(record)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:

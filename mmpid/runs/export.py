@@ -17,6 +17,9 @@ from mmpid.runs.record import RunRecord, as_record, flatten
 POSITION = ("kind", "segment", "stage", "epoch", "step")
 CHUNK = 1000  # metrics in one call of MLflow's client; parameters are at most a tenth
 LONGEST = 500  # characters of an MLflow parameter that every version takes
+LONGEST_NAME = 240  # characters of a name that both tools take
+NOT_FOR_MLFLOW = re.compile(r"[^\w\-./ ]", re.ASCII)
+NOT_FOR_TENSORBOARD = re.compile(r"[^-/\w\.]")  # what its writer would replace, and two names could become one
 # MLflow 3 refuses folders unless told otherwise, and reports its use to its makers unless told otherwise.
 QUIET = {"MLFLOW_ALLOW_FILE_STORE": "true", "MLFLOW_DISABLE_TELEMETRY": "true"}
 
@@ -61,8 +64,11 @@ def to_tensorboard(record: RunRecord, folder) -> Path:
     except ModuleNotFoundError as missing:
         raise _missing("TensorBoard", missing) from missing
     record, folder = as_record(record), _validate.path(folder, "folder")
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"`folder` must be a folder; {folder} is a file. Choose a new name.")
     if any(folder.glob("events.out.tfevents.*")):
         raise InputError(f"`folder` must not hold event files yet; {folder} does. Choose a new one for each run.")
+    tags = _Names(NOT_FOR_TENSORBOARD)
     with SummaryWriter(str(folder)) as writer:
         metadata = json.dumps(record.metadata, indent=1, ensure_ascii=False)
         writer.add_text("metadata", f"```\n{metadata}\n```", 0, walltime=_start(record))
@@ -70,7 +76,7 @@ def to_tensorboard(record: RunRecord, folder) -> Path:
             if row["kind"] == "decision":
                 writer.add_text("decisions", _sentence(row), row["epoch"], walltime=seconds)
             for tag, value in _scalars(row):
-                writer.add_scalar(tag, value, _axis(row), walltime=seconds)
+                writer.add_scalar(tags.take(tag), value, _axis(row), walltime=seconds)
     return folder
 
 
@@ -106,7 +112,8 @@ def to_mlflow(record: RunRecord, store, *, experiment: str = "mmpid", run_name: 
     Notes
     -----
     With a folder nothing leaves this machine, and MLflow's own report of its use is turned off if this call is the
-    first to import it. Metric names hold `-` for characters that MLflow does not take.
+    first to import it. Metric names hold `-` for characters that MLflow does not take; where two names then look the
+    same, the second one gets a number.
 
     Examples
     --------
@@ -134,11 +141,12 @@ def _log_all(client, run: str, record: RunRecord) -> int:
     """Log parameters, metrics and artifacts; return the time of the last row in milliseconds."""
     from mlflow.entities import Metric, Param
 
-    params = [Param(_plain_name(key), str(value)[:LONGEST]) for key, value in flatten(record.metadata)]
+    keys, tags = _Names(NOT_FOR_MLFLOW), _Names(NOT_FOR_MLFLOW)
+    params = [Param(keys.take(key), str(value)[:LONGEST]) for key, value in flatten(record.metadata)]
     for start in range(0, len(params), CHUNK // 10):
         client.log_batch(run, params=params[start : start + CHUNK // 10])
     timed = [(row, round(1000 * seconds)) for row, seconds in _timed_rows(record)]
-    metrics = [Metric(_plain_name(tag), value, time, _axis(row)) for row, time in timed for tag, value in _scalars(row)]
+    metrics = [Metric(tags.take(tag), value, time, _axis(row)) for row, time in timed for tag, value in _scalars(row)]
     for start in range(0, len(metrics), CHUNK):
         client.log_batch(run, metrics=metrics[start : start + CHUNK])
     decisions = [f"* epoch {row['epoch']}: {_sentence(row)}" for row, _ in timed if row["kind"] == "decision"]
@@ -181,8 +189,25 @@ def _sentence(row: dict) -> str:
     return f"{what}: {row['reason']} ({', '.join(filter(None, (row['source'], row['rule'])))})"
 
 
-def _plain_name(name: str) -> str:
-    return re.sub(r"[^\w\-./ ]", "-", name, flags=re.ASCII)
+class _Names:
+    """Names as a tool takes them, two different ones never the same."""
+
+    def __init__(self, forbidden: re.Pattern[str]):
+        self._forbidden = forbidden
+        self._taken: dict[str, str] = {}  # by the name here
+        self._used: set[str] = set()
+
+    def take(self, name: str) -> str:
+        """Return the tool's name for one of ours, always the same."""
+        if name not in self._taken:
+            plain = self._forbidden.sub("-", name)[:LONGEST_NAME]
+            number, free = 1, plain
+            while free in self._used:
+                number += 1
+                free = f"{plain[: LONGEST_NAME - 4]}-{number}"
+            self._taken[name] = free
+            self._used.add(free)
+        return self._taken[name]
 
 
 def _address(store) -> str:

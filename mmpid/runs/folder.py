@@ -14,7 +14,7 @@ from mmpid.runs.record import RunRecord, row_line
 from mmpid.runs.state import State, read_state, write_state
 
 RECORD, NOW, CHECKPOINTS, LIVE = "record.jsonl", "now.safetensors", "checkpoints", "live"
-READ_AGAIN, PAUSE = 5, 0.05  # a reader that meets a run while it is taken up looks again, so often and after seconds
+READ_AGAIN, PAUSE = 4, 0.01  # a reader that meets a run while it is taken up looks again, so often and after seconds
 
 
 class RunFolder:

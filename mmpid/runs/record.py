@@ -9,6 +9,7 @@ from mmpid import _validate
 from mmpid.errors import CheckpointError, InputError
 from mmpid.runs.files import reason, write_atomically
 from mmpid.runs.lineage import Lineage
+from mmpid.runs.plain import plain
 from mmpid.runs.probe import Probe
 
 FORMAT = 2  # 1 called the metadata "card"
@@ -46,7 +47,7 @@ class RunRecord:
 
     def __init__(self, metadata: dict | None = None, rows: Iterable[dict] = ()):
         hint = "Of a folder or a file take RunRecord.load(path)."
-        self.metadata = dict(_validate.instance(metadata or {}, "metadata", dict, "a dict", hint))
+        self.metadata: dict = plain(_validate.instance(metadata or {}, "metadata", dict, "a dict", hint), "metadata")
         self.rows: list[dict] = list(rows)
         self._lineage = Lineage()
         self._names: tuple[str, ...] = ()
@@ -69,7 +70,7 @@ class RunRecord:
 
     def append(self, kind: str, **fields) -> dict:
         """Append one row and return it."""
-        row = {"kind": _validate.choice(kind, "kind", KINDS), **fields}
+        row = {"kind": _validate.choice(kind, "kind", KINDS), **{key: plain(x, key) for key, x in fields.items()}}
         self.rows.append(row)
         return row
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
+from mmpid.models import LateFusion
 from mmpid.models.modes import evaluating
 from mmpid.train.evaluation import Evaluation, autocast
 
@@ -41,6 +42,7 @@ class Context:
     def __init__(self, run: "Run"):
         self._run = run
         self.caller = ""
+        self.judged: LateFusion | None = None
         self.validation: dict[str, dict[str, float]] = {}
         self.row: dict[str, Any] = {}
         self.probe: dict[str, Any] = {}
@@ -64,8 +66,8 @@ class Context:
 
     @property
     def model(self) -> Any:
-        """The model that is trained."""
-        return self._run.model
+        """The model that is trained; in `predict` the one that is judged, such as the selected one."""
+        return self._run.model if self.judged is None else self.judged
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -230,6 +232,13 @@ class Context:
         """
         _validate.choice(split, "split", ("train", "probe", "validation"), InputError)
         return self._run.evaluate(self.model, split, rows)
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Return the mean of a tensor over the processes that train together; alone, the tensor itself.
+
+        Gradients are averaged before `on_after_backward`. What scales them there must be the same in every process.
+        """
+        return self._run.parallel.mean(values) if self._run.parallel else values
 
     def log(self, name: str, value: float | Tensor) -> None:
         """Log a number; its mean over the epoch stands in the epoch's row as `log.<callback>.<name>`."""

@@ -33,7 +33,7 @@ def check_two_steps(values, settings, expected):
             return joint + settings["bilinear"] * (a * v) @ values["U"]
 
         phi = shapley(fuse, ("a", "v"))
-        losses = [response_loss(response, y) for response in phi.values()]
+        losses = [float(response_loss(response, y)) for response in phi.values()]
         same(losses, expected["s"][step])
         factors = coefficients(losses, usual, settings["alpha"], settings["cap"])
         same(factors, expected["coeff"][step])

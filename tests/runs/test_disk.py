@@ -1,63 +1,18 @@
 """A write that fails at any call: the run stops between batches, goes on later, and has every row on disk once."""
 
-import builtins
 import errno
 import os
 
 import pytest
 
 from mmpid import RunRecord, Trainer
-from mmpid.bench.kill import _read_states
+from mmpid.bench.killed_run import read_states
 from mmpid.errors import ConfigError, InputError, MMPIDError, TrainingError
 from mmpid.live import Session
-from mmpid.runs import files
 from mmpid.runs.folder import RECORD
+from tests.runs.disk import Disk
 
 TINY = {"epochs": 3, "unimodal_epochs": 1, "batch_size": 80}
-WRITING = ("write", "truncate", "flush")
-
-
-class Disk:
-    """Counts what is done to the disk; from the call numbered `fails` on, `times` calls fail, each done by half."""
-
-    def __init__(self, monkeypatch):
-        self.calls, self.fails, self.times, self.error = 0, -1, 0, errno.ENOSPC
-        for name in ("fsync", "replace"):
-            monkeypatch.setattr(files.os, name, self._failing(getattr(os, name)))
-        monkeypatch.setattr(files, "open", self._failing(self._open), raising=False)
-
-    def fail(self, at, times=1, error=errno.ENOSPC):
-        self.calls, self.fails, self.times, self.error = 0, at, times, error
-
-    def _failing(self, function, half=None):
-        def called(*arguments):
-            number, self.calls = self.calls, self.calls + 1
-            if self.fails <= number < self.fails + self.times:
-                if half is not None:
-                    half(*arguments)
-                raise OSError(self.error, os.strerror(self.error))
-            return function(*arguments)
-
-        return called
-
-    def _open(self, path, mode):
-        handle = builtins.open(path, mode, buffering=0)  # noqa: SIM115  (closed in `__exit__`)
-        disk = self
-
-        class Handle:
-            def __enter__(self):
-                return self
-
-            def __exit__(self, *_):
-                handle.close()
-
-            def __getattr__(self, name):
-                if name not in WRITING:
-                    return getattr(handle, name)
-                half = (lambda content: handle.write(content[: len(content) // 2])) if name == "write" else None
-                return disk._failing(getattr(handle, name), half)
-
-        return Handle()
 
 
 @pytest.fixture
@@ -71,13 +26,13 @@ def whole(make_trainer, tmp_path, disk):
     trainer = make_trainer(**TINY, out_dir=tmp_path / "whole")
     begun = disk.calls
     trainer.fit(progress=False)
-    return trainer.record.content()[1:], _read_states(tmp_path / "whole"), begun, disk.calls
+    return trainer.record.content()[1:], read_states(tmp_path / "whole"), begun, disk.calls
 
 
 def lives_through(disk, whole, make_trainer, data, folder, at, times=1, error=errno.ENOSPC):
     """Run with failures from one call on; after each, look at the folder and go on."""
     record, states, *_ = whole
-    disk.fail(at, times, error)
+    disk.behave(at, times, error)
     trainer, problems = None, 0
     while trainer is None or not trainer.finished or trainer._loop.behind:
         try:
@@ -96,7 +51,7 @@ def lives_through(disk, whole, make_trainer, data, folder, at, times=1, error=er
             reader = Trainer.load(folder, data, device="cpu", read_only=True)
             assert disk.calls == before and reader.record.content()[1:] == record[: len(reader.record)]
     disk.times = 0
-    assert RunRecord.load(folder).content()[1:] == record and _read_states(folder) == states
+    assert RunRecord.load(folder).content()[1:] == record and read_states(folder) == states
     assert not list(folder.rglob("*.tmp"))
     return problems
 
@@ -118,7 +73,7 @@ def test_a_run_lives_through_a_failure_of_any_call(disk, whole, make_trainer, sm
 
 
 def test_a_full_disk_at_the_very_end_loses_no_result(disk, whole, make_trainer, small_data, tmp_path):
-    disk.fail(whole[3] - 1)
+    disk.behave(whole[3] - 1, 1)
     trainer = make_trainer(**TINY, out_dir=tmp_path / "run")
     session = Session(trainer)
     try:
@@ -134,7 +89,7 @@ def test_a_full_disk_at_the_very_end_loses_no_result(disk, whole, make_trainer, 
 
 
 def test_a_run_can_be_kept_elsewhere_while_its_disk_is_full(disk, whole, make_trainer, small_data, tmp_path):
-    disk.fail(whole[2] + 20, times=10**6)
+    disk.behave(whole[2] + 20, 10**6)
     trainer = make_trainer(**TINY, out_dir=tmp_path / "run")
     with pytest.raises(TrainingError, match=r"trainer\.save"):
         trainer.fit(progress=False)
@@ -147,7 +102,7 @@ def test_a_run_can_be_kept_elsewhere_while_its_disk_is_full(disk, whole, make_tr
 
 
 def test_a_record_that_cannot_be_written_or_read_is_an_input_error(disk, tmp_path):
-    disk.fail(0)
+    disk.behave(0, 1)
     with pytest.raises(InputError, match="`path`.*No space left"):
         RunRecord().save(tmp_path / "record.jsonl")
     (tmp_path / "folder").mkdir()

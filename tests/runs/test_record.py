@@ -1,8 +1,10 @@
 import json
 
+import numpy as np
 import pytest
+import torch
 
-from mmpid import RunRecord
+from mmpid import RunRecord, Trainer
 from mmpid.errors import CheckpointError, ConfigError, InputError
 
 
@@ -95,3 +97,42 @@ def test_newer_formats_missing_files_and_unknown_kinds_are_refused(tmp_path):
         RunRecord.load(tmp_path / "none.jsonl")
     with pytest.raises(ConfigError, match="Did you mean 'probe'"):
         RunRecord().to_frame("probes")
+
+
+def test_numbers_of_numpy_and_torch_are_saved_as_pythons(tmp_path):
+    values = {"a": np.float32(0.5), "b": np.int64(3), "c": np.bool_(True), "d": torch.tensor(2), "e": np.str_("x")}
+    record = RunRecord({"options": {**values, "f": np.arange(3), "g": (np.int8(1), [np.float64(2)]), "h": tmp_path}})
+    record.append("epoch", segment=np.int64(0), stage="unimodal", epoch=np.int32(1), step=1, **values)
+    loaded = RunRecord.load(record.save(tmp_path / "record.jsonl"))
+    assert loaded.metadata == record.metadata and loaded.rows == record.rows
+    assert loaded.metadata["options"] == {
+        "a": 0.5, "b": 3, "c": True, "d": 2, "e": "x", "f": [0, 1, 2], "g": [1, [2.0]], "h": str(tmp_path),
+    }  # fmt: skip
+    with pytest.raises(InputError, match=r"`metadata\.options\.fit` must be.*object"):
+        RunRecord({"options": {"fit": object()}})
+    with pytest.raises(InputError, match="`loss` must be"):
+        record.append("epoch", loss=object())
+
+
+def test_settings_and_commands_take_numbers_of_numpy(make_trainer, small_data, tmp_path):
+    folder = tmp_path / "run"
+    trainer = make_trainer(out_dir=folder, name=np.str_("mine"))
+    trainer.step(epochs=np.int64(1))
+    trainer.set_learning_rate(np.float32(0.5))
+    trainer.set_batch_size(np.int16(40))
+    trainer.auto = np.bool_(False)
+    trainer.step(batches=np.int8(2))
+    trainer.rewind(np.int64(1))
+    child = trainer.branch(np.int64(1), out_dir=tmp_path / "child")
+    child.switch_to_joint(rewind=np.bool_(False), from_scratch=np.bool_(True))
+    for one in (trainer, child):
+        one.step(epochs=2)
+        assert Trainer.load(one.folder.path, small_data, device="cpu", read_only=np.bool_(True)).record == one.record
+
+
+@pytest.mark.parametrize("row", ["5", "[1]", "null", '"epoch"', "{}", '{"kind": "other"}', '{"kind": ["epoch"]}'])
+def test_a_row_that_is_none_is_refused(tmp_path, row):
+    path = RunRecord().save(tmp_path / "record.jsonl")
+    path.write_text(path.read_text() + row + "\n")
+    with pytest.raises(CheckpointError, match="not those of a run.*line 2"):
+        RunRecord.load(path)

@@ -14,7 +14,7 @@ pytest.importorskip("accelerate")
 SCRIPT = """
 import sys
 import numpy as np, torch
-from mmpid import LateFusion, MultimodalData, Trainer
+from mmpid import LateFusion, MultimodalData, Trainer, methods
 
 torch.set_num_threads(1)
 rng = np.random.default_rng(0)
@@ -27,7 +27,7 @@ if len(sys.argv) > 2:
     accelerator = Accelerator(cpu=True)
 trainer = Trainer(
     LateFusion.from_data(data), data, accelerator=accelerator, device="cpu", out_dir=sys.argv[1] + "-run",
-    epochs=4, unimodal_epochs=2, batch_size=BATCH, n_boot=0, n_null=0, log_every=2,
+    epochs=4, unimodal_epochs=2, batch_size=BATCH, n_boot=0, n_null=0, log_every=2, callbacks=CALLBACKS,
 )
 trainer.fit(progress=False)
 rank, rows = accelerator.process_index if accelerator else 0, repr(trainer.record.content()[1:])
@@ -35,12 +35,13 @@ torch.save({"model": trainer.model.state_dict(), "rows": rows}, f"{sys.argv[1]}-
 """
 
 
-def launch(out, n_processes, batch_size=50):
+def launch(out, n_processes, batch_size=50, callbacks="[]"):
     """Run the script in several processes that find each other on this machine; return what each ended with."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-c", SCRIPT.replace("BATCH", str(batch_size)), str(out)]
+    script = SCRIPT.replace("BATCH", str(batch_size)).replace("CALLBACKS", callbacks)
+    command = [sys.executable, "-c", script, str(out)]
     shared = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     shared |= {"WORLD_SIZE": str(n_processes), "LOCAL_WORLD_SIZE": str(n_processes)}
     if n_processes == 1:
@@ -53,10 +54,12 @@ def launch(out, n_processes, batch_size=50):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("batch_size", [50, 42])
-def test_two_processes_train_as_one(tmp_path, batch_size):
-    (alone,) = launch(tmp_path / "alone", 1, batch_size)
-    first, second = launch(tmp_path / "both", 2, batch_size)
+@pytest.mark.parametrize(
+    ("batch_size", "callbacks"), [(50, "[]"), (42, "[]"), (50, "[methods.OGMGE(enhance=False), methods.AGM()]")]
+)
+def test_two_processes_train_as_one(tmp_path, batch_size, callbacks):
+    (alone,) = launch(tmp_path / "alone", 1, batch_size, callbacks)
+    first, second = launch(tmp_path / "both", 2, batch_size, callbacks)
     assert first["rows"] == second["rows"]
     for key, value in alone["model"].items():
         assert torch.equal(first["model"][key], second["model"][key])
