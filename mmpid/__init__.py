@@ -10,7 +10,7 @@ import importlib
 
 from mmpid import datasets, ecs, errors, methods, theory
 from mmpid.datasets import MultimodalData
-from mmpid.estimate import compare_discretizers, estimate_pid, estimate_pid_multi, soft_pid
+from mmpid.estimate import compare_discretizers, estimate_marginals, estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.live import pause_all, sessions
 from mmpid.models import LateFusion, linear_probe
 from mmpid.pid import PIDResult, decompose, decompose_marginals, estimate_cost, joints
@@ -44,6 +44,7 @@ __all__ = [
     "ecs",
     "errors",
     "estimate_cost",
+    "estimate_marginals",
     "estimate_pid",
     "estimate_pid_multi",
     "joints",

@@ -9,8 +9,8 @@ import mmpid
 PUBLIC = {
     "mmpid": """BalanceController Callback FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
         RedundancyPlateau RunRecord Trainer baselines compare compare_discretizers datasets
-        decompose decompose_marginals diagnose diff ecs errors estimate_cost estimate_pid
-        estimate_pid_multi joints linear_probe methods pause_all publish replay sessions soft_pid
+        decompose decompose_marginals diagnose diff ecs errors estimate_cost estimate_marginals
+        estimate_pid estimate_pid_multi joints linear_probe methods pause_all publish replay sessions soft_pid
         sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load
         make_folder read register""",

@@ -9,7 +9,7 @@ from pathlib import Path
 from mmpid.check.exercises import with_solutions
 from mmpid.errors import ConfigError, InputError, MissingDependencyError, MMPIDError
 
-CELL_TIMEOUT = 1800  # seconds; a cell that takes longer hangs
+CELL_TIMEOUT = 7200  # seconds, also on a busy machine; a cell that takes longer hangs
 
 
 class NotebookError(MMPIDError, RuntimeError):

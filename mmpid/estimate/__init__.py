@@ -10,6 +10,8 @@ from mmpid.estimate.discretize import (
 )
 from mmpid.estimate.estimate import estimate_pid
 from mmpid.estimate.histogram import joint_histogram, soft_histogram
+from mmpid.estimate.marginal_results import MarginalEstimate
+from mmpid.estimate.marginals import estimate_marginals
 from mmpid.estimate.multi import PIDMultiEstimate, estimate_pid_multi
 from mmpid.estimate.posterior import PosteriorDiscretizer
 from mmpid.estimate.results import PIDEstimate
@@ -20,12 +22,14 @@ __all__ = [
     "CodesDiscretizer",
     "Discretizer",
     "KMeansDiscretizer",
+    "MarginalEstimate",
     "PIDEstimate",
     "PIDMultiEstimate",
     "PosteriorDiscretizer",
     "PredictionDiscretizer",
     "QuantileDiscretizer",
     "compare_discretizers",
+    "estimate_marginals",
     "estimate_pid",
     "estimate_pid_multi",
     "estimate_row",

@@ -77,7 +77,7 @@ def estimate_sample(sample: PairedSample, correction: str, replicates: Replicate
     soft = sample.source1.soft or sample.source2.soft
     if interval and correction != "none" and replicates.groups is None and not soft:  # what was simulated
         boot, null = terms.boot.mean(0) - terms.plugin, terms.null.mean(0)
-        note_diagnostics(boot, null, atoms, interval, identified["synergy"], notes)
+        note_diagnostics(boot, null, identified["synergy"], notes)
     return {
         "pid": with_atoms(plugin, atoms),
         "plugin": plugin,

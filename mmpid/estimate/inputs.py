@@ -83,8 +83,8 @@ def note_groups(groups: Tensor, target: Tensor, notes: Notes) -> None:
     """Say what groups change, and where they are too few or hold several labels."""
     n_groups = int(groups.max()) + 1
     notes.add(
-        f"{n_groups:,} groups are resampled whole; `identified` still counts samples, which is generous where samples "
-        "of a group are much alike."
+        f"{n_groups:,} groups are held out or resampled whole; `identified` still counts samples, which is generous "
+        "where samples of a group are much alike."
     )
     if n_groups < FEW_GROUPS:
         notes.add(f"{n_groups} groups are few: an interval from so few independent units is too narrow on average.")

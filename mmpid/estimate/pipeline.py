@@ -14,7 +14,7 @@ from mmpid.estimate.discretization import assign_sources, make_discretizers, obs
 from mmpid.estimate.discretize import Discretizer
 from mmpid.estimate.held_out.codebooks import code_folds
 from mmpid.estimate.held_out.estimate import Task, estimate_held_out
-from mmpid.estimate.held_out.folds import Folds, make_folds
+from mmpid.estimate.held_out.folds import N_FOLDS, Folds, make_folds
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.histogram import Assignment, PairedSample
 from mmpid.estimate.inputs import Inputs
@@ -110,15 +110,16 @@ class CodedSources:
 
 
 def code_sources(
-    inputs: Inputs, settings: Settings, discretizer: Any, names: tuple[str, ...], notes: Notes, reference: Any = None
-) -> CodedSources:
+    inputs: Inputs, settings: Settings, discretizer: Any, names: tuple[str, ...], notes: Notes, reference: Any = None,
+    n_folds: int = N_FOLDS,
+) -> CodedSources:  # fmt: skip
     """Fit the discretizers and code the sources; for the held-out estimator, in every fold."""
     n_clusters = resolve_clusters(settings.n_clusters, inputs, settings.discretizer, notes)
     made = make_discretizers(discretizer, inputs, n_clusters, settings.n_components, settings.seed)
     assigned = assign_sources(made, inputs, reference, settings.seed, notes, names=names)
     folds = None
     if settings.estimator == HELD_OUT:
-        folds = make_folds(inputs.target, inputs.groups, settings.seed, notes)
+        folds = make_folds(inputs.target, inputs.groups, settings.seed, notes, n_folds)
     with one_thread(sum(source.numel() for source in inputs.sources) <= SMALL_SOURCES):
         coded = tuple(
             Coded(

@@ -110,11 +110,13 @@ def atom_color(atom: str) -> str:
 def pid_traces(probes: Sequence[Mapping], modalities: Sequence[str]) -> list[Trace]:
     """Return the atoms in bits, in the order of `atoms_for`, with their 95 % intervals where the probes have them.
 
-    The label says so where the latest probe's sample does not identify an atom.
+    The label says so where the latest probe's sample does not identify an atom: it is proven and its size unknown, or
+    nothing is known of it.
     """
     atoms, labels = atoms_for(modalities), atom_labels(modalities)
     if probes:
-        labels |= {a: f"{labels[a]}, not identified" for a in atoms if not probes[-1].get(f"{a}_identified", True)}
+        for atom in (a for a in atoms if not probes[-1].get(f"{a}_identified", True)):
+            labels[atom] += ", size unknown" if probes[-1].get(f"{atom}_proven") else ", not identified"
     return [_trace(probes, atom, labels[atom], atom_role(atom), interval=atom) for atom in atoms]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from math import isfinite
+from math import inf, isfinite
 
 from mmpid import _validate
 from mmpid.rules.base import GiveUpRule
@@ -28,8 +28,9 @@ class NothingLearned(GiveUpRule):
     Notes
     -----
     Where the target needs several modalities at once, stage 1 has nothing to teach, and the state in which it leaves
-    the encoders is a worse start than none. In each of the probes every modality must train, and redundancy and all
-    unique information must lie within what shuffled labels give, which must have been measured (`n_null`). Besides, no
+    the encoders is a worse start than none. In each of the probes every modality must train, and neither redundancy nor
+    any unique information may be proven (with ``estimator="counted"``: all must lie within what shuffled labels give,
+    which must have been measured, see `n_null`). Besides, no
     unimodal validation loss may ever have been below that of the class frequencies
     (``metadata["data"]["prior_loss"]``), nor still be falling.
     """
@@ -87,6 +88,16 @@ def nothing_to_teach(record: RunRecord, n_probes: int) -> Probe | None:
     if prior is None or any(_learns(_losses(epochs, name), probes[0].epoch, prior) for name in names):
         return None
     return probes[-1]
+
+
+def a_loss_tells(record: RunRecord) -> bool:
+    """Return whether the validation loss of a modality was once below that of the class frequencies in stage 1.
+
+    Where the probe has few samples, its loss shows what a modality knows long before information is proven.
+    """
+    prior, epochs = record.metadata.get("data", {}).get("prior_loss"), record.lineage("epoch", stage="unimodal")
+    lowest = [min(_losses(epochs, name).values(), default=inf) for name in record.metadata.get("modalities", ())]
+    return prior is not None and any(loss < (1 - BELOW) * prior for loss in lowest)
 
 
 def _finds_nothing(probe: Probe) -> bool:

@@ -17,7 +17,8 @@ class LeadPause(PausePolicy):
     """Pause the modality whose unique information runs ahead of the weakest one's.
 
     With U_m the unique information of modality m (bits), an active m is paused when
-    ``U_m / max(min_j U_j, floor) > ratio`` and the difference exceeds its 95 % noise; it is resumed when the ratio is
+    ``U_m / max(min_j U_j, floor) > ratio``, the difference exceeds its 95 % noise and, with held-out probes, U_m is
+    proven; it is resumed when the ratio is
     below ``hysteresis * ratio``, or when the difference is within the noise. What the user paused by hand stays paused.
 
     Parameters
@@ -107,6 +108,11 @@ class LeadPause(PausePolicy):
             for name, value in own.items()
         }
 
+    def is_ahead(self, probe: Probe, name: str, lead: "Lead") -> bool:
+        """Return whether a lead is above the ratio and beyond the noise and, where held-out scores can say, proven."""
+        doubtful = self.measure == "uniqueness" and probe.is_held_out and not probe.unique[name].proven
+        return not doubtful and lead.bits > lead.noise and lead.ratio > self.ratio
+
     def _measured(self, probe: Probe) -> dict[str, float]:
         """Return what is compared, of the modalities of which it is a finite number."""
         own = {name: atom.value for name, atom in probe.unique.items() if atom.is_known}
@@ -116,8 +122,7 @@ class LeadPause(PausePolicy):
 
     def _pause(self, name: str, lead: "Lead", now: Probe) -> Decision | None:
         """Return a pause if an active modality runs too far ahead."""
-        doubtful = self.measure == "uniqueness" and now.is_held_out and not now.unique[name].proven
-        if doubtful or not (lead.bits > lead.noise and lead.ratio > self.ratio):
+        if not self.is_ahead(now, name, lead):
             return None
         why = f"{self._compare(name, lead)}: ratio {lead.ratio:.1f} is above {self.ratio:g}"
         return self._change("pause", name, why, now, self._values(lead, self.ratio))

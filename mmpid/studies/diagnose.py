@@ -4,19 +4,19 @@ from collections.abc import Callable
 from itertools import groupby
 from math import inf, isfinite, log
 
-from mmpid.estimate.diagnostics import prevails
 from mmpid.estimate.inputs import FEW_GROUPS
+from mmpid.rules.give_up import a_loss_tells
 from mmpid.rules.lead_pause import LeadPause
 from mmpid.rules.registry import built_in_part
 from mmpid.rules.replay import stage_one
-from mmpid.runs.probe import CERTIFIED, Probe, one_per_epoch
+from mmpid.runs.probe import CERTIFIED, Atom, Probe, one_per_epoch
 from mmpid.runs.record import RunRecord, as_record
 from mmpid.studies.diagnose_learning import NOT_CONVERGED, concerns_data, find_unlearned
 from mmpid.studies.finding import Finding, Findings
 
 RISING_PROBES = 3  # probes before the hand-over over which redundancy must have stopped rising
-THIN = 20  # samples per cell of predicted and true classes below which near-equal heads seem to differ
 OVERFIT = 0.1  # nats that the validation loss may rise above its lowest value
+NEGLIGIBLE = 0.05  # bits of unique information that count as none
 ANSWERED = 2  # probes within which an imbalance should be answered
 NOTHING_ALONE, NOTHING_TO_SAVE = "no modality knows the label alone", "two stages cannot help much"
 NO_UNIMODAL_STAGE = (
@@ -42,13 +42,12 @@ def diagnose(run) -> Findings:
     -------
     Findings
         Those of the following that were seen, each with its evidence: stage 1 ended while redundancy was still
-        rising; synergy is not identified by the probe sample; unique information of both modalities may be counting
-        error, since their predictions have much in common and samples are few; intervals rest on fewer than 20
-        groups; a decomposition is not certified; the controller lags behind: a lead above its ratio and beyond the
-        noise went on for more than two probes, or a modality stayed paused that had long become the weakest; an
-        encoder memorizes the training samples; an encoder learned nothing, with the likely cause (scale of the input,
-        learning rate, training too short, labels); no modality knows the label alone; no more than one has unique
-        information, so two stages cannot help much; a modality spent most of stage 1 paused.
+        rising; synergy is not identified by the probe sample; intervals rest on fewer than 20 groups; a decomposition
+        is not certified; the controller lags behind: a lead above its ratio and beyond the noise went on for more than
+        two probes, or a modality stayed paused that had long become the weakest; an encoder memorizes the training
+        samples; an encoder learned nothing, with the likely cause (scale of the input, learning rate, training too
+        short, labels); no modality knows the label alone; no more than one has unique information, so two stages cannot
+        help much; a modality spent most of stage 1 paused.
 
     Raises
     ------
@@ -106,35 +105,14 @@ def _not_identified(record: RunRecord) -> Finding | None:
     blurred = [probe for probe in probes if not probe.synergy.identified]
     if not blurred:
         return None
+    proven = sum(probe.synergy.proven for probe in blurred)
+    known = f", though it is proven in {proven} of them" if proven and blurred[-1].is_held_out else ""
     return Finding(
         "synergy is not identified",
-        f"in {len(blurred)} of {len(probes)} probes {_samples(blurred[-1])} samples are too few for the cells",
-        "do not read its curve; enlarge the probe split or use fewer clusters",
+        f"in {len(blurred)} of {len(probes)} probes {_samples(blurred[-1])} samples are too few for the cells{known}",
+        ("read the lower end of its interval, not its curve" if known else "do not read its curve")
+        + "; enlarge the probe split or use fewer clusters",
     )
-
-
-def _like_heads(record: RunRecord) -> Finding | None:
-    probes, n_cells = record.probes(), len(record.metadata.get("class_names", ())) ** 2
-    last = probes[-1] if probes else None
-    if last is None or last.observable != "prediction" or last.n_groups is not None or len(last.modalities) != 2:
-        return None
-    if (last.n_samples or 0) >= THIN * n_cells or not _both_own_something(last):
-        return None
-    own = [f"{atom.value:.2f} ({atom.low:.2f} to {atom.high:.2f})" for atom in last.unique.values()]
-    return Finding(
-        "unique information may be counting error",
-        f"{last.n_samples} samples on {n_cells} pairs of predicted and true class gave {' and '.join(own)} bit of "
-        f"unique information beside {last.redundancy.value:.2f} bit of redundancy",
-        "heads that know nearly the same seem to differ in so small a sample, and the intervals are too narrow; probe "
-        "more samples before you believe either, see docs/estimation.md",
-    )
-
-
-def _both_own_something(probe: Probe) -> bool:
-    """Whether the intervals of both unique parts lie above zero, and redundancy prevails."""
-    shared, own = probe.redundancy, list(probe.unique.values())
-    apart = all(atom.is_known and None not in (atom.low, atom.high) and (atom.low or 0.0) > 0 for atom in own)
-    return apart and shared.is_known and prevails(shared.value or 0.0, *(atom.value or 0.0 for atom in own))
 
 
 def _few_groups(record: RunRecord) -> Finding | None:
@@ -142,7 +120,8 @@ def _few_groups(record: RunRecord) -> Finding | None:
     n_groups = probes[-1].n_groups if probes else None
     if n_groups is None or n_groups >= FEW_GROUPS or probes[-1].redundancy.low is None:
         return None
-    units = f"{n_groups} groups, which are resampled whole" if n_groups > 1 else "one group, so samples are resampled"
+    done = "held out" if probes[-1].is_held_out else "resampled"
+    units = f"{n_groups} groups, which are {done} whole" if n_groups > 1 else f"one group, so samples are {done}"
     return Finding(
         "the probe has few groups",
         f"the {_samples(probes[-1])} samples of a probe are {units}",
@@ -193,9 +172,9 @@ def _lag(evidence: str) -> Finding:
 
 
 def _runs_ahead(probe: Probe, name: str, policy: LeadPause | None) -> bool:
-    """Whether a modality is ahead of the weakest by more than the ratio and the noise."""
+    """Whether a modality is so far ahead of the weakest that the policy would pause it."""
     lead = policy.leads(probe).get(name) if policy else None
-    return policy is not None and lead is not None and lead.bits > lead.noise and lead.ratio > policy.ratio
+    return policy is not None and lead is not None and policy.is_ahead(probe, name, lead)
 
 
 def _falls_behind(probe: Probe, name: str) -> bool:
@@ -247,24 +226,33 @@ def _nothing_to_save(record: RunRecord) -> Finding | None:
     names = record.metadata.get("modalities", ())
     if len(probes) < 2 or len(names) < 2:
         return None
-    idle = [
-        f"{name} had {atom.value:.2f} bit"
-        for name, atom in probes[-1].unique.items()
-        if atom.is_known and (atom.value or 0.0) <= max(atom.null_high or 0.0, 0.05)
-    ]
+    last = probes[-1]
+    idle = [f"{name} had {atom.value:.2f} bit" for name, atom in last.unique.items() if _is_idle(atom, last)]
     if len(idle) < len(names) - 1 or _nothing_alone(record):
         return None
+    bar = f"no more than {NEGLIGIBLE:g}" if last.is_held_out else _bar(last)
     return Finding(
         NOTHING_TO_SAVE,
-        f"{', '.join(idle)} of unique information at the end of stage 1, within what shuffled labels give",
+        f"{', '.join(idle)} of unique information at the end of stage 1, {bar}",
         "expect joint training and its controls to be equal; see docs/two-stage.md",
     )
 
 
+def _is_idle(atom: Atom, probe: Probe) -> bool:
+    """Whether unique information is too little to matter, or counted and no more than shuffled labels give."""
+    bar = NEGLIGIBLE if probe.is_held_out else max(atom.null_high or 0.0, NEGLIGIBLE)
+    return atom.is_known and (atom.value or 0.0) <= bar
+
+
+def _bar(probe: Probe) -> str:
+    """Return the bar below which an atom counts as nothing."""
+    return "none of it proven" if probe.is_held_out else "within what shuffled labels give"
+
+
 def _nothing_alone(record: RunRecord) -> Finding | None:
-    """Look for a stage 1 whose last probe found no more than shuffled labels give; if not measured, nothing at all."""
+    """Look for a stage 1 whose last probe proved nothing, or counted no more than shuffled labels give."""
     probes = stage_one(record).probes()
-    if len(probes) < 2 or not probes[-1].knows_nothing:
+    if len(probes) < 2 or not probes[-1].knows_nothing or (probes[-1].is_held_out and a_loss_tells(record)):
         return None
     last = probes[-1]
     given_up = any(row.get("from_scratch") for row in record.lineage("decision"))
@@ -272,7 +260,7 @@ def _nothing_alone(record: RunRecord) -> Finding | None:
     return Finding(
         NOTHING_ALONE,
         f"after epoch {last.epoch} of stage 1 redundancy was {last.redundancy.value:z.2f} bit and unique information "
-        f"{own}, within what shuffled labels give",
+        f"{own}, {_bar(last)}",
         FROM_SCRATCH if given_up else NO_UNIMODAL_STAGE,
     )
 
@@ -291,6 +279,6 @@ def _mostly_paused(record: RunRecord) -> Finding | None:
 
 
 CHECKS: tuple[Callable[[RunRecord], Finding | None], ...] = (
-    _short_stage_one, _not_identified, _like_heads, _few_groups, _not_certified, _controller_lags, _memorizing,
+    _short_stage_one, _not_identified, _few_groups, _not_certified, _controller_lags, _memorizing,
     _nothing_alone, _nothing_to_save, _mostly_paused,
 )  # fmt: skip

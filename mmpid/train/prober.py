@@ -3,9 +3,11 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from mmpid.datasets import MultimodalData, Split
 from mmpid.ecs import ProxyEvidence, measure
@@ -14,17 +16,25 @@ from mmpid.estimate import estimate_row
 from mmpid.estimate.inputs import MIN_SAMPLES
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.multi import MAX_MODALITIES
+from mmpid.estimate.pipeline import HELD_OUT
 from mmpid.models import LateFusion
 from mmpid.train.config import TrainConfig
 from mmpid.train.evaluation import Evaluation, evaluate
 from mmpid.train.observable import Codebook, make_codebooks
 from mmpid.train.probe_time import LONG, ProbeProgress, announcement, expected_seconds, shown
+from mmpid.train.released import released_atoms
 
 CLUSTERED = ("kmeans", "posterior")  # observables whose number of codes is `n_clusters`
 ONE_GROUP = (
     "the {split!r} split holds one group, so there are no groups to resample: intervals and null bands take its {n} "
     "samples as independent of each other, are too narrow, and hold for that group alone. Put 20 groups or more into "
     "the split, or name finer ones: recordings instead of subjects."
+)
+ONE_GROUP_A_CLASS = (
+    "in the {split!r} split most classes lie in one group each, and a class cannot be predicted while its only group "
+    "is held out. So probes hold out samples instead of groups: intervals take the {n} samples as independent of each "
+    "other, are too narrow, and hold for these groups alone. Put several groups of each class into the split, or name "
+    "finer ones."
 )
 
 
@@ -43,16 +53,30 @@ class Prober:
                 f"{', '.join(self.modalities)}. Leave some out, or join those that belong together."
             )
         self.config, self.seed = config, seed
+        if config.pid_method == "released" and (len(self.modalities) > 2 or config.observable != "kmeans"):
+            raise InputError(
+                f"`pid_method` 'released' takes two modalities and observable='kmeans', as the paper's script does; it "
+                f"had {len(self.modalities)} and {config.observable!r}. Use pid_method='exact'."
+            )
         self.split = _probe_split(data, config, seed, device)
         self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
         _check_split(self.split, config, data)
-        self.groups = self.split.groups if self.n_groups > 1 else None
-        if self.n_groups == 1 and (config.n_boot or config.n_null):
-            warn(ONE_GROUP.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
+        self.groups = self._usable_groups()
         self.samples = ProxyEvidence(target=self.split.target, inputs=self.split.inputs, n_classes=data.n_classes)
         self.codebooks = self._codebooks()
         self.progress: ProbeProgress | None = None
         self.expected: float | None = None
+
+    def _usable_groups(self) -> Tensor | None:
+        """Return the groups of the samples; None, with a warning, where they allow no estimate."""
+        config, problem, groups = self.config, "", self.split.groups
+        if self.n_groups == 1 and (config.n_boot or config.n_null or config.estimator == HELD_OUT):
+            problem = ONE_GROUP
+        elif groups is not None and self.n_groups > 1 and config.estimator == HELD_OUT:
+            problem = ONE_GROUP_A_CLASS if _share_alone(self.split.target, groups) > 0.5 else ""
+        if problem:
+            warn(problem.format(split=config.probe_split, n=len(self.split)), SmallSampleWarning)
+        return None if problem or self.n_groups < 2 else groups
 
     def _codebooks(self) -> dict[str, Codebook]:
         """Return codebooks that nothing was fitted to yet."""
@@ -92,12 +116,24 @@ class Prober:
             self.codebooks = self._codebooks()
         table = seen.embeddings if config.observable == "kmeans" else seen.logits
         sources = {name: table[name] for name in self.modalities}
-        return estimate_row(
+        released = config.pid_method == "released"
+        row = estimate_row(
             sources, seen.target, discretizer=self.codebooks or config.observable, n_clusters=config.n_clusters,
             n_components=config.n_components, correction=config.correction, n_boot=config.n_boot, n_null=config.n_null,
-            n_classes=self.n_classes, method=config.pid_method, seed=self.seed, groups=self.groups,
-            estimator=config.estimator,
+            n_classes=self.n_classes, method="exact" if released else config.pid_method, seed=self.seed,
+            groups=self.groups, estimator=config.estimator,
         )  # fmt: skip
+        return self._as_released(row, sources, seen.target) if released else row
+
+    def _as_released(self, row: dict[str, Any], sources: Mapping[str, Tensor], target: Tensor) -> dict[str, Any]:
+        """Return a row with the atoms of the paper's script; "gap" is their largest distance to the exact ones."""
+        codes = [self.codebooks[name].transform(x) for name, x in sources.items()]
+        shape = (*(self.codebooks[name].n_codes for name in sources), self.n_classes)
+        flat = (codes[0] * shape[1] + codes[1]) * shape[2] + target
+        joint = torch.bincount(flat, minlength=prod(shape)).view(shape).double() / len(flat)
+        atoms = released_atoms(joint.cpu())
+        gap = row["gap"] + max(abs(atoms[name] - row[f"{name}_plugin"]) for name in atoms)
+        return {**row, **atoms, **{f"{name}_plugin": x for name, x in atoms.items()}, "gap": gap}
 
     def _proxies(self, model: LateFusion, seen: Evaluation) -> dict:
         """Return ecs.<proxy>.<modality> and ecs.<proxy>.<modality>.<class>."""
@@ -132,7 +168,8 @@ def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: t
     split = data.split(config.probe_split)
     limit = config.probe_samples
     if limit and limit < len(split):
-        keep = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:limit].sort().values
+        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+        keep = order[:limit].sort().values if config.probe_order == "random" else torch.arange(limit)
         split = split.subset(keep)
     split = split.in_memory()
     inputs = {name: x.to(device) for name, x in split.inputs.items()}
@@ -172,6 +209,13 @@ def _check_split(split: Split, config: TrainConfig, data: MultimodalData) -> Non
 def _count_groups(split: Split) -> int:
     """Return how many groups the samples form; 0 where they have none."""
     return 0 if split.groups is None else len(split.groups.unique())
+
+
+def _share_alone(target: Tensor, groups: Tensor) -> float:
+    """Return the share of the samples whose class lies in one group."""
+    labels = target.cpu()
+    pairs = torch.stack([labels, groups.cpu()]).unique(dim=1)
+    return float((torch.bincount(pairs[0])[labels] == 1).double().mean())
 
 
 def _plain(value: float) -> float | None:

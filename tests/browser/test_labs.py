@@ -52,7 +52,7 @@ _CLIPPED = """(selector) => { const box = document.querySelector(selector).getBo
 
 def words(page, start=""):
     """The words of the widget's live region that begin so, once they are there."""
-    found = page.tab.locator(".mmpid-status", has_text=start).first
+    found = page.tab.locator(".mmpid-status, .mmpid-browser .mmpid-headline").filter(has_text=start).first
     found.wait_for(timeout=60_000)
     return found.inner_text()
 
@@ -131,21 +131,23 @@ def test_an_error_in_the_lab_is_seen_in_the_lab(open_notebook):
 def test_runs_are_chosen_compared_and_refreshed(open_notebook, tmp_path):
     page = open_notebook(RUNS, BROWSER, **TALL)
     assert "3 runs in" in words(page, "2 chosen")
-    page.tab.get_by_label("plain", exact=True).check()
+    page.tab.get_by_label("Compare plain", exact=True).check()
     words(page, "3 chosen")
-    assert page.tab.locator(".mmpid-chart-runs path.line").count() >= 3
+    assert page.tab.locator(".mmpid-graph-curves path.mmpid-line").count() >= 3
     page.tab.get_by_label("Curve", exact=True).select_option("training loss")
-    page.tab.locator(".mmpid-chart-runs .axislabel", has_text="nats").wait_for()
+    page.tab.locator(".mmpid-chart-head", has_text="nats").wait_for()
     page.execute(
         "write('late', 10, seed=5)\n(folder / 'damaged').mkdir()\n(folder / 'damaged' / 'record.jsonl').write_text('?')"
     )
     page.click("Refresh")
-    assert "1 entry no run or damaged" in words(page, "4 runs in")
+    words(page, "4 runs in")
+    page.tab.locator(".mmpid-evidence", has_text="1 entry no run or damaged").wait_for()
     page.tab.locator(".mmpid-reason", has_text="not a run record").wait_for()
     page.screenshot("run_browser", tmp_path)
     page.execute("import shutil; shutil.rmtree(folder)")
     page.click("Refresh")
-    words(page, "A run appears here once")
+    words(page, "No run in")
+    page.tab.locator(".mmpid-evidence", has_text="A run appears here once").wait_for()
     assert page.problems == []
 
 
@@ -211,12 +213,14 @@ def test_a_saved_notebook_without_a_kernel_shows_the_pictures(open_notebook):
 @pytest.mark.parametrize("name", WIDGETS)
 def test_both_themes_at_both_widths(open_notebook, tmp_path, name):
     page, root = open_notebook(*WIDGETS[name], width=1000, height=1500), f".mmpid-{name}"
-    page.tab.locator(f"{root} .mmpid-plot .axislabel").first.wait_for(timeout=60_000)
+    words = f"{root} {'.mmpid-graph' if name == 'browser' else '.mmpid-plot'} svg text"
+    page.tab.locator(words).first.wait_for(timeout=60_000)
     for width in (1000, 1800):
         page.resize(width, 1500)
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
             page.theme(theme)
-            assert page.contrast(f"{root} .mmpid-plot text") > 4.5
+            page.tab.wait_for_timeout(400)  # the page follows the theme once style sheets are there
+            assert page.contrast(words) > 4.5
             assert page.tab.evaluate(_CLIPPED, root) == []
             page.screenshot(f"{name}_{theme.split()[1].lower()}_{width}", tmp_path)
     assert page.problems == []

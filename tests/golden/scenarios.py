@@ -9,8 +9,8 @@ from torch import nn
 from mmpid import FixedEpoch, LateFusion, Manual, MultimodalData, PeakSynergy, RedundancyPlateau, Trainer, datasets
 
 SEEDS = (0, 1)
-QUICK = {"n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
-PROBED = {"n_boot": 12, "n_null": 10, "device": "cpu"}
+QUICK = {"estimator": "counted", "n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
+PROBED = {"estimator": "counted", "n_boot": 12, "n_null": 10, "device": "cpu"}
 
 
 def gaussian_data(n_modalities: int = 2, *, seed: int = 0, n: int = 320) -> MultimodalData:
@@ -205,7 +205,7 @@ def frozen_fusion(seed, controller, folder):
 def given_up(seed, controller, folder):
     """Stage 1 teaches nothing, and is given up."""
     made = controller(RedundancyPlateau(), ratio=3.0, floor=0.05, warmup=2, dwell=2, give_up=3)
-    trainer = plain(matching_data(seed), seed, controller=made, epochs=9, lr=0.002, n_boot=0, n_null=10, device="cpu")
+    trainer = plain(matching_data(seed), seed, controller=made, epochs=9, lr=0.002, **(PROBED | {"n_boot": 0}))
     trainer.fit(progress=False)
     return [trainer]
 

@@ -15,7 +15,7 @@ from mmpid.rules.give_up import nothing_to_teach
 from mmpid.train.evaluation import prior_loss
 from tests.small_runs import weights
 
-QUICK = {"epochs": 10, "n_boot": 0, "n_null": 20, "ecs": (), "device": "cpu"}
+QUICK = {"epochs": 10, "ecs": (), "device": "cpu"}
 PRIOR = 0.7
 
 
@@ -305,6 +305,6 @@ def test_a_branch_and_a_rewind_within_joint_training_keep_its_rate(product_of_si
 @pytest.mark.slow
 def test_av_match_is_learned():
     data = mmpid.datasets.load("av-match", seed=0)
-    trainer = finished(data, epochs=30, n_boot=20)
+    trainer = finished(data, epochs=30)
     assert the_switch(trainer.record)["rule"] == "give_up_after"
     assert trainer.record.lineage("result")[-1]["test_accuracy.joint"] > 0.65  # of 800; chance is 0.5 +- 0.035

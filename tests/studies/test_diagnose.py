@@ -218,7 +218,7 @@ def test_a_little_more_than_shuffled_labels_give_is_not_nothing(atom):
 
 def test_a_target_that_needs_both_modalities_is_named_by_a_real_run():
     data = mmpid.datasets.load("av-match", seed=0, pairings=1)
-    settings = {"epochs": 3, "unimodal_epochs": 2, "n_boot": 0, "n_null": 20, "device": "cpu"}
+    settings = {"epochs": 3, "unimodal_epochs": 2, "device": "cpu"}
     trainer = mmpid.Trainer(mmpid.LateFusion.from_data(data, fusion="film", seed=0), data, seed=0, **settings)
     trainer.fit(progress=False)
     names = [finding.name for finding in mmpid.diagnose(trainer)]
@@ -259,33 +259,39 @@ def test_the_evidence_for_memorizing_names_both_accuracies_and_what_is_no_number
     assert set(found) == {"training samples are memorized", "a decomposition is not certified"}
 
 
-def heads_much_alike(record):
-    record.metadata["class_names"] = list("0123456789")
-    bounds = {f"{atom}_{end}": x for atom in ("unique1", "unique2") for end, x in (("low", 0.05), ("high", 0.6))}
-    rows(record, "probe")[-1] |= bounds | {"observable": "prediction", "n_samples": 240}
+def held_out(record):
+    """The same run with held-out probes: no shuffled labels, and what is proven beside each atom."""
+    for row in rows(record, "probe"):
+        row |= {f"{atom}_proven": True for atom in ("redundancy", "unique1", "unique2")} | {"estimator": "held-out"}
+        del row["unique2_null_high"]
+    return record
 
 
-def test_two_heads_that_have_much_in_common_and_few_samples_are_named():
-    record = healthy()
-    heads_much_alike(record)
-    (finding,) = mmpid.diagnose(record)
-    assert finding.name == "unique information may be counting error"
-    assert "240 samples on 100 pairs" in finding.evidence and "0.40 (0.05 to 0.60) and 0.30" in finding.evidence
+@pytest.mark.parametrize(("proven", "lags"), [(True, True), (False, False)])
+def test_only_a_proven_lead_should_have_been_paused(proven, lags):
+    record = held_out(healthy())
+    for row in rows(record, "probe"):
+        row |= {"unique1": 0.9, "unique2": 0.1, "unique1_proven": proven}
+    assert ("the controller lags behind" in {finding.name for finding in mmpid.diagnose(record)}) is lags
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"n_samples": 2000},
-        {"unique2_low": 0.0},
-        {"redundancy": 0.35},
-        {"observable": "kmeans"},
-        {"n_groups": 40},
-        {"unique1_low": float("nan")},
-    ],
-)
-def test_many_samples_or_an_interval_at_zero_or_little_in_common_are_no_such_finding(change):
-    record = healthy()
-    heads_much_alike(record)
-    rows(record, "probe")[-1] |= change
-    assert "unique information may be counting error" not in [finding.name for finding in mmpid.diagnose(record)]
+def test_held_out_probes_that_prove_nothing_need_no_shuffled_labels():
+    record = held_out(healthy())
+    last = rows(record, "probe")[-1]
+    last |= {"redundancy": 0.04, "unique1": 0.02, "unique2": 0.0}
+    last |= {f"{atom}_proven": False for atom in ("redundancy", "unique1", "unique2")}
+    evidence = {finding.name: finding.evidence for finding in mmpid.diagnose(record)}
+    assert "none of it proven" in evidence["no modality knows the label alone"]
+    record.metadata["data"] = {"prior_loss": 1.0}  # the losses have fallen to half of it
+    assert "no modality knows the label alone" not in {finding.name for finding in mmpid.diagnose(record)}
+    del record.metadata["data"]
+    last["unique1_proven"] = True
+    assert "no modality knows the label alone" not in {finding.name for finding in mmpid.diagnose(record)}
+
+
+def test_a_synergy_that_is_proven_but_not_identified_has_a_lower_end_to_read():
+    record = held_out(healthy())
+    too_few(record)
+    rows(record, "probe")[-1]["synergy_proven"] = True
+    (finding,) = [each for each in mmpid.diagnose(record) if each.name == "synergy is not identified"]
+    assert "proven in 1 of them" in finding.evidence and "lower end" in finding.advice

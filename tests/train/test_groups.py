@@ -8,7 +8,7 @@ from mmpid.rules import RedundancyPlateau
 from tests.small_runs import weights
 
 ATOMS = ("redundancy", "unique1", "unique2", "synergy")
-MEASURED = {"n_boot": 60, "n_null": 40, "device": "cpu", "epochs": 4, "unimodal_epochs": 2}
+MEASURED = {"estimator": "counted", "n_boot": 60, "n_null": 40, "device": "cpu", "epochs": 4, "unimodal_epochs": 2}
 SIZES = {"train": 120, "probe": 80, "validation": 40, "test": 40}
 
 
@@ -137,3 +137,20 @@ def test_two_to_four_groups_give_numbers_also_where_a_group_is_a_class(groups, n
     values = [x for key, x in row.items() if key.startswith(ATOMS) and not isinstance(x, bool)]
     assert np.isfinite(values).all()
     assert all(row[f"{atom}_low"] <= row[f"{atom}_high"] for atom in ATOMS if f"{atom}_low" in row)
+
+
+def test_groups_are_held_out_whole():
+    loose, grouped = (make_trainer(make_data(copies=3, grouped=g), estimator="held-out") for g in (False, True))
+    rows = [last_probe(trainer) for trainer in (loose, grouped)]
+    assert rows[1]["n_groups"] == 80 and rows[1]["estimator"] == "held-out"
+    assert width(rows[1], "redundancy") > 1.3 * width(rows[0], "redundancy"), "copies in training would be known"
+
+
+def test_where_each_class_lies_in_one_group_samples_are_held_out():
+    """As in "leaf-flavia": while its only group is held out, a class cannot be learned."""
+    one_a_class, held_out = make_data(probe_groups=np.arange(80) % 4), {"estimator": "held-out", "n_null": 0}
+    with pytest.warns(SmallSampleWarning, match=r"'probe' split most classes lie in one group.*several groups"):
+        trainer = make_trainer(one_a_class, **held_out)
+    row, plain = last_probe(trainer), last_probe(make_trainer(make_data(grouped=False), **held_out))
+    assert row["n_groups"] == 4
+    assert all(row[key] == plain[key] for key in plain if key not in ("seconds", "n_groups"))

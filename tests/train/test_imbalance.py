@@ -11,7 +11,7 @@ import torch
 from mmpid import BalanceController, FixedEpoch, LateFusion, Manual, MultimodalData, Trainer
 from mmpid.rules import LeadPause
 
-SETTINGS = {"n_boot": 40, "n_null": 10, "ecs": (), "device": "cpu", "epochs": 40}
+SETTINGS = {"ecs": (), "device": "cpu", "epochs": 40}
 
 
 def alike(names: str, seed: int) -> tuple[LateFusion, MultimodalData]:

@@ -158,7 +158,7 @@ def test_replay_branch_diagnose_compare_and_sweep_take_three(three, tmp_path):
 @pytest.mark.slow
 def test_a_probe_of_six_costs_about_as_much_as_ten_of_two():
     def seconds(data):
-        trainer = run(data, n_boot=100, n_null=20, correction="auto", ecs=())
+        trainer = run(data, correction="auto", ecs=())
         trainer.probe()
         times = []
         for _ in range(3):

@@ -19,7 +19,8 @@ from mmpid.rules.controller import default_controller
 from mmpid.studies.budget import share_budget
 from mmpid.studies.compare import run_method
 from mmpid.studies.seeds import train_seeds
-from mmpid.train.config import LATER, TrainConfig
+from mmpid.train.choices import LATER
+from mmpid.train.config import TrainConfig
 from mmpid.train.prober import Prober
 from tests.small_runs import weights
 
@@ -231,8 +232,11 @@ def test_the_preset_is_the_recipe_row_by_row():
 
 def test_new_settings_are_written_only_where_they_are_set():
     plain, paper = TrainConfig(), TrainConfig.make("paper")
-    assert not set(LATER) & set(plain.to_dict()), "metadata of the default, and older versions, know none of them"
+    assert set(LATER) & set(plain.to_dict()) == {"estimator"}, "what is as it always was is not in the metadata"
     assert {"joint_epochs", "codebooks", "codebook_seed"} <= set(paper.to_dict())
+    assert "estimator" not in paper.to_dict() and "estimator" not in TrainConfig(estimator="counted").to_dict()
+    before = {name: x for name, x in plain.to_dict().items() if name != "estimator"}
+    assert TrainConfig.from_dict(before).estimator == "counted", "a run recorded before goes on as it was"
     assert TrainConfig.from_dict(plain.to_dict()) == plain and TrainConfig.from_dict(paper.to_dict()) == paper
     older = {name: x for name, x in paper.to_dict().items() if name not in LATER}
     assert TrainConfig.from_dict(older).joint_epochs is None, "a run of the preset as it was goes on as it was"

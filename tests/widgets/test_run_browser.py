@@ -5,6 +5,7 @@ import os
 import threading
 import types
 
+import numpy as np
 import pytest
 from ipywidgets.widgets.widget import _instances as living_widgets
 
@@ -40,6 +41,13 @@ def browser(folder):
     made = RunBrowser(folder, mode="live")
     yield made
     made.close()
+
+
+def drawn(live, which):
+    """The values of the first curve of a chart, as the page gets them."""
+    numbers = np.frombuffer(live.view.charts["numbers"], np.float32)
+    start, length = live.view.charts["charts"][which]["traces"][0]["y"]
+    return numbers[start : start + length].tolist()
 
 
 def names(found, readable=True):
@@ -83,7 +91,7 @@ def test_a_damaged_record_is_listed_with_its_reason_and_hurts_nothing(folder, co
     assert names(found) == ["kept", "one", "sweep/two"] and names(found, readable=False) == ["bad"]
     assert reason in next(run.problem for run in found if run.name == "bad")
     browser = RunBrowser(folder, mode="live")
-    assert reason in browser._live._table.value and len(browser.chosen) == 2
+    assert any(reason in row["problem"] for row in browser._live.view.runs) and len(browser.chosen) == 2
     browser.close()
 
 
@@ -118,7 +126,7 @@ def test_the_present_folder_is_the_default(folder, monkeypatch):
 def test_a_folder_that_is_not_there_and_an_empty_one_say_what_would_appear(tmp_path):
     for place in (tmp_path / "nothing", tmp_path):
         browser = RunBrowser(place, mode="live")
-        assert "out_dir" in browser._live._status.value and browser.chosen == []
+        assert "out_dir" in browser._live.view.now["more"] and browser.chosen == []
         assert browser.picture().png().startswith(b"\x89PNG")
         browser.close()
 
@@ -126,7 +134,7 @@ def test_a_folder_that_is_not_there_and_an_empty_one_say_what_would_appear(tmp_p
 def test_a_card_without_the_usual_entries_is_still_a_run(tmp_path):
     RunRecord({"modalities": ["a", "b"]}).save(tmp_path / "bare" / "record.jsonl")
     browser = RunBrowser(tmp_path, mode="live")
-    assert names(browser.runs) == ["bare"] and "not begun" in browser._live._table.value
+    assert names(browser.runs) == ["bare"] and browser._live.view.runs[0]["cells"]["stage"] == "not begun"
     browser.close()
 
 
@@ -140,25 +148,28 @@ def test_the_summary_says_which_accuracy_it_is(folder):
 def test_the_newest_are_chosen_and_a_box_adds_another(browser):
     live = browser._live
     assert [run.name for run in browser.chosen] == ["kept", "sweep/two"]
-    live.choices["one"].value = True
+    live.hear({"do": "choose", "name": "one", "value": True})
     assert browser.wait(10)
     assert [run.name for run in browser.chosen] == ["kept", "one", "sweep/two"]
-    assert sum(mark["kind"] == "line" for mark in live.curves.plot.marks.values()) == 3
-    assert live._failure.value == ""
+    assert [trace["label"] for trace in live.view.charts["charts"][0]["traces"]] == ["kept", "one", "sweep/two"]
+    looks = {(row["role"], row["dash"]) for row in live.view.runs if row["chosen"]}
+    assert len(looks) == 3 and live.view.now["failure"] == ""
 
 
 def test_the_curves_are_the_records_numbers(browser):
     live, chosen = browser._live, browser.chosen
-    live.quantity.value, live.output.value, live.atom.value = "training loss", "audio", "redundancy"
+    live.hear({"do": "show", "quantity": "training loss", "output": "audio", "part": "first"})
     assert browser.wait(10)
     rows = chosen[0].record.lineage("epoch")
-    assert live.curves.plot.marks["0"]["y"].tolist() == pytest.approx([row["loss.audio"] for row in rows])
-    probes = chosen[0].record.lineage("probe")
-    assert live.atoms.plot.marks["0"]["y"].tolist() == pytest.approx([row["redundancy"] for row in probes])
-    live._folded.selected_index = 0
+    assert drawn(live, 0) == pytest.approx([row["loss.audio"] for row in rows])
+    probes = chosen[0].record.probes()
+    assert drawn(live, 1) == pytest.approx([probe.unique["audio"].value for probe in probes])
+    assert live.view.tables == ""
+    live.hear({"do": "tables", "open": True})
     assert browser.wait(10)
-    assert f"{rows[-1]['loss.audio']:.3f}" in live._data.value and "nats" in live._data.value
-    assert "nats" in live.curves.plot.scene["y"]["label"] and "bits" in live.atoms.plot.scene["y"]["label"]
+    assert f"{rows[-1]['loss.audio']:.3f}" in live.view.tables and "nats" in live.view.tables
+    units = [one["unit"] for one in live.view.charts["charts"]]
+    assert "nats" in units[0] and "bits" in units[1]
 
 
 def test_the_answer_is_the_average_until_there_is_a_joint_head(browser):
@@ -170,17 +181,18 @@ def test_the_answer_is_the_average_until_there_is_a_joint_head(browser):
 
 
 def test_what_differs_between_the_cards_is_shown_as_it_was_written(browser):
-    browser._live.choices["one"].value = True
+    browser._live.hear({"do": "choose", "name": "one", "value": True})
     browser.wait(10)
     head, rows = browser.differences()
     assert head == ["entry", "kept", "one", "sweep/two"]
     assert ["seed", "0", "0", "1"] in rows and ["settings.lr", "0.01", "0.02", "0.02"] in rows
-    assert "What differs" in browser._live._comparison.value and "Decisions of one" in browser._live._comparison.value
+    said = browser._live.view.comparison
+    assert "What differs" in said and "Decisions of one" in said
 
 
 def test_equal_cards_are_said_to_be_equal():
     browser = RunBrowser({"a": make_record(), "b": make_record()}, mode="live")
-    assert "The metadata are the same" in browser._live._comparison.value
+    assert "The metadata are the same" in browser._live.view.comparison
     browser.close()
 
 
@@ -191,25 +203,26 @@ def test_a_run_that_another_process_writes_is_read_as_far_as_it_is(folder, brows
     lines += [json.dumps(row) for row in make_record().rows]
     for share in (0.3, 0.8):
         path.write_text("\n".join(lines)[: int(share * len("\n".join(lines)))])  # the last line is cut
-        browser._live._button.click()
+        browser._live.hear({"do": "refresh"})
         assert browser.wait(10)
-        assert "growing" in browser._live.choices and browser._live._failure.value == ""
-    browser._live.choices["growing"].value = True
+        listed = {row["name"]: row["problem"] for row in browser._live.view.runs}
+        assert listed["growing"] == "" and browser._live.view.now["failure"] == ""
+    browser._live.hear({"do": "choose", "name": "growing", "value": True})
     path.unlink()
     browser.refresh()
-    assert browser.wait(10) and "growing" not in browser._live.choices
+    assert browser.wait(10) and "growing" not in {row["name"] for row in browser._live.view.runs if not row["problem"]}
 
 
 def test_a_refresh_keeps_what_was_chosen_and_shows_how_far_a_live_trainer_is():
     trainer = FakeTrainer(epochs=20)
     trainer.step(epochs=4)
     browser = RunBrowser({"live": trainer, "other": make_record()}, mode="live")
-    browser._live.choices["other"].value = False
+    browser._live.hear({"do": "choose", "name": "other", "value": False})
     trainer.step(epochs=6)
     browser.refresh()
     assert browser.wait(10)
-    assert [run.name for run in browser.chosen] == ["live"] and "Choose a second" in browser._live._status.value
-    assert len(browser._live.curves.plot.marks["0"]["x"]) == 10
+    assert [run.name for run in browser.chosen] == ["live"] and "Choose a second" in browser._live.view.now["more"]
+    assert len(drawn(browser._live, 0)) == 10
     browser.close()
 
 
@@ -219,23 +232,35 @@ def test_an_error_is_shown_and_forgotten(browser, monkeypatch):
         browser.refresh()
         with pytest.raises(ZeroDivisionError):
             browser.wait(10)
-        assert 'role="alert"' in browser._live._failure.value
+        assert 'role="alert"' in browser._live.view.now["failure"]
     browser.refresh()
-    assert browser.wait(10) and browser._live._failure.value == ""
+    assert browser.wait(10) and browser._live.view.now["failure"] == ""
 
 
 def test_names_are_escaped():
     browser = RunBrowser({"<b>bold</b>": make_record(), "other": make_record(seed=3)}, mode="live")
-    live = browser._live
-    assert not any("<b>bold" in part.value for part in (live._table, live._comparison, live._status))
+    browser._live.hear({"do": "tables", "open": True})
+    browser.wait(10)
+    assert "<b>bold" not in browser._live.view.comparison + browser._live.view.tables
+    assert "<b>bold" not in browser._tables()["text/html"]
     browser.close()
 
 
-def test_every_control_has_words_and_a_tooltip(browser):
-    live = browser._live
-    for control in (live._button, live.quantity, live.output, live.atom, *live.choices.values()):
-        assert control.description and control.tooltip
-    assert 'aria-live="polite"' in live._status.value
+def test_what_the_page_cannot_say_is_shown_as_an_error_and_changes_nothing(browser):
+    shown = browser._live.shown
+    browser._live.hear({"do": "show", "quantity": "no such curve", "part": "unique9"})
+    browser._live.hear({"do": "explode"})
+    browser.wait(10)
+    assert "knows no command" in browser._live._failure or browser._live._failure == ""
+    assert browser._live.shown == shown
+
+
+@pytest.mark.parametrize("modalities", [("a",), ("a", "b", "c")])
+def test_a_part_that_a_run_does_not_have_is_left_out(modalities):
+    record = RunRecord({"modalities": list(modalities)})
+    record.append("probe", segment=0, stage="unimodal", epoch=1, step=1, redundancy=0.2, synergy=float("nan"))
+    run = runs.Run(name="one", record=record)
+    assert [len(runs.parts([run], part)[0].epoch) for part in runs.PARTS] == [1, 0, 0, 0]
 
 
 def test_close_and_a_second_run_of_the_cell_end_the_threads(folder, monkeypatch):

@@ -36,8 +36,8 @@ class Folds:
         return (self.index == fold).nonzero()[:, 0]
 
 
-def make_folds(target: Tensor, groups: Tensor | None, seed: int, notes: Notes) -> Folds:
-    """Deal samples, or whole groups, into at most ten folds so that every class is spread over them.
+def make_folds(target: Tensor, groups: Tensor | None, seed: int, notes: Notes, n_folds: int = N_FOLDS) -> Folds:
+    """Deal samples, or whole groups, into at most `n_folds` folds so that every class is spread over them.
 
     Raises
     ------
@@ -47,9 +47,9 @@ def make_folds(target: Tensor, groups: Tensor | None, seed: int, notes: Notes) -
     generator = torch.Generator().manual_seed(seed)
     labels = target.cpu()
     if groups is None:
-        fold_of, count = _dealt(labels, generator, min(N_FOLDS, len(labels)))
+        fold_of, count = _dealt(labels, generator, min(n_folds, len(labels)))
     else:
-        by_group, count = _dealt(_main_class(labels, groups), generator, min(N_FOLDS, int(groups.max()) + 1))
+        by_group, count = _dealt(_main_class(labels, groups), generator, min(n_folds, int(groups.max()) + 1))
         fold_of = by_group[groups]
         _check_groups(labels, groups)
     _note_classes(labels, fold_of, count, notes)

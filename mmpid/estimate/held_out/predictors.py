@@ -91,7 +91,7 @@ def choose_elsewhere(scores: Tensor, folds: Folds) -> tuple[Tensor, Tensor]:
     return chosen, scores.gather(0, chosen[folds.index][None])[0]
 
 
-def _candidates(one: SourceFit, two: SourceFit) -> list[tuple[int, int]]:
+def candidates(one: SourceFit, two: SourceFit) -> list[tuple[int, int]]:
     """List pairs of ways to smooth: around the best of each source, and with the best toward every other target."""
     near = {(one.smoother(a), two.smoother(b)) for a, b in STEPS}
     return sorted(near | set(product(one.alternatives(), two.alternatives())))
@@ -106,12 +106,12 @@ def _fit_union(
     quick: bool,
 ) -> _Union:
     """Solve the finalists in all folds at once, and choose by held-out score; a source alone may be the best."""
-    pairs = [(fits[0].best, fits[1].best)] if quick else _candidates(*fits)
+    pairs = [(fits[0].best, fits[1].best)] if quick else candidates(*fits)
     if len(pairs) > FINALISTS:
-        lams, mus = roughly(*_marginals(fits, pairs, shares))
+        lams, mus = roughly(*marginals(fits, pairs, shares))
         scores = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
         pairs = [pairs[i] for i in integers_of(scores.mean(1).topk(FINALISTS).indices)]
-    q1, q2 = _marginals(fits, pairs, shares)
+    q1, q2 = marginals(fits, pairs, shares)
     found = dual_multipliers(q1, q2, DUAL_TOL)
     lams, mus = found.lam * LN2, found.mu * LN2
     joint = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
@@ -126,7 +126,7 @@ def _fit_union(
     return _Union(lam=lam, mu=mu, scores=held, whole=whole, joint=joint[int(joint.mean(1).argmax())])
 
 
-def _marginals(fits: list[SourceFit], pairs: list[tuple[int, int]], shares: Tensor) -> tuple[Tensor, Tensor]:
+def marginals(fits: list[SourceFit], pairs: list[tuple[int, int]], shares: Tensor) -> tuple[Tensor, Tensor]:
     """Return p(x1, y) (c, F, n1, k) and p(x2, y) (c, F, n2, k) of pairs of ways to smooth."""
     one, two = (torch.tensor(part, device=shares.device) for part in zip(*pairs, strict=True))
     return fits[0].given_class[one] * shares[:, None, :], fits[1].given_class[two] * shares[:, None, :]

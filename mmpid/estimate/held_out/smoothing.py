@@ -70,12 +70,14 @@ class SourceFit:
     """Predictors of the class from one source, for m ways to smooth, and the best of them.
 
     ``given_class`` (m, F, n, k) is p(x | y), ``log_posterior`` (m, F, n, k) log p(y | x), ``scores`` (m, N) the
-    latter in nats at the samples held out. ``rows`` lists the ways by target, each from little to much smoothing.
+    latter in nats at the samples held out, and ``means`` (m,) their means. ``rows`` lists the ways by target, each from
+    little to much smoothing.
     """
 
     given_class: Tensor
     log_posterior: Tensor
     scores: Tensor
+    means: Tensor
     best: int
     rows: tuple[tuple[int, ...], ...]
 
@@ -86,12 +88,16 @@ class SourceFit:
 
     def alternatives(self) -> list[int]:
         """Return the best way toward each target."""
-        means = self.scores.mean(1)
-        return [max(row, key=lambda i: float(means[i])) for row in self.rows]
+        return [max(row, key=lambda i: float(self.means[i])) for row in self.rows]
 
 
-def fit_source(counts: Tensor, shares: Tensor, codes: FoldCodes, folds: Folds, target: Tensor) -> SourceFit:
-    """Score every way to smooth, by p(y | x) ~ p(x | y) p(y), and choose the best."""
+def fit_source(
+    counts: Tensor, shares: Tensor, codes: FoldCodes, folds: Folds, target: Tensor, weights: Tensor | None = None
+) -> SourceFit:
+    """Score every way to smooth, by p(y | x) ~ p(x | y) p(y), and choose the best.
+
+    ``weights`` (N,) are those of the samples where the shares p(y) are not those of the sample; they add up to 1.
+    """
     toward = torch.stack(shrinkage_targets(counts, codes.classes))
     alphas = counts.new_tensor(ALPHAS).view(-1, 1, 1, 1)
     given_class = (counts + alphas * toward[:, None]) / (counts.sum(1, keepdim=True) + alphas)
@@ -99,8 +105,9 @@ def fit_source(counts: Tensor, shares: Tensor, codes: FoldCodes, folds: Folds, t
     joint = given_class * shares[:, None, :]
     posterior = joint / joint.sum(-1, keepdim=True)
     scores = codes.read(posterior.log(), folds, target)
-    best = int(scores.mean(1).argmax())
-    by_code = _by_code(counts, posterior[best])
+    best = int(_means(scores, weights).argmax())
+    seen = counts if weights is None else _with_shares(counts, shares)
+    by_code = _by_code(seen, posterior[best])
     raked = joint[best].sum(-1, keepdim=True) * by_code
     raked = raked / raked.sum(-2, keepdim=True)
     posterior = torch.cat([posterior, by_code])
@@ -108,13 +115,26 @@ def fit_source(counts: Tensor, shares: Tensor, codes: FoldCodes, folds: Folds, t
     size = len(ALPHAS)
     rows = [tuple(range(i, i + size)) for i in range(0, len(given_class), size)]
     rows.append((*range(len(given_class), len(posterior)), best))
+    means = _means(scores, weights)
     return SourceFit(
         given_class=torch.cat([given_class, raked]),
         log_posterior=posterior.log(),
         scores=scores,
-        best=int(scores.mean(1).argmax()),
+        means=means,
+        best=int(means.argmax()),
         rows=tuple(rows),
     )
+
+
+def _means(scores: Tensor, weights: Tensor | None) -> Tensor:
+    return scores.mean(1) if weights is None else scores @ weights
+
+
+def _with_shares(counts: Tensor, shares: Tensor) -> Tensor:
+    """Scale counts (F, n, k) so that the classes have the shares (F, k), and as many samples as before in all."""
+    sizes = counts.sum(1)
+    wanted = shares * sizes.sum(1, keepdim=True)
+    return counts * (wanted / sizes.clamp(min=_PSEUDO))[:, None, :]
 
 
 def _by_code(counts: Tensor, posterior: Tensor) -> Tensor:

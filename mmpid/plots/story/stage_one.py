@@ -64,9 +64,9 @@ def unreadable(view: View) -> Headline | None:
 
 
 def nothing(view: View) -> Headline | None:
-    """Say that nobody knows more than shuffled labels give."""
-    measured = read_atom(view.probe, "redundancy")
-    if view.stage != "unimodal" or measured is None or measured.null_high is None:
+    """Say that nobody is proven to know anything or, counted, that nobody knows more than shuffled labels give."""
+    measured, held_out = read_atom(view.probe, "redundancy"), view.held_out
+    if view.stage != "unimodal" or measured is None or not (held_out or measured.null_high is not None):
         return None
     if not view.knows_nothing(view.probe):
         return None
@@ -84,7 +84,7 @@ def nothing(view: View) -> Headline | None:
         situation="nothing",
         words=(("Nobody alone knows the label yet.", ""),),
         sure="noise",
-        evidence="All is within what shuffled labels give.",
+        evidence="None of it is proven." if held_out else "All is within what shuffled labels give.",
         next=then,
     )
 

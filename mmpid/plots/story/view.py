@@ -7,8 +7,6 @@ from mmpid.plots.reading import placed_probes, read_atom, unique_key
 from mmpid.rules.controller import BalanceController
 from mmpid.rules.registry import built_in_part
 from mmpid.runs.probe import Atom, Probe
-from mmpid.runs.record import RunRecord
-from mmpid.studies.diagnose import diagnose
 
 SURE = {"clear": "clear evidence", "noise": "within noise", "early": "too early", "doubtful": "doubtful", "": ""}
 
@@ -54,9 +52,6 @@ class Headline:
     def __str__(self) -> str:
         mark = f" ({self.mark})" if self.mark else ""
         return f"{self.sentence}{mark} {self.evidence} Next: {self.next}".strip()
-
-
-COUNTING_ERROR = "unique information may be counting error"  # the finding of `diagnose` that makes a lead doubtful
 
 
 class View:
@@ -114,8 +109,13 @@ class View:
         return [name for name in self.names if name in paused or flags[name] is False]
 
     def knows_nothing(self, probe: Mapping) -> bool:
-        """Whether all that a probe found lies within what shuffled labels give."""
+        """Whether a probe proved nothing or, counted, found no more than shuffled labels give."""
         return Probe.from_row(probe, self.names).knows_nothing
+
+    @property
+    def held_out(self) -> bool:
+        """Whether the latest probe was estimated on held-out samples."""
+        return Probe.from_row(self.probe, self.names).is_held_out
 
     def by_user(self, action: str) -> bool:
         """Whether the latest decision of this kind was taken by the user."""
@@ -123,9 +123,6 @@ class View:
         return bool(rows) and rows[-1].get("source") == "user"
 
     def doubtful(self, unique: Sequence[Atom | None], leader: int) -> bool:
-        """Whether a lead may be counting error: where the probe does not prove it, and `mmpid.diagnose` says so."""
-        if f"{unique_key(leader)}_proven" in self.probe:
-            reading = unique[leader]
-            return reading is None or not reading.proven
-        record = RunRecord(dict(self.metadata), [dict(self.probe)])  # what makes a lead doubtful is in its own probe
-        return any(finding.name == COUNTING_ERROR for finding in diagnose(record))
+        """Whether the probe does not prove what a leader seems to know alone."""
+        reading = unique[leader]
+        return reading is None or not reading.proven

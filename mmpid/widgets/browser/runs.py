@@ -10,8 +10,10 @@ import numpy as np
 
 from mmpid import _validate
 from mmpid.errors import InputError
-from mmpid.plots.traces import ATOMS, SHORT_NAMES, Trace, switch_epoch
+from mmpid.plots.palette import LIGHT
+from mmpid.plots.traces import Trace, switch_epoch
 from mmpid.runs.diff import diff
+from mmpid.runs.probe import Atom, Probe
 from mmpid.runs.record import RunRecord
 
 RECORD = "record.jsonl"
@@ -23,8 +25,15 @@ CURVES = {
     "validation loss": ("validation_loss", "validation loss (cross-entropy, nats)"),
 }
 ANSWER = "average, then joint"
+# the parts of the information that can be compared: short name, and words
+PARTS = {
+    "redundancy": ("R", "redundant"),
+    "first": ("U1", "unique to the first"),
+    "second": ("U2", "unique to the second"),
+    "synergy": ("S", "synergistic"),
+}
 # one look a run, the same in every chart: eight colors for the color-blind, and a dash that changes with each
-COLORS = ("#0173b2", "#de8f05", "#029e73", "#d55e00", "#cc78bc", "#56b4e9", "#ca9161", "#949494")
+ROLES = ("m0", "m1", "joint", "m2", "both", "m3", "m4", "average")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 
@@ -173,42 +182,56 @@ def outputs(runs: list[Run]) -> list[str]:
 
 
 def style(index: int) -> tuple[str, str]:
-    """Return the color and the dash of the run that was chosen at this place."""
-    return COLORS[index % len(COLORS)], DASHES[(index + index // len(COLORS)) % len(DASHES)]
+    """Return the role, which has the color, and the dash of the run that was chosen at this place."""
+    return ROLES[index % len(ROLES)], DASHES[(index + index // len(ROLES)) % len(DASHES)]
 
 
 def curves(runs: list[Run], quantity: str, output: str) -> list[Trace]:
     """Return one curve a run: a quantity of `CURVES`, of one output."""
     start = CURVES[quantity][0]
     keys = [f"{start}.joint", f"{start}.ens"] if output == ANSWER else [f"{start}.{output}"]
-    return [_curve(run, i, "epoch", keys) for i, run in enumerate(runs)]
+    found = []
+    for place, run in enumerate(runs):
+        rows = record_of(run).lineage("epoch")
+        values = [Atom(_first(row, keys)) for row in rows]
+        found.append(_curve(run, place, [row["epoch"] for row in rows], values))
+    return found
 
 
-def atoms(runs: list[Run], atom: str) -> list[Trace]:
-    """Return one curve a run: an atom in bits at each probe, with its interval where the run has it."""
-    return [_curve(run, i, "probe", [atom], interval=True) for i, run in enumerate(runs)]
+def parts(runs: list[Run], part: str) -> list[Trace]:
+    """Return one curve a run: a part of the information in bits at each probe, with its interval where there is one."""
+    found = []
+    for place, run in enumerate(runs):
+        probes = record_of(run).probes()
+        atoms = [part_of(probe, part) for probe in probes]
+        found.append(_curve(run, place, [probe.epoch for probe in probes], atoms))
+    return found
 
 
-def _curve(run: Run, place: int, kind: str, keys: list[str], interval: bool = False) -> Trace:
-    """Return the first of `keys` that each row has, against the epoch."""
-    rows = record_of(run).lineage(kind)
-    value = np.array([_first(row, keys) for row in rows], dtype=float)
-    epoch = np.array([row["epoch"] for row in rows], dtype=float)
-    known = np.isfinite(value)
-    low = high = None
-    if interval and known.any():
-        low, high = (np.array([_first(row, [f"{keys[0]}_{end}"]) for row in rows])[known] for end in ("low", "high"))
-        if not np.isfinite(low + high).all():
-            low = high = None
-    color, dash = style(place)
+def part_of(probe: Probe, part: str) -> Atom:
+    """Return one of `PARTS` of a probe; what was not measured has no value."""
+    if part in ("redundancy", "synergy"):
+        return getattr(probe, part)
+    unique = list(probe.unique.values())
+    place = list(PARTS).index(part) - 1
+    return unique[place] if place < len(unique) else Atom()
+
+
+def _curve(run: Run, place: int, epochs: list[float], atoms: list[Atom]) -> Trace:
+    """Return the values that are known against the epoch; with intervals if every one of them has one."""
+    known = [(epoch, atom) for epoch, atom in zip(epochs, atoms, strict=True) if atom.is_known]
+    bounds = [(atom.low, atom.high) for _, atom in known if atom.low is not None and atom.high is not None]
+    low, high = np.array(bounds, float).T if bounds and len(bounds) == len(known) else (None, None)
+    role, dash = style(place)
     # the key is the place: another run at this place replaces the curve
     return Trace(
         key=f"{place}",
         label=run.name,
-        color=color,
+        color=LIGHT[role].line,
+        role=role,
         dash=dash,
-        epoch=epoch[known],
-        value=value[known],
+        epoch=np.array([epoch for epoch, _ in known], float),
+        value=np.array([atom.value for _, atom in known], float),
         low=low,
         high=high,
     )
@@ -222,12 +245,18 @@ def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
     """Return a table of what the runs reached: one row per run, one column per output, the latest atoms behind."""
     scores = [accuracies(record_of(run)) for run in runs]
     names = list(dict.fromkeys(name for one in scores for name in one))
-    head = ["run", "measured on", *(f"accuracy {name}" for name in names), *(f"{SHORT_NAMES[a]}, bits" for a in ATOMS)]
+    head = [
+        "run",
+        "measured on",
+        *(f"accuracy {name}" for name in names),
+        *(f"{short}, bits" for short, _ in PARTS.values()),
+    ]
     rows = []
     for run, score in zip(runs, scores, strict=True):
-        probe = (record_of(run).lineage("probe") or [{}])[-1]
+        probes = record_of(run).probes()
         cells = [f"{score[name]:.3f}" if name in score else "" for name in names]
-        cells += [f"{probe[a]:.3f}" if probe.get(a) is not None else "" for a in ATOMS]
+        atoms = [part_of(probes[-1], part) if probes else Atom() for part in PARTS]
+        cells += [f"{atom.value:.3f}" if atom.value is not None else "" for atom in atoms]
         rows.append([run.name, summary(run)["measured on"], *cells])
     return head, rows
 

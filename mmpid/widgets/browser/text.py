@@ -3,23 +3,37 @@
 from collections.abc import Sequence
 from html import escape
 
+from mmpid.plots.palette import LIGHT
 from mmpid.widgets.browser import runs as rn
 from mmpid.widgets.parts.markup import sample, table
 
-_COLUMNS = ("data", "seed", "stage", "epochs", "switch", "accuracy", "measured on", "created")
+COLUMNS = ("data", "seed", "stage", "epochs", "switch", "accuracy", "measured on", "created")
 
 
-def status(found: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> str:
-    """Say what was found and chosen, as a live region; an empty folder says what would appear."""
-    good = sum(run.record is not None for run in found)
-    damaged = len(found) - good
+def found(all_: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> tuple[str, str]:
+    """Return a sentence on what was found and chosen, and one on what to do next."""
+    good = sum(run.record is not None for run in all_)
+    damaged = len(all_) - good
+    bad = f"{_count(damaged, 'entry', 'entries')} no run or damaged: see the last rows." if damaged else ""
     if not good:
-        words = f"No run in {where} yet. {EMPTY}"
-    else:
-        words = f"{_count(good, 'run')} in {where}, {len(chosen)} chosen."
-        words += " Choose a second one to compare." if len(chosen) == 1 else ""
-    words += f" {_count(damaged, 'entry', 'entries')} no run or damaged: see the last rows." if damaged else ""
-    return f'<div class="mmpid-status" role="status" aria-live="polite">{escape(words)}</div>'
+        return f"No run in {where} yet.", f"{EMPTY} {bad}".strip()
+    more = "Choose a second one to compare." if len(chosen) == 1 else ""
+    return f"{_count(good, 'run')} in {where}, {len(chosen)} chosen.", f"{more} {bad}".strip()
+
+
+def status(all_: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> str:
+    """Say the same on a page without a kernel."""
+    return f'<p class="mmpid-status">{escape(" ".join(found(all_, chosen, where)))}</p>'
+
+
+def entry(run: rn.Run, chosen: Sequence[rn.Run]) -> dict:
+    """Return what a row of the page's table says of a run."""
+    if run.record is None:
+        return {"name": run.name, "place": run.place, "problem": run.problem}
+    place = next((i for i, one in enumerate(chosen) if one is run), None)
+    role, dash = rn.style(place) if place is not None else ("", "")
+    look = {"chosen": place is not None, "role": role, "dash": dash}
+    return {"name": run.name, "place": run.place, "problem": "", "cells": rn.summary(run), **look}
 
 
 EMPTY = (
@@ -37,18 +51,19 @@ def overview(found: Sequence[rn.Run], chosen: Sequence[rn.Run]) -> str:
     if not found:
         return ""
     places = {run.name: i for i, run in enumerate(chosen)}
-    head = "".join(f'<th scope="col">{word}</th>' for word in ("", "run", *_COLUMNS))
+    head = "".join(f'<th scope="col">{word}</th>' for word in ("", "run", *COLUMNS))
     body = "".join(_row(run, places.get(run.name)) for run in sorted(found, key=lambda run: run.record is None))
     return f'<table class="mmpid-table mmpid-found"><tr>{head}</tr>{body}</table>'
 
 
 def _row(run: rn.Run, place: int | None) -> str:
-    line = sample(*rn.style(place), label="chosen") if place is not None else ""
+    role, dash = rn.style(place or 0)
+    line = sample(LIGHT[role].line, dash, label="chosen") if place is not None else ""
     name = f'<th scope="row" title="{escape(run.place)}">{escape(run.name)}</th>'
     if run.record is None:
-        return f'<tr><td></td>{name}<td colspan="{len(_COLUMNS)}" class="mmpid-reason">{escape(run.problem)}</td></tr>'
+        return f'<tr><td></td>{name}<td colspan="{len(COLUMNS)}" class="mmpid-reason">{escape(run.problem)}</td></tr>'
     cells = rn.summary(run)
-    return f"<tr><td>{line}</td>{name}{''.join(f'<td>{escape(cells[c])}</td>' for c in _COLUMNS)}</tr>"
+    return f"<tr><td>{line}</td>{name}{''.join(f'<td>{escape(cells[c])}</td>' for c in COLUMNS)}</tr>"
 
 
 def comparison(chosen: Sequence[rn.Run]) -> str:

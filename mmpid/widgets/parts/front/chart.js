@@ -80,7 +80,7 @@ class EpochChart {
     const { clientWidth: width, clientHeight: height } = this.root;
     if (!width || !height) return;
     const right = this.ends ? (width < 260 ? 78 : 96) : this.column ? 34 : this.small ? 6 : 10;
-    const edge = { left: this.percent || !this.box ? 28 : this.small ? 2 : 24, right: width - right, top: 6, bottom: height - (this.small ? 18 : 20) };
+    const edge = { left: this.percent ? 28 : !this.box ? 36 : this.small ? 2 : 24, right: width - right, top: 6, bottom: height - (this.small ? 18 : 20) };
     const [low, high] = this.limits;
     this.edge = edge;
     this.X = scale(0, this.context.end, edge.left, edge.right);
