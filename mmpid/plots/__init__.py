@@ -16,6 +16,7 @@ except ImportError as problem:
 from mmpid.plots.accuracy_curves import accuracy_curves
 from mmpid.plots.atoms_bar import atoms_bar
 from mmpid.plots.class_strength import class_strength
+from mmpid.plots.critical_difference import critical_difference
 from mmpid.plots.ecs_bars import ecs_bars
 from mmpid.plots.ecs_curves import ecs_curves
 from mmpid.plots.information_diagram import information_diagram
@@ -26,6 +27,7 @@ from mmpid.plots.overview import overview
 from mmpid.plots.paired_gain import paired_gain
 from mmpid.plots.pid_curves import pid_curves
 from mmpid.plots.pid_trajectory import pid_trajectory
+from mmpid.plots.sensitivity import sensitivity
 from mmpid.plots.stacked_atoms import stacked_atoms
 from mmpid.plots.switch_curve import switch_curve
 
@@ -33,6 +35,7 @@ __all__ = [
     "accuracy_curves",
     "atoms_bar",
     "class_strength",
+    "critical_difference",
     "ecs_bars",
     "ecs_curves",
     "information_diagram",
@@ -43,6 +46,7 @@ __all__ = [
     "paired_gain",
     "pid_curves",
     "pid_trajectory",
+    "sensitivity",
     "stacked_atoms",
     "switch_curve",
 ]

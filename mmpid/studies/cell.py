@@ -18,13 +18,14 @@ import numpy as np
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.models import LateFusion
-from mmpid.runs.record import write_atomically
+from mmpid.runs.files import write_atomically
 from mmpid.runs.state import State, write_state
 from mmpid.studies.budget import share_budget
 from mmpid.studies.inputs import build
 from mmpid.studies.recipes import Recipe
 from mmpid.studies.sources import Source
-from mmpid.train.config import FREE, TrainConfig
+from mmpid.train.choices import FREE
+from mmpid.train.config import TrainConfig
 from mmpid.train.trainer import Trainer
 
 RECORD, RESULT, ERROR, RUNNING = "record.jsonl", "result.json", "error.json", "running.json"
@@ -182,10 +183,11 @@ def _fresh(cell: Cell, data: MultimodalData) -> Trainer:
 
 
 def _save(cell: Cell, trainer: Trainer) -> None:
-    """Write the state into a new folder, then drop the older ones: a kill leaves a whole one at any moment."""
-    old = _saves(cell)
-    number = 1 + max(old, default=0)
-    trainer.save(cell.folder / f"saved-{number}")
+    """Write the state into a folder that gets its name once it is whole, then drop the older ones."""
+    old, unfinished = _saves(cell), cell.folder / "saving"
+    shutil.rmtree(unfinished, ignore_errors=True)
+    trainer.save(unfinished)
+    unfinished.rename(cell.folder / f"saved-{1 + max(old, default=0)}")
     for each in old:
         shutil.rmtree(cell.folder / f"saved-{each}", ignore_errors=True)
 
@@ -244,8 +246,8 @@ def _finish(cell: Cell, trainer: Trainer, seconds: float) -> None:
         "seconds": round(seconds, 3), "epochs": trainer.progress[0],
     }  # fmt: skip
     _write_json(cell.folder / RESULT, told)
-    for number in _saves(cell):
-        shutil.rmtree(cell.folder / f"saved-{number}", ignore_errors=True)
+    for leftover in (*cell.folder.glob("saved-*"), cell.folder / "saving"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _predict(trainer: Trainer) -> tuple[dict[str, np.ndarray], np.ndarray]:

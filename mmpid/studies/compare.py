@@ -186,13 +186,20 @@ def baselines(
 
     _validate.instance(data, "data", MultimodalData, "MultimodalData", "Try mmpid.datasets.load(name).")
     found = compare(data, seeds=[seed], methods=methods, model=model, device=device, progress=False, **settings)
-    return pd.DataFrame(found.rows).drop(columns="seed").set_index("method")
+    return pd.DataFrame(_whole(found)).drop(columns="seed").set_index("method")
 
 
 def run_method(method: str, data: MultimodalData, *, seed: int, **options: Any) -> list[dict[str, Any]]:
     """Train one method and return a row {method, test_accuracy, selected_epoch} for each classifier that it gives."""
     found = compare(data, seeds=[seed], methods=[method], progress=False, **options)
-    return [{key: value for key, value in row.items() if key != "seed"} for row in found.rows]
+    return [{key: value for key, value in row.items() if key != "seed"} for row in _whole(found)]
+
+
+def _whole(table: Comparison) -> tuple[dict[str, Any], ...]:
+    """Return the rows of a table in which nothing failed; a frame has no room to say so."""
+    if table.failures:
+        raise TrainingError(f"method {table.failures[0]['method']!r} failed with {table.failures[0]['error']}")
+    return table.rows
 
 
 def _refuse_single(settings: Mapping[str, Any]) -> None:

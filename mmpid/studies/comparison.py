@@ -75,7 +75,7 @@ class Comparison:
         return pd.DataFrame(getattr(self, _validate.choice(kind, "kind", ("rows", "trials", "failures"))))
 
     def predictions(self, method: str, seed: int, data: str | None = None) -> "pd.DataFrame":
-        """Return one row a test sample: index, group, target, predicted, correct, and the probability of each class."""
+        """Return one row per test sample: index, group, target, predicted, correct, and p of each class."""
         return self._stored(method, seed, data).to_frame()
 
     def runs(self, method: str | None = None, data: str | None = None) -> list[Path]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mmpid import _validate
 from mmpid._tables import text_table
-from mmpid.runs.record import write_atomically
+from mmpid.runs.files import write_atomically
 from mmpid.train.scores import metric_name
 
 if TYPE_CHECKING:

@@ -52,7 +52,7 @@ class Predictions:
         return (self.logits.argmax(1) == self.target).astype(float)
 
     def to_frame(self) -> "pd.DataFrame":
-        """Return one row a test sample: index, group, target, predicted, correct, and the probability of each class."""
+        """Return one row per test sample: index, group, target, predicted, correct, and p of each class."""
         import pandas as pd
 
         scaled = self.logits - self.logits.max(1, keepdims=True)

@@ -14,8 +14,8 @@ import numpy as np
 
 from mmpid import _validate
 from mmpid.errors import CheckpointError, ConfigError
+from mmpid.runs.files import write_atomically
 from mmpid.runs.metadata import versions
-from mmpid.runs.record import write_atomically
 from mmpid.studies.cell import ERROR, PREDICTIONS, RESULT, RUNNING
 
 STUDY, CELLS, FORMAT = "study.json", "cells", 1

@@ -31,7 +31,7 @@ def make_grid(tune: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> li
             )
         if isinstance(values, str) or not isinstance(values, Iterable):
             raise ConfigError(f"`tune[{name!r}]` must be a list of values; it was {values!r}. {hint}")
-        found = list(values)
+        found = [value.item() if isinstance(value, np.generic) else value for value in values]
         if not found or len({repr(x) for x in found}) < len(found):
             raise ConfigError(f"`tune[{name!r}]` must hold different values, at least one; they were {found}. {hint}")
         for value in found:
@@ -79,11 +79,15 @@ def choose(trials: Iterable[Trial]) -> dict[tuple[str, str], dict[str, Any]]:
     return chosen
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def edges(setting: Mapping[str, Any], grid: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the numeric settings that lie at an end of what was tried: "smallest" or "largest", by name."""
     found = {}
     for name, value in setting.items():
-        tried = sorted({each[name] for each in grid if isinstance(each[name], int | float)})
+        tried = sorted({each[name] for each in grid if _is_number(each[name])})
         if len(tried) > 1 and value in (tried[0], tried[-1]):
             found[name] = "smallest" if value == tried[0] else "largest"
     return found

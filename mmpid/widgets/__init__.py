@@ -18,5 +18,6 @@ from mmpid.widgets.browser import RunBrowser
 from mmpid.widgets.explorer import PIDExplorer
 from mmpid.widgets.lab import CompetitionLab
 from mmpid.widgets.race import Race
+from mmpid.widgets.study import StudyBoard
 
-__all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "Race", "RunBrowser", "TrainingNotFinished"]
+__all__ = ["CompetitionLab", "Dashboard", "PIDExplorer", "Race", "RunBrowser", "StudyBoard", "TrainingNotFinished"]

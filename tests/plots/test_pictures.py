@@ -426,3 +426,24 @@ def test_a_decomposition_has_two_sources_with_a_name_each(draw, names, estimate,
 def test_paired_gain_asks_for_a_frame(wrong):
     with pytest.raises(InputError, match="`frame`"):
         plots.paired_gain(wrong)
+
+
+def test_methods_within_the_critical_difference_are_joined(ax):
+    ranks = pd.DataFrame({"mean_rank": [1.2, 3.5, 1.9]}, index=["ens", "a", "joint"])
+    ranks.attrs |= {"critical_difference": 1.0, "n_data": 8, "p": 0.01}
+    plots.critical_difference(ranks, ax)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["ens", "joint", "a"]
+    bars = [line.get_ydata().tolist() for line in ax.lines if line.get_label() == "joined"]
+    assert bars == [[0, 1]]
+    with pytest.raises(InputError, match=r"comparison.ranks\(\)"):
+        plots.critical_difference(pd.DataFrame({"mean_rank": [1.0]}), ax)
+
+
+def test_sensitivity_rings_the_chosen_setting_of_each_method(ax):
+    rows = [("d", m, lr, v, v > 0.75) for m, x in (("a", 0), ("b", 0.01)) for lr, v in ((0.1, 0.6 + x), (1, 0.8 + x))]
+    frame = pd.DataFrame(rows, columns=["data", "method", "lr", "validation", "chosen"])
+    plots.sensitivity(frame, ax)
+    assert [(line.get_xdata()[0], line.get_ydata()[0]) for line in ax.lines] == [(1, 0), (1, 1)]
+    assert {text.get_text() for text in ax.texts} == {"60.0", "80.0", "61.0", "81.0"}
+    with pytest.raises(InputError, match="one data set"):
+        plots.sensitivity(pd.concat([frame, frame.assign(data="e")]), ax)

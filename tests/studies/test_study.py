@@ -178,6 +178,9 @@ def test_a_diverging_method_fails_alone_and_is_tried_again(small_data, tmp_path,
     assert status(table.runs("joint")[0])["state"] == "finished"
     assert mmpid.compare(small_data, **call).failures == table.failures
     assert trained.count("small, joint, seed 0") == 1 and trained.count("small, wild, seed 0") == 2
+    plain = {key: value for key, value in SMALL.items() if key != "progress"}
+    with pytest.raises(TrainingError, match="'wild' failed.*not finite"):
+        mmpid.baselines(small_data, methods=methods, **plain)
     with pytest.raises(TrainingError, match="no run finished.*not finite"):
         mmpid.compare(small_data, **{**call, "methods": methods[1:], "out_dir": None})
 
@@ -280,6 +283,17 @@ def test_a_recipe_of_ones_own_is_one_registered_object(small_data):
     finally:
         RECIPES.pop("heavy")
     assert list(resolve(["ogm-ge", "MMPareto"])) == ["ogm-ge", "MMPareto"]
+
+
+def test_the_test_split_is_not_predicted_before_the_end(make_trainer):
+    trainer = make_trainer(epochs=2, unimodal_epochs=1)
+    trainer.step()
+    assert trainer.predictions("validation")["a"].shape == (40, 4)
+    with pytest.raises(ConfigError, match="before the run has finished"):
+        trainer.predictions()
+    trainer.fit(progress=False)
+    right = trainer.predictions()["joint"].argmax(1) == trainer.data.target[trainer.data.splits["test"]]
+    assert right.float().mean() == pytest.approx(trainer.record.lineage("result")[-1]["test_accuracy.joint"])
 
 
 def test_what_the_folder_says_is_plain_json(small_data, tmp_path):

@@ -1,0 +1,127 @@
+"""The board: a grid of runs that follows the folder of a study, whichever process trains it."""
+
+import threading
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from mmpid import _validate
+from mmpid.errors import MMPIDError
+from mmpid.widgets.parts.environment import resolve_mode
+from mmpid.widgets.parts.lifecycle import close_tree, register_widget
+from mmpid.widgets.study.scene import Reader, sentence
+
+HERE = Path(__file__).parent
+LOOK_SECONDS = 1.0
+
+
+class StudyView(anywidget.AnyWidget):
+    """What the page knows of a study."""
+
+    _esm = traitlets.Unicode((HERE / "study.js").read_text(encoding="utf-8")).tag(sync=True)
+    _css = traitlets.Unicode((HERE / "study.css").read_text(encoding="utf-8")).tag(sync=True)
+    scene = traitlets.Dict({}).tag(sync=True)
+    words = traitlets.Unicode("").tag(sync=True)
+    chosen = traitlets.Unicode("").tag(sync=True)
+
+
+class StudyBoard:
+    """Show the runs of a study as a grid: waiting, running, finished, or failed with its error. Click one for more.
+
+    Parameters
+    ----------
+    out_dir : path
+        The folder of :func:`mmpid.compare`; it may be running in this or any other process, or not have begun.
+    mode : {"auto", "live", "static"}
+        "live" looks at the folder once a second; "static" leaves a table.
+
+    Notes
+    -----
+    The estimate of the time left takes the runs for equally long. A run that has said nothing for two minutes counts
+    as waiting: its process was killed, or an epoch takes that long.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import mmpid
+    >>> from mmpid.widgets import StudyBoard
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     call = {"epochs": 1, "device": "cpu", "out_dir": folder + "/study", "progress": False}
+    ...     _ = mmpid.compare("av-digits", methods=["joint"], seeds=[0], **call)
+    ...     print(StudyBoard(folder + "/study", mode="static"))
+    StudyBoard(1 of 1 runs finished.)
+    """
+
+    def __init__(self, out_dir: Any, mode: str = "auto"):
+        self.folder = _validate.path(out_dir, "out_dir")
+        self.mode = resolve_mode(mode)
+        self._reader = Reader(self.folder)
+        self._closing = threading.Event()
+        self.view: StudyView | None = None
+        if self.mode == "live":
+            self.view = StudyView()
+            self.look()
+            self._thread = threading.Thread(target=self._follow, name="mmpid-study", daemon=True)
+            self._thread.start()
+            register_widget(self)
+
+    def __repr__(self) -> str:
+        return f"StudyBoard({self.look()})"
+
+    @property
+    def chosen(self) -> Path | None:
+        """Folder of the run that was clicked last: read it with `mmpid.RunRecord.load(board.chosen)`."""
+        return self.folder / self.view.chosen if self.view is not None and self.view.chosen else None
+
+    def look(self) -> str:
+        """Read the folder now and return how far the study is."""
+        try:
+            scene = self._reader.scene()
+        except (MMPIDError, OSError):
+            return "the study has not begun"
+        words = sentence(scene)
+        if self.view is not None and not self._closing.is_set():
+            self.view.scene, self.view.words = scene, words
+        return words
+
+    def close(self) -> None:
+        """End the thread and take the board away."""
+        self._closing.set()
+        if self.view is not None:
+            if threading.current_thread() is not self._thread:
+                self._thread.join(5.0)
+            close_tree(self.view)
+
+    def _follow(self) -> None:
+        while not self._closing.wait(LOOK_SECONDS):
+            self.look()
+
+    def _repr_html_(self) -> str:
+        try:
+            scene = self._reader.scene()
+        except (MMPIDError, OSError):
+            return "<p>The study has not begun.</p>"
+        head = "".join(f"<th>seed {seed}</th>" for seed in scene["seeds"])
+        body = "".join(_row(row, scene["seeds"]) for row in scene["rows"])
+        return f"<p>{escape(sentence(scene))}</p><table><tr><th>runs</th>{head}</tr>{body}</table>"
+
+    def _ipython_display_(self) -> None:
+        from IPython.display import display
+
+        if self.view is not None:
+            display(self.view)
+        else:
+            display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
+
+
+def _row(row: dict[str, Any], seeds: list[int]) -> str:
+    by_seed = {cell["seed"]: cell for cell in row["cells"]}
+    cells = ""
+    for seed in seeds:
+        cell = by_seed.get(seed)
+        words = "" if cell is None else cell["detail"] if cell["state"] == "failed" else cell["mark"] or cell["state"]
+        cells += f"<td>{escape(words)}</td>"
+    return f'<tr><td style="text-align:left">{escape(row["name"])}</td>{cells}</tr>'
