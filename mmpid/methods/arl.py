@@ -44,8 +44,10 @@ class ARL(Callback):
     start : int
         Epochs of joint training before gradients are scaled; 6 in the released code.
 
-    Notes ----- Works for every fusion. Published for two modalities; with more, 1 - c_m stands for what the others
-    have. Costs one more pass of the fusion head per modality.
+    Notes
+    -----
+    Works for every fusion. Published for two modalities; with more, 1 - c_m stands for what the others have. Costs
+    one more pass of the fusion head per modality.
 
     How it can mislead. The released code cannot train as it is, and once repaired it never assigns its weights: every
     gradient is multiplied by 1.5. No published result stands behind the weights. With Adam and its relatives a constant

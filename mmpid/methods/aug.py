@@ -73,8 +73,10 @@ class AUG(Callback):
     variant : {"paper", "released"}
         In the released code an added classifier is unknown to the optimizer, so it keeps its first weights.
 
-    Notes ----- Replaces fusion; two to six modalities. Costs one step per modality and batch. All classifiers that may
-    be added are made at the start and stay unused until then.
+    Notes
+    -----
+    Replaces fusion; two to six modalities. Costs one step per modality and batch. All classifiers that may be added
+    are made at the start and stay unused until then.
 
     How it can mislead. A modality that lags because it knows less, not because it is held back, gets more and more
     classifiers. The scores are of training samples.

@@ -91,8 +91,10 @@ class Greedy(Callback):
     variant : {"paper", "released"}
         In the released code the running mean of every gate is that of the first one; embeddings must have one size.
 
-    Notes ----- Published with gates between layers of convolutional networks; here one gate per modality sits behind
-    its encoder, so that every encoder and every fusion will do. Costs next to nothing. With three and more modalities
+    Notes
+    -----
+    Published with gates between layers of convolutional networks; here one gate per modality sits behind its
+    encoder, so that every encoder and every fusion will do. Costs next to nothing. With three and more modalities
     the largest ratio is compared with the mean of the others.
 
     How it can mislead. Unimodal accuracies and probes read the embeddings before the gates, which the heads are not

@@ -76,9 +76,11 @@ class LFM(Callback):
     variant : {"paper", "released"}
         Jensen-Shannon's divergence, or what the released code computes; see :func:`alignment`.
 
-    Notes ----- Works for two to six modalities, over all pairs, and every fusion with `fused="joint"`. Costs next to
-    nothing; the learned share one second-order backward pass of eight samples per epoch. These are the first of the
-    epoch's first batch.
+    Notes
+    -----
+    Works for two to six modalities, over all pairs, and every fusion with `fused="joint"`. Costs next to nothing;
+    the learned share one second-order backward pass of eight samples per epoch. These are the first of the epoch's
+    first batch.
 
     How it can mislead. Agreement is no knowledge: where the modalities know different things, a large share teaches
     each to ignore what the other cannot see. The fitted share belongs to the authors' 100 to 200 epochs: in 30 epochs
