@@ -8,6 +8,8 @@ from mmpid.train.callbacks import Callback
 
 if TYPE_CHECKING:  # what `_find` does, for editors and type checkers
     from mmpid.methods.agm import AGM as AGM
+    from mmpid.methods.arl import ARL as ARL
+    from mmpid.methods.aug import AUG as AUG
     from mmpid.methods.auxiliary_losses import AuxiliaryLosses as AuxiliaryLosses
     from mmpid.methods.cggm import CGGM as CGGM
     from mmpid.methods.g_blending import GBlending as GBlending
@@ -26,6 +28,7 @@ if TYPE_CHECKING:  # what `_find` does, for editors and type checkers
     from mmpid.methods.relearning import DiagnosingRelearning as DiagnosingRelearning
     from mmpid.methods.synib import SynIB as SynIB
     from mmpid.methods.umt import UMT as UMT
+    from mmpid.methods.valuation import SampleValuation as SampleValuation
 
 
 def _find() -> dict[str, type[Callback]]:

@@ -126,7 +126,7 @@ class Greedy(Callback):
             raise ConfigError(
                 f"Greedy(variant='released') needs embeddings of one size; they had {dims}. Take 'paper'."
             )
-        self._gates = cast(Gates, ctx.add_module("greedy", Gates(dims)))
+        ctx.add_module("greedy", Gates(dims))
         self._speed = SpeedDifference(len(dims), self.threshold, self.window)
         self._means = {name: torch.zeros(d, device=ctx.device) for name, d in dims.items()}
         self._seen = 0
@@ -135,7 +135,7 @@ class Greedy(Callback):
         """Gate the embeddings."""
         if ctx.stage != "joint":
             return
-        gates = self._gates(ctx.model.pool(ctx.features))
+        gates = gates_of(ctx)(ctx.model.pool(ctx.features))
         curated = ctx.modalities[self._speed.curated] if self._speed.left and self._seen else ""
         if not curated:
             self._seen += 1
@@ -155,17 +155,18 @@ class Greedy(Callback):
         """Compare the speeds of the branches."""
         if ctx.stage != "joint":
             return
-        shared, main, bypass = _pairs(self._gates.squeeze), [], []
+        gates, main, bypass = gates_of(ctx), [], []
+        shared = _pairs(gates.squeeze)
         for name in ctx.modalities:
             own = [p for group in (name, f"head:{name}") for p in ctx.parameters(group)]
             main.append(relative_speed([(p, p.grad) for p in own if p.grad is not None]))
-            bypass.append(relative_speed(_pairs(self._gates.gates[name]) + shared))
+            bypass.append(relative_speed(_pairs(gates.gates[name]) + shared))
         self._speed.update(main, bypass, may_curate=ctx.joint_epoch >= self.start)
         ctx.log("difference", self._speed.difference)
         ctx.log("curating", float(self._speed.left > 0))
 
     def predict(self, ctx: Context) -> Tensor:  # noqa: D102
-        features = _gated(ctx.features, self._gates(ctx.model.pool(ctx.features)))
+        features = _gated(ctx.features, gates_of(ctx)(ctx.model.pool(ctx.features)))
         if self.fused == "joint":
             return ctx.model.fuse(features)
         return torch.stack(list(ctx.model.classify(features, joint=False).values())).mean(0)
@@ -177,6 +178,11 @@ class Greedy(Callback):
         vars(self._speed).update(state["speed"])
         self._means = {name: x.to(self._means[name].device) for name, x in state["means"].items()}
         self._seen = state["seen"]
+
+
+def gates_of(ctx: Context) -> Gates:
+    """Return the gates of the model."""
+    return cast(Gates, ctx.model.extras["greedy"])
 
 
 def _pairs(module: nn.Module) -> list[tuple[Tensor, Tensor]]:

@@ -70,7 +70,8 @@ class MLA(Callback):
         self._calls += 1
 
     def predict(self, ctx: Context) -> Tensor:  # noqa: D102
-        logits = [self._head(z) for z in ctx.model.pool(ctx.features).values()]
+        head = ctx.model.extras["mla_head"]
+        logits = [head(z) for z in ctx.model.pool(ctx.features).values()]
         return (entropy_weights(logits, self.per_sample)[..., None] * torch.stack(logits)).sum(0)
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102

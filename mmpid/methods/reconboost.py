@@ -32,6 +32,11 @@ class Scale(nn.Module):
         self.rate = nn.Parameter(torch.ones(()))
 
 
+def total(ctx: Context, scores: dict[str, Tensor]) -> Tensor:
+    """Return the scaled sum of logits."""
+    return ctx.model.extras["reconboost"].rate * torch.stack(list(scores.values())).sum(0)
+
+
 class ReconBoost(Callback):
     """ReconBoost: one modality at a time learns what the sum of the others misses; then all learn together.
 
@@ -90,7 +95,7 @@ class ReconBoost(Callback):
     def setup(self, ctx: Context) -> None:  # noqa: D102
         if ctx.config.freeze_encoders:
             raise ConfigError("ReconBoost trains the encoders in turn; `freeze_encoders` must be False.")
-        self._scale = ctx.add_module("reconboost", Scale())
+        ctx.add_module("reconboost", Scale())
 
     def on_epoch_start(self, ctx: Context) -> None:
         """Forget the momentum where a part of a round begins."""
@@ -106,8 +111,8 @@ class ReconBoost(Callback):
         scores = ctx.scores("head")
         if epoch >= self.alone or own not in ctx.active:
             groups = (*ctx.modalities, *(f"head:{name}" for name in ctx.modalities), "extra:reconboost")
-            return iter([(groups, {"reconboost.all": ctx.loss(self._total(scores), ctx.target)})])
-        others = self._total({name: z for name, z in scores.items() if name != own})
+            return iter([(groups, {"reconboost.all": ctx.loss(total(ctx, scores), ctx.target)})])
+        others = total(ctx, {name: z for name, z in scores.items() if name != own})
         logits = scores[own] if self.variant == "paper" else scores[own].detach()
         terms = {
             f"reconboost.{own}": boosting_loss(scores[own], others, ctx.target, self.weights),
@@ -115,8 +120,5 @@ class ReconBoost(Callback):
         }
         return iter([((own, f"head:{own}"), terms)])
 
-    def _total(self, scores: dict[str, Tensor]) -> Tensor:
-        return self._scale.get_parameter("rate") * torch.stack(list(scores.values())).sum(0)
-
     def predict(self, ctx: Context) -> Tensor:  # noqa: D102
-        return self._total({name: ctx.logits[name] for name in ctx.modalities})
+        return total(ctx, {name: ctx.logits[name] for name in ctx.modalities})

@@ -8,16 +8,19 @@ from mmpid.rules.give_up import NothingLearned
 from mmpid.rules.lead_pause import LeadPause
 from mmpid.rules.peak import PeakSynergy
 from mmpid.rules.plateau import RedundancyPlateau
+from mmpid.rules.released import FallenSynergy, PauseForGood
 from mmpid.rules.replay import replay
 
 __all__ = [
     "BalanceController",
     "Decision",
+    "FallenSynergy",
     "FixedEpoch",
     "GiveUpRule",
     "LeadPause",
     "Manual",
     "NothingLearned",
+    "PauseForGood",
     "PausePolicy",
     "PeakSynergy",
     "RedundancyPlateau",

@@ -17,6 +17,7 @@ from mmpid.rules.lead_pause import LeadPause
 from mmpid.rules.peak import PeakSynergy
 from mmpid.rules.plateau import RedundancyPlateau
 from mmpid.rules.registry import KINDS, load_part, refuse_clash, refuse_own, upgrade
+from mmpid.rules.released import FallenSynergy, PauseForGood
 from mmpid.runs.probe import Probe
 from mmpid.runs.record import RunRecord
 
@@ -183,13 +184,16 @@ def check_controller(controller, name: str = "controller") -> BalanceController:
     return _validate.instance(controller, name, BalanceController, "a BalanceController", hint)
 
 
-def default_controller(preset: str) -> BalanceController:
+def default_controller(preset: str, variant: str | None = None) -> BalanceController:
     """Return our controller, or the paper's: no noise, floor or hysteresis, synergy's peak, two pauses at the most.
 
     The probe of the untrained network, which a script that probes every so many epochs has not, decides nothing there.
+    In the variant "released" nobody is resumed and nothing is rewound.
     """
     if preset != "paper":
         return BalanceController()
+    if variant == "released":
+        return BalanceController(rule=FallenSynergy(), pause=PauseForGood(), give_up=None)
     return BalanceController(
         rule=PeakSynergy(drop=0.8, warmup=1, noise_aware=False),
         pause=LeadPause(ratio=3.0, floor=1e-9, hysteresis=1.0, warmup=1, dwell=0, max_pause=None, max_pauses=2),

@@ -20,7 +20,7 @@ class Decision:
     ----------
     action : {"hold", "pause", "resume", "switch"}
         "switch" starts joint training; "hold" changes nothing and says what is being waited for. A record also has
-        "rewind", "learning_rate", "batch_size" and "rule", which only the user and the trainer itself decide.
+        "rewind", "learning_rate", "batch_size", "rule" and "start", which only the user and the trainer itself decide.
     reason : str
         The evidence in words, for people. Code reads `values` instead.
     epoch : int

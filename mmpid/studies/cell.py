@@ -24,7 +24,8 @@ from mmpid.studies.budget import share_budget
 from mmpid.studies.inputs import build
 from mmpid.studies.recipes import Recipe
 from mmpid.studies.sources import Source
-from mmpid.train.config import FREE, TrainConfig
+from mmpid.train.choices import FREE
+from mmpid.train.config import TrainConfig
 from mmpid.train.trainer import Trainer
 
 RECORD, RESULT, ERROR, RUNNING = "record.jsonl", "result.json", "error.json", "running.json"

@@ -24,9 +24,9 @@ OBEYED = (
     "lr_step", "lr_gamma", "aux_weight", "fusion_init", "selection",
 )  # fmt: skip
 BESIDE = (
-    "rewind", "probe_every", "probe_split", "probe_samples", "observable", "n_clusters", "n_components", "correction",
-    "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "estimator", "ecs", "stage2", "log_every",
-    "threads",
+    "rewind", "probe_every", "probe_split", "probe_samples", "probe_order", "observable", "n_clusters",
+    "n_components", "correction", "n_boot", "n_null", "pid_method", "codebooks", "codebook_seed", "estimator",
+    "ecs", "stage2", "log_every", "threads",
 )  # fmt: skip
 
 

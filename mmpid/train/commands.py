@@ -185,16 +185,20 @@ class Commands:
 
     def go_back(self, epoch: int, reason: str, source: str) -> None:
         """Restore the probe of an epoch as the start of a new segment; the budget that was spent stays spent."""
-        run = self.run
-        state, now, auto = self.checkpoints.find(epoch, run.record), replace(run.position), run.auto
-        run.load_state_dict(state.unpack())
+        state = self.checkpoints.find(epoch, self.run.record).unpack()
+        self.restore(state, self.run.position.segment, reason, source)
+
+    def restore(self, state: dict[str, Any], parent: int, reason: str, source: str) -> None:
+        """Stand where a state was taken, in a new segment whose past is that of the segment `parent`."""
+        run, now, auto = self.run, replace(self.run.position), self.run.auto
+        run.load_state_dict(state)
         run.auto = auto  # who decides is the user's choice of today, not of then
         at = run.position
         at.segment = 1 + max(row["segment"] for row in run.record.rows)
         at.step, at.epochs_run = now.step, now.epochs_run
         at.decided, at.finished = True, False
         why = f"{reason} (was at epoch {now.epoch})"
-        self.note("rewind", why, source, parent=now.segment, from_row=state.tree["n_rows"])
+        self.note("rewind", why, source, parent=parent, from_row=state["n_rows"])
 
     def recover(self, reason: str) -> int | None:
         """Return to the latest readable checkpoint of the present path after a broken loss; return its epoch."""

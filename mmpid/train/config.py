@@ -9,41 +9,10 @@ import torch
 from mmpid import _validate
 from mmpid.ecs import available as available_proxies
 from mmpid.errors import ConfigError
-from mmpid.estimate.correction import CORRECTIONS
-from mmpid.estimate.pipeline import ESTIMATORS
-from mmpid.pid.constants import PID_METHODS
+from mmpid.train import choices
 from mmpid.train.losses import LOSSES, make_loss
-from mmpid.train.presets import PRESETS
+from mmpid.train.presets import PRESETS, VARIANTS
 from mmpid.train.scores import METRICS, metric_name
-
-OBSERVABLES = ("auto", "prediction", "kmeans", "soft", "posterior")
-SELECTIONS = ("validation", "last", "test")
-STAGE2 = ("monitor", "balance", "off")
-OPTIMIZERS, SCHEDULERS = ("sgd", "adamw"), ("none", "cosine")
-UNIMODAL_SHARE = 0.8  # of the budget, for stage 1 at the most
-CODEBOOKS = ("warm", "fresh")
-CLASS_WEIGHTS = ("none", "balanced")
-PRECISIONS = ("float32", "bfloat16", "float16")
-# Written only where they are set: records of older versions do not have them.
-LATER = (
-    "joint_epochs", "codebooks", "codebook_seed", "loss", "scheduler", "clip_norm", "patience", "metrics",
-    "selection_metric", "estimator",
-)  # fmt: skip
-BEFORE = {"estimator": "counted"}  # what records without it were made with
-FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
-WHOLE = {
-    "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,
-    "probe_samples": 0, "n_components": 1, "n_boot": 0, "n_null": 0, "log_every": 1, "threads": 0, "codebook_seed": 0,
-    "patience": 1, "n_clusters": 1,
-}  # fmt: skip
-ABOVE_ZERO = ("lr", "joint_lr_scale", "lr_gamma", "clip_norm")
-AT_LEAST_ZERO = ("weight_decay", "aux_weight")
-CHOICES: dict[str, Iterable[str]] = {
-    "class_weight": CLASS_WEIGHTS, "precision": PRECISIONS, "fusion_init": ("heads", "random"),
-    "selection": SELECTIONS, "probe_split": ("probe", "train", "validation"), "observable": OBSERVABLES,
-    "codebooks": CODEBOOKS, "estimator": ESTIMATORS, "stage2": STAGE2, "pid_method": PID_METHODS,
-    "correction": CORRECTIONS,
-}  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +65,14 @@ class TrainConfig:
         as it always does from scratch.
     freeze_encoders : bool
         Train only the joint head in stage 2 (a control).
+    paused_encoders : {"still", "forward"}
+        What a paused encoder does in stage 1: nothing, or run on every batch, which moves its batch-norm statistics.
+    start : {"shaped", "best"}
+        Where joint training starts when the controller says so: from what stage 1 shaped, or from the better of that
+        and a fresh start, each trained for equally many epochs first. `unimodal_epochs` is then 35 % of `epochs` by
+        default, or less where the trial needs the rest. Epochs of the start that is not kept are spent.
+    trial_epochs : int
+        Joint epochs of the shaped start in that trial.
     rewind : bool
         Let an automatic switch start from the state that the rule names as best, instead of from now.
     selection : {"validation", "last", "test"}
@@ -113,6 +90,8 @@ class TrainConfig:
         Where information is measured. "train" reproduces the paper and overstates what is known.
     probe_samples : int
         Largest number of samples in a probe; 0 takes all.
+    probe_order : {"random", "first"}
+        Whether these are drawn from the split once, by the seed, or are its first ones.
     observable : {"auto", "prediction", "kmeans", "soft", "posterior"}
         What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions,
         clusters of the heads' class probabilities; "auto" is the first or the last, see :mod:`mmpid.train.observable`.
@@ -120,6 +99,7 @@ class TrainConfig:
         See :func:`mmpid.estimate_pid`; "counted" is that of ``preset="paper"``.
     n_clusters, n_components, correction, n_boot, n_null, pid_method
         Passed to :func:`mmpid.estimate_pid`. By default 100 and 20 replicates if counted, none if held-out.
+        `pid_method="released"` is the solver of the paper's script, for two modalities.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
         found anew at each probe, whatever was probed before.
@@ -155,6 +135,9 @@ class TrainConfig:
     aux_weight: float = 0.6
     fusion_init: str = "heads"
     freeze_encoders: bool = False
+    paused_encoders: str = "still"
+    start: str = "shaped"
+    trial_epochs: int = 2
     rewind: bool = True
     selection: str = "validation"
     selection_metric: str | Callable[..., Any] = "accuracy"
@@ -163,6 +146,7 @@ class TrainConfig:
     probe_every: int = 1
     probe_split: str = "probe"
     probe_samples: int = 0
+    probe_order: str = "random"
     observable: str = "auto"
     estimator: str = "held-out"
     n_clusters: int | str = "auto"
@@ -183,22 +167,24 @@ class TrainConfig:
         for name in ("epochs", "joint_epochs"):
             self._whole(name)
         if self.unimodal_epochs is None:
-            longest = min(round(UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
+            longest = min(round(choices.UNIMODAL_SHARE * self.epochs), self.epochs - (self.joint_epochs or 0))
+            if self.start == "best":  # both starts of a trial need their epochs
+                longest = min(round(choices.TRIED_SHARE * self.epochs), (self.epochs - 2 * self.trial_epochs - 1) // 2)
             self._set("unimodal_epochs", max(1, longest))
         counted = self.estimator == "counted"
         for name, usual in {"n_boot": 100, "n_null": 20}.items():
             if getattr(self, name) is None:
                 self._set(name, usual if counted else 0)
-        for name in WHOLE.keys() - ({"n_clusters"} if self.n_clusters == "auto" else set()):
+        for name in choices.WHOLE.keys() - ({"n_clusters"} if self.n_clusters == "auto" else set()):
             self._whole(name)
-        for name in (*ABOVE_ZERO, *AT_LEAST_ZERO):
+        for name in (*choices.ABOVE_ZERO, *choices.AT_LEAST_ZERO):
             if getattr(self, name) is not None:
                 value = getattr(self, name)
-                self._set(name, _validate.number(value, name, low=0, open_low=name in ABOVE_ZERO, finite=True))
+                self._set(name, _validate.number(value, name, low=0, open_low=name in choices.ABOVE_ZERO, finite=True))
         self._set("momentum", _validate.number(self.momentum, "momentum", low=0, high=1))
         for name in ("freeze_encoders", "rewind"):
             self._set(name, _validate.flag(getattr(self, name), name))
-        for name, options in CHOICES.items():
+        for name, options in choices.CHOICES.items():
             _validate.choice(getattr(self, name), name, options)
         self._check_parts()
         self._set("ecs", _names(self.ecs, "ecs", "names of proxies"))
@@ -207,7 +193,7 @@ class TrainConfig:
 
     def _check_parts(self) -> None:
         """Check what is either a name or a function of the user's own."""
-        for name, options in {"loss": LOSSES, "optimizer": OPTIMIZERS, "scheduler": SCHEDULERS}.items():
+        for name, options in {"loss": LOSSES, "optimizer": choices.OPTIMIZERS, "scheduler": choices.SCHEDULERS}.items():
             if not callable(getattr(self, name)):
                 _validate.choice(getattr(self, name), name, options)
         self._set("metrics", _names(self.metrics, "metrics", "names of metrics"))
@@ -219,18 +205,20 @@ class TrainConfig:
             raise ConfigError(f"`metrics` must have different names; they were {', '.join(names)}. Rename one.")
         if self.patience is not None and self.selection == "last":
             raise ConfigError("`patience` must be None with selection='last', where the last epoch is always the best.")
+        if self.start == "best" and (self.joint_epochs is not None or self.freeze_encoders):
+            raise ConfigError("`start` must be 'shaped' with `joint_epochs` or with `freeze_encoders`; it was 'best'.")
         if self.class_weight != "none" and callable(self.loss):
             make_loss(self.loss, torch.ones(1))
 
     def _whole(self, name: str) -> None:
         if getattr(self, name) is not None:
-            self._set(name, _validate.number(getattr(self, name), name, low=WHOLE[name], integer=True))
+            self._set(name, _validate.number(getattr(self, name), name, low=choices.WHOLE[name], integer=True))
 
     def _set(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
 
     @classmethod
-    def make(cls, preset: str = "default", **overrides) -> "TrainConfig":
+    def make(cls, preset: str = "default", variant: str | None = None, **overrides) -> "TrainConfig":
         """Return a preset with some settings changed; an unknown name is an error that suggests the closest one.
 
         Examples
@@ -242,7 +230,10 @@ class TrainConfig:
         for name in overrides:
             _validate.choice(name, "setting", known)
         base = PRESETS[_validate.choice(preset, "preset", PRESETS)]
-        return cls(**{**base, **overrides})
+        if variant is not None and preset != "paper":
+            raise ConfigError(f"`variant` belongs to preset='paper'; it was {variant!r} with {preset!r}.")
+        own = VARIANTS[_validate.choice(variant or "paper", "variant", VARIANTS)]
+        return cls(**{**base, **own, **overrides})
 
     def values(self) -> dict[str, Any]:
         """Return the settings by name, functions included."""
@@ -251,7 +242,11 @@ class TrainConfig:
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as plain JSON values; a function of the user's own by its qualified name."""
         plain = {name: describe(value) for name, value in self.values().items()}
-        return {name: x for name, x in plain.items() if name not in LATER or x != describe((DEFAULTS | BEFORE)[name])}
+        return {
+            name: x
+            for name, x in plain.items()
+            if name not in choices.LATER or x != describe((DEFAULTS | choices.BEFORE)[name])
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], **own: Any) -> "TrainConfig":
@@ -262,8 +257,8 @@ class TrainConfig:
         unknown = sorted(set(values) - {f.name for f in fields(cls)})
         if unknown:
             raise ConfigError(f"the saved settings have fields unknown to this version: {unknown}. Update mmpid.")
-        known = BEFORE | dict(values)
-        for name in FREE:
+        known = choices.BEFORE | dict(values)
+        for name in choices.FREE:
             saved, given = known.get(name, describe(DEFAULTS[name])), own.get(name)
             if given is None and not _is_custom(saved):
                 continue

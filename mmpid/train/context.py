@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
+from mmpid.models import LateFusion
 from mmpid.models.modes import evaluating
 from mmpid.train.evaluation import Evaluation, autocast
 
@@ -41,6 +42,7 @@ class Context:
     def __init__(self, run: "Run"):
         self._run = run
         self.caller = ""
+        self.judged: LateFusion | None = None
         self.validation: dict[str, dict[str, float]] = {}
         self.row: dict[str, Any] = {}
         self.probe: dict[str, Any] = {}
@@ -64,8 +66,8 @@ class Context:
 
     @property
     def model(self) -> Any:
-        """The model that is trained."""
-        return self._run.model
+        """The model that is trained; in `predict` the one that is judged, such as the selected one."""
+        return self._run.model if self.judged is None else self.judged
 
     @property
     def modalities(self) -> tuple[str, ...]:

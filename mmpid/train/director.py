@@ -7,6 +7,7 @@ from mmpid.rules.decision import Decision
 from mmpid.train.checkpoints import Checkpoints
 from mmpid.train.commands import Commands
 from mmpid.train.run import Run
+from mmpid.train.start_trial import StartTrial
 
 
 class Director:
@@ -14,6 +15,7 @@ class Director:
 
     def __init__(self, run: Run, checkpoints: Checkpoints, commands: Commands):
         self.run, self.checkpoints, self.commands = run, checkpoints, commands
+        self.trial = StartTrial(run, checkpoints, commands)
 
     def probe(self) -> dict[str, Any]:
         """Append a probe of the present embeddings to the record and show it to the callbacks."""
@@ -48,6 +50,9 @@ class Director:
             return
         for decision in run.controller.decide(run.record):
             self.commands.apply(self._within_reach(decision), "controller")
+            tried = run.config.start == "best" and decision.action == "switch" and not decision.from_scratch
+            if tried and not run.trial.phase:
+                self.trial.begin()
 
     def _within_reach(self, decision: Decision) -> Decision:
         """Let a switch start from a state that there is: the one it names, or else the nearest that is kept.

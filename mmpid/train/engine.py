@@ -53,7 +53,8 @@ class Engine:
 
     def set_trainable(self, stage: str, active: Sequence[str]) -> None:
         """Freeze paused modalities, the fusion head in stage 1, and the encoders if the settings say so."""
-        set_trainable(self.model, active, stage, self.config.freeze_encoders, self.wishes)
+        still = self.config.paused_encoders == "still"
+        set_trainable(self.model, active, stage, self.config.freeze_encoders, self.wishes, still)
 
     @property
     def learning_rates(self) -> dict[str, float]:
@@ -78,15 +79,23 @@ class Engine:
 
     def update(self, inputs: Mapping[str, Tensor], target: Tensor, active: Sequence[str], stage: str) -> Answer:
         """Take one optimizer step; return losses and logits of the weights before it."""
-        names = active if stage == "unimodal" else self.model.modalities
         with autocast(self.device, self.config.precision):
-            logits = self.logits(self.model.embed(inputs, names), stage)
+            logits = self.logits(self.embed(inputs, active, stage), stage)
             losses = {name: self.loss(z, target) for name, z in logits.items()}
             total = self.objective(losses, active, stage)
         self.clear_gradients()
         self.backward(total)
         self.step()
         return detached(losses), detached(logits)
+
+    def embed(self, inputs: Mapping[str, Tensor], active: Sequence[str], stage: str) -> dict[str, Tensor]:
+        """Return the features that a stage trains on: in stage 1 of the active modalities."""
+        if stage != "unimodal":
+            return self.model.embed(inputs)
+        if self.config.paused_encoders == "forward":
+            with torch.no_grad():
+                self.model.embed(inputs, [name for name in self.model.modalities if name not in active])
+        return self.model.embed(inputs, active)
 
     def logits(self, features: Mapping[str, Tensor], stage: str) -> dict[str, Tensor]:
         """Return the logits that a stage trains: of the modalities given, in stage 2 also of the fusion head."""
@@ -162,7 +171,9 @@ def classifiers(modalities: Sequence[str], stage: str) -> tuple[str, ...]:
     return (*modalities, "joint") if stage == "joint" else tuple(modalities)
 
 
-def set_trainable(model: LateFusion, active: Sequence[str], stage: str, freeze_encoders: bool, wishes: Wishes) -> None:
+def set_trainable(
+    model: LateFusion, active: Sequence[str], stage: str, freeze_encoders: bool, wishes: Wishes, still: bool = True
+) -> None:
     """Freeze what must not move; what the user froze, or put into evaluation mode, stays so throughout."""
     set_modes(model, wishes)
     frozen = stage == "joint" and freeze_encoders
@@ -170,7 +181,7 @@ def set_trainable(model: LateFusion, active: Sequence[str], stage: str, freeze_e
         moves = name in active and not frozen
         for parameter in model.modality_parameters(name):
             parameter.requires_grad_(moves and id(parameter) not in wishes.frozen)
-        if not moves:  # a frozen encoder must not update its normalization statistics either
+        if not moves and (still or frozen):  # it must not update its normalization statistics either
             model.encoders[name].eval()
     for parameter in model.fusion.parameters():
         parameter.requires_grad_(stage == "joint" and id(parameter) not in wishes.frozen)

@@ -38,7 +38,7 @@ class HookedStep:
         ctx.muted = dict(muted)
         self.callbacks.call("on_batch_start", ctx)
         with autocast(engine.device, engine.config.precision):
-            self._embed(active if stage == "unimodal" else engine.model.modalities)
+            self._embed(active, stage)
             if (plan := self._planned()) is not None:
                 return self._follow_plan(*plan)
             logits = engine.logits(ctx.features, stage)
@@ -56,10 +56,10 @@ class HookedStep:
         ctx.release_graph()
         return answer
 
-    def _embed(self, names: Sequence[str]) -> None:
+    def _embed(self, active: Sequence[str], stage: str) -> None:
         """Fill the features of the batch, and let callbacks change them within their shapes."""
         ctx = self.ctx
-        ctx.features = self.engine.model.embed(ctx.inputs, names)
+        ctx.features = self.engine.embed(ctx.inputs, active, stage)
         made, target = dict(ctx.features), ctx.target
         answers = self.callbacks.call("on_features", ctx)
         if ctx.target is not target or not _same_objects(ctx.features, made):

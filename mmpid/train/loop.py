@@ -167,6 +167,7 @@ class Loop:
         due = at.epoch % config.probe_every == 0 or (at.stage == "unimodal" and at.epoch == config.unimodal_epochs)
         if due and not (at.stage == "joint" and config.stage2 == "off"):
             self.director.probe_and_decide()
+        self.director.trial.advance()
         if run.has_stopped_early and run.epochs_left:
             why = f"no head became better in the last {config.patience} epochs"
             self.commands.note("stop", why, "trainer", patience=config.patience)

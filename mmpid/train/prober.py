@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from math import prod
 from typing import Any
 
 import torch
@@ -21,6 +22,7 @@ from mmpid.train.config import TrainConfig
 from mmpid.train.evaluation import Evaluation, evaluate
 from mmpid.train.observable import Codebook, make_codebooks
 from mmpid.train.probe_time import LONG, ProbeProgress, announcement, expected_seconds, shown
+from mmpid.train.released import released_atoms
 
 CLUSTERED = ("kmeans", "posterior")  # observables whose number of codes is `n_clusters`
 ONE_GROUP = (
@@ -51,6 +53,11 @@ class Prober:
                 f"{', '.join(self.modalities)}. Leave some out, or join those that belong together."
             )
         self.config, self.seed = config, seed
+        if config.pid_method == "released" and (len(self.modalities) > 2 or config.observable != "kmeans"):
+            raise InputError(
+                f"`pid_method` 'released' takes two modalities and observable='kmeans', as the paper's script does; it "
+                f"had {len(self.modalities)} and {config.observable!r}. Use pid_method='exact'."
+            )
         self.split = _probe_split(data, config, seed, device)
         self.n_classes, self.n_groups = data.n_classes, _count_groups(self.split)
         _check_split(self.split, config, data)
@@ -109,12 +116,24 @@ class Prober:
             self.codebooks = self._codebooks()
         table = seen.embeddings if config.observable == "kmeans" else seen.logits
         sources = {name: table[name] for name in self.modalities}
-        return estimate_row(
+        released = config.pid_method == "released"
+        row = estimate_row(
             sources, seen.target, discretizer=self.codebooks or config.observable, n_clusters=config.n_clusters,
             n_components=config.n_components, correction=config.correction, n_boot=config.n_boot, n_null=config.n_null,
-            n_classes=self.n_classes, method=config.pid_method, seed=self.seed, groups=self.groups,
-            estimator=config.estimator,
+            n_classes=self.n_classes, method="exact" if released else config.pid_method, seed=self.seed,
+            groups=self.groups, estimator=config.estimator,
         )  # fmt: skip
+        return self._as_released(row, sources, seen.target) if released else row
+
+    def _as_released(self, row: dict[str, Any], sources: Mapping[str, Tensor], target: Tensor) -> dict[str, Any]:
+        """Return a row with the atoms of the paper's script; "gap" is their largest distance to the exact ones."""
+        codes = [self.codebooks[name].transform(x) for name, x in sources.items()]
+        shape = (*(self.codebooks[name].n_codes for name in sources), self.n_classes)
+        flat = (codes[0] * shape[1] + codes[1]) * shape[2] + target
+        joint = torch.bincount(flat, minlength=prod(shape)).view(shape).double() / len(flat)
+        atoms = released_atoms(joint.cpu())
+        gap = row["gap"] + max(abs(atoms[name] - row[f"{name}_plugin"]) for name in atoms)
+        return {**row, **atoms, **{f"{name}_plugin": x for name, x in atoms.items()}, "gap": gap}
 
     def _proxies(self, model: LateFusion, seen: Evaluation) -> dict:
         """Return ecs.<proxy>.<modality> and ecs.<proxy>.<modality>.<class>."""
@@ -149,7 +168,8 @@ def _probe_split(data: MultimodalData, config: TrainConfig, seed: int, device: t
     split = data.split(config.probe_split)
     limit = config.probe_samples
     if limit and limit < len(split):
-        keep = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))[:limit].sort().values
+        order = torch.randperm(len(split), generator=torch.Generator().manual_seed(seed))
+        keep = order[:limit].sort().values if config.probe_order == "random" else torch.arange(limit)
         split = split.subset(keep)
     split = split.in_memory()
     inputs = {name: x.to(device) for name, x in split.inputs.items()}

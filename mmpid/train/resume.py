@@ -12,7 +12,8 @@ from mmpid.runs.checkpoint import CheckpointStore
 from mmpid.runs.folder import NOW, RECORD, RunFolder, released_on_error
 from mmpid.runs.lock import Permit
 from mmpid.train.callbacks import rebuild_callbacks
-from mmpid.train.config import FREE, TrainConfig
+from mmpid.train.choices import FREE
+from mmpid.train.config import TrainConfig
 from mmpid.train.validation import rebuild_model
 
 if TYPE_CHECKING:
@@ -42,10 +43,9 @@ def branch(trainer: "Trainer", at: int | None, name: str, out_dir: Any) -> "Trai
         device=str(trainer.device), name=name, callbacks=run.callbacks.copies(),
         accelerator=run.parallel.accelerator if run.parallel else None, **trainer.config.values(),
     )  # fmt: skip
-    child.record.metadata |= {"preset": trainer.record.metadata["preset"], "branched_at": at, "parent": trainer.name}
-    child.record.metadata |= {
-        key: trainer.record.metadata[key] for key in ("probe_note",) if key in trainer.record.metadata
-    }
+    kept = ("preset", "variant", "probe_note")
+    own = {key: trainer.record.metadata[key] for key in kept if key in trainer.record.metadata}
+    child.record.metadata |= {**own, "branched_at": at, "parent": trainer.name}
     child.record.rows.extend(dict(row) for row in trainer.record.rows[: state.tree["n_rows"]])
     child._run.load_state_dict(state.unpack())
     child.auto = trainer.auto

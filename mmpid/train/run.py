@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ from mmpid.train.position import Position
 from mmpid.train.prober import Prober
 from mmpid.train.random_numbers import RandomNumbers
 from mmpid.train.selection import Selector
+from mmpid.train.trial_state import TrialState
 
 SMALL_MODEL = 1_000_000  # parameters; below, threads cost more than they bring
 
@@ -68,6 +70,7 @@ class Run:
         self.prober = Prober(self.data, config, seed, device)
         self.selector = Selector(config.selection, config.selection_metric, device)
         self.epoch = Epoch(self.splits["train"], seed, device, parallel)
+        self.trial = TrialState()
         self.context, self._prediction = Context(self), Context(self)
         if callbacks:
             with self.random.forked(6):
@@ -134,15 +137,16 @@ class Run:
         """Return `active.<modality>` of every modality."""
         return {f"active.{name}": name in self.position.active for name in self.data.modalities}
 
-    def metadata(self, preset: str, name: str) -> dict[str, Any]:
+    def metadata(self, preset: str, variant: str | None, name: str) -> dict[str, Any]:
         """Return all that goes into the run."""
         train, held_out = (self.splits[split].target for split in ("train", "validation"))
         bar = prior_loss(train, held_out, self.data.n_classes, self.class_weight)
-        callbacks = {"callbacks": self.callbacks.specs} if self.callbacks else {}
-        callbacks |= {"probe_note": self.probe_note} if self.probe_note else {}
+        more = {"callbacks": self.callbacks.specs} if self.callbacks else {}
+        more |= {"probe_note": self.probe_note} if self.probe_note else {}
+        more |= {"variant": variant} if variant else {}
         return make_metadata(
             self.model, self.data, prior_loss=round(bar, 6), name=name, preset=preset, settings=self.config.to_dict(),
-            controller=self.controller.to_dict(), **callbacks, seed=self.seed, device=str(self.device),
+            controller=self.controller.to_dict(), **more, seed=self.seed, device=str(self.device),
             threads=self.threads,
         )  # fmt: skip
 
@@ -181,7 +185,7 @@ class Run:
 
     def evaluate(self, model: LateFusion, split: str, rows: Tensor | None = None) -> Evaluation:
         """Return what a model makes of a split, or of some rows, by the prediction rule of the callbacks if any."""
-        predict = self._predict if self.callbacks.has("predict") else None
+        predict = partial(self._predict, model) if self.callbacks.has("predict") else None
         samples = self.splits[split] if rows is None else self.splits[split].subset(rows)
         return evaluate(
             model, samples, device=self.device, loss=self.loss, precision=self.config.precision,
@@ -189,13 +193,15 @@ class Run:
         )  # fmt: skip
 
     def _predict(
-        self, inputs: Mapping[str, Tensor], features: Mapping[str, Tensor], logits: dict[str, Tensor]
+        self, model: LateFusion, inputs: Mapping[str, Tensor], features: Mapping[str, Tensor], logits: dict[str, Tensor]
     ) -> Tensor:
         """Return the joint logits of a callback."""
         ctx, n = self._prediction, len(logits["joint"])
+        ctx.judged = model
         ctx.start_batch(inputs, torch.empty(0, dtype=torch.int64), torch.empty(0, dtype=torch.int64))
         ctx.features, ctx.logits = dict(features), logits
         ((callback, answer),) = self.callbacks.call("predict", ctx)
+        ctx.judged = None
         if not isinstance(answer, Tensor) or answer.shape != (n, self.data.n_classes):
             was = f"shape {tuple(answer.shape)}" if isinstance(answer, Tensor) else type(answer).__name__
             problem = ShapeError(f"it must return logits ({n}, {self.data.n_classes}); it returned {was}.")
@@ -225,6 +231,7 @@ class Run:
             "epoch": self.epoch.state_dict(within=self.position.batch > 0),
             "callbacks": self.callbacks.state_dict(),
             "context": self.context.state_dict(),
+            "trial": self.trial.state_dict(),
             "controller": self.controller.to_dict(),
             "auto": self.auto,
             "n_rows": len(self.record.rows),
@@ -242,6 +249,7 @@ class Run:
         self.random.load_state_dict(state["random"])
         self.epoch.load_state_dict(state["epoch"], self.position, self.batch_size, self.columns)
         self.context.load_state_dict(state["context"])
+        self.trial = TrialState(**state.get("trial", {}))
         self.auto = state["auto"]
 
     def snapshot(self) -> State:

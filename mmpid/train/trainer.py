@@ -52,8 +52,9 @@ class Trainer:
     out_dir : path, optional
         Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten, and only
         one process at a time writes it.
-    preset : {"default", "paper"}
-        Our settings, or the recipe of arXiv 2509.20840 as its released script has it; model and data are yours.
+    preset, variant : str
+        "default", our settings, or "paper", the recipe of arXiv 2509.20840 in one of two variants: as we read the
+        "paper" (so by default), or as its "released" script does it. Model and data are yours.
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
     callbacks : iterable of Callback, optional
@@ -72,11 +73,8 @@ class Trainer:
     -----
     All randomness is the trainer's own: on the CPU the same seed gives the same record, and a run that was saved,
     loaded, rewound or branched goes on as the original would have. Test accuracy is computed once, at the end, unless
-    `selection="test"` asks for what many papers do, with the weights of :meth:`selected_model`.
-
-    References
-    ----------
-    arXiv 2509.20840; docs/two-stage.md says what is done otherwise here, and why.
+    `selection="test"` asks for what many papers do, with the weights of :meth:`selected_model`. Source: arXiv
+    2509.20840; docs/two-stage.md says what is done otherwise here, and why.
 
     Examples
     --------
@@ -99,21 +97,22 @@ class Trainer:
         device: str = "auto",
         out_dir: Any = None,
         preset: str = "default",
+        variant: str | None = None,
         name: str = "",
         callbacks: Iterable[Callback] = (),
         accelerator: Any = None,
         **settings: Any,
     ):
-        config = TrainConfig.make(preset, **settings)
+        config = TrainConfig.make(preset, variant, **settings)
         seed = _validate.number(seed, "seed", low=0, integer=True)
-        controller = default_controller(preset) if controller is None else check_controller(controller)
+        controller = default_controller(preset, variant) if controller is None else check_controller(controller)
         parallel = None if accelerator is None else Parallel(accelerator)
         check_fit(model, data)
         prepare_model(model, data, place := accelerator.device if accelerator else pick_device(device), seed)
         _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
         parts = {"controller": controller, "callbacks": Callbacks(callbacks), "parallel": parallel}
         self._run = run = Run(model, data, config, seed=seed, device=place, **parts)
-        run.record = RunRecord(run.metadata(preset, name))
+        run.record = RunRecord(run.metadata(preset, variant, name))
         self._checkpoints = Checkpoints(CheckpointStore())
         commands = Commands(run, self._checkpoints)
         self._director = Director(run, self._checkpoints, commands)

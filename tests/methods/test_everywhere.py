@@ -6,6 +6,7 @@ import torch
 
 from mmpid import LateFusion, MultimodalData, Trainer
 from mmpid.errors import ConfigError, TrainingError
+from mmpid.train.callbacks import Callback
 from tests.methods.oracles import runs
 from tests.small_runs import QUICK, weights
 
@@ -39,3 +40,22 @@ def test_a_method_trains_after_a_unimodal_stage_or_says_why_not(three, tmp_path,
     killed.fit(progress=False)
     assert killed.record == whole.record and torch.equal(weights(killed), weights(whole))
     assert all(torch.isfinite(p).all() for p in whole.model.parameters())
+
+
+@pytest.mark.parametrize("make", runs())
+def test_the_result_is_that_of_the_selected_weights(three, make):
+    """A rule of prediction must read the modules of the model that is judged, not of the one that was trained last."""
+    callback = make()
+    if type(callback).predict is Callback.predict:
+        return
+    settings = {"epochs": 4, "unimodal_epochs": 0, "stage2": "off", "batch_size": 40, "ecs": (), "lr": 0.1}
+    trainer = Trainer(LateFusion.from_data(three, seed=0), three, callbacks=[callback], **settings, **QUICK)
+    trainer.fit(progress=False)
+    selected, latest = trainer.selected_model(), trainer._run.evaluate(trainer.model, "test").logits["joint"]
+    with torch.no_grad():
+        for parameter in trainer.model.parameters():  # what was trained last has no say
+            parameter.zero_()
+    (result,) = trainer.record.lineage("result")
+    again = trainer._run.evaluate(selected, "test")
+    assert again.accuracy("joint") == result["test_accuracy.joint"]
+    assert not torch.equal(again.logits["joint"], latest) or result["selected_epoch.joint"] == 4

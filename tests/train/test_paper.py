@@ -19,7 +19,8 @@ from mmpid.rules.controller import default_controller
 from mmpid.studies.budget import share_budget
 from mmpid.studies.compare import run_method
 from mmpid.studies.seeds import train_seeds
-from mmpid.train.config import LATER, TrainConfig
+from mmpid.train.choices import LATER
+from mmpid.train.config import TrainConfig
 from mmpid.train.prober import Prober
 from tests.small_runs import weights
 
