@@ -144,9 +144,10 @@ class Workers:
         sources = list(self._known)
         self._numbers = weakref.WeakKeyDictionary(zip(sources, range(len(sources)), strict=True))
         self._feed, self._pins = _Feed(), pin
+        feed: Any = self._feed  # a `DataLoader` declares lists of rows, and hands on whatever it is given
         self._loader = DataLoader(
             _Requests(sources),
-            batch_sampler=self._feed,
+            batch_sampler=feed,
             collate_fn=_unchanged,
             num_workers=self.number,
             persistent_workers=True,

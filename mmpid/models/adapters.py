@@ -38,7 +38,9 @@ class Take(nn.Module):
         """Return that part."""
         out = self.module(x)
         try:
-            if isinstance(out, Mapping) or (isinstance(out, Sequence) and isinstance(self.key, int)):
+            if isinstance(out, Mapping):
+                return out[self.key]
+            if isinstance(out, Sequence) and isinstance(self.key, int):
                 return out[self.key]
             return getattr(out, str(self.key))
         except (LookupError, AttributeError) as problem:

@@ -56,7 +56,8 @@ def copy_model(module: Part) -> Part:
 
 def _unsized(buffer: Any) -> Tensor:
     """Return another buffer without a size; `copy.deepcopy` knows how for parameters only."""
-    return UninitializedBuffer(requires_grad=False, device=buffer.device, dtype=buffer.dtype)
+    make: Any = UninitializedBuffer  # its stubs know neither device nor dtype
+    return make(requires_grad=False, device=buffer.device, dtype=buffer.dtype)
 
 
 def _results(module: nn.Module) -> list[Tensor]:

@@ -57,8 +57,8 @@ class CheckpointStore:
 
     def flush(self) -> None:
         """Write what could not be written before; raise `OSError` if it still cannot."""
-        for key, state in self._states.items() if self.folder is not None else ():
-            if isinstance(state, State):
+        for key, state in self._states.items():
+            if self.folder is not None and isinstance(state, State):
                 self._states[key] = write_state(state, self.folder / _file_name(key))
 
     def drop(self, key: tuple[int, int]) -> None:

@@ -194,16 +194,14 @@ class RunFolder:
         The state is read before the record, whose rows are on disk before the state that counts them: so both fit
         each other, also where another process writes meanwhile.
         """
-        state = None
-        for attempt in range(READ_AGAIN):
-            with suppress(CheckpointError):
-                state = _counted(read_state(self.path / NOW))
-            record = RunRecord.load(self.path)
-            if state is not None and (n_rows := state.tree["n_rows"]) <= len(record.rows):
-                return record.prefix(n_rows), state
-            if state is None or not self.live:
+        state, record = self._read_now()
+        for _ in range(READ_AGAIN if self.live else 0):
+            if state is None or state.tree["n_rows"] <= len(record.rows):
                 break
-            time.sleep(PAUSE * attempt)
+            time.sleep(PAUSE)
+            state, record = self._read_now()
+        if state is not None and state.tree["n_rows"] <= len(record.rows):
+            return record.prefix(state.tree["n_rows"]), state
         older = CheckpointStore.open(self.checkpoints).latest(len(record.rows))
         if state is not None:
             warn(
@@ -213,6 +211,13 @@ class RunFolder:
                 MMPIDWarning,
             )
         return record.prefix(older.tree["n_rows"]), older
+
+    def _read_now(self) -> tuple[State | None, RunRecord]:
+        """Read the present state, None if that cannot be, and then the record."""
+        state = None
+        with suppress(CheckpointError):
+            state = _counted(read_state(self.path / NOW))
+        return state, RunRecord.load(self.path)
 
     def read_checkpoints(self) -> CheckpointStore:
         """Return the checkpoints, in memory, so that going on does not change a saved folder."""

@@ -18,6 +18,7 @@ from mmpid.datasets.listings import named
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.health import find_fault
 from mmpid.datasets.readers.lists import Entries
+from mmpid.datasets.stream_cache import MAX_BYTES, DecodeCache
 from mmpid.errors import InputError, LeakageWarning, MMPIDWarning, ScaleWarning, warn
 
 OFFICIAL, BY_GROUP, RANDOM = "official", "group", "random"
@@ -53,6 +54,12 @@ class ClipDataset(Dataset):
     def __getitem__(self, i: int):
         parts = self.clips[i]
         return {name: load(self._place(parts[name])) for name, load in self.loaders.items()}, 0
+
+    def cache_key(self) -> str:
+        """Return what changes when a file is replaced: names, sizes and times of all files."""
+        names = [name for parts in self.clips for part in parts.values() if not isinstance(part, str) for name in part]
+        stats = [(self.root / name).stat() for name in names]
+        return repr([(name, s.st_size, s.st_mtime_ns) for name, s in zip(names, stats, strict=True)])
 
     def _place(self, part):
         return part if isinstance(part, str) else [self.root / name for name in part]
@@ -97,7 +104,7 @@ def index_files(root: Path, layout: Layout) -> tuple[Found, list[str]]:
 def open_clips(
     root: Path, found: Found, entries: Entries, loaders: Mapping[str, Callable], *, group_of: Callable | None = None,
     split: str = OFFICIAL, several: tuple[str, ...] = ("image",), tokens: tuple[str, ...] = (),
-    num_workers: int = 0, **options,
+    num_workers: int = 0, cache: object = None, cache_bytes: int = MAX_BYTES, **options,
 ) -> MultimodalData:  # fmt: skip
     """Open the clips that have every modality in sound files; say in notes what was left out, and why.
 
@@ -117,6 +124,10 @@ def open_clips(
         Modalities whose numbers stand for words, so that their scale means nothing.
     num_workers : int
         Processes that read clips.
+    cache : path, optional
+        Folder in which decoded clips are kept (:class:`~mmpid.datasets.stream_cache.DecodeCache`).
+    cache_bytes : int
+        The most that this folder may hold.
     **options
         Passed on to :meth:`mmpid.MultimodalData.from_loaders`.
     """
@@ -139,7 +150,9 @@ def open_clips(
         raise InputError("`split` must be 'official' or 'random' for clips without groups; it was 'group'.")
     class_names = sorted({labels[clip] for clip in clips}, key=natural)
     workers = _validate.number(num_workers, "num_workers", low=0, integer=True)
-    loader = DataLoader(ClipDataset(root, parts, loaders), batch_size=1, num_workers=workers)
+    samples: Dataset = ClipDataset(root, parts, loaders)
+    samples = samples if cache is None else DecodeCache(samples, cache, max_bytes=cache_bytes)
+    loader = DataLoader(samples, batch_size=1, num_workers=workers)
     data = _open(
         loader, tokens, target=[labels[clip] for clip in clips], class_names=class_names,
         groups=None if split == RANDOM else groups, **given, **options,

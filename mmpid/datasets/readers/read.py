@@ -40,7 +40,7 @@ READERS = {
 
 COMMON = ("seed", "standardize", "name", "origin", "license", "options")
 OF_ARRAYS = ("split", "groups", "missing", "impute", "class_names")
-OF_CLIPS = ("in_memory", "num_workers")
+OF_CLIPS = ("in_memory", "num_workers", "cache", "cache_bytes")
 
 
 def reader_options(path) -> tuple[str, ...]:
@@ -77,7 +77,9 @@ def read(path, **options) -> MultimodalData:
         The folder; `~` is understood.
     **options
         `seed`, `standardize`, `name`, `origin`, `license`, `options`; for clips also `size` (of images), `frames`,
-        `split` ("official", "group", "random"), `in_memory`, `num_workers`, and for arrays what
+        `split` ("official", "group", "random"), `in_memory`, `num_workers`, `cache` (a folder that
+        keeps decoded clips, so that each is decoded once), `cache_bytes` (the most that it may hold), and for arrays
+        what
         :meth:`mmpid.MultimodalData.from_arrays` takes. An unknown one is refused with the list of those that apply.
 
     Returns

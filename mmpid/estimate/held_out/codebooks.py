@@ -59,6 +59,8 @@ def code_folds(
     if isinstance(discretizer, PredictionDiscretizer):
         return _nested_heads(discretizer, source, target, whole, folds, n_classes)
     if isinstance(discretizer, PosteriorDiscretizer):
+        if not discretizer.saw_labels:  # a head from elsewhere, and clusters that know no label: nothing can leak
+            return same_in_all_folds(whole)
         return _nested_posteriors(discretizer, source, target, whole, folds)
     if discretizer.saw_labels:
         return stack_rows([*_nested(discretizer, source, target, whole, folds), whole])
@@ -81,11 +83,8 @@ def _nested_posteriors(
 ) -> FoldCodes:
     """Clusters of predicted probabilities: readouts by nested cross-fitting, a codebook for each training part."""
     kept = folds.training[: folds.count]
-    if discretizer.saw_labels:
-        probs = discretizer.readout.nested_probabilities(source, target, folds.index, folds.count)
-        rows = torch.cat([discretizer.code_without(probs[j], kept[j : j + 1]) for j in range(folds.count)])
-    else:
-        rows = discretizer.code_without(discretizer.readout.probabilities(source), kept)
+    probs = discretizer.readout.nested_probabilities(source, target, folds.index, folds.count)
+    rows = torch.cat([discretizer.code_without(probs[j], kept[j : j + 1]) for j in range(folds.count)])
     return FoldCodes(n_codes=whole.n_codes, codes=torch.cat([rows, whole.codes[None]]))
 
 
