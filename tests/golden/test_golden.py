@@ -1,7 +1,8 @@
 """Runs recorded before the trainer was recomposed: every row and every weight must come out as it did then.
 
 Two runs were recorded again later, those of `given_up`: which of several probes with no redundancy at all was the best
-had hung on the sixteenth digit.
+had hung on the sixteenth digit. Eight reasons for a resume were worded anew, since they named one modality twice; only
+that text was replaced.
 """
 
 import gzip
