@@ -26,6 +26,7 @@ BENCHES = {
     "estimate": "a probe, and how steady its trace is",
     "engine": "the trainer against a bare loop, stacked seeds",
     "proxies": "the proxies of strength against an epoch",
+    "encoders": "ResNet-18 on clips: streamed, kept on disk, in memory",
     "gpu": "all that waits for a GPU, at most 8 minutes",
     "kill": "resume after being killed at random moments",
 }

@@ -1,6 +1,7 @@
 """What each setting of a run may be."""
 
 from collections.abc import Iterable
+from typing import Any
 
 from mmpid.estimate.correction import CORRECTIONS
 from mmpid.estimate.pipeline import ESTIMATORS
@@ -22,7 +23,7 @@ LATER = (
     "selection_metric", "estimator", "start", "trial_epochs", "probe_order",
     "paused_encoders",
 )  # fmt: skip
-BEFORE = {"estimator": "counted"}  # what records without it were made with
+BEFORE: dict[str, Any] = {"estimator": "counted"}  # what records without it were made with
 FREE = ("loss", "optimizer", "scheduler", "metrics", "selection_metric")  # may be functions of the user's own
 WHOLE = {
     "epochs": 1, "unimodal_epochs": 0, "joint_epochs": 1, "batch_size": 1, "lr_step": 0, "probe_every": 1,

@@ -18,7 +18,8 @@ from mmpid.studies import cell
 
 CALL = {
     "methods": ["joint", "two-stage", "OGMGE", {"name": "wild", "base": "joint", "lr": 1e30}], "seeds": [0, 1],
-    "epochs": 12, "unimodal_epochs": 6, "n_boot": 0, "n_null": 0, "correction": "none", "ecs": (), "device": "cpu",
+    "epochs": 8, "unimodal_epochs": 4, "estimator": "counted",
+    "n_boot": 0, "n_null": 0, "correction": "none", "ecs": (), "device": "cpu",
     "batch_size": 16, "progress": False,
 }  # fmt: skip
 
