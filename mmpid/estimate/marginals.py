@@ -19,7 +19,8 @@ from mmpid.estimate.marginal_results import PAIRWISE, MarginalEstimate
 from mmpid.estimate.notes import Notes
 from mmpid.estimate.pipeline import CodedSources, Settings, code_sources
 from mmpid.estimate.threads import SMALL_JOINT, one_thread
-from mmpid.estimate.typed import sequence_of
+from mmpid.estimate.typed import sequence_of, unique
+from mmpid.pid.typed import floats_of, integers_of
 
 # Difference of the class shares of both samples, as total variation, from which it is said.
 SHIFTED = 0.1
@@ -132,14 +133,14 @@ def _common_classes(
     if bool(own[0][1]) != bool(own[1][1]):
         raise InputError("`target1` and `target2` must hold labels of one kind; one held text, the other numbers.")
     if own[0][1]:
-        text = [[words[i] for i in labels.tolist()] for labels, words in own]
+        text = [[words[i] for i in integers_of(labels)] for labels, words in own]
         together = read_labels(np.array(text[0] + text[1]), "target1 and target2", n1 + n2, notes)[0]
     else:
         together = torch.cat([labels.cpu() for labels, _ in own])
     labels, n_classes, _ = contiguous_labels(together, None, notes)
     parts = labels[:n1].to(sources[0].device), labels[n1:].to(sources[0].device)
     for name, part in zip(("target1", "target2"), parts, strict=True):
-        missing = n_classes - len(part.unique())
+        missing = n_classes - len(unique(part))
         if missing:
             raise InputError(
                 f"`{name}` must hold every class of the other target; it lacked {missing} of {n_classes}. Leave these "
@@ -210,7 +211,7 @@ def _half(coded: CodedSources) -> Half:
 def _result(
     reading: UnpairedReading, coded: list[CodedSources], shares: Tensor, enough: bool, notes: Notes
 ) -> MarginalEstimate:
-    low, high, points = (values.tolist() for values in (reading.low, reading.high, reading.points))
+    low, high, points = (floats_of(values) for values in (reading.low, reading.high, reading.points))
     made = coded[0].made + coded[1].made
     sentence = "synergy cannot be estimated without pairs: it is at most {:.2f} bit, and may be zero."
     notes.add(sentence.format(reading.most_synergy))
@@ -223,7 +224,7 @@ def _result(
         interval={atom: (low[i], high[i]) for i, atom in enumerate(PAIRWISE)},
         identified=dict.fromkeys(PAIRWISE, enough),
         synergy_range=(0.0, reading.most_synergy),
-        class_shares=tuple(shares.tolist()),
+        class_shares=tuple(floats_of(shares)),
         scores=reading.scores,
         n_samples=(len(first), len(second)),
         n_codes=(codes[0], codes[1]),

@@ -112,8 +112,8 @@ def _switch(config: TrainConfig, seed: int, *, name: str, drawn: bool = False, *
 
 
 def _two_stage(config: TrainConfig, seed: int, *, measure: str = "") -> dict[str, Any]:
-    pause = {"pause": LeadPause(measure=measure)} if measure else {}
-    return {"controller": BalanceController(**pause), **TWO_STAGE}
+    controller = BalanceController(pause=LeadPause(measure=measure)) if measure else BalanceController()
+    return {"controller": controller, **TWO_STAGE}
 
 
 for _recipe in (

@@ -18,7 +18,7 @@ from mmpid.estimate.held_out.smoothing import SourceFit, fit_source
 from mmpid.estimate.libraries import student_quantile
 from mmpid.pid import dual_multipliers
 from mmpid.pid.constants import LN2
-from mmpid.pid.typed import integers_of
+from mmpid.pid.typed import floats_of, integers_of
 
 SCORED = ("prior", "source1", "source2", "without_synergy")
 
@@ -69,10 +69,9 @@ def read_unpaired(halves: tuple[Half, Half], shares: Tensor, shares_known: bool)
     one, two, union, both = _predictors(halves, weights, shares)
     prior = float((shares * shares.log()).sum())
     none = _Scores(first=torch.zeros_like(one.first), second=torch.zeros_like(one.second))
-    c, r = (
-        torch.tensor([read(scores) - prior for scores in (one, two, union)], dtype=torch.float64) / LN2
-        for read in (lambda s: _mean(s, weights), lambda s: s.whole)
-    )
+    held_out = [_mean(scores, weights) - prior for scores in (one, two, union)]
+    whole = [scores.whole - prior for scores in (one, two, union)]
+    c, r = (torch.tensor(values, dtype=torch.float64) / LN2 for values in (held_out, whole))
     m = (c + r) / 2
     most = m.max()
     up = most + ALLOWANCE * (r[2] - c[2]).clamp(min=0)
@@ -89,7 +88,7 @@ def read_unpaired(halves: tuple[Half, Half], shares: Tensor, shares_known: bool)
     low = torch.stack([common - up, c[2] - c[1], c[2] - c[0]]) - RESOLUTION
     low = low - torch.stack([z * wide[0], proof * error[1], proof * error[2]])
     high = torch.stack([common - c[2], up - m[1], up - m[0]]) + z * wide
-    scores = [prior / LN2, *(c + prior / LN2).tolist()]
+    scores = [prior / LN2, *floats_of(c + prior / LN2)]
     return UnpairedReading(
         points=torch.stack([common - most, most - m[1], most - m[0]]),
         low=low,
