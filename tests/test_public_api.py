@@ -18,8 +18,8 @@ PUBLIC = {
     "mmpid.pid": """CostEstimate DualMultipliers MarginalPID PIDResult decompose decompose_marginals dual_multipliers
         estimate_cost information joints""",
     "mmpid.live": "Session pause_all sessions",
-    "mmpid.rules": """BalanceController Decision FixedEpoch GiveUpRule LeadPause Manual NothingLearned PausePolicy
-        PeakSynergy RedundancyPlateau SwitchRule replay""",
+    "mmpid.rules": """BalanceController Decision FallenSynergy FixedEpoch GiveUpRule LeadPause Manual
+        NothingLearned PauseForGood PausePolicy PeakSynergy RedundancyPlateau SwitchRule replay""",
     "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
     "mmpid.studies": "Recipe baselines compare diagnose register sweep_switch train_seeds",
     "mmpid.methods": " ".join(["available", *mmpid.methods.available()]),  # one file each, found by itself

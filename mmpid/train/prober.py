@@ -197,11 +197,12 @@ def _check_split(split: Split, config: TrainConfig, data: MultimodalData) -> Non
         )
     codes = _count_codes(config, n, data.n_classes)
     if n < max(codes, MIN_SAMPLES):
-        kind = "`n_clusters`" if config.observable in CLUSTERED else "classes"
-        needed = f"{codes}, one for each of the {kind}" if codes >= MIN_SAMPLES else f"{MIN_SAMPLES}"
+        kind = "cluster (`n_clusters`)" if config.observable in CLUSTERED else "class"
+        reason = f", one for each {kind}" if codes >= MIN_SAMPLES else ""
         fewer = ", fewer clusters (n_clusters=), observable='prediction'" if config.observable in CLUSTERED else ""
         raise InputError(
-            f"{name} must have at least {needed} samples; it has {whole}{taken}. Use a larger probe split{fewer}, or "
+            f"{name} must have at least {max(codes, MIN_SAMPLES)} samples{reason}; it has {whole}{taken}. Use a larger "
+            f"probe split{fewer}, or "
             f"all its samples (probe_samples=0)."
         )
 

@@ -120,9 +120,9 @@ def test_what_a_trainer_froze_for_a_while_can_be_stacked(draw):
     def paused(data, seed):
         model = LateFusion.from_data(data, seed=seed)
         if freeze:
-            model.fusion.requires_grad_(False)  # as in stage 1
-            for parameter in model.modality_parameters("b"):  # as in a pause
-                parameter.requires_grad_(False)
+            trainer = Trainer(model, data, seed=seed, device="cpu", n_boot=0, n_null=0)  # stage 1 freezes the fusion
+            trainer.pause("b")
+            assert not all(parameter.requires_grad for parameter in model.parameters())
         return model
 
     freeze = False

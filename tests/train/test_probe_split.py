@@ -34,7 +34,7 @@ def test_a_probe_split_of_one_class_is_named_and_what_is_advised_works(observabl
     [
         (6, {}, "at least 8 samples; it has 6"),
         (30, {"probe_samples": 5}, "it has 30, of which probe_samples=5 leaves 5"),
-        (12, {"observable": "kmeans", "n_clusters": 13}, "at least 13, one for each of the `n_clusters`"),
+        (12, {"observable": "kmeans", "n_clusters": 13}, "at least 13 samples, one for each cluster"),
     ],
 )
 def test_a_probe_split_with_fewer_samples_than_codes_is_named(n, settings, words):

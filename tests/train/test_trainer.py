@@ -284,7 +284,7 @@ def test_frozen_encoders_stay_as_stage_one_left_them(make_trainer):
         ({"ecs": ["mi", "nonsense"]}, ConfigError, "`ecs` must be one of.*'nonsense'"),
         ({"correction": "nothing"}, ConfigError, "`correction` must be one of"),
         ({"n_clusters": 2.5}, ConfigError, "`n_clusters` must be an integer"),
-        ({"observable": "kmeans", "n_clusters": 500}, InputError, "at least `n_clusters` = 500 samples; it has 60"),
+        ({"observable": "kmeans", "n_clusters": 500}, InputError, "the probe split must have at least 500"),
         ({"ecs": ("mutual_information",)}, InputError, "mutual_information"),
     ],
 )

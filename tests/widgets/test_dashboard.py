@@ -324,7 +324,12 @@ def test_another_proxy_replaces_the_curves(live):
 
 @pytest.mark.parametrize(
     ("tab", "words"),
-    [("decisions", "No decision yet"), ("findings", "li"), ("tables", "unique to audio (U1)"), ("runs", "main")],
+    [
+        ("decisions", "No decision yet"),
+        ("findings", "Nothing stands out"),
+        ("tables", "unique to audio"),
+        ("runs", "main"),
+    ],
 )
 def test_a_tab_is_filled_when_it_is_opened(live, tab, words):
     board = live(epochs=20)
