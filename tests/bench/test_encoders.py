@@ -6,6 +6,7 @@ from mmpid.bench import encoders
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the 'probe' split holds one group:mmpid.errors.SmallSampleWarning")  # few clips
 def test_the_three_ways_to_read_are_compared(tmp_path):
     shown = []
     records = encoders.run(quick=True, json_path=tmp_path / "encoders.json", show=shown.append)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,16 @@ ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 @pytest.mark.parametrize(("n_kills", "n_jobs"), [(20, 1), (4, 2)])
 def test_a_killed_driver_goes_on(tmp_path, n_kills, n_jobs):
     command = [sys.executable, kill_driver.__file__, str(tmp_path), str(n_kills), str(n_jobs)]
-    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False, timeout=550)
-    assert done.returncode == 0, done.stderr[-3000:]
-    report = json.loads(done.stdout.splitlines()[-1])
+    said, wrong = tmp_path / "said", tmp_path / "wrong"
+    with said.open("w") as out, wrong.open("w") as err:  # not pipes: workers of killed drivers would keep them open
+        driver = subprocess.Popen(command, env=ENVIRONMENT, stdout=out, stderr=err, start_new_session=True)
+        try:
+            code = driver.wait(timeout=550)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(driver.pid, signal.SIGKILL)
+    assert code == 0, wrong.read_text()[-3000:]
+    report = json.loads(said.read_text().splitlines()[-1])
     assert report["kills"] == n_kills and report["wrong"] == 0 and report["twice"] == 0
     assert n_jobs > 1 or report["mid_study"] + report["mid_run"] >= 5, "most kills must hit something"
 
