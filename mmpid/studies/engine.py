@@ -102,7 +102,10 @@ def _raise_usage(cell: Cell) -> None:
     """Raise the error of a cell that failed of wrong usage."""
     import json
 
-    told = json.loads((cell.folder / ERROR).read_text())
+    try:
+        told = json.loads((cell.folder / ERROR).read_text())
+    except OSError:  # a worker that outlived a killed driver has begun the same run anew
+        return
     if told["usage"]:
         raise ConfigError(told["message"])
 

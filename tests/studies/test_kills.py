@@ -11,9 +11,14 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import cloudpickle
 import pytest
+from joblib.externals import cloudpickle as vendored
 
 from tests.studies import kill_driver
+
+for pickler in (cloudpickle, vendored):  # workers find another package named tests
+    pickler.register_pickle_by_value(kill_driver)
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
