@@ -63,13 +63,14 @@ def test_a_run_lives_through_a_failure_now_and_then(disk, whole, make_trainer, s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EIO, errno.EROFS])
-def test_a_run_lives_through_a_failure_of_any_call(disk, whole, make_trainer, small_data, tmp_path, error):
+@pytest.mark.parametrize(("first", "error"), enumerate([errno.ENOSPC, errno.EIO, errno.EROFS]))
+def test_a_run_lives_through_a_failure_of_any_call(disk, whole, make_trainer, small_data, tmp_path, first, error):
+    calls = range(first, whole[3], 3)  # each call fails in one of the three tests, once or seven times in a row
     seen = 0
-    for at in range(whole[3]):
-        for times in (1, 7):
-            seen += lives_through(disk, whole, make_trainer, small_data, tmp_path / f"{at}-{times}", at, times, error)
-    assert seen >= whole[3], "nearly every failure is seen"
+    for number, at in enumerate(calls):
+        times = (1, 7)[number % 2]
+        seen += lives_through(disk, whole, make_trainer, small_data, tmp_path / f"{at}", at, times, error)
+    assert seen >= 0.8 * len(calls), "nearly every failure is seen"
 
 
 def test_a_full_disk_at_the_very_end_loses_no_result(disk, whole, make_trainer, small_data, tmp_path):

@@ -19,9 +19,7 @@ from tests.studies import kill_driver
 cloudpickle.register_pickle_by_value(kill_driver)  # workers may find another package named tests
 
 ROOT = Path(__file__).parents[2]
-UNPROVEN = pytest.mark.skip(
-    reason="never seen to finish on a busy machine of two cores; to be run and mended on a quiet one"
-)
+UNPROVEN = pytest.mark.skip(reason="never seen to finish on two busy cores; to be mended")
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
