@@ -63,7 +63,7 @@ def test_a_run_lives_through_a_failure_now_and_then(disk, whole, make_trainer, s
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("first", "error"), enumerate([errno.ENOSPC, errno.EIO, errno.EROFS]))
+@pytest.mark.parametrize(("first", "error"), list(enumerate([errno.ENOSPC, errno.EIO, errno.EROFS])))
 def test_a_run_lives_through_a_failure_of_any_call(disk, whole, make_trainer, small_data, tmp_path, first, error):
     calls = range(first, whole[3], 3)  # each call fails in one of the three tests, once or seven times in a row
     seen = 0
