@@ -79,7 +79,7 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     Returns
     -------
     list of dict
-        One record a method and problem, and one a batch. Times are in seconds of CPU time, errors and gaps in bits.
+        One record per method and problem, and one per batch. Times are in seconds of CPU time, errors and gaps in bits.
 
     Examples
     --------

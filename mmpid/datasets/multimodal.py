@@ -42,7 +42,7 @@ class MultimodalData(FromTorch):
     ----------
     inputs : dict of str to Tensor
         Modality name to float32 samples of shape (N, ...). The order of the names is the order of the modalities:
-        `unique1` belongs to the first. Of streamed data they cannot be had: see :meth:`split`.
+        `unique1` belongs to the first. Streamed data do not offer them: see :meth:`split`.
     target : Tensor
         Class indices 0..k-1, int64, shape (N,).
     splits : dict of str to Tensor

@@ -192,7 +192,7 @@ def identify(n_samples: int, needed: dict[str, int], notes: Notes) -> dict[str, 
         missing = [atom for atom, n in needed.items() if n == size and not identified[atom]]
         if missing:
             notes.add(
-                f"{', '.join(missing)} not identified: {n_samples:,} samples, {size:,} needed (two a cell). "
+                f"{', '.join(missing)} not identified: {n_samples:,} samples, {size:,} needed (two per cell). "
                 "Use fewer clusters, or more samples.",
                 SmallSampleWarning,
             )

@@ -89,7 +89,7 @@ class SwitchRule(Part):
 
     @staticmethod
     def probes(record: RunRecord) -> list[Probe]:
-        """Return the probes of stage 1 on the present path, in order, one an epoch."""
+        """Return the probes of stage 1 on the present path, in order, one per epoch."""
         return one_per_epoch(record.probes("unimodal"))
 
     def latest(self, record: RunRecord) -> Probe | None:
