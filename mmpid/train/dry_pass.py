@@ -6,6 +6,8 @@ from torch import nn
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
+from mmpid.models.weights import extra_state
+from mmpid.runs.state import State
 from mmpid.train.random_numbers import mix
 from mmpid.train.wishes import fulfill
 
@@ -15,6 +17,7 @@ def prepare_model(model: LateFusion, data: MultimodalData, device: torch.device,
 
     Weights that are made on the way (heads of encoders whose size was not known, lazy layers) depend on the seed.
     """
+    State.pack(extra_state(model), "model.state_dict()")  # refuses what no checkpoint could hold
     fulfill(model.to(device))
     model.find_sizes(data.sample(2), seed=mix(seed, 8))
     if not any(p.requires_grad for p in model.parameters()):

@@ -13,11 +13,32 @@ from mmpid import LateFusion, Trainer
 from mmpid.errors import ConfigError, InputError, MMPIDWarning, ShapeError
 from mmpid.models import First, Flat, Pool, Take, Tokens
 from mmpid.models.copies import copy_model
-from tests.own_encoders import STEPS, USUAL, WIDTH, Then, batch_norm, flat, lazy, make_data, make_model, make_trainer
+from tests.own_encoders import (
+    STEPS,
+    USUAL,
+    WIDTH,
+    Counting,
+    Then,
+    batch_norm,
+    flat,
+    lazy,
+    make_data,
+    make_model,
+    make_trainer,
+)
 from tests.small_runs import weights
 
 DATA = make_data()
-KEEP_STATE = ("lazy", "old weight_norm", "old spectral_norm", "weight_norm", "spectral_norm", "batch norm", "cached")
+KEEP_STATE = (
+    "lazy",
+    "old weight_norm",
+    "old spectral_norm",
+    "weight_norm",
+    "spectral_norm",
+    "batch norm",
+    "cached",
+    "extra state",
+)
 
 
 def same_runs(one, other):
@@ -47,6 +68,11 @@ def test_an_encoder_of_any_usual_form_trains_resumes_branches_and_rewinds(name, 
     selected = child.selected_model()
     assert not selected.training and selected(DATA.sample(3)).logits.shape == (3, 3)
     assert all(torch.equal(x, samples[key]) for key, x in DATA.inputs.items())
+
+
+def test_extra_state_that_no_file_can_hold_is_named_before_training():
+    with pytest.raises(InputError, match=r"encoders\.b\._extra_state\.steps"):
+        make_trainer(make_model(Counting(pack=lambda state: {"steps": {state["steps"]}})), DATA)
 
 
 @pytest.mark.parametrize(
