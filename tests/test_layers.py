@@ -14,7 +14,7 @@ FLOORS = [
     "_coerce",
     "_labels",
     "_validate _tables _progress report",
-    "pid datasets",
+    "pid datasets lessons",
     "estimate models theory",
     "ecs",
     "runs",
