@@ -21,7 +21,7 @@ DUAL_TOL = 1.5e-4
 # Alternations after which ways to smooth are compared.
 SWEEPS = 24
 # States of the smaller source times classes up to which Newton's method takes less time than alternations.
-MOST_SOLVED = 400
+MOST_SOLVED = 150
 # Alternations between two looks at the value, and most looks.
 BETWEEN, LOOKS = 100, 10
 # Cells of the tables that are worked on at once: near what a cache holds, and far below what memory does.
