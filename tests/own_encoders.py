@@ -38,6 +38,24 @@ class Cached(nn.Module):
         return self.last * self.scale
 
 
+class Counting(nn.Module):
+    """Scales by a number that grows in training, which it saves as extra state."""
+
+    def __init__(self, pack=lambda state: state):
+        super().__init__()
+        self.net, self.steps, self.pack = flat(), 0, pack
+
+    def forward(self, x):
+        self.steps += self.training
+        return self.net(x) * (1 + self.steps / 100)
+
+    def get_extra_state(self):
+        return self.pack({"steps": self.steps, "last": [self.steps, None]})
+
+    def set_extra_state(self, state):
+        self.steps = state["steps"]
+
+
 class InPlace(nn.Module):
     """Centers its input where it lies."""
 
@@ -81,6 +99,7 @@ USUAL = {
     "batch norm": batch_norm,
     "cached": Cached,
     "in place": InPlace,
+    "extra state": Counting,
     "float64": lambda: flat().double(),
     "no weights": nn.Flatten,
     "wrong last layer": lambda: Then(flat(), lambda z: z[:, :5]),

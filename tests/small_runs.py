@@ -11,7 +11,7 @@ QUICK = {"n_boot": 0, "n_null": 0, "correction": "none", "device": "cpu"}
 
 def weights(trainer) -> torch.Tensor:
     """Return all weights of a trainer's model as one vector."""
-    return torch.cat([p.detach().flatten() for p in trainer.model.state_dict().values()])
+    return torch.cat([p.detach().flatten() for p in trainer.model.state_dict().values() if isinstance(p, torch.Tensor)])
 
 
 @pytest.fixture(scope="session")

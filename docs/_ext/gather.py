@@ -26,6 +26,7 @@ MODULES = {
     "mmpid.theory": "The solvable model of modality competition.",
     "mmpid.ecs": "Proxies of competitive strength for real networks.",
     "mmpid.testing": "Checks of your data and encoders before you train.",
+    "mmpid.lessons": "Predictions that learners type and compare.",
     "mmpid.errors": "Every error class.",
 }
 

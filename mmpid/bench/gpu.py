@@ -40,13 +40,13 @@ class Part:
 
 PARTS = (
     Part("solver batches", 60, gpu_parts.solver),
-    Part("tests marked gpu", 90, gpu_parts.marked_tests),
-    Part("engine and probe with ResNet-18", 90, gpu_parts.large_network),
-    Part("probe", 60, gpu_parts.probe),
-    Part("loader", 90, gpu_parts.loader),
-    Part("precision", 60, gpu_parts.mixed_precision),
-    Part("proxies", 45, gpu_parts.proxies),
-    Part("solvable model of notebook 03", 60, gpu_parts.solvable_model),
+    Part("tests marked gpu", 75, gpu_parts.marked_tests),
+    Part("engine and probe with ResNet-18", 75, gpu_parts.large_network),
+    Part("probe", 55, gpu_parts.probe),
+    Part("loader", 75, gpu_parts.loader),
+    Part("precision", 50, gpu_parts.mixed_precision),
+    Part("proxies", 40, gpu_parts.proxies),
+    Part("solvable model of notebook 03", 50, gpu_parts.solvable_model),
 )
 
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 
 TINY = 1e-290
+# C, u, v and s_ij = sum_y u_iy v_jy, of `alternate`.
+Scaling = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 def tiny(like: Tensor) -> Tensor:
@@ -17,17 +19,20 @@ def scale(cells: Tensor, right: Tensor, p1: Tensor, p2: Tensor, tiny: Tensor) ->
     return left, p2 / torch.baddbmm(tiny, left, cells)
 
 
-def alternate(p1: Tensor, p2: Tensor, sweeps: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Alternate from sources that are independent given the target; return C, u, v and s_ij = sum_y u_iy v_jy.
+def alternate(p1: Tensor, p2: Tensor, sweeps: int, start: Scaling | None = None) -> Scaling:
+    """Alternate from sources that are independent given the target, or from `start`; return C, u, v and s.
 
     Each sweep scales to the marginals and multiplies C by s ** 2 and by s in turn: steps toward s = 1 where C > 0,
     over-relaxed by s ** 1.5 on average.
     """
-    left, right = p1, p2 / p1.sum(2, keepdim=True).clamp_min(TINY)
-    cells = density = torch.bmm(left.mT, right)
+    if start is None:
+        left, right = p1, p2 / p1.sum(2, keepdim=True).clamp_min(TINY)
+        cells = density = torch.bmm(left.mT, right)
+    else:
+        cells, left, right, density = start
     least = tiny(p1)
     for sweep in range(sweeps):
-        if sweep:
+        if sweep or start is not None:
             cells = cells * density
         if sweep % 2:
             cells *= density

@@ -6,7 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from mmpid.datasets.scale import scale_problem
+from mmpid.errors import InputError
 from mmpid.models.forms import form_of
+from mmpid.models.weights import extra_state
+from mmpid.runs.state import State
 from mmpid.testing.report import BREAKS, FINE, WARNING, Finding
 from mmpid.testing.trial import FailedError, Trial
 
@@ -151,9 +154,11 @@ def check_attributes(trial: Trial) -> Iterator[Finding]:
 
 def check_copies(trial: Trial) -> Iterator[Finding]:
     """Train a little, save the weights, load them into another copy, and compare what both make of the samples."""
-    if wrong := [name for name, x in trial.module.state_dict().items() if not isinstance(x, Tensor)]:
-        text = f"state_dict() holds other things than tensors: {_listed(wrong)}"
-        yield Finding("saved weights", BREAKS, text, "Keep them in buffers: a checkpoint holds tensors only.")
+    try:
+        State.pack(extra_state(trial.module), "encoder.state_dict()")
+    except InputError as problem:
+        advice = "Return tensors, numbers, text, or lists and dicts of these from get_extra_state()."
+        yield Finding("saved weights", BREAKS, str(problem), advice)
         return
     twin, _ = trial.train(trial.x)
     trial.train(trial.x, twin)

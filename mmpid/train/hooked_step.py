@@ -14,12 +14,19 @@ from mmpid.train.evaluation import autocast
 
 Step = tuple[Sequence[str], Mapping[str, Tensor]]  # the groups that move, and the terms of the loss
 
+IN_BATCH = (
+    "on_batch_start", "on_features", "compute_loss", "backward", "on_after_backward", "step_plan", "on_after_step",
+    "predict",
+)  # fmt: skip  # `predict` gives the training accuracy
+
 
 class HookedStep:
     """Takes the step of a batch and calls the callbacks on the way.
 
     Attributes
     ----------
+    watched : bool
+        Whether a callback has a hook within a batch; without one the engine takes the step alone.
     moved : bool
         Whether the weights have moved since the batch was taken up: a callback that fails later cannot undo it.
     """
@@ -27,6 +34,7 @@ class HookedStep:
     def __init__(self, engine: Engine, callbacks: Callbacks, ctx: Context):
         self.engine, self.callbacks, self.ctx = engine, callbacks, ctx
         self.moved = False
+        self.watched = callbacks.has(*IN_BATCH)
 
     def take(
         self, inputs: Mapping[str, Tensor], target: Tensor, index: Tensor, muted: Mapping[str, Tensor],
@@ -35,6 +43,10 @@ class HookedStep:
         """Train on a batch; return losses, named terms included, and logits, of the weights before the step."""
         ctx, engine, self.moved = self.ctx, self.engine, False
         ctx.start_batch(inputs, target, index)
+        if not muted and not self.watched:
+            answer = engine.update(inputs, target, active, stage)
+            self.moved = True
+            return answer
         ctx.muted = dict(muted)
         self.callbacks.call("on_batch_start", ctx)
         with autocast(engine.device, engine.config.precision):

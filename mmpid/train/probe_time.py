@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from mmpid._progress import listening, progress_bar
 from mmpid.estimate.held_out.folds import N_FOLDS
+from mmpid.estimate.held_out.multipliers import MOST_SOLVED
 from mmpid.estimate.held_out.predictors import FINALISTS
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.pipeline import COUNTED
@@ -24,6 +25,7 @@ LINE = (
 # Measured as shares of what `estimate_cost` says: predictors need fewer steps than a decomposition to 1e-6 bit.
 _PREDICTOR = 0.45
 _REPLICATE = 5e-7  # seconds a cell
+_ALTERNATED = 1.2e-7  # seconds a cell of a predictor that alternations find
 
 
 def expected_seconds(config: TrainConfig, n: int, n_classes: int, n_modalities: int) -> float:
@@ -37,10 +39,12 @@ def expected_seconds(config: TrainConfig, n: int, n_classes: int, n_modalities: 
         return 0.0
     pairs = 1 if n_modalities == 2 else n_modalities + n_modalities * (n_modalities - 1) // 2
     replicates = (config.n_boot or 0) + (config.n_null or 0)
-    if config.estimator == COUNTED:
-        one = estimate_cost(n1=codes, n2=codes, k=k, n_samples=n).seconds
-        return pairs * (one + _REPLICATE * replicates * codes * codes * k)
     fits = (N_FOLDS + 1) * (FINALISTS + (config.n_null or 0))
+    counted = config.estimator == COUNTED
+    if counted or codes * k > MOST_SOLVED:
+        one = estimate_cost(n1=codes, n2=codes, k=k, n_samples=n).seconds
+        rest = _REPLICATE * replicates if counted else _ALTERNATED * fits
+        return pairs * (one + rest * codes * codes * k)
     return pairs * _PREDICTOR * estimate_cost(n1=codes, n2=codes, k=k, batch=fits).seconds
 
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from mmpid import protocols
 from mmpid.datasets import MultimodalData
-from mmpid.errors import CheckpointError, ConfigError, MMPIDWarning, ShapeError, SmallSampleWarning, warn
+from mmpid.errors import ConfigError, MMPIDWarning, ShapeError, SmallSampleWarning, warn
 from mmpid.models import LateFusion
+from mmpid.models.weights import load_weights
 from mmpid.protocols import RunProtocol
 from mmpid.rules.controller import BalanceController
 from mmpid.runs.folder import RunFolder
@@ -260,21 +261,6 @@ class Run:
     def snapshot(self) -> State:
         """Return a copy of the state, on the CPU, that later training does not change."""
         return State.pack(self.state_dict())
-
-
-def load_weights(model: LateFusion, weights: Mapping[str, Tensor]) -> None:
-    """Load the weights of a state; say which tensors do not fit."""
-    own = model.state_dict()
-    unfit = sorted(
-        k for k in weights.keys() | own.keys() if k not in weights or k not in own or weights[k].shape != own[k].shape
-    )
-    if unfit:
-        shown = ", ".join(unfit[:4]) + (", ..." if len(unfit) > 4 else "")
-        raise CheckpointError(
-            f"the checkpoint is of another model: {len(unfit)} of {len(own)} tensors do not fit ({shown}). "
-            f"Pass `model=` built as in the original run."
-        )
-    model.load_state_dict(dict(weights))
 
 
 def _possible(config: TrainConfig, model: LateFusion, device: torch.device, callbacks: Callbacks) -> TrainConfig:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from mmpid.models import LateFusion
+from mmpid.models.weights import copy_weights, put_weights
 from mmpid.train.evaluation import Evaluation
 
 
@@ -20,7 +21,7 @@ class Selector:
     def __init__(self, how: str, metric: str | Callable[..., Any], device: torch.device):
         self.how, self.metric, self.device = how, metric, device
         self.choices: dict[str, dict[str, Any]] = {}
-        self.weights: dict[str, dict[str, Tensor]] = {}
+        self.weights: dict[str, dict[str, Any]] = {}
 
     def offer(self, model: LateFusion, seen: Evaluation, stage: str, epoch: int) -> None:
         """Keep the present weights of every head that is better than before; "last" always is."""
@@ -30,15 +31,12 @@ class Selector:
             if best and self.how != "last" and (score, -loss) <= (best["score"], -best["loss"]):
                 continue
             self.choices[head] = {"epoch": epoch, "score": score, "loss": loss}
-            self.weights[head] = {k: v.detach().clone() for k, v in _part(model, head).items()}
+            self.weights[head] = copy_weights(_part(model, head))
 
-    @torch.no_grad()
     def apply(self, model: LateFusion, stage: str) -> None:
         """Load the selected weights into a model."""
-        own = model.state_dict()
         for head in ("joint",) if stage == "joint" else model.modalities:
-            for key, value in self.weights.get(head, {}).items():
-                own[key].copy_(value)
+            put_weights(model, self.weights.get(head, {}))
 
     def forget(self) -> None:
         """Start anew: another stage, or another past."""
@@ -57,12 +55,12 @@ class Selector:
         """Load :meth:`state_dict`."""
         self.choices = {head: dict(choice) for head, choice in state["choices"].items()}
         self.weights = {
-            head: {key: t.to(self.device, copy=True) for key, t in part.items()}
+            head: {k: x.to(self.device) if isinstance(x, Tensor) else x for k, x in copy_weights(part).items()}
             for head, part in state["weights"].items()
         }
 
 
-def _part(model: LateFusion, head: str) -> dict[str, Tensor]:
+def _part(model: LateFusion, head: str) -> dict[str, Any]:
     """Return the weights that a head's output depends on."""
     state = model.state_dict()
     if head == "joint":

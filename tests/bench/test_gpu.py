@@ -27,8 +27,7 @@ def test_without_cuda_nothing_is_measured_and_that_is_no_failure(no_cuda, tmp_pa
 
 
 def test_all_parts_together_take_less_than_they_may():
-    assert gpu.TOTAL <= 480 and all(part.seconds < gpu.TOTAL for part in gpu.PARTS)
-    assert sum(part.seconds for part in gpu.PARTS[:5]) < gpu.TOTAL  # the most valuable ones always have their turn
+    assert sum(part.seconds for part in gpu.PARTS) <= gpu.TOTAL <= 480  # each has its turn
 
 
 @pytest.mark.parametrize(

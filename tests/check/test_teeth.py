@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,11 +16,21 @@ OFF_BY = 0.05  # bits
 AND_REDUNDANCY = 0.311278
 SPOILED_SOLVER = f"""
 import math, sys
+from dataclasses import replace
 import mmpid.pid.decompose
+from mmpid.pid import small
 
+error = {OFF_BY} * math.log(2)
 solver = sys.modules["mmpid.pid.decompose"]
-result = solver._result
-solver._result = lambda joint, nats, *rest: result(joint, nats + {OFF_BY} * math.log(2), *rest)
+of_batch, of_one = solver.make_result, small._result
+solver.make_result = lambda terms, value, *rest: of_batch(terms, value + error, *rest)
+small._result = lambda *given: of_one(*given[:5], replace(given[5], upper=given[5].upper + error), given[6])
+"""
+BOTH_WAYS = """
+import torch
+from mmpid.pid import decompose, joints
+one, batch = joints.and_(), torch.stack([joints.and_()] * 2)
+print(*decompose(one).redundancy.view(1).tolist(), *decompose(batch).redundancy.tolist())
 """
 
 
@@ -42,6 +54,8 @@ def run_check(root, **settings):
 def test_a_solver_that_is_off_by_a_twentieth_of_a_bit_fails_the_check(root, monkeypatch):
     (root / "sitecustomize.py").write_text(SPOILED_SOLVER)  # every process of the check starts with it
     monkeypatch.setenv("PYTHONPATH", f"{root}:{ROOT}")
+    found = subprocess.run([sys.executable, "-c", BOTH_WAYS], capture_output=True, text=True, check=True).stdout
+    assert all(abs(abs(float(bits) - AND_REDUNDANCY) - OFF_BY) < 1e-5 for bits in found.split()), found
     agreed, said = run_check(root)
     assert not agreed
     assert (

@@ -1,5 +1,6 @@
 """Encoders of any usual form train, and what cannot train is named when the trainer is built."""
 
+import copy
 import random
 import re
 
@@ -13,11 +14,32 @@ from mmpid import LateFusion, Trainer
 from mmpid.errors import ConfigError, InputError, MMPIDWarning, ShapeError
 from mmpid.models import First, Flat, Pool, Take, Tokens
 from mmpid.models.copies import copy_model
-from tests.own_encoders import STEPS, USUAL, WIDTH, Then, batch_norm, flat, lazy, make_data, make_model, make_trainer
+from tests.own_encoders import (
+    STEPS,
+    USUAL,
+    WIDTH,
+    Counting,
+    Then,
+    batch_norm,
+    flat,
+    lazy,
+    make_data,
+    make_model,
+    make_trainer,
+)
 from tests.small_runs import weights
 
 DATA = make_data()
-KEEP_STATE = ("lazy", "old weight_norm", "old spectral_norm", "weight_norm", "spectral_norm", "batch norm", "cached")
+KEEP_STATE = (
+    "lazy",
+    "old weight_norm",
+    "old spectral_norm",
+    "weight_norm",
+    "spectral_norm",
+    "batch norm",
+    "cached",
+    "extra state",
+)
 
 
 def same_runs(one, other):
@@ -47,6 +69,11 @@ def test_an_encoder_of_any_usual_form_trains_resumes_branches_and_rewinds(name, 
     selected = child.selected_model()
     assert not selected.training and selected(DATA.sample(3)).logits.shape == (3, 3)
     assert all(torch.equal(x, samples[key]) for key, x in DATA.inputs.items())
+
+
+def test_extra_state_that_no_file_can_hold_is_named_before_training():
+    with pytest.raises(InputError, match=r"encoders\.b\._extra_state\.steps"):
+        make_trainer(make_model(Counting(pack=lambda state: {"steps": {state["steps"]}})), DATA)
 
 
 @pytest.mark.parametrize(
@@ -95,11 +122,21 @@ def test_another_form_is_refused_with_an_adapter_that_works_when_typed(encoder):
         (lambda: nn.LSTM(WIDTH, 8), ShapeError, "First"),
         (lambda: Then(flat(), lambda z: z.sigmoid_().mul_(z.exp()).sqrt_()), InputError, "training mode.*inplace"),
         (lambda: batch_norm(track_running_stats=False), InputError, r"\(1, 5, 4\).*more than 1 value"),
+        (lambda: Then(flat(), lambda z: z * torch.nan), InputError, "finite"),
     ],
 )
 def test_what_cannot_train_is_named_when_the_trainer_is_built(encoder, error, words):
     with pytest.raises(error, match="the encoder of 'b'.*" + words):
         make_trainer(make_model(encoder), DATA)
+
+
+def test_weights_without_values_or_of_inference_mode_are_named():
+    with torch.inference_mode():
+        made = flat()
+    for encoder in (lambda: made, lambda: flat().to("meta")):
+        with pytest.raises(InputError, match=r"'encoders\.b\.1\.weight'"):
+            make_trainer(make_model(encoder), DATA)
+    make_trainer(make_model(copy.deepcopy(made)), DATA)
 
 
 def test_declared_sizes_are_measured_and_wrong_ones_refused():

@@ -46,7 +46,7 @@ class Switching(With):
 
 class ExtraState(With):
     def get_extra_state(self):
-        return {"n": 3}
+        return {"n": {3}}
 
     def set_extra_state(self, state):
         pass
@@ -104,7 +104,7 @@ BROKEN = {
     "numpy": (NumpyNoise(), "random numbers", "warning", "torch's global generator"),
     "attribute": (With(scale=torch.ones(3)), "attributes", "warning", "register_buffer"),
     "unsaved": (Unsaved(), "saved weights", "breaks", "a parameter or a buffer"),
-    "extra state": (ExtraState(), "saved weights", "breaks", "tensors only"),
+    "extra state": (ExtraState(), "saved weights", "breaks", "get_extra_state()"),
     "switching": (Switching(), "modes", "warning", "Leave train() and eval()"),
     "huge": (Then(flat(), lambda z: 1e5 * z), "scale", "warning", "LayerNorm"),
     "not finite": (Then(flat(), torch.log), "values", "breaks", "log(0)"),

@@ -15,19 +15,14 @@ import torch
 from torch import Tensor
 
 from mmpid.estimate.held_out.folds import Folds
+from mmpid.estimate.held_out.multipliers import nearly_best, roughly
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.held_out.smoothing import SourceFit, class_shares, fit_source
 from mmpid.estimate.typed import unique_inverse
-from mmpid.pid import dual_multipliers
-from mmpid.pid.certificate import lower_bound
-from mmpid.pid.constants import LN2
-from mmpid.pid.scaling import alternate
 from mmpid.pid.typed import integers_of
 
-# Certified error of a predictor without synergy, in bits.
-DUAL_TOL = 1.5e-4
-# Candidates are compared after this many alternations; this many of them are solved.
-SWEEPS, FINALISTS = 24, 3
+# Candidates that are solved, after all were compared roughly.
+FINALISTS = 3
 # Steps toward more smoothing that the two sources go from their own choices, where both are read together.
 STEPS = ((0, 0), (1, 0), (0, 1), (1, 1), (2, 2))
 # Samples per cell that the predictor without synergy weighs in the full table.
@@ -111,9 +106,7 @@ def _fit_union(
         lams, mus = roughly(*marginals(fits, pairs, shares))
         scores = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
         pairs = [pairs[i] for i in integers_of(scores.mean(1).topk(FINALISTS).indices)]
-    q1, q2 = marginals(fits, pairs, shares)
-    found = dual_multipliers(q1, q2, DUAL_TOL)
-    lams, mus = found.lam * LN2, found.mu * LN2
+    lams, mus = nearly_best(*marginals(fits, pairs, shares))
     joint = codes[0].read(lams, folds, target) + codes[1].read(mus, folds, target)
     one, two = (fit.log_posterior[fit.best] for fit in fits)
     lams = torch.cat([lams, one[None], torch.zeros_like(one)[None]])
@@ -130,14 +123,6 @@ def marginals(fits: list[SourceFit], pairs: list[tuple[int, int]], shares: Tenso
     """Return p(x1, y) (c, F, n1, k) and p(x2, y) (c, F, n2, k) of pairs of ways to smooth."""
     one, two = (torch.tensor(part, device=shares.device) for part in zip(*pairs, strict=True))
     return fits[0].given_class[one] * shares[:, None, :], fits[1].given_class[two] * shares[:, None, :]
-
-
-def roughly(q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor]:
-    """Return feasible multipliers after a few alternations, near enough the best to compare ways to smooth."""
-    p1, p2 = q1.flatten(0, 1), q2.flatten(0, 1)
-    _, left, right, _ = alternate(p1.mT, p2.mT, SWEEPS)
-    _, lam, mu = lower_bound(left.log().mT, right.log(), p1, p2.mT)
-    return lam.view(q1.shape), mu.mT.reshape(q2.shape)
 
 
 def _score_full(

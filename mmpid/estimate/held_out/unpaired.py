@@ -12,11 +12,11 @@ from torch import Tensor
 
 from mmpid.estimate.held_out.folds import Folds
 from mmpid.estimate.held_out.intervals import ALLOWANCE, FALSE_PROOF, LEVEL, RESOLUTION
-from mmpid.estimate.held_out.predictors import DUAL_TOL, FINALISTS, candidates, marginals, roughly
+from mmpid.estimate.held_out.multipliers import nearly_best, roughly
+from mmpid.estimate.held_out.predictors import FINALISTS, candidates, marginals
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.held_out.smoothing import SourceFit, fit_source
 from mmpid.estimate.libraries import student_quantile
-from mmpid.pid import dual_multipliers
 from mmpid.pid.constants import LN2
 from mmpid.pid.typed import floats_of, integers_of
 
@@ -147,8 +147,7 @@ def _multipliers(
             ]
         ).sum(0)
         pairs = [pairs[i] for i in integers_of(means.topk(FINALISTS).indices)]
-    found = dual_multipliers(*marginals(fits, pairs, rows), DUAL_TOL)
-    return found.lam * LN2, found.mu * LN2
+    return nearly_best(*marginals(fits, pairs, rows))
 
 
 def _by_fold(scores: Tensor, half: Half, weights: Tensor) -> Tensor:

@@ -34,6 +34,8 @@ def show_widget(widget: widgets.Widget) -> None:
     """Show a widget without the text that a page without widgets would print in its place."""
     from IPython.display import display
 
+    for one in _tree(widget):
+        _answer_where_asked(one)
     bundle = widget._repr_mimebundle_()
     data, metadata = cast(tuple[dict, dict], bundle if isinstance(bundle, tuple) else (bundle, {}))
     display({**data, "text/plain": ""}, metadata=metadata, raw=True)
@@ -78,6 +80,12 @@ class StaticPicture:
 
 def close_tree(root: widgets.Widget) -> None:
     """Close a widget and everything below it."""
+    for one in _tree(root):
+        one.close()
+
+
+def _tree(root: widgets.Widget) -> list[widgets.Widget]:
+    """Return a widget and everything below it, without what is closed."""
     found, open_ = {}, [root]
     while open_:
         one = open_.pop()
@@ -87,5 +95,15 @@ def close_tree(root: widgets.Widget) -> None:
                 values = value.values() if isinstance(value, dict) else value
                 parts = values if isinstance(value, list | tuple | dict) else [value]
                 open_ += [part for part in parts if isinstance(part, widgets.Widget)]
-    for one in found.values():
-        one.close()
+    return list(found.values())
+
+
+def _answer_where_asked(widget: widgets.Widget) -> None:
+    """Let what the page says reach the thread that the page chose for it.
+
+    ipykernel 7.4 sends it where the last update of the widget seemed to come from. For an update of a background
+    thread that is wherever the kernel last heard anything: a cell that waits, or a thread that a reloaded page has
+    just ended. There a click waits, or is lost.
+    """
+    if hasattr(widget.comm, "_reply_subshell_for"):
+        widget.comm._reply_subshell_for = lambda data, default: default

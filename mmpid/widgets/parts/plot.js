@@ -23,14 +23,20 @@ function set(element, attributes) {
   }
 }
 
+/** No key pressed anywhere in a widget is a command of the notebook; an attribute on it does not hold for what is in it. */
+function keepKeys(widget) {
+  if (!widget || widget.keepsKeys) return;
+  widget.keepsKeys = true;
+  widget.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation(); });
+}
+
 class Plot {
   constructor(model, el) {
     this.model = model;
     this.root = division(el, "mmpid-plot");
     this.legend = division(this.root, "mmpid-plot-legend");
     this.box = division(this.root, "mmpid-plot-box");
-    // while the chart has the focus, keys move along it and are not the notebook's commands
-    set(this.box, { tabindex: 0, "data-lm-suppress-shortcuts": "true" });
+    set(this.box, { tabindex: 0 });
     set(this.box, { role: "group", "aria-roledescription": "chart" });
     this.svg = create(this.box, "svg", { "aria-hidden": "true" });
     this.axes = create(this.svg, "g");
@@ -46,8 +52,7 @@ class Plot {
 
   listen() {
     const redraw = () => {
-      // no key pressed anywhere in the widget is a command of the notebook
-      this.box.closest(".mmpid-board")?.setAttribute("data-lm-suppress-shortcuts", "true");
+      keepKeys(this.box.closest(".mmpid-board"));
       this.draw();
     };
     const heard = { "change:scene": () => this.take() };

@@ -11,7 +11,7 @@ import traitlets
 from mmpid import _validate
 from mmpid.errors import MMPIDError
 from mmpid.widgets.parts.environment import resolve_mode
-from mmpid.widgets.parts.lifecycle import close_tree, register_widget
+from mmpid.widgets.parts.lifecycle import close_tree, register_widget, show_widget
 from mmpid.widgets.study.scene import Reader, sentence
 
 HERE = Path(__file__).parent
@@ -112,7 +112,7 @@ class StudyBoard:
         from IPython.display import display
 
         if self.view is not None:
-            display(self.view)
+            show_widget(self.view)
         else:
             display({"text/html": self._repr_html_(), "text/plain": repr(self)}, raw=True)
 

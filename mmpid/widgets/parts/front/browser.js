@@ -115,7 +115,7 @@ class RunPage {
       html("header", { class: "mmpid-head" }, this.sentence, refresh, this.evidence), this.failure,
       html("div", { class: "mmpid-browser-tools" }, this.search, this.shown, html("span", { class: "push" }), label("Curve ", this.menus.quantity), label("of ", this.menus.output), label("Information ", this.menus.part)),
       html("div", { class: "mmpid-runs-box", role: "region", "aria-label": "Table of runs", tabindex: 0 }, this.table.root), html("div", { class: "mmpid-browser-pair" }, pair), this.values, this.comparison, html("div", {}, this.fold), this.data, this.say));
-    this.root.addEventListener("keydown", (event) => event.stopPropagation());
+    this.root.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation(); });
     el.append(this.root);
     this.forget = followTheme(this.root);
     this.answer = () => { this.waits ??= requestAnimationFrame(() => { this.waits = undefined; this.render(); }); };

@@ -1,0 +1,122 @@
+"""Predictions of the lessons: typed before a cell runs, compared with what it measured afterward."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from numbers import Real
+
+from mmpid._tables import html_table, text_table
+from mmpid.errors import InputError
+
+Answer = float | str | None
+HEADER = ("", "predicted", "measured", "measured - predicted")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """Predictions beside measured values; shows itself as a table.
+
+    Attributes
+    ----------
+    rows : tuple
+        For each question: name, prediction or None, measured value.
+    """
+
+    rows: tuple[tuple[str, Answer, float | str], ...]
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """Measured minus predicted, for every number that was predicted."""
+        pairs = {name: (guess, value) for name, guess, value in self.rows}
+        return {
+            name: float(value) - float(guess)
+            for name, (guess, value) in pairs.items()
+            if isinstance(guess, Real) and isinstance(value, Real)
+        }
+
+    def _cells(self) -> list[tuple[str, ...]]:
+        gaps = self.differences
+        return [
+            (name, "-" if guess is None else _shown(guess), _shown(value), _verdict(guess, value, gaps.get(name)))
+            for name, guess, value in self.rows
+        ]
+
+    def __repr__(self) -> str:
+        return text_table(HEADER, self._cells())
+
+    def _repr_html_(self) -> str:
+        return html_table(HEADER, self._cells())
+
+
+class Prediction:
+    """What you expect of a run, typed before it starts.
+
+    A wrong prediction teaches more than a right one, but only if it was written down. Nothing is judged: the table
+    shows both values and their difference.
+
+    Parameters
+    ----------
+    **guesses : float, str or None
+        One per question: a number, or a word such as "rises". None leaves the question open.
+
+    Raises
+    ------
+    InputError
+        A guess is neither a number nor text.
+
+    Examples
+    --------
+    >>> before = Prediction(audio=0.8, image=None, redundancy="rises")
+    >>> before.compare(audio=0.71, image=0.66, redundancy="rises")
+                predicted  measured  measured - predicted
+    ----------  ---------  --------  --------------------
+    audio             0.8      0.71                 -0.09
+    image               -      0.66
+    redundancy      rises     rises                  same
+    """
+
+    def __init__(self, /, **guesses: Answer):
+        for name, guess in guesses.items():
+            if not (guess is None or isinstance(guess, str | Real)):
+                raise InputError(
+                    f"`{name}` must be a number, text or None; it was {type(guess).__name__}. Try {name}=0.5."
+                )
+        self.guesses = guesses
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name}={'?' if guess is None else _shown(guess)}" for name, guess in self.guesses.items())
+        return f"Prediction({told})"
+
+    def compare(self, measured: Mapping[str, float | str] | None = None, /, **more: float | str) -> Outcome:
+        """Return predictions beside measured values.
+
+        Parameters
+        ----------
+        measured, **more : mapping, float or str
+            The measured value of every question, under its name: as one mapping (a row of a frame too), or by name.
+
+        Raises
+        ------
+        InputError
+            A question has no measured value.
+        """
+        found = {**(dict(measured) if measured is not None else {}), **more}
+        missing = [name for name in self.guesses if name not in found]
+        if missing:
+            had = ", ".join(map(str, found)) or "none"
+            raise InputError(
+                f"`measured` must have a value for {', '.join(missing)}; it had {had}. Try compare({missing[0]}=...)."
+            )
+        return Outcome(tuple((name, guess, found[name]) for name, guess in self.guesses.items()))
+
+
+def _shown(value: Answer) -> str:
+    return f"{round(float(value), 3) + 0.0:g}" if isinstance(value, Real) else str(value)
+
+
+def _verdict(guess: Answer, value: float | str, gap: float | None) -> str:
+    """Return the last cell of a row: a difference of numbers, or whether two words are the same."""
+    if gap is not None:
+        return f"{round(gap, 3) + 0.0:+g}"
+    if guess is None:
+        return ""
+    return "same" if str(guess).strip().casefold() == str(value).strip().casefold() else "other"
