@@ -49,8 +49,11 @@ _PRESS_EVERYWHERE = """([root, keys]) => {
         .filter(one => one.checkVisibility());
     for (const one of all) {
         one.focus();
-        for (const key of keys) one.dispatchEvent(new KeyboardEvent('keydown',
-            {key, code: `Key${key.toUpperCase()}`, keyCode: key.toUpperCase().charCodeAt(0), bubbles: true, cancelable: true}));
+        for (const key of keys) {
+            const upper = key.toUpperCase(), how = {bubbles: true, cancelable: true};
+            const what = {key, code: `Key${upper}`, keyCode: upper.charCodeAt(0)};
+            one.dispatchEvent(new KeyboardEvent('keydown', {...what, ...how}));
+        }
     }
     return all.length; }"""
 TALL = {"width": 1400, "height": 1700}
