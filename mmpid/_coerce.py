@@ -130,8 +130,18 @@ def _from_pandas(pandas, value, name: str) -> np.ndarray:
     listed = [f"{column!r} ({kind})" for column, kind in zip(value.columns, columns, strict=True) if kind in others]
     raise InputError(
         f"`{name}` must hold numbers; these columns of the table do not: {', '.join(listed[:6])}. Leave them out, or "
-        f"try `pandas.get_dummies({name}, dtype=float)`."
+        f"try {_as_numbers(others, name)}."
     )
+
+
+def _as_numbers(kinds, name: str) -> str:
+    """Return what turns columns without numbers into numbers."""
+    letters = {kind.kind for kind in kinds}
+    if "m" in letters:
+        return f"`{name}.apply(lambda x: x.dt.total_seconds() if x.dtype.kind == 'm' else x)`"
+    if "M" in letters:
+        return f"`{name}.apply(lambda x: (x - x.min()).dt.total_seconds() if x.dtype.kind == 'M' else x)`"
+    return f"`pandas.get_dummies({name}, dtype=float)`"
 
 
 def _from_objects(array: np.ndarray, name: str) -> np.ndarray:

@@ -47,7 +47,7 @@ def _advice_on_columns(tensor: Tensor, name: str) -> str:
     if bool(((tensor == 0) | (tensor == 1)).all()):
         if bool((tensor.sum(1) == 1).all()):
             return f" It is one-hot: try `numpy.asarray({name}).argmax(1)`, and name the columns with `class_names`."
-        return " It marks several classes a sample, which is not supported: choose one class for each sample."
+        return " It marks several classes per sample, which is not supported: choose one class for each sample."
     return f" If it holds scores of the classes, try `numpy.asarray({name}).argmax(1)`."
 
 

@@ -1,5 +1,6 @@
 """The documentation site: builds without a warning, loads nothing from elsewhere, leads to each task in two clicks."""
 
+import functools
 import os
 import re
 import subprocess
@@ -20,6 +21,7 @@ TASKS = {  # what a visitor looks for, and a page that answers it
 }
 
 
+@functools.cache
 def links(page: Path) -> set[Path]:
     """Pages of the site that a page links to."""
     found = re.findall(r'href="([^"#:]+\.html)', page.read_text(encoding="utf-8"))

@@ -9,6 +9,7 @@ from mmpid import _validate
 from mmpid.errors import ConfigError, InputError, LabelWarning, ShapeError, warn
 
 RESERVED = {"joint": "the joint head", "ens": "the average of the unimodal heads"}
+LOSES_DIGITS = 2**24  # from here on float32 holds no longer every whole number
 
 
 def check_names(inputs, argument: str, what: str) -> None:
@@ -171,7 +172,13 @@ def check_variance(tensors, splits) -> None:
     for name, x in tensors.items():
         rows = x[train].flatten(1)
         if len(train) < 2 or bool((rows == rows[:1]).all()):
+            large = float(rows[:1].abs().max()) >= LOSES_DIGITS
+            advice = (
+                "Subtract a constant before: numbers this large lose their last digits."
+                if large
+                else ("Check how it was loaded, or leave the modality out.")
+            )
             raise InputError(
-                f"`inputs[{name!r}]` must vary between samples; all {len(train)} training samples are identical. "
-                f"Check how it was loaded, or leave the modality out."
+                f"`inputs[{name!r}]` must vary between samples; all {len(train)} training samples are identical"
+                f"{' as float32' if large else ''}. {advice}"
             )

@@ -105,6 +105,11 @@ def dry_run(encoder: nn.Module, batch: Tensor, name: str) -> DryRun:
         form = _check_form(two, 2, name)
         _check_form(one, 1, name)
         needs_two = _try_training(trial, batch, name)
+    if not torch.isfinite(two).all():
+        raise InputError(
+            f"the encoder of {name!r} must return finite numbers; for two samples it returned NaN or infinity. Look "
+            "for log(0), a division by 0 or overflow in its `forward`, and for NaN among its weights."
+        )
     return DryRun(
         size=form.size,
         is_sequence=form.is_sequence,

@@ -2,9 +2,10 @@
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from mmpid.datasets import MultimodalData
-from mmpid.errors import ConfigError
+from mmpid.errors import ConfigError, InputError
 from mmpid.models import LateFusion
 from mmpid.models.weights import extra_state
 from mmpid.runs.state import State
@@ -17,6 +18,7 @@ def prepare_model(model: LateFusion, data: MultimodalData, device: torch.device,
 
     Weights that are made on the way (heads of encoders whose size was not known, lazy layers) depend on the seed.
     """
+    _check_weights(model)
     State.pack(extra_state(model), "model.state_dict()")  # refuses what no checkpoint could hold
     fulfill(model.to(device))
     model.find_sizes(data.sample(2), seed=mix(seed, 8))
@@ -25,6 +27,23 @@ def prepare_model(model: LateFusion, data: MultimodalData, device: torch.device,
             "`model` must have weights to train; all of them are frozen (requires_grad=False). "
             "Try model.requires_grad_(True)."
         )
+
+
+def _check_weights(model: LateFusion) -> None:
+    """Refuse weights that cannot be trained or moved."""
+    for name, weight in (*model.named_parameters(), *model.named_buffers()):
+        if is_lazy(weight):
+            continue
+        if weight.is_meta:
+            raise InputError(
+                f"`model` must have weights with values; {name!r} is on the meta device. Make it on the CPU, or try "
+                "model.to_empty(device='cpu') and load its weights."
+            )
+        if weight.is_inference():
+            raise InputError(
+                f"`model` must be made outside of torch.inference_mode(); {name!r} was made within it. Make the module "
+                "outside, or pass copy.deepcopy(encoder)."
+            )
 
 
 def needs_two(model: LateFusion) -> bool:

@@ -49,8 +49,11 @@ _PRESS_EVERYWHERE = """([root, keys]) => {
         .filter(one => one.checkVisibility());
     for (const one of all) {
         one.focus();
-        for (const key of keys) one.dispatchEvent(new KeyboardEvent('keydown',
-            {key, code: `Key${key.toUpperCase()}`, keyCode: key.toUpperCase().charCodeAt(0), bubbles: true, cancelable: true}));
+        for (const key of keys) {
+            const letter = key.toUpperCase(), code = `Key${letter}`, keyCode = letter.charCodeAt(0);
+            const press = { key, code, keyCode, bubbles: true, cancelable: true };
+            one.dispatchEvent(new KeyboardEvent('keydown', press));
+        }
     }
     return all.length; }"""
 TALL = {"width": 1400, "height": 1700}

@@ -103,6 +103,8 @@ REFUSED = {
     "text": lambda: np.array([["x"]] * N),
     "frame with text": lambda: pd.DataFrame({"x": A[:, 0], "word": ["w"] * N}),
     "frame with categories": lambda: pd.DataFrame({"x": A[:, 0], "c": pd.Categorical(["w", "v"] * (N // 2))}),
+    "frame with dates": lambda: pd.DataFrame({"x": A[:, 0], "t": pd.date_range("2020", periods=N)}),
+    "frame with durations": lambda: pd.DataFrame({"x": A[:, 0], "t": pd.to_timedelta(np.arange(N), unit="h")}),
     "python objects": lambda: objects([datetime.date(2020, 1, 1)] * N),
     "generator": lambda: (row for row in A),
     "a number": lambda: 3.0,
@@ -131,6 +133,8 @@ ADVICE = {  # what the message tells to type, with the name of the user's variab
     "records": numpy.lib.recfunctions.structured_to_unstructured,
     "frame with text": lambda x: pd.get_dummies(x, dtype=float),
     "frame with categories": lambda x: pd.get_dummies(x, dtype=float),
+    "frame with dates": lambda x: x.apply(lambda x: (x - x.min()).dt.total_seconds() if x.dtype.kind == "M" else x),
+    "frame with durations": lambda x: x.apply(lambda x: x.dt.total_seconds() if x.dtype.kind == "m" else x),
     "generator": list,
 }
 
@@ -207,7 +211,7 @@ def test_bytes_are_text():
 BAD_LABELS = {
     "one-hot": (lambda: np.eye(4)[Y], "It is one-hot: try `numpy.asarray"),
     "one-hot frame": (lambda: pd.get_dummies(pd.Series(Y)), "It is one-hot: try `numpy.asarray"),
-    "several classes": (lambda: np.ones((N, 3)), "several classes a sample"),
+    "several classes": (lambda: np.ones((N, 3)), "several classes per sample"),
     "scores": (lambda: RNG.normal(size=(N, 4)), "scores of the classes, try"),
     "fractions": (lambda: Y + 0.5, "fractions such as 0.5.*numpy.digitize"),
     "too large": (lambda: Y * 1e300, "digits are lost"),

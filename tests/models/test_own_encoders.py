@@ -1,5 +1,6 @@
 """Encoders of any usual form train, and what cannot train is named when the trainer is built."""
 
+import copy
 import random
 import re
 
@@ -121,11 +122,21 @@ def test_another_form_is_refused_with_an_adapter_that_works_when_typed(encoder):
         (lambda: nn.LSTM(WIDTH, 8), ShapeError, "First"),
         (lambda: Then(flat(), lambda z: z.sigmoid_().mul_(z.exp()).sqrt_()), InputError, "training mode.*inplace"),
         (lambda: batch_norm(track_running_stats=False), InputError, r"\(1, 5, 4\).*more than 1 value"),
+        (lambda: Then(flat(), lambda z: z * torch.nan), InputError, "finite"),
     ],
 )
 def test_what_cannot_train_is_named_when_the_trainer_is_built(encoder, error, words):
     with pytest.raises(error, match="the encoder of 'b'.*" + words):
         make_trainer(make_model(encoder), DATA)
+
+
+def test_weights_without_values_or_of_inference_mode_are_named():
+    with torch.inference_mode():
+        made = flat()
+    for encoder in (lambda: made, lambda: flat().to("meta")):
+        with pytest.raises(InputError, match=r"'encoders\.b\.1\.weight'"):
+            make_trainer(make_model(encoder), DATA)
+    make_trainer(make_model(copy.deepcopy(made)), DATA)
 
 
 def test_declared_sizes_are_measured_and_wrong_ones_refused():

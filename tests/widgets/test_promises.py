@@ -89,9 +89,9 @@ def test_the_picture_under_a_live_board_says_how_to_get_the_board_back(live, mon
     board = live(epochs=30)
     done(board, "step", of="epoch")
     monkeypatch.setattr("mmpid.widgets.board.snapshot.overview", lambda *a, **how: bundles.append(how) or _Picture())
-    assert GONE in board._board.snapshot._bundle("paused")["text/plain"]
+    assert GONE in board._board.snapshot.bundle("paused")["text/plain"]
     assert bundles[-1]["hint"] == GONE and "epoch 0" in GONE
-    Snapshot(board.record)._bundle("finished")
+    Snapshot(board.record).bundle("finished")
     assert bundles[-1]["hint"] == ""  # a headless run has no board to miss
 
 

@@ -4,6 +4,7 @@ from mmpid.errors import MMPIDError
 from mmpid.widgets.board.live import LiveBoard
 from mmpid.widgets.board.snapshot import Snapshot
 from mmpid.widgets.parts.environment import cell_of_now, in_kernel, resolve_mode
+from mmpid.widgets.parts.lifecycle import Still, heard
 
 
 class TrainingNotFinished(MMPIDError):
@@ -47,7 +48,7 @@ class Dashboard:
     Notes
     -----
     Interrupting the kernel does not stop the background thread; press Pause, or interrupt a running `wait()`, which
-    pauses. While a cell runs, some versions of ipykernel (6, 7.4) queue the clicks until it ends.
+    pauses. While a cell runs, ipykernel 6 queues the clicks until it ends.
 
     Examples
     --------
@@ -134,6 +135,10 @@ class Dashboard:
             elif in_kernel():
                 self._snapshot.display(note)
         return self.record
+
+    def _display_(self) -> object:
+        """Return what marimo shows in place of this."""
+        return heard(self._board.view) if self._board else Still(self._snapshot.bundle())
 
     def _ipython_display_(self) -> None:
         if self._board is not None:

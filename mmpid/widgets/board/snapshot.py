@@ -25,19 +25,20 @@ class Snapshot:
         """Put the picture into the output of the running cell."""
         from IPython.display import display
 
-        self._handle = display(self._bundle(note), raw=True, display_id=True)
+        self._handle = display(self.bundle(note), raw=True, display_id=True)
 
     def update(self, note: str = "", proxy: str | None = None) -> None:
         """Replace the picture wherever it is shown; from any thread."""
         if self._handle is not None:
-            self._handle.update(self._bundle(note, proxy), raw=True)
+            self._handle.update(self.bundle(note, proxy), raw=True)
 
     @property
     def displayed(self) -> bool:
         """Whether there is an output to update."""
         return self._handle is not None
 
-    def _bundle(self, note: str, proxy: str | None = None) -> dict:
+    def bundle(self, note: str = "", proxy: str | None = None) -> dict:
+        """Return the picture and its words by MIME type."""
         words = f"mmpid board: {heading(self._record, note)}"
         if not self._record.rows:
             return {"text/plain": f"{words}. Its picture appears here when training pauses. {self._hint}".rstrip()}

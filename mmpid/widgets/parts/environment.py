@@ -1,11 +1,13 @@
 """Where the code runs: in a notebook that somebody looks at, or unattended."""
 
+import itertools
 import os
 import sys
 
 from mmpid._validate import choice
 from mmpid.errors import ConfigError
 
+_runs = itertools.count(1)
 MODES = ("auto", "live", "static")
 
 
@@ -13,7 +15,7 @@ def resolve_mode(mode: str = "auto") -> str:
     """Return "live" or "static".
 
     "auto" is live only where a front end is known to show widgets: JupyterLab and Notebook (they name the session),
-    VS Code, Colab and Voila. It is static without a kernel, under papermill and nbconvert, and wherever
+    VS Code, Colab, Voila and marimo. It is static without a kernel, under papermill and nbconvert, and wherever
     `MMPID_HEADLESS=1` is set. "live" is refused in JupyterLite, whose Python has no threads.
     """
     choice(mode, "mode", MODES)
@@ -28,7 +30,7 @@ def resolve_mode(mode: str = "auto") -> str:
         return mode
     if os.environ.get("MMPID_HEADLESS", "0").lower() not in ("", "0", "false"):
         return "static"
-    return "live" if _kernel_shell() is not None and _has_front_end() else "static"
+    return "live" if in_marimo() or (_kernel_shell() is not None and _has_front_end()) else "static"
 
 
 def in_kernel() -> bool:
@@ -36,13 +38,30 @@ def in_kernel() -> bool:
     return _kernel_shell() is not None
 
 
+def in_marimo() -> bool:
+    """Whether a marimo notebook runs this, in its editor or as an app."""
+    marimo = sys.modules.get("marimo")
+    return marimo is not None and bool(marimo.running_in_notebook())
+
+
 def cell_of_now() -> tuple[str, int] | None:
     """Return (id of the running notebook cell, execution count), or None where the front end does not say."""
+    if in_marimo():
+        return _cell_of_marimo()
     shell = _kernel_shell()
     if shell is None or not hasattr(shell, "get_parent"):
         return None
     cell = (shell.get_parent() or {}).get("metadata", {}).get("cellId")
     return (cell, shell.execution_count) if cell else None
+
+
+def _cell_of_marimo() -> tuple[str, int] | None:
+    """Return the same in marimo, which makes an execution context for each run of a cell; runs are counted on it."""
+    # no public name says which cell runs; another version may keep it elsewhere
+    ask = getattr(sys.modules.get("marimo._runtime.context"), "safe_get_context", lambda: None)
+    context = ask()
+    run = context.execution_context if context is not None else None
+    return (str(run.cell_id), vars(run).setdefault("mmpid_count", next(_runs))) if run is not None else None
 
 
 def _kernel_shell():

@@ -1,7 +1,9 @@
 """Live widgets of a notebook: one life a cell, and a picture that outlives the kernel."""
 
+import base64
 import weakref
 from collections.abc import Callable
+from html import escape
 from typing import Any, cast
 
 import ipywidgets as widgets
@@ -34,11 +36,32 @@ def show_widget(widget: widgets.Widget) -> None:
     """Show a widget without the text that a page without widgets would print in its place."""
     from IPython.display import display
 
-    for one in _tree(widget):
-        _answer_where_asked(one)
-    bundle = widget._repr_mimebundle_()
+    bundle = heard(widget)._repr_mimebundle_()
     data, metadata = cast(tuple[dict, dict], bundle if isinstance(bundle, tuple) else (bundle, {}))
     display({**data, "text/plain": ""}, metadata=metadata, raw=True)
+
+
+def heard(root: widgets.Widget) -> widgets.Widget:
+    """Return a widget that is about to be shown, once what the page says will reach it."""
+    for one in _tree(root):
+        _answer_where_asked(one)
+    return root
+
+
+class Still:
+    """What stands in place of a widget in marimo, made of data by MIME type as IPython's `display` takes them."""
+
+    def __init__(self, bundle: dict):
+        self._data = bundle
+
+    def _mime_(self) -> tuple[str, str]:
+        words = self._data.get("text/plain", "")
+        if "text/html" in self._data:
+            return "text/html", self._data["text/html"]
+        if "image/png" in self._data:
+            data = base64.b64encode(self._data["image/png"]).decode()
+            return "text/html", f'<img alt="{escape(words)}" src="data:image/png;base64,{data}">'
+        return "text/plain", words
 
 
 class StaticPicture:

@@ -15,7 +15,7 @@ from mmpid.plots.reading import label_entropy
 from mmpid.plots.story.race import paired_difference, race_headline
 from mmpid.plots.style import Picture, draw_chart
 from mmpid.widgets.parts.environment import cell_of_now, in_kernel, resolve_mode
-from mmpid.widgets.parts.lifecycle import close_tree, register_widget, show_widget
+from mmpid.widgets.parts.lifecycle import close_tree, heard, register_widget, show_widget
 from mmpid.widgets.parts.page import packed, script, styles
 from mmpid.widgets.race.lanes import Lane, recipe_of
 
@@ -254,6 +254,10 @@ class Race:
             (row["epoch"], row.get("validation_accuracy.joint", row.get("validation_accuracy.ens"))) for row in rows
         ]
         return [[epoch, score] for epoch, score in scores if score is not None]
+
+    def _display_(self) -> object:
+        """Return what marimo shows in place of this."""
+        return heard(self.view) if self.view is not None else repr(self)
 
     def _ipython_display_(self) -> None:
         if self.view is not None:

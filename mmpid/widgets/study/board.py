@@ -11,7 +11,7 @@ import traitlets
 from mmpid import _validate
 from mmpid.errors import MMPIDError
 from mmpid.widgets.parts.environment import resolve_mode
-from mmpid.widgets.parts.lifecycle import close_tree, register_widget, show_widget
+from mmpid.widgets.parts.lifecycle import Still, close_tree, heard, register_widget, show_widget
 from mmpid.widgets.study.scene import Reader, sentence
 
 HERE = Path(__file__).parent
@@ -107,6 +107,10 @@ class StudyBoard:
         head = "".join(f"<th>seed {seed}</th>" for seed in scene["seeds"])
         body = "".join(_row(row, scene["seeds"]) for row in scene["rows"])
         return f"<p>{escape(sentence(scene))}</p><table><tr><th>runs</th>{head}</tr>{body}</table>"
+
+    def _display_(self) -> object:
+        """Return what marimo shows in place of this."""
+        return heard(self.view) if self.view is not None else Still({"text/html": self._repr_html_()})
 
     def _ipython_display_(self) -> None:
         from IPython.display import display

@@ -1,12 +1,21 @@
 // Light or dark, by what lies under the widget: no host is asked, so that every notebook is followed alike.
 
+const sample = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+
+/** Red, green, blue and alpha, 0 to 255, of a color in whatever notation a page has it; `oklch()` is no list of three bytes. */
+function bytesOf(color) {
+  sample.clearRect(0, 0, 1, 1);
+  sample.fillStyle = color;
+  sample.fillRect(0, 0, 1, 1);
+  return sample.getImageData(0, 0, 1, 1).data;
+}
+
 /** The first opaque color under an element, from the element upwards and through shadow roots. */
 function ground(element) {
   for (let one = element.parentNode; one; one = one.parentNode ?? one.host) {
     if (!(one instanceof Element)) continue;
-    const color = getComputedStyle(one).backgroundColor;
-    const [r, g, b, alpha = 1] = (color.match(/[\d.]+/g) ?? [0, 0, 0, 0]).map(Number);
-    if (alpha > 0.5) return [r, g, b];
+    const [r, g, b, alpha] = bytesOf(getComputedStyle(one).backgroundColor);
+    if (alpha > 127) return [r, g, b];
   }
   return null;
 }
