@@ -17,6 +17,7 @@ MODULES = {
     "mmpid.train": "The trainer, its settings, and callbacks.",
     "mmpid.rules": "When joint training starts, and who is paused.",
     "mmpid.methods": "The field's balance methods, each a callback.",
+    "mmpid.protocols": "Published settings by name.",
     "mmpid.runs": "Records of runs: load, compare, export.",
     "mmpid.studies": "Comparisons over methods, seeds and settings.",
     "mmpid.live": "Training in the background.",

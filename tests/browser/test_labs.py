@@ -50,9 +50,9 @@ _PRESS_EVERYWHERE = """([root, keys]) => {
     for (const one of all) {
         one.focus();
         for (const key of keys) {
-            const upper = key.toUpperCase(), how = {bubbles: true, cancelable: true};
-            const what = {key, code: `Key${upper}`, keyCode: upper.charCodeAt(0)};
-            one.dispatchEvent(new KeyboardEvent('keydown', {...what, ...how}));
+            const letter = key.toUpperCase(), code = `Key${letter}`, keyCode = letter.charCodeAt(0);
+            const press = { key, code, keyCode, bubbles: true, cancelable: true };
+            one.dispatchEvent(new KeyboardEvent('keydown', press));
         }
     }
     return all.length; }"""

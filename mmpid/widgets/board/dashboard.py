@@ -137,7 +137,7 @@ class Dashboard:
         return self.record
 
     def _display_(self) -> object:
-        """What marimo shows in place of this."""
+        """Return what marimo shows in place of this."""
         return heard(self._board.view) if self._board else Still(self._snapshot.bundle())
 
     def _ipython_display_(self) -> None:

@@ -5,7 +5,7 @@ from mmpid.widgets.browser import picture, text
 from mmpid.widgets.browser import runs as rn
 from mmpid.widgets.browser.live import LiveBrowser, newest, where
 from mmpid.widgets.parts.environment import resolve_mode
-from mmpid.widgets.parts.lifecycle import Still, StaticPicture, heard, register_widget, show_widget
+from mmpid.widgets.parts.lifecycle import StaticPicture, Still, heard, register_widget, show_widget
 
 MOST_STATIC = 6  # runs that a picture without choices compares
 _STILL_RULES = """<style>
@@ -108,7 +108,7 @@ class RunBrowser:
         return {"text/html": page, "text/plain": f"Run browser: {len(self.runs)} entries"}
 
     def _display_(self) -> object:
-        """What marimo shows in place of this."""
+        """Return what marimo shows in place of this."""
         return heard(self._live.view) if self._live else Still(self._tables())
 
     def _ipython_display_(self) -> None:

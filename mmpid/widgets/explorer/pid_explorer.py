@@ -14,7 +14,7 @@ from mmpid.widgets.explorer import scene as sc
 from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.environment import resolve_mode
-from mmpid.widgets.parts.lifecycle import Still, StaticPicture, close_tree, heard, register_widget, show_widget
+from mmpid.widgets.parts.lifecycle import StaticPicture, Still, close_tree, heard, register_widget, show_widget
 from mmpid.widgets.parts.plot import Plot
 from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import problem
@@ -211,7 +211,7 @@ class PIDExplorer:
         return {"image/png": self.picture().png(), "text/plain": f"PID explorer: {self._title}. {self!r}"}
 
     def _display_(self) -> object:
-        """What marimo shows in place of this."""
+        """Return what marimo shows in place of this."""
         return heard(self.root) if self.mode == "live" else Still(self._bundle())
 
     def _ipython_display_(self) -> None:

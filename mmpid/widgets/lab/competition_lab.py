@@ -14,7 +14,7 @@ from mmpid.widgets.lab.picture import picture
 from mmpid.widgets.lab.world import Knobs, Sweep, World, make_sweep, make_world
 from mmpid.widgets.parts.environment import resolve_mode
 from mmpid.widgets.parts.fold import Fold
-from mmpid.widgets.parts.lifecycle import Still, StaticPicture, close_tree, heard, register_widget, show_widget
+from mmpid.widgets.parts.lifecycle import StaticPicture, Still, close_tree, heard, register_widget, show_widget
 from mmpid.widgets.parts.stylesheet import stylesheet
 from mmpid.widgets.parts.worker import Worker, problem
 
@@ -128,7 +128,7 @@ class CompetitionLab:
         return {"image/png": self.picture().png(dpi=80), "text/plain": plain}
 
     def _display_(self) -> object:
-        """What marimo shows in place of this."""
+        """Return what marimo shows in place of this."""
         return heard(self._live.root) if self._live else Still(self._bundle())
 
     def _ipython_display_(self) -> None:

@@ -57,11 +57,9 @@ def cell_of_now() -> tuple[str, int] | None:
 
 def _cell_of_marimo() -> tuple[str, int] | None:
     """Return the same in marimo, which makes an execution context for each run of a cell; runs are counted on it."""
-    try:
-        from marimo._runtime.context import safe_get_context
-    except ImportError:  # no public name says which cell runs; another version may keep it elsewhere
-        return None
-    context = safe_get_context()
+    # no public name says which cell runs; another version may keep it elsewhere
+    ask = getattr(sys.modules.get("marimo._runtime.context"), "safe_get_context", lambda: None)
+    context = ask()
     run = context.execution_context if context is not None else None
     return (str(run.cell_id), vars(run).setdefault("mmpid_count", next(_runs))) if run is not None else None
 

@@ -256,7 +256,7 @@ class Race:
         return [[epoch, score] for epoch, score in scores if score is not None]
 
     def _display_(self) -> object:
-        """What marimo shows in place of this."""
+        """Return what marimo shows in place of this."""
         return heard(self.view) if self.view is not None else repr(self)
 
     def _ipython_display_(self) -> None:

@@ -109,7 +109,7 @@ class StudyBoard:
         return f"<p>{escape(sentence(scene))}</p><table><tr><th>runs</th>{head}</tr>{body}</table>"
 
     def _display_(self) -> object:
-        """What marimo shows in place of this."""
+        """Return what marimo shows in place of this."""
         return heard(self.view) if self.view is not None else Still({"text/html": self._repr_html_()})
 
     def _ipython_display_(self) -> None:
