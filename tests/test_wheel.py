@@ -19,7 +19,7 @@ def test_the_wheel_carries_the_notebooks_and_finds_them_in_an_empty_folder(tmp_p
     subprocess.run(build, cwd=copy, check=True, timeout=500)
     (wheel,) = tmp_path.glob("*.whl")
     held = zipfile.ZipFile(wheel).namelist()
-    for folder in ("notebooks", "tutorials", "tutorials/solutions"):
+    for folder in ("notebooks", "notebooks/how-to", "tutorials", "tutorials/solutions"):
         expected = {path.name for path in (ROOT / folder).iterdir() if path.suffix in {".ipynb", ".md"}}
         assert expected <= {Path(n).name for n in held if f"share/mmpid/{folder}/" in n}
 
