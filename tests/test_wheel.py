@@ -1,4 +1,4 @@
-"""The source archive is complete; the wheel made from it carries notebooks and lessons, and works in an empty folder."""
+"""The source archive is complete; its wheel carries notebooks and lessons, and works in an empty folder."""
 
 import os
 import subprocess
