@@ -8,7 +8,7 @@ right moment. Pictures (`mmpid.plots`) and the notebook board (`mmpid.widgets`) 
 
 import importlib
 
-from mmpid import datasets, ecs, errors, methods, theory
+from mmpid import datasets, ecs, errors, methods, protocols, theory
 from mmpid.datasets import MultimodalData
 from mmpid.estimate import compare_discretizers, estimate_marginals, estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.live import pause_all, sessions
@@ -51,6 +51,7 @@ __all__ = [
     "linear_probe",
     "methods",
     "pause_all",
+    "protocols",
     "publish",
     "replay",
     "sessions",

@@ -154,7 +154,7 @@ def _lab(arguments) -> int:
 
 def copy_notebooks(root: Path, folder: Path) -> Path:
     """Copy notebooks, tutorials and solutions that are not there yet; what the user changed stays."""
-    for pattern in ("notebooks/*.ipynb", "tutorials/*.ipynb", "tutorials/solutions/*.md"):
+    for pattern in ("notebooks/*.ipynb", "notebooks/how-to/*.ipynb", "tutorials/*.ipynb", "tutorials/solutions/*.md"):
         for path in sorted(root.glob(pattern)):
             copy = folder / path.relative_to(root)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -14,6 +14,7 @@ FLOORS = [
     "_coerce",
     "_labels",
     "_validate _tables _progress report",
+    "protocols",
     "pid datasets lessons",
     "estimate models theory",
     "ecs",

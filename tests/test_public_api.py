@@ -10,7 +10,7 @@ PUBLIC = {
     "mmpid": """BalanceController Callback FixedEpoch LateFusion Manual MultimodalData PIDResult PeakSynergy
         RedundancyPlateau RunRecord Trainer baselines compare compare_discretizers datasets
         decompose decompose_marginals diagnose diff ecs errors estimate_cost estimate_marginals
-        estimate_pid estimate_pid_multi joints linear_probe methods pause_all publish replay sessions soft_pid
+        estimate_pid estimate_pid_multi joints linear_probe methods pause_all protocols publish replay sessions soft_pid
         sweep_switch theory to_mlflow to_tensorboard train_seeds""",
     "mmpid.datasets": """Inspection MultimodalData Preprocessing Split available inspect_folder load
         make_folder read register""",
@@ -20,6 +20,7 @@ PUBLIC = {
     "mmpid.live": "Session pause_all sessions",
     "mmpid.rules": """BalanceController Decision FallenSynergy FixedEpoch GiveUpRule LeadPause Manual
         NothingLearned PauseForGood PausePolicy PeakSynergy RedundancyPlateau SwitchRule replay""",
+    "mmpid.protocols": "RunProtocol available get read",
     "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
     "mmpid.studies": "Recipe baselines compare diagnose register sweep_switch train_seeds",
     "mmpid.methods": " ".join(["available", *mmpid.methods.available()]),  # one file each, found by itself

@@ -17,6 +17,7 @@ MODULES = {
     "mmpid.train": "The trainer, its settings, and callbacks.",
     "mmpid.rules": "When joint training starts, and who is paused.",
     "mmpid.methods": "The field's balance methods, each a callback.",
+    "mmpid.protocols": "Published settings by name.",
     "mmpid.runs": "Records of runs: load, compare, export.",
     "mmpid.studies": "Comparisons over methods, seeds and settings.",
     "mmpid.live": "Training in the background.",
@@ -79,7 +80,7 @@ def folded(notebook: dict) -> dict:
 
 def notebooks() -> None:
     """Copy evidence as it was executed, and lessons as the last check executed them, or else clean."""
-    for kind in ("notebooks", "tutorials"):
+    for kind in ("notebooks", "notebooks/how-to", "tutorials"):
         for source in sorted((ROOT / kind).glob("*.ipynb")):
             done = EXECUTED / source.name
             chosen = done if kind == "tutorials" and done.exists() else source

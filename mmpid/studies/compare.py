@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from mmpid import _validate
+from mmpid import _validate, protocols
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.models import LateFusion
@@ -83,8 +83,8 @@ def compare(
     device, progress
         See :class:`Trainer` and :meth:`Trainer.fit`.
     **settings
-        Fields of :class:`~mmpid.train.TrainConfig` that all methods share, such as `epochs=30`; not `joint_epochs`,
-        since every method spends the same budget.
+        Fields of :class:`~mmpid.train.TrainConfig` that all methods share, such as `epochs=30`, and `protocol`; not
+        `joint_epochs`, since every method spends the same budget.
 
     Returns
     -------
@@ -123,6 +123,7 @@ def compare(
     config = TrainConfig.make(**shared)
     trainings = {recipe.training: recipe for recipe in recipes.values()}
     about = {"model": describe(model), "data_options": dict(data_options or {}), **config.to_dict()}
+    about |= {"protocol": protocols.get(shared["protocol"]).tag} if shared.get("protocol") else {}
     with _folder(out_dir, backend) as (folder, keep):
         own = {name: recipe.describe(config) for name, recipe in trainings.items()}
         study = Study.open(folder, about, own)

@@ -9,6 +9,7 @@ import torch
 from mmpid import _validate
 from mmpid.ecs import available as available_proxies
 from mmpid.errors import ConfigError
+from mmpid.protocols.clashes import apply_settings
 from mmpid.train import choices
 from mmpid.train.losses import LOSSES, make_loss
 from mmpid.train.presets import PRESETS, VARIANTS
@@ -226,14 +227,15 @@ class TrainConfig:
         >>> TrainConfig.make("paper", epochs=20).observable
         'kmeans'
         """
-        known = [f.name for f in fields(cls)]
+        protocol = overrides.pop("protocol", None)
         for name in overrides:
-            _validate.choice(name, "setting", known)
+            _validate.choice(name, "setting", [f.name for f in fields(cls)])
         base = PRESETS[_validate.choice(preset, "preset", PRESETS)]
         if variant is not None and preset != "paper":
             raise ConfigError(f"`variant` belongs to preset='paper'; it was {variant!r} with {preset!r}.")
         own = VARIANTS[_validate.choice(variant or "paper", "variant", VARIANTS)]
-        return cls(**{**base, **own, **overrides})
+        chosen = {**base, **own, **overrides}
+        return cls(**(chosen if protocol is None else apply_settings(protocol, chosen)))
 
     def values(self) -> dict[str, Any]:
         """Return the settings by name, functions included."""

@@ -15,6 +15,9 @@ from mmpid.train.losses import Loss, cross_entropy
 from mmpid.train.scores import metric_name, score
 
 CHUNK = 1024  # samples per forward pass in evaluation
+# On a CPU samples of this many bytes, such as images, are read so many bytes at a time: what a convolution makes of
+# them is ten times as much, and fits into a cache then. It takes a fifth of the time.
+LARGE, LARGE_CHUNK = 2**12, 2**19
 STREAMED_CHUNK = 128  # the same for data that are read as they are needed, where a chunk must fit into memory
 AUTOCAST = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -112,8 +115,15 @@ def _chunks(split: Split, device: torch.device) -> Iterator[dict[str, Tensor]]:
         order = torch.arange(len(split)).split(STREAMED_CHUNK)
         yield from (inputs for inputs, _ in split.batches(order, device=device))
         return
-    for start in range(0, len(split), CHUNK):
-        yield {name: x[start : start + CHUNK].contiguous().to(device) for name, x in split.inputs.items()}
+    chunk = _chunk_size(split.inputs, device)
+    for start in range(0, len(split), chunk):
+        yield {name: x[start : start + chunk].contiguous().to(device) for name, x in split.inputs.items()}
+
+
+def _chunk_size(inputs: Mapping[str, Tensor], device: torch.device) -> int:
+    """Return how many samples to read at a time."""
+    size = sum(x[:1].numel() * x.element_size() for x in inputs.values())
+    return CHUNK if device.type != "cpu" or size < LARGE else max(16, LARGE_CHUNK // size)
 
 
 def _join(parts: list[Tensor]) -> Tensor:

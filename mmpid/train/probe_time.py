@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from mmpid._progress import listening, progress_bar
 from mmpid.estimate.held_out.folds import N_FOLDS
-from mmpid.estimate.held_out.multipliers import MOST_SOLVED
+from mmpid.estimate.held_out.multipliers import alternations_are_cheaper
 from mmpid.estimate.held_out.predictors import FINALISTS
 from mmpid.estimate.kmeans import auto_clusters
 from mmpid.estimate.pipeline import COUNTED
@@ -41,7 +41,7 @@ def expected_seconds(config: TrainConfig, n: int, n_classes: int, n_modalities: 
     replicates = (config.n_boot or 0) + (config.n_null or 0)
     fits = (N_FOLDS + 1) * (FINALISTS + (config.n_null or 0))
     counted = config.estimator == COUNTED
-    if counted or codes * k > MOST_SOLVED:
+    if counted or alternations_are_cheaper(codes, codes, k):
         one = estimate_cost(n1=codes, n2=codes, k=k, n_samples=n).seconds
         rest = _REPLICATE * replicates if counted else _ALTERNATED * fits
         return pairs * (one + rest * codes * codes * k)

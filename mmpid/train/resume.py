@@ -43,7 +43,7 @@ def branch(trainer: "Trainer", at: int | None, name: str, out_dir: Any) -> "Trai
         device=str(trainer.device), name=name, callbacks=run.callbacks.copies(),
         accelerator=run.parallel.accelerator if run.parallel else None, **trainer.config.values(),
     )  # fmt: skip
-    kept = ("preset", "variant", "probe_note")
+    kept = ("preset", "variant", "probe_note", "protocol")
     own = {key: trainer.record.metadata[key] for key in kept if key in trainer.record.metadata}
     child.record.metadata |= {**own, "branched_at": at, "parent": trainer.name}
     child.record.rows.extend(dict(row) for row in trainer.record.rows[: state.tree["n_rows"]])

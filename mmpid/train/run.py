@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from mmpid import protocols
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError, MMPIDWarning, ShapeError, SmallSampleWarning, warn
 from mmpid.models import LateFusion
 from mmpid.models.weights import load_weights
+from mmpid.protocols import RunProtocol
 from mmpid.rules.controller import BalanceController
 from mmpid.runs.folder import RunFolder
 from mmpid.runs.lock import Permit
@@ -138,13 +140,16 @@ class Run:
         """Return `active.<modality>` of every modality."""
         return {f"active.{name}": name in self.position.active for name in self.data.modalities}
 
-    def metadata(self, preset: str, variant: str | None, name: str) -> dict[str, Any]:
+    def metadata(
+        self, preset: str, variant: str | None, name: str, protocol: str | RunProtocol | None = None
+    ) -> dict[str, Any]:
         """Return all that goes into the run."""
         train, held_out = (self.splits[split].target for split in ("train", "validation"))
         bar = prior_loss(train, held_out, self.data.n_classes, self.class_weight)
         more = {"callbacks": self.callbacks.specs} if self.callbacks else {}
         more |= {"probe_note": self.probe_note} if self.probe_note else {}
         more |= {"variant": variant} if variant else {}
+        more |= {"protocol": protocols.get(protocol).tag} if protocol else {}
         return make_metadata(
             self.model, self.data, prior_loss=round(bar, 6), name=name, preset=preset, settings=self.config.to_dict(),
             controller=self.controller.to_dict(), **more, seed=self.seed, device=str(self.device),

@@ -11,6 +11,7 @@ from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError
 from mmpid.models import LateFusion
+from mmpid.protocols import RunProtocol
 from mmpid.rules.controller import BalanceController, check_controller, default_controller
 from mmpid.runs.checkpoint import CheckpointStore
 from mmpid.runs.folder import RunFolder
@@ -57,6 +58,8 @@ class Trainer:
         "paper" (so by default), or as its "released" script does it. Model and data are yours.
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
+    protocol : str or RunProtocol, optional
+        Follow a published setting, such as "ogm-ge/cremad", in all but the method; contradictions are refused.
     callbacks : iterable of Callback, optional
         Methods that hook into the run, in the order in which they are called; see :class:`mmpid.Callback`.
     accelerator : accelerate.Accelerator, optional
@@ -99,20 +102,21 @@ class Trainer:
         preset: str = "default",
         variant: str | None = None,
         name: str = "",
+        protocol: str | RunProtocol | None = None,
         callbacks: Iterable[Callback] = (),
         accelerator: Any = None,
         **settings: Any,
     ):
-        config = TrainConfig.make(preset, variant, **settings)
+        config = TrainConfig.make(preset, variant, protocol=protocol, **settings)
         seed = _validate.number(seed, "seed", low=0, integer=True)
         controller = default_controller(preset, variant) if controller is None else check_controller(controller)
         parallel = None if accelerator is None else Parallel(accelerator)
-        check_fit(model, data)
+        check_fit(model, data, protocol)
         prepare_model(model, data, place := accelerator.device if accelerator else pick_device(device), seed)
         _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
         parts = {"controller": controller, "callbacks": Callbacks(callbacks), "parallel": parallel}
         self._run = run = Run(model, data, config, seed=seed, device=place, **parts)
-        run.record = RunRecord(run.metadata(preset, variant, name))
+        run.record = RunRecord(run.metadata(preset, variant, name, protocol))
         self._checkpoints = Checkpoints(CheckpointStore())
         commands = Commands(run, self._checkpoints)
         self._director = Director(run, self._checkpoints, commands)

@@ -8,6 +8,8 @@ from mmpid import _validate
 from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.models import LateFusion
+from mmpid.protocols import RunProtocol
+from mmpid.protocols.clashes import check_parts
 
 
 def pick_device(device: str) -> torch.device:
@@ -24,8 +26,8 @@ def pick_device(device: str) -> torch.device:
     return torch.device(device)
 
 
-def check_fit(model: LateFusion, data: MultimodalData) -> None:
-    """Refuse a model that was built for other data."""
+def check_fit(model: LateFusion, data: MultimodalData, protocol: str | RunProtocol | None = None) -> None:
+    """Refuse a model that was built for other data, and what is not as a protocol has it."""
     if not isinstance(model, LateFusion) or not isinstance(data, MultimodalData):
         raise InputError(
             f"a Trainer takes a LateFusion model and MultimodalData; it was given {type(model).__name__} and "
@@ -42,6 +44,8 @@ def check_fit(model: LateFusion, data: MultimodalData) -> None:
             "the encoders of `model` must not share parameters: each modality is paused, and has its rate, on its own. "
             "Give each a copy (copy.deepcopy)."
         )
+    if protocol is not None:
+        check_parts(protocol, data.n_classes, data.options, model.fusion_name, model.spec)
 
 
 def rebuild_model(metadata: dict, data: MultimodalData) -> LateFusion:

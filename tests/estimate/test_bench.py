@@ -23,7 +23,10 @@ def test_benchmark_shows_its_tables_and_writes_their_figures(tmp_path, monkeypat
 
 def test_figures_of_a_row_are_means_over_its_draws():
     joint = families.head_joints()["6 classes, 90 and 50 %, 30 % together"]
-    record = coverage.measure(coverage.Row(name="heads", joint=joint, n_samples=240, family="heads"), 2)
+    row = coverage.Row(name="heads", joint=joint, n_samples=240, family="heads")
+    record, fewer = coverage.measure(row, 2), coverage.measure(row, 2, n_counted=1)
+    assert fewer["held-out"]["coverage"] == record["held-out"]["coverage"]
+    assert all(share in (0, 1) for share in fewer["counted"]["coverage"]) and fewer["n_counted"] == 1
     for name in coverage.ESTIMATORS:
         figures = record[name]
         assert all(share in (0, 0.5, 1) for share in (*figures["coverage"], *figures["proven"]))

@@ -54,7 +54,7 @@ def test_rough_and_exact_multipliers_are_sub_normalized_predictors_for_every_pai
     q1 = q1 / q1.sum((-2, -1), keepdim=True)
     q2 = q2 / q2.sum(-2, keepdim=True) * q1.sum(-2, keepdim=True)
     exact, (lam, mu) = dual_multipliers(q1, q2, 1e-4), roughly(q1, q2)
-    monkeypatch.setattr(multipliers, "MOST_SOLVED", 0)  # as for many classes: alternations, in parts
+    monkeypatch.setattr(multipliers, "MOST_OPERATIONS", 0)  # as for many classes: alternations, in parts
     monkeypatch.setattr(multipliers, "_CELLS", 200)
     nearly = multipliers.nearly_best(q1, q2)
     for one, two in ((exact.lam * LN2, exact.mu * LN2), (lam, mu), nearly):

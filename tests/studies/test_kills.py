@@ -38,7 +38,8 @@ def test_a_killed_driver_goes_on(tmp_path, n_kills, n_jobs):
     assert code == 0, wrong.read_text()[-3000:]
     report = json.loads(said.read_text().splitlines()[-1])
     assert report["kills"] == n_kills and report["wrong"] == 0 and report["twice"] == 0
-    assert n_jobs > 1 or report["mid_study"] + report["mid_run"] >= 5, "most kills must hit something"
+    assert report["hit"] >= n_kills / 2, "most kills must hit a study under way"
+    assert n_jobs > 1 or report["mid_run"] >= 3, "some must hit a run under way"
 
 
 @UNPROVEN

@@ -1,8 +1,8 @@
 """Multipliers (lam, mu) of the predictor without synergy, roughly for a comparison or nearly the best, in nats.
 
 All of them satisfy the constraints for every pair (x1, x2), so that none can score above the truth: what is left undone
-costs tightness alone. Newton's method solves tables of few states. With n states and k classes it takes (n k)^3
-operations, which a hundred predicted classes make hours; there alternations, of n^2 k operations each, go on until the
+costs tightness alone. Newton's method solves tables of few states or few classes. Otherwise it takes (n k)^3 operations
+or n^6, which a hundred predicted classes make hours; there alternations, of n^2 k operations each, go on until the
 value stands still.
 """
 
@@ -14,23 +14,29 @@ from torch import Tensor
 from mmpid.pid import dual_multipliers
 from mmpid.pid.certificate import lower_bound
 from mmpid.pid.constants import LN2
+from mmpid.pid.costs import operations
 from mmpid.pid.scaling import Scaling, alternate
 
 # Certified error of a predictor without synergy, in bits.
 DUAL_TOL = 1.5e-4
 # Alternations after which ways to smooth are compared.
 SWEEPS = 24
-# States of the smaller source times classes up to which Newton's method takes less time than alternations.
-MOST_SOLVED = 150
+# Operations of a Newton step up to which Newton's method takes less time than alternations, as measured.
+MOST_OPERATIONS = 1e7
 # Alternations between two looks at the value, and most looks.
 BETWEEN, LOOKS = 100, 10
 # Cells of the tables that are worked on at once: near what a cache holds, and far below what memory does.
 _CELLS = 2_000_000
 
 
+def alternations_are_cheaper(n1: int, n2: int, k: int) -> bool:
+    """Whether tables of n1 and n2 states and k classes are too large for Newton's method."""
+    return min(operations(max(n1, n2), k, min(n1, n2))) > MOST_OPERATIONS
+
+
 def nearly_best(q1: Tensor, q2: Tensor) -> tuple[Tensor, Tensor]:
     """Return multipliers for marginals q1 (c, F, n1, k) and q2 (c, F, n2, k), within `DUAL_TOL` where it can be had."""
-    if min(q1.shape[-2], q2.shape[-2]) * q1.shape[-1] > MOST_SOLVED:
+    if alternations_are_cheaper(q1.shape[-2], q2.shape[-2], q1.shape[-1]):
         return _in_parts(q1, q2, _until_it_stands)
     found = dual_multipliers(q1, q2, DUAL_TOL)
     return found.lam * LN2, found.mu * LN2
