@@ -37,7 +37,8 @@ def test_the_study_board_follows_the_theme_and_axe_finds_no_violation(browser, d
 
 def test_the_bars_of_the_race_follow_the_width(browser):
     setup = {"modalities": ["audio", "image"], "names": ["joint", "two-stage"], "epochs": 2, "entropy": 3.3}
-    view = RaceView(setup=setup, now={"state": "paused", "epoch": 1, "end": 2, "switch": [None, None]}, left=SIDE, right=SIDE)
+    now = {"state": "paused", "epoch": 1, "switch": [None, None]}
+    view = RaceView(setup=setup, now=now, left=SIDE, right=SIDE)
     page = BarePage(browser, view, width=1500)
     for width in (700, 1800):
         page.tab.set_viewport_size({"width": width, "height": 900})
