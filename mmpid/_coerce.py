@@ -201,7 +201,7 @@ def _native(array: np.ndarray) -> np.ndarray:
     return array
 
 
-def finite(tensor: Tensor, name: str) -> Tensor:
+def finite(tensor: Tensor, name: str, advice: str = "Drop or impute those samples first.") -> Tensor:
     """Return `tensor` if all its entries are finite; otherwise raise, saying how many are not and where."""
     if not tensor.is_floating_point():
         return tensor
@@ -210,6 +210,6 @@ def finite(tensor: Tensor, name: str) -> Tensor:
         first = tuple(int(i) for i in bad.nonzero()[0])
         raise InputError(
             f"`{name}` must be finite; {int(bad.sum())} of {tensor.numel()} entries are NaN or infinite, "
-            f"the first at index {first}. Drop or impute those samples first."
+            f"the first at index {first}. {advice}"
         )
     return tensor

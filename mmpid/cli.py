@@ -154,7 +154,7 @@ def _lab(arguments) -> int:
 
 def copy_notebooks(root: Path, folder: Path) -> Path:
     """Copy notebooks, tutorials and solutions that are not there yet; what the user changed stays."""
-    for pattern in ("notebooks/*.ipynb", "tutorials/*.ipynb", "tutorials/solutions/*.md"):
+    for pattern in ("notebooks/*.ipynb", "notebooks/how-to/*.ipynb", "tutorials/*.ipynb", "tutorials/solutions/*.md"):
         for path in sorted(root.glob(pattern)):
             copy = folder / path.relative_to(root)
             copy.parent.mkdir(parents=True, exist_ok=True)
@@ -233,5 +233,4 @@ def _inspect(arguments) -> int:
             print(f"problem: the data cannot be opened: {problem}")
             return FAILED
     print(f"\nsamples by split and class:\n{data.to_frame()}\n\n{report}")
-    print(f"\nto open it: data = mmpid.datasets.read({str(arguments.folder)!r})")
     return OK if found.ok and report.ok else FAILED

@@ -18,6 +18,7 @@ from mmpid.check.notebook import flaws, inspect_parameters
 
 ROOT = Path(__file__).parents[1]
 EVIDENCE = sorted((ROOT / "notebooks").glob("*.ipynb"))
+GUIDES = sorted((ROOT / "notebooks" / "how-to").glob("*.ipynb"))
 LESSONS = sorted((ROOT / "tutorials").glob("*.ipynb"))
 WIDGETS = ("board", "competition_lab", "explorer", "race", "run_browser")
 OF_WIDGETS = {path for name in WIDGETS for path in (ROOT / "docs" / "images").glob(f"{name}*.png")}  # from the browser
@@ -31,12 +32,12 @@ def cells(path: Path, kind: str) -> list[dict]:
     return [cell for cell in json.loads(path.read_text())["cells"] if cell["cell_type"] == kind]
 
 
-@pytest.mark.parametrize("path", EVIDENCE, ids=name)
+@pytest.mark.parametrize("path", EVIDENCE + GUIDES, ids=name)
 def test_evidence_is_kept_executed_in_order_without_errors(path):
     assert flaws(path) == []
 
 
-@pytest.mark.parametrize("path", EVIDENCE, ids=name)
+@pytest.mark.parametrize("path", EVIDENCE + GUIDES, ids=name)
 def test_evidence_was_executed_at_full_size(path):
     sources = ["".join(cell["source"]) for cell in cells(path, "code")]
     assert any("smoke = False" in source for source in sources)
@@ -116,13 +117,13 @@ def test_a_lesson_without_solutions_stops_at_its_first_exercise(path, tmp_path):
     assert [cell["execution_count"] for cell in before] == list(range(1, len(before) + 1))
 
 
-@pytest.mark.parametrize("path", EVIDENCE + LESSONS, ids=name)
+@pytest.mark.parametrize("path", EVIDENCE + GUIDES + LESSONS, ids=name)
 def test_every_notebook_has_the_parameters_that_the_check_sets(path):
     defaults = inspect_parameters(path).defaults
     assert defaults["smoke"] == "False" and {"seed", "out_dir"} <= set(defaults)
 
 
-@pytest.mark.parametrize("path", EVIDENCE + LESSONS, ids=name)
+@pytest.mark.parametrize("path", EVIDENCE + GUIDES + LESSONS, ids=name)
 def test_cells_are_short_and_functions_shorter(path):
     for cell in cells(path, "code"):
         source = "".join(cell["source"])
@@ -132,7 +133,7 @@ def test_cells_are_short_and_functions_shorter(path):
                 assert node.end_lineno - node.lineno < 15, node.name
 
 
-@pytest.mark.parametrize("path", EVIDENCE + LESSONS, ids=name)
+@pytest.mark.parametrize("path", EVIDENCE + GUIDES + LESSONS, ids=name)
 def test_no_widget_state_and_no_path_of_a_machine_is_saved(path):
     notebook = json.loads(path.read_text())
     assert set(notebook["metadata"]) <= {"kernelspec", "language_info"}

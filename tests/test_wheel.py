@@ -1,8 +1,9 @@
-"""The wheel carries notebooks and lessons, and works in an empty folder."""
+"""The source archive is complete; its wheel carries notebooks and lessons, and works in an empty folder."""
 
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -16,18 +17,36 @@ def test_the_wheel_carries_the_notebooks_and_finds_them_in_an_empty_folder(tmp_p
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(tmp_path), "."]
     copy = tmp_path / "source"
     subprocess.run(["git", "-C", str(ROOT), "checkout-index", "-a", f"--prefix={copy}/"], check=True)
-    subprocess.run(build, cwd=copy, check=True, timeout=500)
+    archive = f"from setuptools import build_meta; build_meta.build_sdist({str(tmp_path)!r})"
+    subprocess.run([sys.executable, "-c", archive], cwd=copy, check=True, timeout=500, stdout=subprocess.DEVNULL)
+    with tarfile.open(next(tmp_path.glob("*.tar.gz"))) as packed:
+        packed.extractall(tmp_path / "unpacked", filter="data")
+    (unpacked,) = (tmp_path / "unpacked").iterdir()
+    tracked = subprocess.run(["git", "-C", str(ROOT), "ls-files"], capture_output=True, text=True, check=True)
+    own = {name for name in tracked.stdout.split("\n") if name and not name.startswith(".")}
+    assert not {name for name in own if not (unpacked / name).exists()} - {"MANIFEST.in"}
+    subprocess.run(build, cwd=unpacked, check=True, timeout=500)
     (wheel,) = tmp_path.glob("*.whl")
     held = zipfile.ZipFile(wheel).namelist()
-    for folder in ("notebooks", "tutorials", "tutorials/solutions"):
+    for folder in ("notebooks", "notebooks/how-to", "tutorials", "tutorials/solutions"):
         expected = {path.name for path in (ROOT / folder).iterdir() if path.suffix in {".ipynb", ".md"}}
         assert expected <= {Path(n).name for n in held if f"share/mmpid/{folder}/" in n}
 
-    files = subprocess.run(["git", "-C", str(ROOT), "ls-files", "mmpid"], capture_output=True, text=True, check=True)
-    assert set(files.stdout.split()) <= set(held)
+    assert {name for name in own if name.startswith("mmpid/")} <= set(held)
 
     place = tmp_path / "installed"
-    install = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--prefix", str(place), str(wheel)]
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--ignore-installed",
+        "--prefix",
+        str(place),
+        str(wheel),
+    ]
     subprocess.run(install, check=True, timeout=500)
     (packages,) = place.rglob("site-packages")
     empty = tmp_path / "empty"

@@ -80,7 +80,7 @@ def folded(notebook: dict) -> dict:
 
 def notebooks() -> None:
     """Copy evidence as it was executed, and lessons as the last check executed them, or else clean."""
-    for kind in ("notebooks", "tutorials"):
+    for kind in ("notebooks", "notebooks/how-to", "tutorials"):
         for source in sorted((ROOT / kind).glob("*.ipynb")):
             done = EXECUTED / source.name
             chosen = done if kind == "tutorials" and done.exists() else source

@@ -21,7 +21,8 @@ from mmpid.errors import InputError, MMPIDError
 from mmpid.runs.metadata import versions
 
 EVIDENCE, LESSONS = "notebooks", "tutorials"  # kept executed at full size; kept without outputs
-FOLDERS = (EVIDENCE, LESSONS)
+GUIDES = f"{EVIDENCE}/how-to"  # kept executed, too, but what they publish nothing is compared with
+FOLDERS = (EVIDENCE, GUIDES, LESSONS)
 REFERENCES = "references"
 HEADER = ["notebook", "value", "now", "reference", "tolerance", "verdict", "s"]
 
@@ -204,7 +205,7 @@ def _compare(outcome: Outcome, references: Path, size: str, commit: str) -> None
         outcome.values = json.loads(outcome.published.read_text())
     if commit and outcome.values:
         store_references(references, outcome.path.stem, size, outcome.values, versions(), commit)
-        if size == "full" and outcome.path.parent.name == EVIDENCE:
+        if size == "full" and outcome.path.parent.name in (EVIDENCE, Path(GUIDES).name):
             store_executed(outcome.executed, outcome.path)
     outcome.verdicts = judge(outcome.path.stem, outcome.values, load_references(references, outcome.path.stem, size))
 

@@ -163,7 +163,8 @@ class FromTorch:
         preprocessing = fit_streamed(standardize, train, seed)
         inputs = opened.inputs.transformed(preprocessing.apply) if preprocessing else opened.inputs
         seen = inputs.split("train", splits["train"], target).subset(evenly(len(train), LOOKED_AT_STREAMED)).in_memory()
-        warn_scale({name: scale_problem(x) for name, x in seen.inputs.items()})
+        inputs.scale_problems = {name: text for name, x in seen.inputs.items() if (text := scale_problem(x))}
+        warn_scale(inputs.scale_problems)
         options = dict(options or {}, seed=seed, in_memory=False)
         if preprocessing:
             options["preprocessing"] = preprocessing.describe()

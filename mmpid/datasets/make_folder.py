@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 
 from mmpid import _validate
-from mmpid.datasets.layout_writers import WRITERS, Writer
+from mmpid.datasets.folder_writer import Writer
+from mmpid.datasets.layout_writers import WRITERS
 from mmpid.datasets.readers.media import require_pillow
 from mmpid.errors import InputError
 
@@ -17,13 +18,13 @@ def make_folder(layout: str, path, *, n: int = 60, seed: int = 0) -> Path:
     Parameters
     ----------
     layout : str
-        "cremad" (frames and wav), "cremad-pmr", "cremad-fbank", "cremad-mla", "ave", "kinetics-sounds",
-        "kinetics-sounds-valuation", "kinetics-sounds-arl", "ucf-101", "food-101", "mvsa", "av-mnist", "vggsound",
-        "mosi" or "cg-mnist".
+        "cremad" (frames and wav), "cremad-raw" (videos and wav; needs the program `ffmpeg`), "cremad-pmr",
+        "cremad-fbank", "cremad-mla", "ave", "kinetics-sounds", "kinetics-sounds-valuation", "kinetics-sounds-arl",
+        "ucf-101", "food-101", "mvsa", "av-mnist", "vggsound", "mosi" or "cg-mnist".
     path : path
         A folder that is empty or does not exist yet.
     n : int
-        Clips, 40 to 2,000.
+        Clips, 40 to 7,442, which is all of CREMA-D.
     seed : int
         Seed of what is drawn.
 
@@ -53,7 +54,7 @@ def make_folder(layout: str, path, *, n: int = 60, seed: int = 0) -> Path:
     {'audio': (112, 112), 'image': (28, 28)}
     """
     write = WRITERS[_validate.choice(layout, "layout", WRITERS)]
-    n = _validate.number(n, "n", low=40, high=2000, integer=True)
+    n = _validate.number(n, "n", low=40, high=7442, integer=True)
     seed = _validate.number(seed, "seed", low=0, integer=True)
     root = Path(os.path.expanduser(_validate.path(path, "path")))
     if root.exists() and (not root.is_dir() or any(root.iterdir())):

@@ -23,11 +23,17 @@ class StreamedInputs(Mapping):
         Of each split, where its samples are read, and the number of that source's first sample in the target.
     labels : Tensor, optional
         The labels as the datasets give them, in the order of the target; None where the caller gave the target.
+
+    Attributes
+    ----------
+    scale_problems : dict of str to str
+        What is unusual about the scale of each modality, in training samples that were read when the data were opened.
     """
 
     def __init__(self, sources: Mapping[str, tuple[Source, int]], labels: Tensor | None):
         self.sources, self.labels = dict(sources), labels
         self._fingerprint = ""
+        self.scale_problems: dict[str, str] = {}
         for source, _ in self.sources.values():
             source.workers.know(source)
 

@@ -57,7 +57,9 @@ def _checked(given: object, axes: int) -> Tensor:
     totals = flat.sum(-1, dtype=torch.float64)
     near = (totals - 1).abs() <= max(SUM_TOLERANCE, torch.finfo(p.dtype).eps)
     if not bool((near & (flat.amin(-1) >= 0)).all()):  # NaN fails both; what is wrong is asked only then
-        _refuse(_validate.finite(p.detach(), "p"), axes, totals[~near])
+        _refuse(
+            _validate.finite(p.detach(), "p", "Look for a table that was divided by a sum of 0."), axes, totals[~near]
+        )
     return p
 
 

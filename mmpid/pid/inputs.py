@@ -11,6 +11,7 @@ from mmpid.pid.constants import SUM_TOLERANCE, TINY
 from mmpid.pid.distributions import is_distribution, joint_of_distribution
 from mmpid.pid.typed import array_of, as_tensor
 
+NOT_FINITE = "Look for a table that was divided by a sum of 0."
 _COARSEST = 1e-2  # of half precision, whose rounding alone may take a sum this far from 1
 
 
@@ -33,7 +34,7 @@ def checked_joint(joint: object) -> Tensor:
     slack = max(SUM_TOLERANCE, min(_COARSEST, torch.finfo(joint.dtype).eps))
     entries = joint.detach().double()
     if not _are_distributions(entries, slack):
-        _validate.finite(entries, "joint")
+        _validate.finite(entries, "joint", NOT_FINITE)
         _validate.not_negative(entries, "joint")
         _check_sums(entries, slack)
     return joint
@@ -54,6 +55,12 @@ def _check_sums(joint: Tensor, slack: float) -> None:
     if off.any():
         worst = totals[off].flatten()[0]
         whole = joint[off].flatten(-3)[0]
+        if worst == 0:
+            hint = "An empty table has no distribution: leave it out, or look at how it was filled."
+            raise InputError(
+                f"`joint` must sum to 1 over its last three axes; {int(off.sum())} of {totals.numel()} tables do not, "
+                f"the first sums to 0. {hint}"
+            )
         counts = bool(worst > 1) and bool((whole == whole.round()).all())
         hint = "These look like counts: divide" if counts else "These do not look like counts; divide"
         raise InputError(
@@ -117,7 +124,7 @@ def _checked_marginal(given: object, name: str) -> Tensor:
             "If these are counts, divide each table by its sum first."
         )
     entries = p.detach().double()
-    _validate.finite(entries, name)
+    _validate.finite(entries, name, NOT_FINITE)
     _validate.not_negative(entries, name)
     totals = entries.sum((-2, -1))
     off = (totals - 1).abs() > max(SUM_TOLERANCE, min(_COARSEST, torch.finfo(p.dtype).eps))

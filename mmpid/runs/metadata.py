@@ -41,8 +41,10 @@ def make_metadata(model: LateFusion, data: MultimodalData, *, prior_loss: float,
 
 
 def _unusual_scale(data: MultimodalData) -> dict[str, str]:
-    """Say what is unusual about the scale of each modality; samples that are streamed are not read for it."""
-    return scale_problems(data.inputs, data.splits["train"]) if isinstance(data.inputs, TensorInputs) else {}
+    """Say what is unusual about the scale of each modality; of streamed samples, what opening them found."""
+    if isinstance(data.inputs, TensorInputs):
+        return scale_problems(data.inputs, data.splits["train"])
+    return dict(data.inputs.scale_problems)
 
 
 def versions() -> dict[str, str]:

@@ -7,13 +7,11 @@ import pytest
 from mmpid.widgets import Dashboard
 from mmpid.widgets.parts.fold import Fold
 from tests.browser.bare import BarePage
-from tests.widgets.fake_trainer import FakeTrainer
+from tests.browser.states import LONG, STATES, trained
 from tests.widgets.hands import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
-SIX = ("fac", "fou", "kar", "mor", "pix", "zer")
-LONG = ("a <b>microphone</b> & its preamplifier, 48k", "a camera with a very long name, number 2")
 # contrast of every visible text with the first opaque ground under it (WCAG), without axe's view of what counts
 _CONTRAST = """() => { const luminance = (color) => {
         const [r, g, b] = color.match(/[\\d.]+/g).slice(0, 3).map((part) => {
@@ -42,57 +40,9 @@ _SMALL = """() => [...document.querySelectorAll(".mmpid-board button, .mmpid-boa
     .map(([one, box]) => `${one.className} ${Math.round(box.width)}x${Math.round(box.height)}`)"""
 
 
-def trained(n, **settings):
-    trainer = FakeTrainer(**({"epochs": 30, "probe_every": 1} | settings))
-    for _ in range(n):
-        trainer.step(epochs=1)
-    return trainer
-
-
-def with_pause():
-    trainer = trained(3)
-    trainer.pause("image")
-    trainer.step(epochs=3)
-    trainer.resume("image")
-    trainer.step(epochs=5)
-    return trainer
-
-
-def not_a_number():
-    trainer = trained(9)
-    for row in trainer.record.rows[-4:]:
-        row |= {"unique1": float("nan"), "validation_accuracy.audio": float("nan"), "loss.image": None}
-    return trainer
-
-
-def flat_zero():
-    trainer = trained(60, epochs=90)
-    for row in trainer.record.rows:
-        if row["kind"] == "probe":
-            row |= {
-                key: 0.0
-                for key in row
-                if key.startswith(("redundancy", "unique", "synergy", "ecs.")) and "identified" not in key
-            }
-    return trainer
-
-
 _LISTEN = """() => { const spoken = document.querySelector("[role=status]"); window.said = [];
     new MutationObserver(() => window.said.push(spoken.textContent))
         .observe(spoken, { childList: true, characterData: true, subtree: true }); }"""
-STATES = {
-    "empty": lambda: trained(0),
-    "no probe yet": lambda: trained(3, probe_every=10),
-    "one probe": lambda: trained(5, probe_every=5),
-    "paused": lambda: with_pause(),
-    "flat zero": flat_zero,
-    "not a number": not_a_number,
-    "stage 2": lambda: trained(20),
-    "finished": lambda: trained(30),
-    "long names": lambda: trained(12, modalities=LONG),
-    "three": lambda: trained(12, modalities=SIX[:3]),
-    "six": lambda: trained(12, modalities=SIX),
-}
 
 
 @pytest.fixture

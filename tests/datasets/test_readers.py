@@ -16,22 +16,24 @@ from mmpid import LateFusion, Trainer, datasets
 from mmpid.cli import main
 from mmpid.datasets.cuts import SPLITS
 from mmpid.datasets.layout_writers import WRITERS
-from mmpid.datasets.readers.media import FRONT_ENDS, LogSpectrogram, read_wav
+from mmpid.datasets.readers.sound import BANKS, FRONT_ENDS, LogSpectrogram, filter_banks, read_wav
+from mmpid.datasets.readers.video import VideoFrames
 from mmpid.datasets.restricted import read_pickled_array
 from mmpid.errors import ConfigError, InputError, LeakageWarning
 
 pytest.importorskip("PIL", reason="images are decoded by Pillow")
 N = 80
 WHOLE = ("av-mnist", "mosi", "cg-mnist")  # arrays of all samples
-SMALL = {name: {} if name in WHOLE else {"size": 16} for name in WRITERS}
-TEST_SIZE = {name: 16 for name in WRITERS} | dict.fromkeys((n for n in WRITERS if n.startswith("cremad")), 12)
+LAYOUTS = [name for name in WRITERS if name != "cremad-raw"]  # which is written and read by another program
+SMALL = {name: {} if name in WHOLE else {"size": 16} for name in LAYOUTS}
+TEST_SIZE = {name: 16 for name in LAYOUTS} | dict.fromkeys((n for n in LAYOUTS if n.startswith("cremad")), 12)
 TEST_SIZE |= {"mvsa": 15, "av-mnist": 12, "cg-mnist": 12}
 
 
 @pytest.fixture(scope="module")
 def folders(tmp_path_factory):
     root = tmp_path_factory.mktemp("layouts")
-    return {name: datasets.make_folder(name, root / name, n=N, seed=1) for name in WRITERS}
+    return {name: datasets.make_folder(name, root / name, n=N, seed=1) for name in LAYOUTS}
 
 
 @pytest.fixture
@@ -47,7 +49,7 @@ def notes(data):
     return " ".join(data.notes)
 
 
-@pytest.mark.parametrize("name", WRITERS)
+@pytest.mark.parametrize("name", LAYOUTS)
 def test_a_layout_is_recognized_complete_and_read(folders, name):
     assert datasets.inspect_folder(folders[name]).ok
     data = datasets.read(folders[name], **SMALL[name])
@@ -127,10 +129,25 @@ def test_frames_are_chosen_in_natural_order(tmp_path):
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
 def test_front_ends_have_the_published_shapes(folders, front_end):
     path = next((folders["cremad"] / "AudioWAV").iterdir())
-    shape = {"log-stft-3s": (257, 188), "log-stft-20s": (257, 1250), "log-stft-5s": (129, 626)}[front_end]
-    assert LogSpectrogram(front_end)([path]).shape == shape
+    shape = {
+        "log-stft-3s": (257, 188), "log-stft-20s": (257, 1250), "log-stft-5s": (129, 626), "log-psd-3s": (257, 299),
+        "log-psd-10s": (257, 1004), "fbank-10s": (1024, 128), "fbank-10s-raw": (1024, 128),
+    }[front_end]  # fmt: skip
+    found = LogSpectrogram(front_end)([path])
+    assert found.shape == shape and bool(torch.isfinite(found).all())
     with pytest.raises(ConfigError, match="`front_end`"):
         LogSpectrogram("mel")
+
+
+@pytest.mark.parametrize("hertz", [312.5, 1000, 3000, 7000])
+def test_a_tone_is_in_its_bank_and_half_of_it_is_ln_4_lower(hertz):
+    tone = torch.sin(2 * np.pi * hertz * torch.arange(32_000) / 16_000)
+    loud, soft = (filter_banks(gain * tone)[50] for gain in (1.0, 0.5))
+    mel = [1127 * np.log(1 + f / 700) for f in (20, hertz, 8000)]
+    assert abs(int(loud.argmax()) - ((mel[1] - mel[0]) / (mel[2] - mel[0]) * (BANKS + 1) - 1)) <= 1
+    assert float((loud - soft).max()) == pytest.approx(np.log(4), abs=1e-3)
+    assert filter_banks(tone[:100]).shape == filter_banks(tone.repeat(20)).shape == (1024, BANKS)
+    assert not filter_banks(tone)[200:].any()  # padded by zeros after two seconds
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.float32])
@@ -458,3 +475,21 @@ def test_two_thousand_clips_are_indexed_in_seconds(tmp_path):
     start = time.process_time()
     data = read(root, split="random", in_memory=False)
     assert time.process_time() - start < 10 and sum(map(len, data.splits.values())) == 2_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="videos are written and read by ffmpeg")
+def test_videos_as_published_are_read_and_a_playlist_opens_nothing(tmp_path):
+    root = datasets.make_folder("cremad-raw", tmp_path / "raw", n=40, seed=1)
+    assert datasets.inspect_folder(root).ok
+    data = read(root, frames=3, in_memory=True, front_end="fbank-10s")
+    assert data.shapes == {"audio": (1024, 128), "image": (3, 3, 16, 16)} and data.options["front_end"] == "fbank-10s"
+    assert float(data.inputs["image"].std()) > 0.3 and len(data.splits["test"]) == 6
+    one, two = sorted((root / "VideoFlash").iterdir())[:2]
+    one.write_bytes(b"FLV" + b"x" * 100)
+    with pytest.raises(InputError, match=one.name):
+        read(root, in_memory=True)
+    one.write_text("ffconcat version 1.0\nfile " + str(two))
+    assert "not a video" in notes(read(root))  # left out before any program sees it
+    with pytest.raises(InputError, match=one.name):
+        VideoFrames(16)([one])

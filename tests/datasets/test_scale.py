@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler, QuantileTransformer, RobustScaler, StandardScaler
 from torch.utils.data import DataLoader
 
-from mmpid import MultimodalData
+from mmpid import LateFusion, MultimodalData, Trainer
 from mmpid.datasets.cuts import SPLITS
 from mmpid.errors import ConfigError, InputError, ScaleWarning
 
@@ -167,3 +167,14 @@ def test_streamed_and_in_memory_standardize_alike():
     for name in SPLITS:
         a, b = one.split(name).inputs, two.split(name).in_memory().inputs
         assert all(torch.allclose(a[key], b[key], atol=1e-5) for key in a)
+
+
+@pytest.mark.parametrize("door", [build, streamed])
+def test_an_unusual_scale_stays_in_the_metadata_of_a_run(door):
+    with pytest.warns(ScaleWarning):
+        data = door()
+    for standardized in (False, True):
+        data = door(standardize=True) if standardized else data
+        trainer = Trainer(LateFusion.from_data(data, seed=0), data, device="cpu")
+        found = trainer.record.metadata["data"].get("scale", {})
+        assert ("from 0 to 255" in found["image"] and "sound" not in found) if not standardized else not found

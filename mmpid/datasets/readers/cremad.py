@@ -7,8 +7,11 @@ from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import Found, check_count, check_size, index_files, layout_of, open_clips
 from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list, read_rows
-from mmpid.datasets.readers.media import Frames, LogSpectrogram, StoredArray, require_pillow
+from mmpid.datasets.readers.media import Frames, StoredArray, require_pillow
+from mmpid.datasets.readers.sound import BANK_MEAN, BANK_STD, LogSpectrogram
+from mmpid.datasets.readers.video import VideoFrames, require_ffmpeg
 
+AS_PUBLISHED = "CREMA-D, as published"
 WITH_WAV = "CREMA-D, frames and wav or spectrograms (OGM-GE, PMR)"
 WITH_BANKS = "CREMA-D, frames and filter banks (MMPareto, D&R, BalanceBenchmark)"
 LISTS = {
@@ -19,7 +22,6 @@ LISTS = {
 CODES = {
     "neutral": "NEU", "happy": "HAP", "sad": "SAD", "fear": "FEA", "disgust": "DIS", "angry": "ANG", "anger": "ANG",
 }  # fmt: skip
-BANK_MEAN, BANK_STD = -4.503877, 2 * 5.141276  # of AudioSet's filter banks, which the repositories apply
 
 
 def read_with_sound(
@@ -27,7 +29,7 @@ def read_with_sound(
 ) -> MultimodalData:
     """Open frames with wav files (`AudioWAV`) or stored spectrograms (`Audio-299`).
 
-    `front_end` names the spectrogram of a wav file: see `mmpid.datasets.readers.media.FRONT_ENDS`.
+    `front_end` names the spectrogram of a wav file: see `mmpid.datasets.readers.sound.FRONT_ENDS`.
     """
     require_pillow()
     found, files = index_files(root, layout_of(WITH_WAV))
@@ -44,6 +46,21 @@ def read_with_sound(
     }
     about = {"layout": WITH_WAV, "front_end": front_end if wav else "as stored", "frames": frames, "size": size}
     return _open(root, found, entries, loaders, split, about, options)
+
+
+def read_as_published(
+    root: Path, *, size: int = 224, frames: int = 1, front_end: str = "log-stft-3s", split: str = "official", **options
+) -> MultimodalData:
+    """Open wav files (`AudioWAV`) and videos (`VideoFlash`) as they are distributed; frames come from `ffmpeg`.
+
+    The distribution has no lists of a split: copy `train.csv` and `test.csv` into the folder for the published one.
+    """
+    require_ffmpeg()
+    found, files = index_files(root, layout_of(AS_PUBLISHED))
+    found.files["image"] = found.files.pop("video")
+    loaders = {"audio": LogSpectrogram(front_end), "image": VideoFrames(check_size(size), check_count(frames))}
+    about = {"layout": AS_PUBLISHED, "front_end": front_end, "frames": frames, "size": size}
+    return _open(root, found, cremad_entries(root, files, found), loaders, split, about, options)
 
 
 def read_with_banks(

@@ -29,6 +29,8 @@ def find_fault(path: Path) -> str:
             return "" if zipfile.is_zipfile(path) else "cut short or not a saved tensor"
         if suffix == ".pkl":
             return _fault_of_pickle(path, size)
+        if suffix == ".flv":
+            return "" if _ends(path, size, 3, 1)[0] == b"FLV" else "not a video"
     except OSError as problem:
         return f"unreadable ({problem.strerror})"
     return ""

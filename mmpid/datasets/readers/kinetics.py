@@ -6,7 +6,8 @@ from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.clips import check_count, check_size, index_files, layout_of, open_clips
 from mmpid.datasets.readers.describe import described
 from mmpid.datasets.readers.lists import Entries, find_list, read_rows
-from mmpid.datasets.readers.media import Frames, LogSpectrogram, StoredArray, require_pillow
+from mmpid.datasets.readers.media import Frames, StoredArray, require_pillow
+from mmpid.datasets.readers.sound import LogSpectrogram
 
 SPECTROGRAMS = "Kinetics-Sounds, spectrograms and frames (InfoReg, CRMT, BalanceBenchmark)"
 BY_SPLIT = "Kinetics-Sounds, by split (Valuate and Enhance)"

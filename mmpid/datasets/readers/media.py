@@ -1,4 +1,4 @@
-"""How the files of one modality become a tensor: frames, stored arrays, sound, text."""
+"""How the files of one modality become a tensor: frames, stored arrays, text; sound is in its own module."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,16 +10,10 @@ import torch
 from torch import Tensor
 
 from mmpid.datasets.restricted import read_pickled_array
-from mmpid.errors import ConfigError, InputError, MissingDependencyError
+from mmpid.errors import InputError, MissingDependencyError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet, which the field's loaders use
 FLOW_MEAN, FLOW_STD = 0.5, 0.25
-# name: (rate, seconds, FFT length, hop); natural logarithm of the magnitude + 1e-7
-FRONT_ENDS = {
-    "log-stft-3s": (22_050, 3, 512, 353),
-    "log-stft-20s": (22_050, 20, 512, 353),
-    "log-stft-5s": (16_000, 5, 256, 128),
-}
 
 
 def require_pillow() -> None:
@@ -42,7 +36,7 @@ class Frames:
     def __call__(self, paths: Sequence[Path]) -> Tensor:
         """Return the frames of a clip, normalized as ImageNet is."""
         chosen = [paths[min(int((i + 0.5) * len(paths) / self.count), len(paths) - 1)] for i in range(self.count)]
-        frames = torch.stack([(read_image(path, self.size, "RGB") - _axis(MEAN)) / _axis(STD) for path in chosen])
+        frames = normalized(torch.stack([read_image(path, self.size, "RGB") for path in chosen]))
         return frames[0] if self.count == 1 else frames
 
 
@@ -59,8 +53,9 @@ class Flow:
         return (torch.cat([read_image(path, self.size, "L") for path in pair]) - FLOW_MEAN) / FLOW_STD
 
 
-def _axis(values: tuple[float, ...]) -> Tensor:
-    return torch.tensor(values)[:, None, None]
+def normalized(frames: Tensor) -> Tensor:
+    """Return frames (n, 3, h, w) of 0..1 with ImageNet's mean and deviation taken out."""
+    return (frames - torch.tensor(MEAN)[:, None, None]) / torch.tensor(STD)[:, None, None]
 
 
 def read_image(path: Path, size: int, mode: str) -> Tensor:
@@ -103,50 +98,6 @@ def read_array(path: Path) -> Tensor:
     if not isinstance(found, Tensor):
         raise InputError(f"{path} must hold one tensor; it holds {type(found).__name__}.")
     return found.detach()
-
-
-@dataclass(frozen=True)
-class LogSpectrogram:
-    """Sound as the logarithm of a magnitude spectrogram, (frequencies, times); see `FRONT_ENDS`."""
-
-    name: str
-
-    def __post_init__(self):
-        if self.name not in FRONT_ENDS:
-            raise ConfigError(f"`front_end` must be one of {', '.join(map(repr, FRONT_ENDS))}; it was {self.name!r}.")
-
-    def __call__(self, paths: Sequence[Path]) -> Tensor:
-        """Return the spectrogram of a wav file."""
-        rate, seconds, n_fft, hop = FRONT_ENDS[self.name]
-        sound = read_wav(paths[0], rate)
-        wanted = rate * seconds
-        sound = sound.repeat(-(-wanted // len(sound)))[:wanted].clamp(-1, 1)
-        window = torch.hann_window(n_fft)
-        spectrum = torch.stft(sound, n_fft, hop, window=window, center=True, pad_mode="constant", return_complex=True)
-        return torch.log(spectrum.abs() + 1e-7)
-
-
-def read_wav(path: Path, rate: int) -> Tensor:
-    """Return the mean of the channels of a wav file, in -1..1, at a rate."""
-    from scipy.io import wavfile
-    from scipy.signal import resample_poly
-
-    try:
-        found, samples = wavfile.read(path)
-    except Exception as problem:
-        raise InputError(f"{path} is not a readable wav file: {problem}. Leave the clip out.") from problem
-    if samples.size == 0:
-        raise InputError(f"{path} holds no sound. Leave the clip out.")
-    whole = samples.dtype.kind in "iu"
-    x = samples.astype(np.float64)
-    if whole:
-        middle = 128 if samples.dtype == np.uint8 else 0
-        x = (x - middle) / (128 if samples.dtype == np.uint8 else float(-np.iinfo(samples.dtype).min))
-    x = x.mean(1) if x.ndim == 2 else x
-    if found != rate:
-        common = int(np.gcd(found, rate))
-        x = resample_poly(x, rate // common, found // common)
-    return torch.as_tensor(x.astype(np.float32))
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from mmpid.errors import ConfigError, InputError
 
 READERS = {
     OWN: read_arrays,
+    cremad.AS_PUBLISHED: cremad.read_as_published,
     cremad.WITH_WAV: cremad.read_with_sound,
     cremad.WITH_BANKS: cremad.read_with_banks,
     by_split.FRAMES_AND_BANKS: by_split.read_banks_by_split,

@@ -65,11 +65,13 @@ def setup_of(metadata, trainer) -> dict:
     names = list(metadata["modalities"])
     classes = [str(name) for name in metadata.get("class_names") or ()]
     budget = metadata.get("settings", {}).get("epochs") or trainer.progress[1]
+    # what an older record does not say of its label, its probes bound from below
+    known = () if classes or metadata.get("data", {}).get("prior_loss") else trainer.record.lineage("probe")
     return {
         "modalities": names,
         "classes": classes,
         "data": str(metadata.get("data", {}).get("name") or metadata.get("name") or "run"),
-        "entropy": label_entropy(metadata),
+        "entropy": label_entropy(metadata, known),
         "questions": questions(int(budget)),
         "samples": metadata.get("data", {}).get("sizes", {}).get("validation"),
     }

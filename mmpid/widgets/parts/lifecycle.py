@@ -128,5 +128,6 @@ def _answer_where_asked(widget: widgets.Widget) -> None:
     thread that is wherever the kernel last heard anything: a cell that waits, or a thread that a reloaded page has
     just ended. There a click waits, or is lost.
     """
-    if hasattr(widget.comm, "_reply_subshell_for"):
-        widget.comm._reply_subshell_for = lambda data, default: default
+    comm: Any = widget.comm
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda data, default: default

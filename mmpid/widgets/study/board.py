@@ -12,17 +12,22 @@ from mmpid import _validate
 from mmpid.errors import MMPIDError
 from mmpid.widgets.parts.environment import resolve_mode
 from mmpid.widgets.parts.lifecycle import Still, close_tree, heard, register_widget, show_widget
+from mmpid.widgets.parts.page import script, styles
 from mmpid.widgets.study.scene import Reader, sentence
 
 HERE = Path(__file__).parent
 LOOK_SECONDS = 1.0
 
 
+def _own(name: str) -> str:
+    return (HERE / name).read_text(encoding="utf-8")
+
+
 class StudyView(anywidget.AnyWidget):
     """What the page knows of a study."""
 
-    _esm = traitlets.Unicode((HERE / "study.js").read_text(encoding="utf-8")).tag(sync=True)
-    _css = traitlets.Unicode((HERE / "study.css").read_text(encoding="utf-8")).tag(sync=True)
+    _esm = traitlets.Unicode("\n".join([script("theme.js"), _own("study.js")])).tag(sync=True)
+    _css = traitlets.Unicode("\n".join([styles("board.css"), _own("study.css")])).tag(sync=True)
     scene = traitlets.Dict({}).tag(sync=True)
     words = traitlets.Unicode("").tag(sync=True)
     chosen = traitlets.Unicode("").tag(sync=True)

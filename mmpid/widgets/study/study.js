@@ -14,16 +14,18 @@ class StudyPage {
     this.grid = element("div", { class: "mmpid-study-grid", role: "group", "aria-label": "Runs of the study" });
     this.detail = element("div", { class: "mmpid-study-detail", "aria-live": "polite" });
     this.buttons = new Map();
-    this.root = element("section", { class: "mmpid-study", "aria-label": "Study" }, this.words, this.grid, this.detail);
+    this.root = element("section", { class: "mmpid-page mmpid-study", "aria-label": "Study" }, this.words, this.grid, this.detail);
     // no key pressed in it is a command of the notebook
     this.root.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation(); });
     el.append(this.root);
+    this.forget = followTheme(this.root);
     this.answer = () => { this.waits ??= requestAnimationFrame(() => { this.waits = undefined; this.draw(); }); };
     for (const name of ["scene", "words", "chosen"]) model.on(`change:${name}`, this.answer);
     this.draw();
   }
 
   dispose() {
+    this.forget();
     for (const name of ["scene", "words", "chosen"]) this.model.off(`change:${name}`, this.answer);
   }
 

@@ -105,8 +105,10 @@ class EpochChart {
       parts.push(svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, String(words)));
     }
     const most = Math.max(2, Math.floor((right - left) / 46));
+    const named = !this.small && right - left > 150, room = 56; // what "epoch 0" takes of the axis
     ticks(0, this.context.end, most, true).forEach((epoch, i) => {
-      const first = i === 0 && !this.small && right - left > 150, x = pixel(this.X(epoch));
+      const first = i === 0 && named, x = pixel(this.X(epoch));
+      if (named && i > 0 && x < left + room) return;
       const anchor = first ? "start" : this.small && i === 0 ? "start" : epoch === this.context.end ? "end" : "middle";
       parts.push(svg("text", { x: first ? x - 3 : epoch === this.context.end ? x + 6 : x, y: bottom + 14, "text-anchor": anchor }, first ? `epoch ${epoch}` : String(epoch)));
     });

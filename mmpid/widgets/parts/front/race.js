@@ -34,11 +34,14 @@ class RacePage {
     this.forget = followTheme(this.root);
     this.answer = () => this.soon();
     for (const name of ["now", "left", "right", "stories"]) model.on(`change:${name}`, this.answer);
+    this.size = new ResizeObserver(this.answer); // bars are drawn for the width that they have
+    this.size.observe(this.root);
     this.render();
   }
 
   dispose() {
     this.forget();
+    this.size.disconnect();
     cancelAnimationFrame(this.replaying);
     for (const name of ["now", "left", "right", "stories"]) this.model.off(`change:${name}`, this.answer);
     for (const one of this.charts) { one.known.dispose(); one.accuracy.dispose(); }

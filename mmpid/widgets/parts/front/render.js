@@ -80,7 +80,7 @@ Object.assign(Board.prototype, {
     this.boxes.forEach((box, i) => {
       const active = this.now.active.includes(box.name), off = this.dead || this.now.stage === "joint" || this.now.state === "finished";
       set(box.value, { text: Number.isFinite(wholes[i]) ? two(wholes[i]) : "–" });
-      set(box.word, { text: finite.length < 2 || finite.filter((one) => one === (wholes[i] === least ? least : most)).length > 1 ? "" : wholes[i] === least ? "knows least" : wholes[i] === most ? "knows most" : "" });
+      set(box.word, { text: finite.length < 2 || finite.filter((one) => one === (wholes[i] === least ? least : most)).length > 1 ? "" : wholes[i] === least ? "least" : wholes[i] === most ? "most" : "" });
       change(box.pause, { picture: active ? "pause" : "play", off, tip: `${active ? "Pause" : "Resume"} ${box.name}` });
       set(box.pause, { "aria-label": `${active ? "Pause" : "Resume"} ${box.name}`, hidden: off });
     });
@@ -111,7 +111,7 @@ Object.assign(Board.prototype, {
   },
 
   renderFoot(now, answer, expert) {
-    const gone = this.gone && { words: "The kernel is gone. Looking back still works. To train again, run the notebook's cells: a new Trainer starts at epoch 0, a saved run goes on with mmpid.Trainer.load.", kind: "error" };
+    const gone = this.gone && { words: "The kernel is gone; looking back works. To train, run the notebook's cells (from epoch 0) or mmpid.Trainer.load.", kind: "error" };
     const message = gone || (now.question?.words && { words: now.question.words, kind: "refused" }) || (now.failure && { words: `${now.failure.summary}${now.failure.advice ? ` ${now.failure.advice}` : ""}`, kind: "error" }) || (answer?.words && now.message.kind === "rest" ? { words: `What if: ${answer.words}`, kind: "rest" } : now.message);
     const known = JSON.stringify([message, now.question, now.undo, !!now.failure]);
     if (this.toldFoot !== known) {
