@@ -233,5 +233,4 @@ def _inspect(arguments) -> int:
             print(f"problem: the data cannot be opened: {problem}")
             return FAILED
     print(f"\nsamples by split and class:\n{data.to_frame()}\n\n{report}")
-    print(f"\nto open it: data = mmpid.datasets.read({str(arguments.folder)!r})")
     return OK if found.ok and report.ok else FAILED

@@ -111,7 +111,8 @@ def overhead(case: Case, rounds: int) -> dict:
         "engine": lambda: trainer.step(epochs=case.epochs),
         "callback": lambda: hooked.step(epochs=case.epochs),
     }
-    trainer.step(epochs=1), hooked.step(epochs=1), bare.train(1)
+    for one in (trainer.step, hooked.step, bare.train):
+        one(epochs=1)
     times: dict[str, list[float]] = {name: [] for name in works}
     for turn in range(rounds):
         names = list(works)[turn % 3 :] + list(works)[: turn % 3]
@@ -177,7 +178,8 @@ def stacked(method: str, n_seeds: int, epochs: int) -> dict:
     def together():
         return train_seeds(data.__getitem__, range(n_seeds), method=method, **settings).rows
 
-    together(), single(0)
+    together()
+    single(0)
     at_once, in_turn, rows = [], [], []
     for seed in range(n_seeds):  # one stacked run beside every single one, so that both see the same machine
         start = time.process_time()

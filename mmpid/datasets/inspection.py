@@ -9,8 +9,17 @@ from pathlib import Path
 from mmpid import _validate
 from mmpid._tables import html_table, text_table
 from mmpid.datasets.array_folder import inspect_arrays, read_headers
+from mmpid.datasets.inspection_help import Samples, compare_protocols, pick_samples, samples_html, what_next
 from mmpid.datasets.layouts import LAYOUTS, Layout, recognize
-from mmpid.datasets.listings import SHOWN, clips_in_two_lists, clips_that_are_not_there, file_size, named, read_lists
+from mmpid.datasets.listings import (
+    SHOWN,
+    clips_in_two_lists,
+    clips_that_are_not_there,
+    file_size,
+    named,
+    odd_names,
+    read_lists,
+)
 from mmpid.errors import InputError
 
 OWN = "arrays, one per modality, and labels"
@@ -32,6 +41,12 @@ class Inspection:
         What is missing, orphaned or unreadable.
     notes : tuple of str
         What is worth knowing about such data.
+    protocols : tuple of str
+        A sentence for each published setting of this data set: what is otherwise here, and how to read it that way.
+    next : tuple of str
+        What to type next.
+    samples : tuple of (str, dict)
+        Up to three clips and a file of each modality; a notebook shows pictures and plays sound.
     """
 
     path: str
@@ -39,6 +54,9 @@ class Inspection:
     rows: tuple[dict, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    protocols: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+    samples: Samples = ()
 
     @property
     def ok(self) -> bool:
@@ -59,17 +77,19 @@ class Inspection:
 
     def _remarks(self) -> list[str]:
         verdict = ["nothing is missing"] if self.ok else [f"problem: {text}" for text in self.problems]
-        return verdict + [f"note: {text}" for text in self.notes]
+        return verdict + [f"note: {text}" for text in self.notes] + [f"protocol {text}" for text in self.protocols]
 
     def __repr__(self) -> str:
         table = [text_table(["modality", "split", "samples", "files"], self._cells())] if self.rows else []
-        return "\n".join([self._head(), *table, *self._remarks()])
+        return "\n".join([self._head(), *table, *self._remarks(), *(["next:", *self.next] if self.next else [])])
 
     def _repr_html_(self) -> str:
         from html import escape
 
         table = html_table(["modality", "split", "samples", "files"], self._cells(), caption=self._head())
-        return table + "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in self._remarks()) + "</ul>"
+        remarks = "<ul>" + "".join(f"<li>{escape(text)}</li>" for text in self._remarks()) + "</ul>"
+        typed = f"<pre>{escape(chr(10).join(self.next))}</pre>" if self.next else ""
+        return table + samples_html(folder_of(self.path), self.samples) + remarks + typed
 
 
 def inspect_folder(path) -> Inspection:
@@ -117,7 +137,8 @@ def inspect_folder(path) -> Inspection:
     own = inspect_arrays(read_headers(root, arrays)) if layout is None else None
     if own:
         rows, problems = own
-        return Inspection(path=str(path), layout=OWN, rows=tuple(rows), problems=tuple(problems + empty))
+        more = what_next(str(path), None, not problems)
+        return Inspection(path=str(path), layout=OWN, rows=tuple(rows), problems=tuple(problems + empty), next=more)
     if layout is None:
         return Inspection(path=str(path), layout="", rows=(), problems=(_unknown(files), *empty))
     return _count(str(path), root, layout, files, empty)
@@ -165,6 +186,7 @@ def _count(path: str, root: Path, layout: Layout, files: list[str], empty: list[
     """Count samples and files by modality and split, and compare modalities with each other and with lists."""
     counts: Counter = Counter()
     samples: dict[str, dict[str, set[str]]] = {name: defaultdict(set) for name in layout.patterns}
+    first: dict[str, dict[str, str]] = {name: {} for name in layout.patterns}
     for name in files:
         found = layout.match(name)
         if found:
@@ -172,6 +194,8 @@ def _count(path: str, root: Path, layout: Layout, files: list[str], empty: list[
             split = layout.split_of(found[1])
             counts[modality, split] += 1
             samples[modality][split].add(groups.get("clip") or name)
+            if "clip" in groups:
+                first[modality].setdefault(groups["clip"], name)
     paired = _paired(layout)
     rows = [
         {
@@ -190,8 +214,17 @@ def _count(path: str, root: Path, layout: Layout, files: list[str], empty: list[
     )
     return Inspection(
         path=path, layout=layout.title, rows=tuple(rows), problems=tuple(problems),
-        notes=(*_size_note(layout, samples), *notes, *layout.notes),
+        notes=(*_size_note(layout, samples), *odd_names(files), *notes, *layout.notes), samples=pick_samples(first),
+        protocols=tuple(_protocols(layout, first, counts)), next=what_next(path, layout, not problems),
     )  # fmt: skip
+
+
+def _protocols(layout: Layout, first: dict[str, dict[str, str]], counts: Counter) -> list[str]:
+    clips = max(map(len, first.values()), default=0)
+    images = sum(count for (modality, _), count in counts.items() if modality == "image")
+    wav = any(name.endswith(".wav") for name in first.get("audio", {}).values())
+    options = ("frames", "size", *(["front_end"] if wav else []), "split")
+    return compare_protocols(layout, clips, images / clips if clips else 0, options)
 
 
 def _rows_of(path: Path) -> int:

@@ -26,7 +26,7 @@ class Layout:
     """A data set on disk: for each modality the names of its files, with groups `clip`, and `split`, `label` if told.
 
     `comparable` says whether a clip has the same name in every modality, `splits` which names of splits mean another
-    one than usual.
+    one than usual, `data` the name that protocols have for the data set, `readable` whether there is a reader.
     """
 
     title: str
@@ -36,6 +36,8 @@ class Layout:
     notes: tuple[str, ...] = ()
     comparable: bool = True
     splits: dict[str, str] = field(default_factory=dict)
+    data: str = ""
+    readable: bool = True
     compiled: dict[str, tuple[re.Pattern, ...]] = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -69,6 +71,7 @@ LAYOUTS = (
         _CREMAD_LISTS,
         7442,
         _CREMAD_NOTES,
+        data="cremad",
     ),
     Layout(
         "CREMA-D, frames and wav or spectrograms (OGM-GE, PMR)",
@@ -79,6 +82,7 @@ LAYOUTS = (
         _CREMAD_LISTS,
         7442,
         _CREMAD_NOTES,
+        data="cremad",
     ),
     Layout(
         "CREMA-D, frames and filter banks (MMPareto, D&R, BalanceBenchmark)",
@@ -86,6 +90,7 @@ LAYOUTS = (
         _CREMAD_LISTS,
         7442,
         _CREMAD_NOTES,
+        data="cremad",
     ),
     Layout(
         "frames and filter banks by split (MLA: CREMA-D, Kinetics-Sounds, AVE)",
@@ -100,12 +105,15 @@ LAYOUTS = (
         (Listing("trainSet.txt", "&", 1), Listing("valSet.txt", "&", 1), Listing("testSet.txt", "&", 1)),
         4115,
         ("AVE: the lists have 4,143 rows and name 4,115 distinct clips; loaders keep the first row of each.",),
+        data="ave",
     ),
     Layout(
         "AVE, as published",
         {"video": (r"AVE/(?P<clip>[\w-]{11})\.mp4",)},
         (Listing("trainSet.txt", "&", 1), Listing("valSet.txt", "&", 1), Listing("testSet.txt", "&", 1)),
         4115,
+        data="ave",
+        readable=False,
     ),
     Layout(
         "Kinetics-Sounds, spectrograms and frames (InfoReg, CRMT, BalanceBenchmark)",
@@ -115,6 +123,7 @@ LAYOUTS = (
         },
         (Listing("ks_train_overlap.txt", " "), Listing("ks_test_overlap.txt", " ")),
         notes=("Kinetics-Sounds: clips with three frames or fewer are dropped by the repositories.",),
+        data="kinetics-sounds",
     ),
     Layout(
         "Kinetics-Sounds, by split (Valuate and Enhance)",
@@ -122,6 +131,7 @@ LAYOUTS = (
             "audio": (rf"ks_audio/(?P<split>train|val|test)/{CLIP}\.npy",),
             "image": (rf"ks_visual/(?P<split>train|val|test)/{CLIP}/{FRAME}",),
         },
+        data="kinetics-sounds",
     ),
     Layout(
         "Kinetics-Sounds, by split and class (ARL)",
@@ -130,6 +140,7 @@ LAYOUTS = (
             "image": (rf"visual/(?P<split>train|val|test)_img/Image-\d+-FPS/(?P<label>[^/]+)/{CLIP}/{FRAME}",),
         },
         splits={"val": "test"},
+        data="kinetics-sounds",
     ),
     Layout(
         "VGGSound",
@@ -138,6 +149,7 @@ LAYOUTS = (
             "VGGSound: repositories number the classes by first appearance in the list, which changes with missing "
             "clips; keep a class map.",
         ),
+        data="vggsound",
     ),
     Layout(
         "UCF-101, frames and optical flow",

@@ -17,9 +17,20 @@ def file_size(path) -> int:
         return 0
 
 
+def readable_name(name: str) -> str:
+    """Return a name that can be printed: bytes that are not UTF-8 become question marks."""
+    return name if name.isascii() else name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def odd_names(files: list[str]) -> list[str]:
+    """Say which names are not UTF-8, as archives of other systems leave them; such files are used like others."""
+    odd = [name for name in files if not name.isascii() and readable_name(name) != name]
+    return [f"{named(odd, 'name')} not in UTF-8."] if odd else []
+
+
 def named(names: list[str], noun: str) -> str:
     """Return how many there are, and the first few names."""
-    shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
+    shown = ", ".join(map(readable_name, names[:SHOWN])) + (", ..." if len(names) > SHOWN else "")
     return f"{len(names):,} {noun}{'s' if len(names) > 1 else ''} ({shown})"
 
 

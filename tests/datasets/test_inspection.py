@@ -1,12 +1,15 @@
+import os
 import pickle
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from mmpid import datasets, protocols
 from mmpid.datasets import inspect_folder
 from mmpid.datasets.inspection import OWN
 from mmpid.datasets.layouts import LAYOUTS
+from mmpid.datasets.readers.read import READERS
 from mmpid.errors import InputError
 
 ONE, TWO = "1001_IEO_NEU_XX", "1002_DFA_ANG_XX"
@@ -198,3 +201,66 @@ def test_a_folder_that_is_not_there_is_refused(tmp_path):
         inspect_folder(tmp_path / "nowhere")
     with pytest.raises(InputError, match="is a file"):
         inspect_folder(put(tmp_path, "file.bin") / "file.bin")
+
+
+def test_a_notebook_shows_three_samples_protocols_and_what_to_type(tmp_path):
+    pytest.importorskip("PIL")
+    root = datasets.make_folder("cremad", tmp_path / "<my clips>", n=60)
+    found = inspect_folder(root)
+    html = found._repr_html_()
+    assert len(found.samples) == 3 and html.count("<audio controls") == html.count("<img ") == 3
+    assert "<my clips>" not in html and "&lt;my clips&gt;" in html
+    told = {text.partition(":")[0]: text for text in found.protocols}
+    names = {name for name in protocols.available() if protocols.get(name).data["name"] == "cremad"}
+    assert set(told) == names and "60 of 7,442 clips" in told["ogm-ge/cremad"]
+    assert "front_end='log-stft-3s'" in told["ogm-ge/cremad"] and "front_end='log-stft-3s'" in repr(found)
+    (root / found.samples[0][1]["image"]).write_bytes(b"x" * 400_000)
+    (root / found.samples[1][1]["audio"]).unlink()
+    html = found._repr_html_()  # as it is now: too large, and gone
+    assert html.count("<audio controls") == html.count("<img ") == 2
+    assert "2 frames a clip" not in told["ogm-ge/cremad"]
+
+
+def test_frames_and_front_ends_that_a_protocol_has_otherwise_are_said(tmp_path):
+    put(tmp_path, f"audio/{ONE}.pt", f"visual/{ONE}/frame_00001.jpg")
+    told = {text.partition(":")[0]: text for text in inspect_folder(tmp_path).protocols}
+    assert (
+        "1 frames a clip, it uses 3" in told["inforeg/cremad"] and "it computes log-stft-3s" in told["inforeg/cremad"]
+    )
+    assert "front_end=" not in told["inforeg/cremad"]
+
+
+def test_what_to_type_next_works_as_typed(tmp_path):
+    rng = np.random.default_rng(0)
+    own(
+        tmp_path / "it's mine", audio=rng.normal(size=(90, 4)), image=rng.normal(size=(90, 5)), labels=np.arange(90) % 2
+    )
+    lines = inspect_folder(tmp_path / "it's mine").next
+    exec("\n".join(lines), names := {})
+    assert names["trainer"].modalities == ("audio", "image")
+
+
+def test_layouts_say_whether_they_have_a_reader():
+    assert {layout.title for layout in LAYOUTS if layout.readable} == {title for title in READERS if title != OWN}
+
+
+def test_names_that_are_not_utf_8_are_counted_and_can_be_shown(tmp_path):
+    put(tmp_path, "train_spec/a.npy", *frames("train-frames-1fps/train/a"))
+    for place in (b"train_spec/\xff\xfe.npy", b"train-frames-1fps/train/\xff\xfe/frame_00001.jpg"):
+        path = os.path.join(os.fsencode(tmp_path), place)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as stream:
+            stream.write(b"x")
+    found = inspect_folder(tmp_path)
+    assert found.rows[0]["samples"] == 2 and any("2 names" in note and "UTF-8" in note for note in found.notes)
+    assert (found._repr_html_() + repr(found)).encode()
+
+
+@pytest.mark.slow
+def test_a_list_of_a_million_rows_is_read_and_counted(tmp_path):
+    pytest.importorskip("PIL")
+    root = datasets.make_folder("cremad", tmp_path / "clips", n=60)
+    with open(root / "data" / "CREMAD" / "train.csv", "a") as stream:
+        stream.writelines(f"{i:07d}_XXX_ANG_XX,ANG\n" for i in range(10**6))
+    data = datasets.read(root, size=16, in_memory=False)
+    assert "left out: 1,000,000 clips" in " ".join(data.notes) and len(data.target) == 60

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, Dataset
 from mmpid import _validate
 from mmpid.datasets.inspection import list_files
 from mmpid.datasets.layouts import LAYOUTS, Layout
-from mmpid.datasets.listings import named
+from mmpid.datasets.listings import named, odd_names
 from mmpid.datasets.multimodal import MultimodalData
 from mmpid.datasets.readers.health import find_fault
 from mmpid.datasets.readers.lists import Entries
@@ -93,7 +93,7 @@ def index_files(root: Path, layout: Layout) -> tuple[Found, list[str]]:
     for clips in found.files.values():
         for names in clips.values():
             names.sort(key=natural)
-    found.notes = [
+    found.notes = odd_names(files) + [
         f"{named(sorted(clips), 'clip')} lie in folders of two {what}s; the first, in alphabetical order, counts."
         for what, clips in twice.items()
         if clips
