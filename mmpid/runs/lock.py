@@ -22,6 +22,7 @@ else:
 LOCKED_BYTE = 1 << 30  # Windows locks ranges of bytes and hides them from readers: lock one behind the text
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems without locks answer
 RECENT = 1.0  # seconds after which a run that another thread of this process trained counts as at rest
+WAIT = 0.05  # seconds between two looks at a lock that another process has
 TRIES = 5  # times that a lock file may vanish between two system calls
 
 _ALL: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()
@@ -63,6 +64,10 @@ class Permit:
         return recent and self._thread != threading.get_ident()
 
 
+class _HeldError(ConfigError):
+    """Another process, or another trainer of this one, holds the lock."""
+
+
 class FolderLock:
     """The right to write a run folder, held by at most one trainer at a time.
 
@@ -92,7 +97,7 @@ class FolderLock:
                     if holder is not None:
                         self._take_over(holder, take_over)
                     elif not self._lock(file):
-                        raise ConfigError(self._held_elsewhere(file))
+                        raise _HeldError(self._held_elsewhere(file))
                     else:
                         self._file, file = file, None
                 finally:
@@ -104,6 +109,14 @@ class FolderLock:
                     return
                 self.release()  # the file was deleted between opening and locking it
         raise ConfigError(f"the folder {self.path.parent} is being deleted. Choose another folder.")
+
+    def wait(self) -> None:
+        """Take the lock as soon as no process and no trainer has it."""
+        while True:
+            try:
+                return self.acquire(take_over=False)
+            except _HeldError:
+                time.sleep(WAIT)
 
     def release(self) -> None:
         """Let go of the lock, if it is held."""
@@ -133,7 +146,7 @@ class FolderLock:
         """Take the lock from another trainer of this process, which may not write any more."""
         where = self.path.parent
         if not allowed or holder.permit.in_use:
-            raise ConfigError(
+            raise _HeldError(
                 f"the run in {where} is being trained by another Trainer of this process. Pause that one and wait a "
                 f"second, or read the run with Trainer.load({str(where)!r}, data, read_only=True)."
             )

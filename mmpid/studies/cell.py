@@ -19,6 +19,7 @@ from mmpid.datasets import MultimodalData
 from mmpid.errors import CheckpointError, ConfigError, InputError
 from mmpid.models import LateFusion
 from mmpid.runs.files import write_atomically
+from mmpid.runs.lock import FolderLock, Permit
 from mmpid.runs.state import State, write_state
 from mmpid.studies.budget import share_budget
 from mmpid.studies.inputs import build
@@ -29,6 +30,7 @@ from mmpid.train.config import TrainConfig
 from mmpid.train.trainer import Trainer
 
 RECORD, RESULT, ERROR, RUNNING = "record.jsonl", "result.json", "error.json", "running.json"
+WRITER = "writer"  # locked while a process trains the cell
 PREDICTIONS, WEIGHTS = "predictions.npz", "selected.safetensors"
 SAVE_SECONDS, SAVE_SHARE = 2.0, 0.02  # a run is saved so often, but saving may take no more than this share of its time
 BEAT_SECONDS = 1.0
@@ -124,20 +126,16 @@ def run_cell(cell: Cell, reraise: bool = False) -> str:
 
 @contextmanager
 def _locked(cell: Cell) -> Iterator[None]:
-    """Hold the folder of a cell; the system lets it go when the process dies."""
+    """Be the one process that trains a cell; wait while another is at it. The system unlocks it when a process dies."""
     cell.folder.mkdir(parents=True, exist_ok=True)
+    lock = FolderLock(cell.folder / WRITER, Permit())
+    lock.wait()
     try:
-        import fcntl
-    except ImportError:  # Windows: one study per folder is up to the user
-        yield
-        return
-    handle = os.open(cell.folder, os.O_RDONLY)
-    try:
-        with suppress(OSError):  # file systems without locks
-            fcntl.flock(handle, fcntl.LOCK_EX)
         yield
     finally:
-        os.close(handle)
+        with suppress(OSError):  # Windows keeps a file that is open
+            lock.path.unlink()
+        lock.release()
 
 
 # ---- training ------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from mmpid import _validate
 from mmpid._progress import progress_bar
 from mmpid.errors import ConfigError, MissingDependencyError, TrainingError
 from mmpid.studies.cell import ERROR, Cell, run_cell
+from mmpid.studies.orphans import end_with
 
 BACKENDS = ("loky", "dask")
 CONNECT_SECONDS = 10
@@ -60,13 +61,16 @@ def _answers(cells: Sequence[Cell], n_jobs: int, backend: str, address: Any, sto
         if backend == "dask":
             options = {"backend": "dask", "client": stack.enter_context(_client(address)), "n_jobs": -1}
         stack.enter_context(joblib.parallel_config(**options))
-        work = (joblib.delayed(_run)(place, cell) for place, cell in enumerate(cells))
+        driver = os.getpid() if backend == "loky" else None  # the workers of a cluster have another owner
+        work = (joblib.delayed(_run)(place, cell, driver) for place, cell in enumerate(cells))
         yield from joblib.Parallel(return_as="generator_unordered", batch_size=1)(work)  # pyright: ignore
 
 
-def _run(place: int, cell: Cell) -> tuple[int, str]:
+def _run(place: int, cell: Cell, driver: int | None) -> tuple[int, str]:
     import torch
 
+    if driver is not None:
+        end_with(driver)
     torch.set_num_threads(1)
     return place, run_cell(cell)
 
