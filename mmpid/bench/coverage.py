@@ -66,12 +66,17 @@ def rows(full: bool = False) -> list[Row]:
     return found
 
 
-def real_heads(epochs: tuple[int, ...] = (2, 6, 15, 30)) -> dict[str, Tensor]:
-    """Train on shipped data, and take two heads' confusions on the probe split as independent given the class."""
+def real_heads(
+    epochs: tuple[int, ...] = (2, 6, 15, 30), names: tuple[str, ...] = ("av-digits", "watch", "cg-mnist")
+) -> dict[str, Tensor]:
+    """Train on data sets, and take two heads' confusions on the probe split as independent given the class.
+
+    ``cg-mnist`` needs the extra `data`.
+    """
     from mmpid import LateFusion, Trainer, datasets
 
     joints: dict[str, Tensor] = {}
-    for name in ("av-digits", "watch"):
+    for name in names:
         data = datasets.load(name, seed=0)
         settings = {"epochs": 60, "unimodal_epochs": 40, "correction": "none", "n_boot": 0, "n_null": 0, "ecs": ()}
         trainer = Trainer(LateFusion.from_data(data, seed=0), data, seed=0, device="cpu", **settings)

@@ -35,6 +35,7 @@ from mmpid.estimate.results import PIDEstimate
 from mmpid.estimate.terms import atoms_to_terms, stack_atoms, terms_to_atoms
 from mmpid.estimate.threads import SMALL_JOINT, one_thread
 from mmpid.pid import decompose
+from mmpid.pid.names import unique_key
 from mmpid.pid.typed import floats_of
 
 Row = dict[str, float | bool | int | str]
@@ -117,8 +118,9 @@ def _means(against_rest: Mapping[str, PIDEstimate]) -> Row:
         for key in (k for k in first if k == atom or k.startswith(f"{atom}_")):
             values = [row[key] for row in rows.values()]
             fields[key] = all(values) if key.endswith(("_identified", "_proven")) else _mean(values)
+    own = unique_key(1)
     for i, row in enumerate(rows.values(), start=1):
-        fields |= {key.replace("unique1", f"unique{i}"): x for key, x in row.items() if key.startswith("unique1")}
+        fields |= {key.replace(own, unique_key(i)): x for key, x in row.items() if key.startswith(own)}
     fields["total"] = _mean([row["total"] for row in rows.values()])
     fields["gap"] = max(float(row["gap"]) for row in rows.values())
     fields |= {key: first[key] for key in ("n_samples", "observable", "correction", "estimator") if key in first}

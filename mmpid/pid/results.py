@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from mmpid._tables import format_number, html_table, text_table
+from mmpid.pid.names import ATOMS
 from mmpid.pid.optimum import sparse_tensor
 from mmpid.pid.typed import floats_of, integers_of
 
 if TYPE_CHECKING:
     import pandas as pd  # pyright: ignore[reportMissingTypeStubs]
 
-ATOMS = ("redundancy", "unique1", "unique2", "synergy")
 _SHOWN = 12
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mmpid.pid.names import ATOMS, unique_key
 from mmpid.plots import traces as tr
 from mmpid.plots.palette import modality_role
-from mmpid.plots.reading import known_by, read_atom, unique_key, value_of
+from mmpid.plots.reading import known_by, read_atom, value_of
 from mmpid.plots.traces import Band, Trace
 
 
@@ -79,11 +80,12 @@ def knowledge_chart(
     """
     if len(modalities) != 2:
         raise ValueError("the stack needs two modalities; use known_by_chart for each of several")
-    rows = [row for row in probes if all(read_atom(row, atom) for atom in ("redundancy", "unique1", "unique2"))]
+    rows = [row for row in probes if all(read_atom(row, atom) for atom in ATOMS[:3])]
+    both, first, second, _ = ATOMS
     layers = [
-        ("unique1", f"{modalities[0]} alone", "m0", _values(rows, "unique1"), True),
-        ("redundancy", "both know", "both", _values(rows, "redundancy"), True),
-        ("unique2", f"{modalities[1]} alone", "m1", _values(rows, "unique2"), True),
+        (first, f"{modalities[0]} alone", "m0", _values(rows, first), True),
+        (both, "both know", "both", _values(rows, both), True),
+        (second, f"{modalities[1]} alone", "m1", _values(rows, second), True),
         ("synergy proven", "only together", "together", _proven(rows, "synergy"), True),
     ]
     rest = np.maximum(_values(rows, "synergy") - layers[-1][3], 0)
@@ -102,8 +104,9 @@ def known_by_chart(
     name = modalities[index]
     rows = [row for row in probes if known_by(row, index, name)]
     shared = f"redundancy.{name}" if rows and f"redundancy.{name}" in rows[-1] else "redundancy"
+    own = unique_key(index + 1)
     layers = [
-        (unique_key(index), "it alone", modality_role(index), _values(rows, unique_key(index)), True),
+        (own, "it alone", modality_role(index), _values(rows, own), True),
         (shared, "others too", "both", _values(rows, shared), True),
     ]
     return _stack(layers, rows, name, entropy, switch)

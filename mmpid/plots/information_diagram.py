@@ -5,11 +5,13 @@ from collections.abc import Sequence
 from matplotlib.axes import Axes
 from matplotlib.patches import Circle, Ellipse
 
+from mmpid.pid.names import ATOMS
 from mmpid.plots import style
 from mmpid.plots.atoms import atoms_of, names_of
 from mmpid.plots.traces import atom_color, atom_labels
 
-_PLACES = {"unique1": (-0.95, 0.0), "unique2": (0.95, 0.0), "redundancy": (0.0, 0.0), "synergy": (0.0, 1.19)}
+_R, _U1, _U2, _S = ATOMS
+_PLACES = {_U1: (-0.95, 0.0), _U2: (0.95, 0.0), _R: (0.0, 0.0), _S: (0.0, 1.19)}
 
 
 def information_diagram(
@@ -77,7 +79,7 @@ def _regions(ax: Axes, share: dict[str, float]) -> None:
     left, right = (Circle((x, -0.1), 0.98, facecolor="white", edgecolor="none") for x in (-0.55, 0.55))
     for patch in (around, left, right):
         ax.add_patch(patch)
-    for x, name in ((-0.55, "unique1"), (0.55, "unique2")):
+    for x, name in ((-0.55, _U1), (0.55, _U2)):
         ax.add_patch(Circle((x, -0.1), 0.98, facecolor=color[name], alpha=_opacity(share[name]), edgecolor="none"))
     lens = Circle((-0.55, -0.1), 0.98, facecolor="white", edgecolor="none")
     tint = Circle(

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from mmpid.pid.names import unique_key
 from mmpid.runs.probe import Atom
 
 
@@ -26,18 +27,13 @@ def value_of(reading: Atom) -> float:
     return cast(float, reading.value)
 
 
-def unique_key(index: int) -> str:
-    """Return the row's name for the unique information of a modality, by its place."""
-    return f"unique{index + 1}"
-
-
 def known_by(probe: Mapping, index: int, name: str) -> Atom | None:
     """Return all that one modality knows about the label, I(X; Y) in bits: what it alone knows, and what is shared.
 
     With two modalities the second part is the redundancy; with more, each has its own.
     """
     shared = f"redundancy.{name}" if f"redundancy.{name}" in probe else "redundancy"
-    own, both = read_atom(probe, unique_key(index)), read_atom(probe, shared)
+    own, both = read_atom(probe, unique_key(index + 1)), read_atom(probe, shared)
     if own is None or both is None:
         return None
     noise = math.hypot(own.half_width, both.half_width)

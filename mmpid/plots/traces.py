@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mmpid.errors import InputError
+from mmpid.pid.names import ATOMS, position_of, unique_key
 from mmpid.plots.palette import DASHES, LIGHT, dash_of, modality_role
+from mmpid.runs.probe import unique_keys
 from mmpid.runs.record import as_record
 
-ATOMS = ("redundancy", "unique1", "unique2", "synergy")
-SHORT_NAMES = {"redundancy": "R", "unique1": "U1", "unique2": "U2", "synergy": "S"}
+SHORT_NAMES = dict(zip(ATOMS, ("R", "U1", "U2", "S"), strict=True))
 
 BLUE, ORANGE, VERMILION, SKY, BROWN, OLIVE = (LIGHT[f"m{i}"].line for i in range(6))
 PINK, GREEN, GRAY = LIGHT["both"].line, LIGHT["joint"].line, LIGHT["average"].line
@@ -84,22 +85,21 @@ def atoms_for(modalities: Sequence[str] | None) -> tuple[str, ...]:
     >>> atoms_for(["audio", "image", "text"])
     ('redundancy', 'unique1', 'unique2', 'unique3', 'synergy')
     """
-    return ("redundancy", *(f"unique{i}" for i in range(1, 1 + len(_names(modalities)))), "synergy")
+    return ("redundancy", *unique_keys(_names(modalities)).values(), "synergy")
 
 
 def atom_labels(modalities: Sequence[str] | None) -> dict[str, str]:
     """Return readable names of the atoms, such as "unique to audio (U1)"."""
     names = _names(modalities)
-    unique = {f"unique{i}": f"unique to {name} (U{i})" for i, name in enumerate(names, start=1)}
+    unique = {unique_key(i): f"unique to {name} (U{i})" for i, name in enumerate(names, start=1)}
     mean = ", mean" if len(names) > 2 else ""
     return {"redundancy": f"redundant (R{mean})", **unique, "synergy": f"synergistic (S{mean})"}
 
 
 def atom_role(atom: str) -> str:
     """Return the role of an atom; a unique information looks like its modality."""
-    if atom.startswith("unique"):
-        return modality_role(int(atom.removeprefix("unique")) - 1)
-    return {"redundancy": "both", "synergy": "together"}[atom]
+    position = position_of(atom)
+    return {"redundancy": "both", "synergy": "together"}[atom] if position is None else modality_role(position - 1)
 
 
 def atom_color(atom: str) -> str:

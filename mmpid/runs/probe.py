@@ -1,7 +1,7 @@
 """A probe of a record as an object: its atoms, with their uncertainty, by the names of the modalities.
 
-On disk a probe is a flat row that numbers the modalities: "unique1" is the unique information of the first one. Only
-this module knows that.
+On disk a probe is a flat row that numbers the modalities: "unique1" is the unique information of the first one. Nobody
+else reads that.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from functools import cache
 from math import hypot, inf, isfinite
 from typing import Any, Literal, NamedTuple
+
+from mmpid.pid.names import unique_key
 
 CERTIFIED = 1e-6  # bits; a certified decomposition cannot tell less than this from zero
 
@@ -140,7 +142,7 @@ class Probe:
     @property
     def unique(self) -> dict[str, Atom]:
         """What only one modality knows, by its name."""
-        return {name: _read(self.row, _unique_key(i)) for i, name in enumerate(self.modalities, start=1)}
+        return {name: _read(self.row, unique_key(i)) for i, name in enumerate(self.modalities, start=1)}
 
     @property
     def total(self) -> float | None:
@@ -190,7 +192,7 @@ class Probe:
 
     def information(self, modality: str) -> float | None:
         """Return all that one modality knows about the label, ``I(Y; X_m) = R_m + U_m``, in bits."""
-        unique = self.row.get(_unique_key(1 + self.modalities.index(modality)))
+        unique = self.row.get(unique_key(1 + self.modalities.index(modality)))
         shared = self.row.get(f"redundancy.{modality}", self.row.get("redundancy"))
         return None if unique is None or shared is None else unique + shared
 
@@ -203,7 +205,7 @@ def unique_keys(modalities: Iterable[str]) -> dict[str, str]:
     >>> unique_keys(["audio", "image"])
     {'audio': 'unique1', 'image': 'unique2'}
     """
-    return {name: _unique_key(i) for i, name in enumerate(modalities, start=1)}
+    return {name: unique_key(i) for i, name in enumerate(modalities, start=1)}
 
 
 def one_per_epoch(probes: Iterable[Probe]) -> list[Probe]:
@@ -234,12 +236,6 @@ def _keys(atom: str) -> tuple[str, ...]:
     return tuple(f"{atom}_{field}" for field in ("low", "high", "null_low", "null_high", "identified", "proven"))
 
 
-@cache
-def _unique_key(position: int) -> str:
-    """Return the key of the unique information of the modality at a position, counted from 1."""
-    return f"unique{position}"
-
-
 def _read(row: Mapping[str, Any], atom: str) -> Atom:
     """Return one atom of a row."""
     low_key, high, null_low, null_high, identified, proven_key = _keys(atom)
@@ -253,7 +249,7 @@ def _read(row: Mapping[str, Any], atom: str) -> Atom:
 def _names_in(row: Mapping[str, Any]) -> tuple[str, ...]:
     """Return names of modalities for a row of a record that does not tell them."""
     count = 0
-    while _unique_key(count + 1) in row:
+    while unique_key(count + 1) in row:
         count += 1
     active = tuple(key.removeprefix("active.") for key in row if key.startswith("active."))
     return active if len(active) == count else tuple(f"source{i + 1}" for i in range(count))

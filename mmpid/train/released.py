@@ -8,6 +8,8 @@ clips nothing: unique information can be negative. :func:`mmpid.decompose` is th
 import torch
 from torch import Tensor
 
+from mmpid.pid.names import ATOMS
+
 EPSILON = 1e-12  # in every denominator and logarithm
 SWEEPS, RATE, STEPS, STOP, FEWEST = 10, 0.1, 2000, 1e-5, 3
 
@@ -53,9 +55,5 @@ def released_atoms(joint: Tensor) -> dict[str, float]:
     """
     p, q = joint.to(torch.float32), fit(joint)
     first, second, both = information(q.sum(1)), information(q.sum(0)), information(q.flatten(0, 1))
-    return {
-        "redundancy": first + second - both,
-        "unique1": both - second,
-        "unique2": both - first,
-        "synergy": information(p.flatten(0, 1)) - both,
-    }
+    synergy = information(p.flatten(0, 1)) - both
+    return dict(zip(ATOMS, (first + second - both, both - second, both - first, synergy), strict=True))

@@ -34,7 +34,7 @@ def test_play_step_and_pause_while_the_kernel_stays_responsive(open_notebook):
 
 def test_the_whole_board_works_by_keyboard_alone(open_notebook):
     """Play, look back, ask what if, drag the threshold, branch: no mouse, and Lab's own shortcuts stay quiet."""
-    run = "trainer = FakeTrainer(epochs=60, probe_every=2, seconds=0.002)\ntrainer.auto = False"
+    run = "trainer = FakeTrainer(epochs=600, probe_every=2, seconds=0.002)\ntrainer.auto = False"
     page = open_notebook(IMPORTS, run, BOARD, height=1000)
     page.wait_for("idle")
     page.button("Play").focus()

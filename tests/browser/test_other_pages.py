@@ -14,6 +14,8 @@ STATES = [CELL, CELL | {"state": "running"}, CELL | {"state": "failed"}, CELL | 
 CELLS = [cell | {"seed": i, "folder": f"joint-{i}"} for i, cell in enumerate(STATES)]
 STUDY = {"rows": [{"name": "joint", "cells": CELLS}], "seeds": [0, 1, 2, 3]}
 WHOLE = {"audio": [[0, 0.2, 0], [1, 1.2, 1]], "image": [[0, 0.3, 0], [1, 3.1, 0]]}
+STORY = {"at": 1, "words": [["Too early to see a difference.", ""]], "sure": "early", "mark": "too early"}
+STORY |= {"evidence": "The same data.", "situation": "early"}
 SIDE = {**packed(), "whole": WHOLE}
 # where the bars of an encoder end, as parts of the width of what holds them
 _BARS = """() => [...document.querySelectorAll('.mmpid-race-bars svg')].map((holder) => {
@@ -35,10 +37,11 @@ def test_the_study_board_follows_the_theme_and_axe_finds_no_violation(browser, d
     page.close()
 
 
-def test_the_bars_of_the_race_follow_the_width(browser):
+def test_the_bars_of_the_race_follow_the_width_and_axe_finds_no_violation(browser):
+    axe = pytest.importorskip("axe_core_python.sync_playwright", reason="axe-core-python is not installed").Axe()
     setup = {"modalities": ["audio", "image"], "names": ["joint", "two-stage"], "epochs": 2, "entropy": 3.3}
     now = {"state": "paused", "epoch": 1, "switch": [None, None]}
-    view = RaceView(setup=setup, now=now, left=SIDE, right=SIDE)
+    view = RaceView(setup=setup, now=now, left=SIDE, right=SIDE, stories=[STORY])
     page = BarePage(browser, view, width=1500)
     for width in (700, 1800):
         page.tab.set_viewport_size({"width": width, "height": 900})
@@ -46,5 +49,5 @@ def test_the_bars_of_the_race_follow_the_width(browser):
         places = page.tab.evaluate(_BARS)
         assert [right for _, right in places[::2]] == pytest.approx([1, 1], abs=0.01)  # back to back
         assert all(-0.01 <= left <= right <= 1.01 for left, right in places)
-    assert page.problems == []
+    assert axe.run(page.tab, ".mmpid-race")["violations"] == [] and page.problems == []
     page.close()

@@ -53,5 +53,5 @@ def test_heads_that_know_nearly_the_same_are_what_their_name_says():
 
 @pytest.mark.slow
 def test_real_heads_are_distributions():
-    joints = coverage.real_heads((1, 2))
+    joints = coverage.real_heads((1, 2), ("av-digits", "watch"))
     assert len(joints) == 4 and all(torch.isclose(j.sum(), torch.ones((), dtype=j.dtype)) for j in joints.values())

@@ -65,6 +65,27 @@ def test_rough_and_exact_multipliers_are_sub_normalized_predictors_for_every_pai
     assert ((value - exact.value * LN2).abs() < 3e-4).all()
 
 
+@pytest.mark.parametrize("states", [3, 6])
+def test_a_source_that_is_a_function_of_the_other_adds_nothing(states):
+    rng = np.random.default_rng(0)
+    y = rng.integers(6, size=300)
+    x1 = np.where(rng.random(300) < 0.6, y, rng.integers(6, size=300))
+    estimate = estimate_pid(x1, x1 % states, y, **QUIET)
+    swapped = estimate_pid(x1 % states, x1, y, **QUIET)
+    assert float(estimate.pid.unique2) == pytest.approx(0) == float(swapped.pid.unique1)
+    assert float(estimate.pid.synergy) == 0 == float(swapped.pid.synergy)
+    for name in ("unique2", "synergy") if states < 6 else ("unique1", "unique2", "synergy"):
+        low, high = estimate.interval[name]
+        assert low <= 0 <= high < 0.1 and not estimate.proven[name]
+    assert estimate.proven["redundancy"] and "no synergy" in " ".join(estimate.notes)
+
+
+def test_codes_that_hardly_repeat_do_not_pass_for_functions_of_each_other():
+    y = np.arange(60) % 2
+    estimate = estimate_pid(np.arange(60), (np.arange(60) // 2 + y) % 2, y, **QUIET)
+    assert "no synergy" not in " ".join(estimate.notes)
+
+
 @pytest.mark.parametrize("name", ["strong and redundant", "high synergy"])
 def test_what_is_held_out_reads_low_on_average(name):
     joint = known_joints()[name]

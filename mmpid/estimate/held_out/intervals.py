@@ -39,6 +39,7 @@ class Reading:
     ``scores`` (5, N) of the predictors; ``points`` (3,) of R, U1 and U2; ``low``, ``high`` (3,) of their intervals;
     ``union`` and ``union_low`` the point and the held-out value of the union information; ``synergy_low`` the lower
     end of S; ``synergy_margin`` the half-width that sampling gives it; ``held``, ``trained`` (3,): R, U1, U2 from c, r.
+    ``told``: whether one source tells the other.
     """
 
     scores: Tensor
@@ -51,6 +52,7 @@ class Reading:
     synergy_margin: float
     held: Tensor
     trained: Tensor
+    told: bool
 
 
 def read(fitted: Predictors, groups: Tensor | None) -> Reading:
@@ -86,6 +88,7 @@ def read(fitted: Predictors, groups: Tensor | None) -> Reading:
         synergy_margin=float(z * error[3]),
         held=_atoms(c[0], c[1], c[2]),
         trained=_atoms(r[0], r[1], r.max()),
+        told=fitted.told,
     )
 
 

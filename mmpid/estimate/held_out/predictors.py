@@ -18,7 +18,7 @@ from mmpid.estimate.held_out.folds import Folds
 from mmpid.estimate.held_out.multipliers import nearly_best, roughly
 from mmpid.estimate.held_out.readings import FoldCodes
 from mmpid.estimate.held_out.smoothing import SourceFit, class_shares, fit_source
-from mmpid.estimate.typed import unique_inverse
+from mmpid.estimate.typed import unique, unique_inverse
 from mmpid.pid.typed import integers_of
 
 # Candidates that are solved, after all were compared roughly.
@@ -36,11 +36,13 @@ class Predictors:
     ``held`` (5, N): at samples held out, of the prior, source 1, source 2, both without synergy, and everything.
     ``whole`` (4,): mean score of the first four when trained and scored on all samples.
     ``joint`` (N,): the best predictor without synergy that uses both sources, chosen or not.
+    ``told``: whether one source tells the other, so that there is no synergy.
     """
 
     held: Tensor
     whole: Tensor
     joint: Tensor
+    told: bool
 
 
 def fit_predictors(
@@ -48,19 +50,21 @@ def fit_predictors(
 ) -> Predictors:
     """Train the five predictors on each fold's training part and on everything, in one batch of the solver.
 
-    With ``quick`` only the best way to smooth each source is tried for both together.
+    With ``quick`` only the best way to smooth each source is tried for both together. Where one source tells the other,
+    both together know what that one knows: the predictors of both are then those of one.
     """
     shares = class_shares(folds, target, n_classes)
     prior = shares.log()[folds.index, target]
     fits = [fit_source(one.counts(folds, target, n_classes), shares, one, folds, target) for one in codes]
-    union = _fit_union(fits, shares, codes, folds, target, quick)
-    full = _score_full(codes, target, n_classes, folds, union)
+    told = one_tells_the_other(codes)
+    union = _fit_union(fits, shares, codes, folds, target, quick, told)
+    full = union.scores if told else _score_full(codes, target, n_classes, folds, union)
     alone = [
         one.read_whole(fit.log_posterior[fit.best, -1], folds, target) for one, fit in zip(codes, fits, strict=True)
     ]
     whole = torch.stack([shares.log()[-1, target], *alone, union.whole]).mean(1)
     held = torch.stack([prior, *(fit.scores[fit.best] for fit in fits), union.scores, full])
-    return Predictors(held=held, whole=whole, joint=union.joint)
+    return Predictors(held=held, whole=whole, joint=union.joint, told=told)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +76,21 @@ class _Union:
     scores: Tensor
     whole: Tensor
     joint: Tensor
+
+
+def one_tells_the_other(codes: tuple[FoldCodes, FoldCodes]) -> bool:
+    """Whether a source determines the other under the codes of every fold, as copies do.
+
+    No label is looked at. Codes that hardly repeat would always seem to; each pair must be seen twice on average.
+    """
+    if any(one.soft for one in codes):
+        return False
+    count = max(len(one.codes) for one in codes)
+    for x1, x2 in zip(*(one.codes.expand(count, -1) for one in codes), strict=True):
+        pairs, states = len(unique(x1 * codes[1].n_codes + x2)), (len(unique(x1)), len(unique(x2)))
+        if 2 * pairs > len(x1) or pairs not in states or min(states) < 2:
+            return False
+    return True
 
 
 def choose_elsewhere(scores: Tensor, folds: Folds) -> tuple[Tensor, Tensor]:
@@ -99,8 +118,9 @@ def _fit_union(
     folds: Folds,
     target: Tensor,
     quick: bool,
+    told: bool,
 ) -> _Union:
-    """Solve the finalists in all folds at once, and choose by held-out score; a source alone may be the best."""
+    """Solve the finalists in all folds at once, and choose by held-out score; one source alone may be best, or must."""
     pairs = [(fits[0].best, fits[1].best)] if quick else candidates(*fits)
     if len(pairs) > FINALISTS:
         lams, mus = roughly(*marginals(fits, pairs, shares))
@@ -112,7 +132,8 @@ def _fit_union(
     lams = torch.cat([lams, one[None], torch.zeros_like(one)[None]])
     mus = torch.cat([mus, torch.zeros_like(two)[None], two[None]])
     scores = torch.cat([joint, *(fit.scores[fit.best][None] for fit in fits)])
-    best, held = choose_elsewhere(scores, folds)
+    best, held = choose_elsewhere(scores[-2:] if told else scores, folds)
+    best = best + len(joint) if told else best
     every = torch.arange(folds.count + 1, device=target.device)
     lam, mu = lams[best, every], mus[best, every]
     whole = codes[0].read_whole(lam[-1], folds, target) + codes[1].read_whole(mu[-1], folds, target)

@@ -39,8 +39,15 @@ def read_synergy(
     """Correct I(Y; X1, X2), take the union information off, and bound both ends.
 
     What held-out scores prove is there: no correction may put S below. Where S is not identified, the upper end is
-    that of the counted table, which is too high on average.
+    that of the counted table, which is too high on average. Where one source tells the other there is none; what chance
+    hides of the other then is at most the smaller unique part.
     """
+    if reading.told:
+        notes.add("one source tells the other in all samples, so that both together know what it knows: no synergy.")
+        high = max(0.0, float(reading.high[1:].min()))
+        return Synergy(
+            point=0.0, interval=(min(reading.synergy_low, 0.0), high), bracket=(0.0, 0.0), correction="none", n_null=0
+        )
     total = float(_total_information(sample.joint()))
     name = correction_names(sample, correction, Notes())[1]
     by_name = {} if name == "none" else _corrected(sample, total, seed, groups)

@@ -3,7 +3,8 @@
 import math
 from typing import cast
 
-from mmpid.plots.reading import known_by, read_atom, unique_key, value_of
+from mmpid.pid.names import unique_key
+from mmpid.plots.reading import known_by, read_atom, value_of
 from mmpid.plots.story import wording as wd
 from mmpid.plots.story.view import Headline, View
 from mmpid.runs.probe import Atom
@@ -48,7 +49,7 @@ def unreadable(view: View) -> Headline | None:
     """Say that an atom of the latest probe is not a number."""
     names = {
         "redundancy": "what several know",
-        **{unique_key(i): f"{n} alone" for i, n in enumerate(wd.shown(view.names))},
+        **{unique_key(i): f"{n} alone" for i, n in enumerate(wd.shown(view.names), start=1)},
     }
     bad = [words for atom, words in names.items() if read_atom(view.probe, atom) is None]
     if not bad:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from mmpid.plots.reading import placed_probes, read_atom, unique_key
+from mmpid.plots.reading import placed_probes, read_atom
 from mmpid.rules.controller import BalanceController
 from mmpid.rules.registry import built_in_part
-from mmpid.runs.probe import Atom, Probe
+from mmpid.runs.probe import Atom, Probe, unique_keys
 
 SURE = {"clear": "clear evidence", "noise": "within noise", "early": "too early", "doubtful": "doubtful", "": ""}
 
@@ -94,7 +94,7 @@ class View:
 
     def unique(self, probe: Mapping | None = None) -> list[Atom | None]:
         """Return the unique information of each modality at a probe, the latest by default."""
-        return [read_atom(self.probe if probe is None else probe, unique_key(i)) for i in range(len(self.names))]
+        return [read_atom(self.probe if probe is None else probe, key) for key in unique_keys(self.names).values()]
 
     def paused(self) -> list[str]:
         """Return who is paused now, by the decisions on the path."""

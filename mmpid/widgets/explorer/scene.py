@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mmpid.pid import PIDResult, decompose, joints
+from mmpid.pid.names import ATOMS
 
 
 def _unq2() -> Tensor:
@@ -30,19 +31,21 @@ PRESETS: dict[str, Callable[[], Tensor]] = {
 }
 # One bit of each atom alone, with a target of two bits, so that each source can know a bit of its own. Over a target of
 # a single bit a mix never has U1 and U2 at once: one source would always be a noisy copy of the other.
-COMPONENTS: dict[str, Callable[[int, int, int, int], bool]] = {
-    "redundancy": lambda x1, x2, y1, y2: x1 == x2 == y1,
-    "unique1": lambda x1, x2, y1, y2: x1 == y1,
-    "unique2": lambda x1, x2, y1, y2: x2 == y2,
-    "synergy": lambda x1, x2, y1, y2: x1 ^ x2 == y1,
-}
-_SAYS = {
-    "redundancy": "{0:.2f} bit of the target can be read from either source: losing one source loses nothing of it.",
-    "unique1": "{0:.2f} bit is known to source 1 alone.",
-    "unique2": "{0:.2f} bit is known to source 2 alone.",
-    "synergy": "{0:.2f} bit appears only when both sources are seen together.",
-}
-NAMES = {"redundancy": "R, redundant", "unique1": "U1, unique", "unique2": "U2, unique", "synergy": "S, synergistic"}
+_RULES: tuple[Callable[[int, int, int, int], bool], ...] = (
+    lambda x1, x2, y1, y2: x1 == x2 == y1,
+    lambda x1, x2, y1, y2: x1 == y1,
+    lambda x1, x2, y1, y2: x2 == y2,
+    lambda x1, x2, y1, y2: x1 ^ x2 == y1,
+)
+COMPONENTS = dict(zip(ATOMS, _RULES, strict=True))
+_SENTENCES = (
+    "{0:.2f} bit of the target can be read from either source: losing one source loses nothing of it.",
+    "{0:.2f} bit is known to source 1 alone.",
+    "{0:.2f} bit is known to source 2 alone.",
+    "{0:.2f} bit appears only when both sources are seen together.",
+)
+_SAYS = dict(zip(ATOMS, _SENTENCES, strict=True))
+NAMES = dict(zip(ATOMS, ("R, redundant", "U1, unique", "U2, unique", "S, synergistic"), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True)

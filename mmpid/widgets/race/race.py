@@ -102,7 +102,6 @@ class Race:
         self._changed = threading.Condition()
         self._playing = self._closing = False
         self.error: Exception | None = None
-        self._stories: list[dict] = []
         self.view: RaceView | None = None
         if self.mode == "live":
             setup = {"modalities": self.modalities, "names": self.names, "epochs": epochs, "entropy": self.entropy}
@@ -226,8 +225,7 @@ class Race:
             whole = {name: self._whole(lane, name) for name in self.modalities}
             setattr(self.view, side, {**packed(chart), "whole": whole, "accuracy": self._accuracy(lane)})
         epochs = sorted({row["epoch"] for lane in self.lanes for row in lane.probes if row["epoch"] <= self.epoch})
-        stories = [self._story(epoch) for epoch in epochs]
-        self.view.stories = [_plain(story, at) for story, at in zip(stories, epochs, strict=True)]
+        self.view.stories = [_plain(self._story(epoch), epoch) for epoch in epochs]
         error = "" if self.error is None else f"{type(self.error).__name__}: {self.error}"
         state = "failed" if error else "finished" if self.finished else "playing" if self._playing else "paused"
         self.view.now = {
