@@ -3,7 +3,7 @@
 import hashlib
 import random
 from collections.abc import Callable, Iterator, Sequence, Sized
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -71,7 +71,8 @@ class Source:
 
 def read_batch(source: Source, rows: Sequence[int]) -> tuple[dict[str, Tensor], Tensor]:
     """Read and check the samples `rows`; random transforms are a function of `rows`, so that a resume repeats them."""
-    with _random_numbers_of(rows):
+    draws = source.collate is not default_collate or not getattr(source.dataset, "repeatable", False)
+    with _random_numbers_of(rows) if draws else nullcontext():
         items = [_read_item(source.dataset, row) for row in rows]
         try:
             batch = source.collate(items)

@@ -1,6 +1,8 @@
 """Decoded samples kept on disk: what was decoded once is read back, in later epochs, runs and processes."""
 
 import hashlib
+import os
+import threading
 import zlib
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,8 @@ class DecodeCache(Dataset):
     (({'a': tensor([4]), 'b': tensor([0., 0.])}, 2), True)
     """
 
+    repeatable = True  # items are the same at every call, so nobody needs to seed anything for them
+
     def __init__(self, dataset: Any, folder: Any, *, max_bytes: int = MAX_BYTES):
         self.dataset, self._failed = dataset, False
         if len(dataset) == 0:
@@ -77,6 +81,11 @@ class DecodeCache(Dataset):
         free = max_bytes - sum(p.stat().st_size for p in others)
         self.capacity = max(0, min(len(dataset), free // (self.item_bytes + _MARK)))
         self._checked = np.zeros(self.capacity, dtype=bool)
+        self._open: _OpenFiles | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave open files behind: another process opens its own."""
+        return self.__dict__ | {"_open": None}
 
     @property
     def _samples(self) -> Path:
@@ -105,18 +114,18 @@ class DecodeCache(Dataset):
 
     def _load(self, i: int) -> bytearray | None:
         """Read sample i; None where it is not there, or not sound."""
-        with self._marks.open("rb") as marks:
-            marks.seek(i * _MARK)
-            mark = int.from_bytes(marks.read(_MARK), "little")
-        if not mark:
-            return None
-        content = bytearray(self.item_bytes)
-        with self._samples.open("rb", buffering=0) as samples:
-            samples.seek(i * self.item_bytes)
-            if samples.readinto(content) != self.item_bytes:
+        if self._open is None:
+            self._open = _OpenFiles(self._samples, self._marks)
+        checked, mark = self._checked[i], b""
+        if not checked:  # once per process: a checksum takes as long as the reading
+            mark = bytearray(_MARK)
+            if self._open.read(self._open.marks, mark, i * _MARK) < _MARK or not any(mark):
                 return None
-        if not self._checked[i]:  # once per process: a checksum takes as long as the reading
-            if mark != _mark_of(content):
+        content = bytearray(self.item_bytes)
+        if self._open.read(self._open.samples, content, i * self.item_bytes) != self.item_bytes:
+            return None
+        if not checked:
+            if int.from_bytes(mark, "little") != _mark_of(content):
                 return None
             self._checked[i] = True
         return content
@@ -146,6 +155,29 @@ class DecodeCache(Dataset):
             inputs[name] = torch.from_numpy(array)
             start += array.nbytes
         return inputs, int.from_bytes(content[:_LABEL], "little", signed=True)
+
+
+class _OpenFiles:
+    """Descriptors of a cache's two files, open as long as the cache is used in this process."""
+
+    def __init__(self, samples: Path, marks: Path):
+        how = os.O_RDONLY | getattr(os, "O_BINARY", 0)
+        self.samples, self.marks = (os.open(path, how) for path in (samples, marks))
+        self._lock = threading.Lock()
+
+    def read(self, descriptor: int, content: bytearray, at: int) -> int:
+        """Fill `content` from a place on; return how many bytes were there."""
+        if hasattr(os, "preadv"):  # keeps no position, so threads and forked processes can share a descriptor
+            return os.preadv(descriptor, [content], at)
+        with self._lock:
+            os.lseek(descriptor, at, os.SEEK_SET)
+            found = os.read(descriptor, len(content))
+        content[: len(found)] = found
+        return len(found)
+
+    def __del__(self):
+        for descriptor in (self.samples, self.marks):
+            os.close(descriptor)
 
 
 def _mark_of(content: bytes | bytearray) -> int:

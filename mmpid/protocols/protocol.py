@@ -29,8 +29,9 @@ class RunProtocol:
         Whose setting it is, where it was read, and how sure that is.
     settings : dict
         Fields of :class:`~mmpid.train.TrainConfig`. ``Trainer(..., protocol=name)`` applies them.
-    model, data : dict
-        What model and data must be. A trainer refuses those that say otherwise.
+    data : dict
+        What the data must be; ``model``, a dict, says the same of encoder and fusion. A trainer refuses data and a
+        network that say otherwise of themselves.
     method : dict
         What was trained this way: the class in :mod:`mmpid.methods`, its arguments, and epochs of a unimodal stage. A
         trainer leaves it to you; `mmpid.diff` compares it.

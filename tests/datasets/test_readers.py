@@ -96,6 +96,17 @@ def test_labels_do_not_depend_on_the_order_of_lists(folders, copy):
     assert one.class_names == two.class_names and names[0] == names[1] and len(two.splits["test"]) == 12
 
 
+def test_the_split_has_a_hash_that_only_other_clips_change(folders, copy):
+    one, root = read(folders["cremad"]), copy("cremad")
+    path = root / "data" / "CREMAD" / "train.csv"
+    lines = path.read_text(encoding="utf-8-sig").splitlines()
+    path.write_text("\n".join(reversed(lines)) + "\n")
+    assert read(root, seed=5).options["split_hash"] == one.options["split_hash"]
+    path.write_text("\n".join(lines[1:]) + "\n")
+    assert read(root).options["split_hash"] != one.options["split_hash"]
+    assert "split_hash" not in read(root, split="random").options
+
+
 def test_the_official_split_of_actors_is_kept_and_said_and_can_be_cut_by_actor(folders):
     official = read(folders["cremad"])
     assert "2 of 8 groups" in notes(official) and "split='group'" in notes(official)

@@ -117,3 +117,48 @@ def test_a_folder_of_clips_streams_the_same_from_its_cache(tmp_path):
     assert plain.fingerprint == kept.fingerprint == again.fingerprint
     (samples,) = (tmp_path / "cache").glob("*/samples.bin")
     assert samples.stat().st_size > 0
+
+
+def test_a_cache_that_was_read_goes_on_after_a_fork_and_where_its_folder_is_deleted(tmp_path):
+    kept = DecodeCache(Slow(40), tmp_path / "cache")
+    [kept[i] for i in range(40)]
+    assert kept.is_kept(3)
+    for (one, _), (other, _) in zip(DataLoader(kept, batch_size=4, num_workers=2), DataLoader(kept, 4), strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    kept.dataset.decoded.clear()
+    for path in sorted((tmp_path / "cache").rglob("*"), reverse=True):
+        path.rmdir() if path.is_dir() else path.unlink()
+    for i in range(40):
+        same(kept[i], Slow(40)[i])
+    assert kept.dataset.decoded == []  # what is open stays readable
+
+
+def test_two_processes_together_stay_within_the_bound(tmp_path):
+    size = DecodeCache(Slow(40), tmp_path / "probe").item_bytes + 8
+    bound = 15 * size + 1
+    loaders = [
+        DataLoader(DecodeCache(Slow(40), tmp_path / "own", max_bytes=bound), batch_size=4, num_workers=2)
+        for _ in range(2)
+    ]
+    for (one, _), (other, _) in zip(*loaders, strict=True):
+        assert all(torch.equal(one[name], other[name]) for name in one)
+    assert sum(p.stat().st_size for p in (tmp_path / "own").rglob("*") if p.is_file()) <= bound
+    kept = DecodeCache(Slow(40), tmp_path / "own", max_bytes=bound)
+    assert sum(map(kept.is_kept, range(40))) == 15
+
+
+def test_seeding_is_left_out_only_where_nothing_can_be_drawn(tmp_path):
+    from mmpid import MultimodalData
+
+    class Pairs(Slow):
+        def __getitem__(self, i):
+            item, label = super().__getitem__(i)
+            return {"sound": item["sound"] / 20, "image": torch.rand(3) if self.random else torch.ones(3)}, label
+
+    for source, draws in ((DecodeCache(Pairs(48), tmp_path), False), (Pairs(48, random=True), True)):
+        data = MultimodalData.from_loaders(DataLoader(source), in_memory=False)
+        order = [torch.arange(4), torch.arange(4, 8)]
+        runs = [[x for x, _ in data.split("train").batches(order)] for _ in range(2)]
+        state = torch.random.get_rng_state()
+        assert all(torch.equal(a[name], b[name]) for a, b in zip(*runs, strict=True) for name in a)
+        assert torch.equal(state, torch.random.get_rng_state()) and bool(runs[0][0]["image"].std() > 0) == draws

@@ -1,5 +1,6 @@
 """Clips of several modalities on disk: index them, count and leave out what is missing or damaged, open the rest."""
 
+import hashlib
 import re
 import warnings
 from collections import Counter, defaultdict
@@ -158,6 +159,8 @@ def open_clips(
         groups=None if split == RANDOM else groups, **given, **options,
     )  # fmt: skip
     options = data.options | {"split": split, "class_map": {name: i for i, name in enumerate(class_names)}}
+    if given.get("split"):
+        options["split_hash"] = split_hash(clips, given["split"])
     return replace(data, notes=tuple(notes) + data.notes, options=options)
 
 
@@ -232,6 +235,15 @@ def _official(clips: list[str], split_of: Mapping[str, str], notes: list) -> dic
         notes.append("no published split was found, so the clips are cut by seed.")
         return None
     return present
+
+
+def split_hash(clips: list[str], split: Mapping[str, np.ndarray]) -> str:
+    """Return twelve hexadecimal digits of which clips are in which published split, whatever the order of the lists.
+
+    Two folders with the same digits have the same clips in training and test, before probe and validation are cut.
+    """
+    rows = sorted(f"{name} {clips[i]}" for name, index in split.items() for i in index)
+    return hashlib.sha256("\n".join(rows).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
 
 def check_size(value, name: str = "size") -> int:
