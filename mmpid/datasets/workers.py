@@ -108,9 +108,12 @@ class Workers:
             return next(self._reading)
         except BaseException as problem:
             self.close()
-            if isinstance(problem, RuntimeError):
+            if isinstance(
+                problem, RuntimeError | ConnectionError | EOFError
+            ):  # the last two: while it handed a batch over
+                said = (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
                 raise TrainingError(
-                    f"a process that reads samples ended: {str(problem).splitlines()[0]} If memory ran out, use fewer "
+                    f"a process that reads samples ended: {said}. If memory ran out, use fewer "
                     f"`num_workers`; a dataset defined in a notebook cannot be read by processes started with "
                     f"'spawn': move it to a module, or use num_workers=0."
                 ) from problem

@@ -141,6 +141,19 @@ def test_no_process_outlives_an_error_and_the_batch_is_due_again():
     assert torch.equal(weights(trainer), weights(whole))
 
 
+@pytest.mark.parametrize("end", [RuntimeError("killed"), ConnectionResetError(), EOFError(), FileNotFoundError(2, "")])
+def test_a_process_that_ends_while_it_hands_over_a_batch_is_named(end, monkeypatch):
+    def reading():
+        raise end
+        yield
+
+    workers, turn = workers_module.Workers(1, None, None), object()
+    monkeypatch.setattr(workers, "_reading", reading())
+    monkeypatch.setattr(workers, "_turn", turn)
+    with pytest.raises(TrainingError, match="a process that reads samples ended: .*num_workers"):
+        workers._next(turn, None, [[0]], 0, False)
+
+
 @pytest.mark.parametrize("in_memory", [True, False])
 def test_no_process_outlives_samples_that_cannot_be_read(in_memory):
     with pytest.raises(InputError, match="sample 90 could not be read.*broken disk"):

@@ -159,8 +159,8 @@ def open_clips(
         groups=None if split == RANDOM else groups, **given, **options,
     )  # fmt: skip
     options = data.options | {"split": split, "class_map": {name: i for i, name in enumerate(class_names)}}
-    if given.get("split"):
-        options["split_hash"] = split_hash(clips, given["split"])
+    if published := given.get("split"):
+        options["split_hash"] = split_hash(clips, published)
     return replace(data, notes=tuple(notes) + data.notes, options=options)
 
 
