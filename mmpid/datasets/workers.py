@@ -23,6 +23,9 @@ _OF_THE_PARENT: list[Any] = []  # loaders that a forked child inherited: to end 
 
 Batch = Any  # ({name: tensor}, labels), or a sentence on what is wrong with the data
 
+# a process ended: before a batch, or while it handed one over
+DIED = (RuntimeError, ConnectionError, EOFError, FileNotFoundError)
+
 
 class Workers:
     """Processes that read batches for one or several sources.
@@ -108,9 +111,7 @@ class Workers:
             return next(self._reading)
         except BaseException as problem:
             self.close()
-            if isinstance(
-                problem, RuntimeError | ConnectionError | EOFError
-            ):  # the last two: while it handed a batch over
+            if isinstance(problem, DIED):
                 said = (str(problem).splitlines() or [type(problem).__name__])[0].rstrip(".")
                 raise TrainingError(
                     f"a process that reads samples ended: {said}. If memory ran out, use fewer "

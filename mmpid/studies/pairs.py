@@ -52,7 +52,7 @@ class Pair:
     def deltas(self) -> tuple[list[np.ndarray], list[list[Unit]]]:
         """Return per-sample differences in right answers, and the unit of each sample, seed by seed."""
         pairs = self.predictions
-        return [one.correct - two.correct for one, two in pairs], [_units(one) for one, _ in pairs]
+        return [one.correct - two.correct for one, two in pairs], [units_of(one) for one, _ in pairs]
 
     def components(self) -> list[Component]:
         """Return the parts of the variance of the mean difference: seeds, and test samples where they are known."""
@@ -63,7 +63,8 @@ class Pair:
         if self.metric == "accuracy":
             return [*parts, unit_component(*self.deltas())]
         metric = next(m for m in self.metrics if metric_name(m) == self.metric)
-        return [*parts, resampled_component(lambda s, i: _gain(pairs[s], i, metric), [_units(one) for one, _ in pairs])]
+        units = [units_of(one) for one, _ in pairs]
+        return [*parts, resampled_component(lambda s, i: _gain(pairs[s], i, metric), units)]
 
 
 def estimate(pairs: Sequence[Pair]) -> Interval:
@@ -76,7 +77,8 @@ def estimate(pairs: Sequence[Pair]) -> Interval:
     return interval(float(np.mean([pair.differences.mean() for pair in pairs])), parts, n)
 
 
-def _units(one: Predictions) -> list[Unit]:
+def units_of(one: Predictions) -> list[Unit]:
+    """Return the unit of each test sample: its group, within the pool of samples that it is of."""
     return [(one.pool, group) for group in one.group.tolist()]
 
 
