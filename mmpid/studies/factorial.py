@@ -89,7 +89,7 @@ def _one(table: Comparison, weights: Mapping[str, float], data: str | None) -> t
     if len(seeds) < 2 or len(stored) < len(seeds) * len(weights):
         return values, parts
     first = next(iter(weights))
-    deltas = [sum(w * stored[method, seed].correct for method, w in weights.items()) for seed in seeds]
+    deltas = [np.sum([w * stored[method, seed].correct for method, w in weights.items()], axis=0) for seed in seeds]
     return values, [*parts, unit_component(deltas, [units_of(stored[first, seed]) for seed in seeds])]
 
 
