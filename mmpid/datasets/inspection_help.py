@@ -87,8 +87,6 @@ def compare_protocols(layout: Layout, samples: int, frames: float, options: tupl
 
 def what_next(path: str, layout: Layout | None, ok: bool) -> tuple[str, ...]:
     """Return lines that work as typed: open the data, check it, train."""
-    if layout is not None and not layout.readable:
-        return ("ffmpeg -i VIDEO.mp4 -vf fps=1 Image-01-FPS-SE/VIDEO/%05d.jpg",)
     lines = ["import mmpid", f"data = mmpid.datasets.read({path!r})", "print(data.notes)"]
     lines.append("print(mmpid.testing.check_data(data))")
     return (*lines, "trainer = mmpid.Trainer(mmpid.LateFusion.from_data(data), data)") if ok else tuple(lines)

@@ -97,6 +97,18 @@ def _write_ave(w: Writer, n: int) -> None:
         w.lines(f"{name}Set.txt", rows)
 
 
+def _write_ave_raw(w: Writer, n: int) -> None:
+    lists = {"train": [], "val": [], "test": []}
+    for clip, label, split in _clips(n, EVENTS, "-0Id"):
+        sound, pixels = w.path(f"AVE/{clip}.wav"), np.stack([w.pixels(label) for _ in range(FRAMES)])
+        w.tone(f"AVE/{clip}.wav", label)
+        write_video(w.path(f"AVE/{clip}.mp4"), pixels, sound=sound)
+        sound.unlink()
+        lists[split].append(f"{EVENTS[label]}&{clip}&good&0&10")
+    for name, rows in lists.items():
+        w.lines(f"{name}Set.txt", rows)
+
+
 def _write_kinetics(w: Writer, n: int) -> None:
     lists = {"train": [], "test": []}
     for clip, label, split in _clips(n, EVENTS, "ks_"):
@@ -227,6 +239,7 @@ WRITERS: dict[str, Callable[[Writer, int], None]] = {
     "cremad-fbank": _write_cremad_fbank,
     "cremad-mla": _write_cremad_mla,
     "ave": _write_ave,
+    "ave-raw": _write_ave_raw,
     "kinetics-sounds": _write_kinetics,
     "kinetics-sounds-valuation": _write_kinetics_valuation,
     "kinetics-sounds-arl": _write_kinetics_arl,

@@ -26,7 +26,7 @@ class Layout:
     """A data set on disk: for each modality the names of its files, with groups `clip`, and `split`, `label` if told.
 
     `comparable` says whether a clip has the same name in every modality, `splits` which names of splits mean another
-    one than usual, `data` the name that protocols have for the data set, `readable` whether there is a reader.
+    one than usual, `data` the name that protocols have for the data set.
     """
 
     title: str
@@ -37,7 +37,6 @@ class Layout:
     comparable: bool = True
     splits: dict[str, str] = field(default_factory=dict)
     data: str = ""
-    readable: bool = True
     compiled: dict[str, tuple[re.Pattern, ...]] = field(init=False, repr=False)
 
     def __post_init__(self):
@@ -113,7 +112,6 @@ LAYOUTS = (
         (Listing("trainSet.txt", "&", 1), Listing("valSet.txt", "&", 1), Listing("testSet.txt", "&", 1)),
         4115,
         data="ave",
-        readable=False,
     ),
     Layout(
         "Kinetics-Sounds, spectrograms and frames (InfoReg, CRMT, BalanceBenchmark)",

@@ -19,7 +19,8 @@ def make_folder(layout: str, path, *, n: int = 60, seed: int = 0) -> Path:
     ----------
     layout : str
         "cremad" (frames and wav), "cremad-raw" (videos and wav; needs the program `ffmpeg`), "cremad-pmr",
-        "cremad-fbank", "cremad-mla", "ave", "kinetics-sounds", "kinetics-sounds-valuation", "kinetics-sounds-arl",
+        "cremad-fbank", "cremad-mla", "ave", "ave-raw" (videos; needs `ffmpeg`),
+        "kinetics-sounds", "kinetics-sounds-valuation", "kinetics-sounds-arl",
         "ucf-101", "food-101", "mvsa", "av-mnist", "vggsound", "mosi" or "cg-mnist".
     path : path
         A folder that is empty or does not exist yet.

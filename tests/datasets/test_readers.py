@@ -15,16 +15,16 @@ import torch
 from mmpid import LateFusion, Trainer, datasets
 from mmpid.cli import main
 from mmpid.datasets.cuts import SPLITS
-from mmpid.datasets.layout_writers import WRITERS
+from mmpid.datasets.layout_writers import EVENTS, WRITERS
 from mmpid.datasets.readers.sound import BANKS, FRONT_ENDS, LogSpectrogram, filter_banks, read_wav
-from mmpid.datasets.readers.video import VideoFrames
+from mmpid.datasets.readers.video import VideoFrames, read_sound
 from mmpid.datasets.restricted import read_pickled_array
 from mmpid.errors import ConfigError, InputError, LeakageWarning
 
 pytest.importorskip("PIL", reason="images are decoded by Pillow")
 N = 80
 WHOLE = ("av-mnist", "mosi", "cg-mnist")  # arrays of all samples
-LAYOUTS = [name for name in WRITERS if name != "cremad-raw"]  # which is written and read by another program
+LAYOUTS = [name for name in WRITERS if not name.endswith("-raw")]  # those are written and read by another program
 SMALL = {name: {} if name in WHOLE else {"size": 16} for name in LAYOUTS}
 TEST_SIZE = {name: 16 for name in LAYOUTS} | dict.fromkeys((n for n in LAYOUTS if n.startswith("cremad")), 12)
 TEST_SIZE |= {"mvsa": 15, "av-mnist": 12, "cg-mnist": 12}
@@ -486,6 +486,25 @@ def test_two_thousand_clips_are_indexed_in_seconds(tmp_path):
     start = time.process_time()
     data = read(root, split="random", in_memory=False)
     assert time.process_time() - start < 10 and sum(map(len, data.splits.values())) == 2_000
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="videos are written and read by ffmpeg")
+def test_sound_and_frames_come_from_the_same_video(tmp_path):
+    root = datasets.make_folder("ave-raw", tmp_path / "ave", n=40, seed=1)
+    assert datasets.inspect_folder(root).ok
+    data = read(root, frames=2, in_memory=True, front_end="fbank-10s-raw")
+    assert data.shapes == {"audio": (1024, 128), "image": (2, 3, 16, 16)}
+    assert [len(data.splits[name]) for name in ("validation", "test")] == [8, 8]
+    for row in (root / "trainSet.txt").read_text().splitlines()[:4]:  # each class has a tone of its own
+        label, clip = row.split("&")[:2]
+        sound = read_sound(root / "AVE" / f"{clip}.mp4", 16_000)
+        pitch = float(torch.fft.rfft(sound).abs().argmax()) * 16_000 / len(sound)
+        assert pitch == pytest.approx(220 * 1.5 ** EVENTS.index(label), rel=0.02)
+    one = sorted((root / "AVE").iterdir())[0]
+    one.write_bytes(one.read_bytes()[:200])
+    with pytest.raises(InputError, match=one.name):
+        read(root, in_memory=True)
 
 
 @pytest.mark.slow

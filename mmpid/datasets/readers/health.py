@@ -31,6 +31,8 @@ def find_fault(path: Path) -> str:
             return _fault_of_pickle(path, size)
         if suffix == ".flv":
             return "" if _ends(path, size, 3, 1)[0] == b"FLV" else "not a video"
+        if suffix == ".mp4":
+            return "" if _ends(path, size, 8, 1)[0][4:] == b"ftyp" else "not a video"
     except OSError as problem:
         return f"unreadable ({problem.strerror})"
     return ""

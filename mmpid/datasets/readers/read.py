@@ -27,6 +27,7 @@ READERS = {
     by_split.FRAMES_AND_BANKS: by_split.read_banks_by_split,
     by_split.IMAGES_AND_TOKENS: by_split.read_tokens_by_split,
     ave.CUT: ave.read_ave,
+    ave.AS_PUBLISHED: ave.read_as_published,
     kinetics.SPECTROGRAMS: kinetics.read_spectrograms,
     kinetics.BY_SPLIT: kinetics.read_by_split,
     kinetics.BY_CLASS: kinetics.read_by_class,

@@ -105,8 +105,11 @@ class LogSpectrogram:
 
     def __call__(self, paths: Sequence[Path]) -> Tensor:
         """Return the array of a wav file."""
+        return self.of(read_wav(paths[0], FRONT_ENDS[self.name].rate))
+
+    def of(self, sound: Tensor) -> Tensor:
+        """Return the array of a sound (samples,) at the rate of the front end."""
         front = FRONT_ENDS[self.name]
-        sound = read_wav(paths[0], front.rate)
         if front.seconds is not None:
             wanted = front.rate * front.seconds
             sound = sound.repeat(math.ceil(wanted / len(sound)))[:wanted]

@@ -1,4 +1,4 @@
-"""Frames of videos, by the program `ffmpeg`: nothing but the one file is opened, whatever the file says."""
+"""Frames and sound of videos, by the program `ffmpeg`: nothing but the one file is opened, whatever the file says."""
 
 import shutil
 import subprocess
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from mmpid.datasets.readers.media import normalized
+from mmpid.datasets.readers.sound import FRONT_ENDS, LogSpectrogram
 from mmpid.errors import InputError, MissingDependencyError
 
 FORMATS = {".flv": "flv", ".mp4": "mov", ".avi": "avi", ".mkv": "matroska", ".webm": "matroska"}
@@ -43,35 +44,62 @@ class VideoFrames:
         return kept[0] if self.count == 1 else kept
 
 
+@dataclass(frozen=True)
+class VideoSound:
+    """The sound of a video as an array, by the front end of a name; see `mmpid.datasets.readers.sound.FRONT_ENDS`."""
+
+    name: str
+
+    def __post_init__(self):
+        LogSpectrogram(self.name)  # refuses an unknown name
+
+    def __call__(self, paths: Sequence[Path]) -> Tensor:
+        """Return the array of a clip."""
+        return LogSpectrogram(self.name).of(read_sound(paths[0], FRONT_ENDS[self.name].rate))
+
+
 def read_video(path: Path, size: int) -> np.ndarray:
     """Return all frames of a video as uint8 (frames, size, size, 3).
 
     The format is that of the name: a playlist with the name of a video would make ffmpeg open other files.
     """
+    scale = f"scale={size}:{size}:flags=bilinear"
+    raw = _decoded(path, ["-threads", "1", "-vf", scale, "-f", "rawvideo", "-pix_fmt", "rgb24"], 3 * size**2)
+    return np.frombuffer(raw, dtype=np.uint8).reshape(-1, size, size, 3)
+
+
+def read_sound(path: Path, rate: int) -> Tensor:
+    """Return the sound of a video, the mean of its channels, in -1..1, at a rate."""
+    raw = _decoded(path, ["-vn", "-ac", "1", "-ar", str(rate), "-f", "f32le"], 4)
+    return torch.as_tensor(np.frombuffer(raw, dtype="<f4").astype(np.float32))
+
+
+def _decoded(path: Path, how: list[str], unit: int) -> bytes:
+    """Return what ffmpeg makes of a video, cut to whole units of so many bytes."""
     kind = FORMATS.get(path.suffix.lower())
     if kind is None:
         raise InputError(f"{path} must be a video ({', '.join(FORMATS)}). Convert it with ffmpeg.")
-    command = [
-        require_ffmpeg(), "-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-f", kind,
-        "-i", f"file:{path}",
-        "-threads", "1", "-vf", f"scale={size}:{size}:flags=bilinear", "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1",
-    ]  # fmt: skip
+    safe = ["-v", "error", "-nostdin", "-protocol_whitelist", "file,pipe", "-f", kind]
+    command = [require_ffmpeg(), *safe, "-i", f"file:{path}", *how, "pipe:1"]
     try:
         done = subprocess.run(command, capture_output=True, timeout=SECONDS, check=False)
     except subprocess.TimeoutExpired as late:
         raise InputError(f"{path} was not decoded in {SECONDS} s. Leave the clip out.") from late
-    frames = np.frombuffer(done.stdout[: len(done.stdout) // (3 * size**2) * 3 * size**2], dtype=np.uint8)
-    if len(frames) == 0:
+    whole = done.stdout[: len(done.stdout) // unit * unit]
+    if not whole:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise InputError(f"{path} is not a readable video: {said[-1] if said else 'no frames'}. Leave the clip out.")
-    return frames.reshape(-1, size, size, 3)
+        raise InputError(f"{path} is not a readable video: {said[-1] if said else 'it is empty'}. Leave the clip out.")
+    return whole
 
 
-def write_video(path: Path, frames: np.ndarray, rate: int = 30) -> None:
-    """Write frames, uint8 (frames, height, width, 3), as the Flash video in which CREMA-D is distributed."""
+def write_video(path: Path, frames: np.ndarray, rate: int = 30, sound: Path | None = None) -> None:
+    """Write frames, uint8 (frames, height, width, 3), with the sound of a wav file if one is given.
+
+    A name that ends in `.flv` gives the Flash video in which CREMA-D is distributed, another one MPEG-4.
+    """
     _, height, width, _ = frames.shape
-    command = [
-        require_ffmpeg(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}",
-        "-r", str(rate), "-i", "pipe:0", "-c:v", "flv", "-q:v", "3", "-y", f"file:{path}",
-    ]  # fmt: skip
+    pictures = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(rate), "-i", "pipe:0"]
+    heard = [] if sound is None else ["-i", f"file:{sound}", "-c:a", "aac"]
+    coded = ["-c:v", "flv" if path.suffix == ".flv" else "mpeg4", "-q:v", "3"]
+    command = [require_ffmpeg(), "-v", "error", *pictures, *heard, *coded, "-y", f"file:{path}"]
     subprocess.run(command, input=frames.tobytes(), capture_output=True, timeout=SECONDS, check=True)
