@@ -140,13 +140,14 @@ def _lab(arguments) -> int:
     print(f"your copies of notebooks and tutorials are in {folder}")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}", "--ServerApp.ip=127.0.0.1"]
     command += [f"--ServerApp.port={arguments.port}", f"--LabApp.default_url=/lab/tree/notebooks/{QUICKSTART}"]
-    command.append("--LabApp.news_url=None")  # no popup about news greets the user
     if arguments.no_browser:
         command.append("--no-browser")
     if hasattr(os, "geteuid") and os.geteuid() == 0:  # containers; the server listens on this machine only
         command.append("--allow-root")
     for name, value in KERNEL_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    paths = [str(Path(__file__).parent), os.environ.get("JUPYTER_CONFIG_PATH", "")]  # labconfig/: no popup about news
+    os.environ["JUPYTER_CONFIG_PATH"] = os.pathsep.join(filter(None, paths))
     sys.stdout.flush()
     os.execv(sys.executable, command)
     return OK  # only where execv returns, as in tests

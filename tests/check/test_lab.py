@@ -1,7 +1,9 @@
 import importlib
 import inspect
+import json
 import os
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,12 +16,17 @@ def test_lab_becomes_jupyterlab_on_a_copy_of_the_quick_start(tmp_path, monkeypat
     called = []
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(os, "execv", lambda program, command: called.append((program, command)))
+    monkeypatch.setenv("JUPYTER_CONFIG_PATH", str(tmp_path / "own"))
     assert main(["lab", "--port", "8123", "--no-browser"]) == 0
     ((program, command),) = called
     assert program == sys.executable and command[:3] == [sys.executable, "-m", "jupyterlab"]
     assert "--ServerApp.ip=127.0.0.1" in command and "--ServerApp.port=8123" in command
     assert any(part.endswith("/lab/tree/notebooks/01_quickstart.ipynb") for part in command)
     assert (tmp_path / "mmpid-lab" / "notebooks" / "01_quickstart.ipynb").is_file()
+    first, own = os.environ["JUPYTER_CONFIG_PATH"].split(os.pathsep)
+    settings = json.loads((Path(first) / "labconfig" / "page_config.json").read_text())
+    assert settings["disabledExtensions"]["@jupyterlab/apputils-extension:announcements"]  # no popup greets the user
+    assert own == str(tmp_path / "own")
     solutions = {path.stem for path in (tmp_path / "mmpid-lab" / "tutorials" / "solutions").glob("*.md")}
     assert solutions == {path.stem for path in (tmp_path / "mmpid-lab" / "tutorials").glob("*.ipynb")}
 

@@ -13,7 +13,7 @@ from mmpid.plots.headline import headline
 from mmpid.rules import FixedEpoch
 from mmpid.widgets import Dashboard, TrainingNotFinished
 from mmpid.widgets.board.live import CHART_UPDATES
-from mmpid.widgets.board.scene import MOST_POINTS, PARTS
+from mmpid.widgets.board.scene import MOST_POINTS, PARTS, pauses
 from mmpid.widgets.parts.environment import resolve_mode
 from tests.widgets.fake_trainer import FakeTrainer
 from tests.widgets.hands import chart, done, message, now, say, settle, until
@@ -246,6 +246,16 @@ def test_the_axis_ends_at_the_budget_and_never_before_what_was_reached(live):
     assert now(board)["end"] == 30
     done(board, "rewind", to=5)
     assert now(board)["end"] == 28  # two of the thirty epochs are spent
+
+
+def test_a_pause_that_a_switch_ends_at_once_is_no_pause():
+    decided = [
+        {"action": "pause", "modality": "image", "epoch": 2},
+        {"action": "resume", "modality": "image", "epoch": 4},
+        {"action": "pause", "modality": "image", "epoch": 9},
+        {"action": "switch", "epoch": 9},
+    ]
+    assert pauses(decided, 12) == [{"who": "image", "from": 2, "to": 4}]
 
 
 def test_pauses_and_decisions_stand_on_the_timeline(live):

@@ -147,7 +147,10 @@ def _by(row: Mapping) -> str:
 
 
 def pauses(decided: Sequence[Mapping], present: float) -> list[dict]:
-    """Return who was paused from which epoch to which; a pause that goes on ends at the present."""
+    """Return who was paused from which epoch to which; a pause that goes on ends at the present.
+
+    A pause that was over in the epoch in which it began, as by a switch, paused nothing.
+    """
     open_: dict[str, float] = {}
     found = []
     for row in decided:
@@ -159,6 +162,7 @@ def pauses(decided: Sequence[Mapping], present: float) -> list[dict]:
         elif row["action"] == "switch":
             found += [{"who": name, "from": since, "to": row["epoch"]} for name, since in open_.items()]
             open_.clear()
+    found = [pause for pause in found if pause["to"] > pause["from"]]
     return found + [{"who": name, "from": since, "to": present} for name, since in open_.items()]
 
 

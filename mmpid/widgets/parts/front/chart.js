@@ -157,12 +157,13 @@ class EpochChart {
     }
     const stage2 = joint !== null && joint !== undefined && joint < end && !this.box;
     this.under.replaceChildren(...(stage2 ? [svg("rect", { x: X(joint), y: top, width: Math.max(right - X(joint), 0), height: bottom - top, class: "mmpid-stage2" })] : []));
+    const said = !this.small && !this.ends && joint !== null && joint !== undefined && joint < end, side = right - X(joint ?? 0) > 76 ? 38 : -38;
     let taken = -99;
     for (const pause of pauses) {
       const from = X(pause.from), to = Math.max(X(pause.to), from + 2);
       parts.push(svg("rect", { x: from, y: top, width: to - from, height: bottom - top, fill: `url(#${this.id}-pause)`, class: "mmpid-pause" }));
       const middle = clamp((from + to) / 2, left + 42, right - 42), words = `${pause.who} paused`;
-      if (this.box && !this.small && middle - taken > 96 && words.length < 22) {
+      if (this.box && !this.small && middle - taken > 96 && words.length < 22 && !(said && Math.abs(X(joint) + side - middle) < 36 + 3.2 * words.length)) {
         parts.push(svg("text", { x: middle, y: top + 14, class: "mmpid-event", "text-anchor": "middle" }, words));
         taken = middle;
       }
