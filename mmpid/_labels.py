@@ -186,5 +186,5 @@ def _category_labels(value, name: str, length: int) -> tuple[Tensor, tuple[str, 
             f"`{name}` must have a label for every sample; {len(missing)} of {length} are missing, the first at index "
             f"{missing[0]}. Drop those samples first."
         )
-    present, codes = np.unique(value.codes, return_inverse=True)  # a category without samples is no class here
+    present, codes = np.unique(value.codes, return_inverse=True)  # a category without samples is not a class here
     return torch.as_tensor(codes.astype(np.int64)), tuple(str(value.categories[i]) for i in present)

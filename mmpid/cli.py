@@ -93,7 +93,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_measuring(commands) -> None:
     """Add `bench`, `data inspect` and `data convert`."""
-    bench = commands.add_parser("bench", help="measure solver, estimates, engine, proxies, or survival of kills")
+    bench = commands.add_parser(
+        "bench", help="measure the solver, estimates, engine, proxies, or whether runs survive kills"
+    )
     bench.add_argument("what", choices=BENCHES, help="; ".join(f"{name}: {words}" for name, words in BENCHES.items()))
     bench.add_argument("--quick", action="store_true", help="a small size, seconds instead of minutes")
     bench.add_argument("--json", type=Path, help="also write the figures here")
@@ -105,7 +107,7 @@ def _add_measuring(commands) -> None:
     inspect = verbs.add_parser("inspect", help="recognize a data set's layout, count its files, say what is missing")
     inspect.add_argument("folder", type=Path, metavar="FOLDER")
     inspect.set_defaults(command=_inspect)
-    convert = verbs.add_parser("convert", help="open a data set and write it as arrays, one archive a split")
+    convert = verbs.add_parser("convert", help="open a data set and write it as arrays, one archive per split")
     convert.add_argument("folder", type=Path, metavar="FOLDER")
     convert.add_argument("out", type=Path, metavar="OUT")
     convert.add_argument("--size", type=int, help="side of images in pixels (default: the reader's)")
@@ -192,7 +194,9 @@ def _bench(arguments) -> int:
             f"`--json` must be a file in a folder that exists; it was {arguments.json}. Make the folder first."
         )
     if arguments.rehearse and arguments.what != "gpu":
-        raise InputError(f"`--rehearse` is of `mmpid bench gpu`; it was given with {arguments.what!r}. Try --quick.")
+        raise InputError(
+            f"`--rehearse` belongs to `mmpid bench gpu`; it was given with {arguments.what!r}. Try --quick."
+        )
     bench = importlib.import_module(f"mmpid.bench.{arguments.what}")
     options = {"rehearse": True} if arguments.rehearse else {}
     found = bench.run(quick=arguments.quick, json_path=arguments.json, **options)

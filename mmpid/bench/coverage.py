@@ -138,7 +138,7 @@ def coverage(
     only: str = "",
     n_counted: int | None = None,
 ) -> list[dict[str, object]]:
-    """Measure all rows whose name holds ``only``; show the table and what it comes to, and return a record a row.
+    """Measure all rows whose name holds ``only``; show the table and what it comes to, and return one record per row.
 
     The counted estimator takes twice as long; with ``n_counted`` it sees the first so many draws, on which errors and
     widths are compared. Coverage and proofs are those of all draws that an estimator saw.

@@ -68,7 +68,7 @@ def run(
     Returns
     -------
     dict of str to list of dict
-        "overhead", "pauses" and "stacked", and with a GPU "gpu": one record a line.
+        "overhead", "pauses" and "stacked", and with a GPU "gpu": one record per line.
 
     Examples
     --------

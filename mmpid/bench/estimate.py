@@ -68,7 +68,7 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
 
 
 def _spread_table(spread: dict[str, list[float]]) -> str:
-    ratio = [f"{warm / cold:.2f}" for cold, warm in zip(spread["found anew"], spread["warm start"], strict=True)]
+    ratio = [f"{warm / cold:.2f}" for cold, warm in zip(spread["fresh"], spread["warm start"], strict=True)]
     rows = [[name, *(f"{value:.4f}" for value in values)] for name, values in spread.items()]
     return text_table(["codebook", *ATOMS], [*rows, ["ratio", *ratio]])
 
@@ -91,8 +91,8 @@ def _median_seconds(inputs: tuple[torch.Tensor, ...], repeats: int, options: dic
 
 
 def trace_spread(n_samples: int, n_probes: int) -> dict[str, list[float]]:
-    """Measure the standard deviation of each corrected atom over probes of a frozen model, anew and warm."""
+    """Measure the standard deviation of each corrected atom over probes of a frozen model, fresh and warm."""
     return {
         name: probe_trace(warm, n_probes=n_probes, n_samples=n_samples).std(0, ddof=1).tolist()
-        for name, warm in (("found anew", False), ("warm start", True))
+        for name, warm in (("fresh", False), ("warm start", True))
     }

@@ -118,7 +118,7 @@ def _measured(part: Part, device: str, tiny: bool, left: float) -> dict[str, Any
                 child.wait()
                 if not isinstance(problem, subprocess.TimeoutExpired):
                     raise
-                return {"problem": f"not measured: it was ended after {allowed:.0f} s"}
+                return {"problem": f"not measured: stopped after {allowed:.0f} s"}
             errors.seek(0)
             last = (errors.read().strip().splitlines() or [f"exit code {code}"])[-1]
         seconds = round(time.monotonic() - start, 2)

@@ -240,7 +240,7 @@ class _Test:
         if content[1:] != self.whole[1 : len(content)]:
             return "the rows differ from those of the uninterrupted run"
         if epochs < self.marks.slots[EPOCHS]:
-            return f"{self.marks.slots[EPOCHS]} epochs had ended on disk, and the folder has {epochs}"
+            return f"{self.marks.slots[EPOCHS]} epochs had been saved, and the folder has {epochs}"
         if finished and len(content) != len(self.whole):
             return f"the record has {len(content)} rows instead of {len(self.whole)}"
         if finished and states != self.states:

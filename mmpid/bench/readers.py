@@ -74,7 +74,7 @@ class Readers:
         folder = self.base / f"run{run - 1}"
         if run > NOWHERE and run == slots[RUN] and (folder / RECORD).exists():
             content = look(folder).content()
-            assert content[1:] == self.whole[1 : len(content)], "its rows are not those of the uninterrupted run"
+            assert content[1:] == self.whole[1 : len(content)], "its rows differ from those of the uninterrupted run"
             slots[READS[number]] += 1
         slots[AT[number]] = NOWHERE
         time.sleep(PAUSE)

@@ -63,7 +63,7 @@ def read_solutions(path: Path) -> dict[int, str]:
     Raises
     ------
     InputError
-        If the file is missing, a heading has no block, a number comes twice, or a block is no Python.
+        If the file is missing, a heading has no block, a number comes twice, or a block is not Python.
     """
     if not path.is_file():
         raise InputError(f"there are exercises but no solutions: {path.parent.name}/{path.name} is missing.")
@@ -96,7 +96,7 @@ def with_solutions(lesson: Path):
     Raises
     ------
     InputError
-        If an exercise has no solution, a solution no exercise, or a solution is no Python.
+        If an exercise has no solution, a solution no exercise, or a solution is not Python.
     """
     notebook = _read(lesson)
     cells = exercises(notebook)
@@ -121,7 +121,7 @@ def _python(source: str, where: str) -> str:
     try:
         ast.parse(source)
     except SyntaxError as problem:
-        raise InputError(f"{where} is no Python: line {problem.lineno}: {problem.msg}.") from problem
+        raise InputError(f"{where} is not Python: line {problem.lineno}: {problem.msg}.") from problem
     return source
 
 

@@ -71,7 +71,7 @@ def run_notebook(
     NotebookError
         A cell raised, ran for longer than half an hour, or the kernel died; the message names the cell and the error.
     InputError, ConfigError
-        The file is no notebook, has no parameters cell, or lacks a given parameter.
+        The file is not a notebook, has no parameters cell, or lacks a given parameter.
 
     Notes
     -----

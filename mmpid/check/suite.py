@@ -79,8 +79,8 @@ def find_root(start: Path | None = None) -> Path:
             return root
     where = f"in {start}, the given root" if start else "here"
     raise InputError(
-        f"there must be a folder `notebooks` {where}; there is none. Run this in a checkout of mmpid, or give its path "
-        "by --root."
+        f"there must be a folder `notebooks` {where}, and there is not. Run this in a checkout of mmpid, or give its "
+        "path by --root."
     )
 
 

@@ -1,4 +1,4 @@
-"""Our own layout on disk, one array a modality and one of labels, told from the headers of its files."""
+"""Our own layout on disk, one array per modality and one of labels, told from the headers of its files."""
 
 import zipfile
 from collections.abc import Iterator

@@ -67,7 +67,7 @@ def _deal_voices(voice, rng) -> dict[str, np.ndarray]:
 
 
 def _add_hiss(power: np.ndarray, scale: float, rng) -> np.ndarray:
-    """Add Gamma noise with one gain a clip to mel powers, then log and z-score each clip."""
+    """Add Gamma noise with one gain per clip to mel powers, then log and z-score each clip."""
     gain = np.exp(rng.normal(0.0, 0.5, size=(len(power), 1, 1)))
     hiss = 0.05 * rng.gamma(8.0, 1 / 8, size=power.shape) * gain
     log = np.log(power + scale * hiss + 1e-4)

@@ -26,7 +26,7 @@ def load_avmatch(
     image_noise, audio_noise : float
         As in "av-digits"; a clip or an image has the same noise in all its pairs.
     pairings : int
-        How often the training samples are put into blocks anew; the other splits are once.
+        How often the training samples are put into blocks again; those of the other splits are put once.
 
     Notes
     -----

@@ -24,7 +24,7 @@ def pair(batch, what: str) -> tuple[Mapping, object]:
 
 
 def batch_tensor(value, name: str, rows: Sequence[int]) -> Tensor:
-    """Return one modality of a batch as a tensor of real numbers with one entry a sample."""
+    """Return one modality of a batch as a tensor of real numbers with one entry per sample."""
     if value is None or (isinstance(value, (list, tuple)) and any(x is None for x in value)):
         raise InputError(
             f"every sample must hold modality {name!r}; it is missing (None) in sample{'s' * (len(rows) > 1)} "
@@ -98,7 +98,7 @@ def batch_labels(labels, rows: Sequence[int]) -> Tensor:
     """Return integer labels (n,) on the CPU; whole floats and a column (n, 1) are integers, too."""
     if isinstance(labels, (list, tuple)) and any(isinstance(label, str | bytes) for label in labels):
         raise InputError(
-            f"labels must be class indices, one integer a sample; for samples {shown(rows)} they were text, "
+            f"labels must be class indices, one integer per sample; for samples {shown(rows)} they were text, "
             f"{labels[0]!r}. Give them as `target=[label for _, label in dataset]`, where text is understood."
         )
     try:
@@ -106,7 +106,7 @@ def batch_labels(labels, rows: Sequence[int]) -> Tensor:
     except InputError as problem:
         got = f"{labels.dtype} of shape {tuple(labels.shape)}" if isinstance(labels, Tensor) else type(labels).__name__
         raise InputError(
-            f"labels must be class indices, one integer a sample; for samples {shown(rows)} they were {got}. "
+            f"labels must be class indices, one integer per sample; for samples {shown(rows)} they were {got}. "
             f"Return an int as label, or give the classes as `target=`. {problem}"
         ) from problem
 

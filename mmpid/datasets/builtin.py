@@ -232,7 +232,7 @@ def load(name: str = "av-digits", *, seed: int = 0, **options) -> MultimodalData
         Seed of splits, of the pairing (av-digits, av-match) and of added noise. The same seed gives the same numbers.
     **options
         `image_noise`, `audio_noise` for "av-digits" (defaults .4 and .3; 0 gives the noise-free variant) and "av-match"
-        (0), which also has `pairings` (how often training samples are paired anew, default 3);
+        (0), which also has `pairings` (how often training samples are paired again, default 3);
         `stride` for "watch" (samples between windows, default 25); `correlation` (default .95) and `held_out`
         ("training" or "random": how probe and validation are colored) for "cg-mnist"; `views` for "uci-mfeat" (two to
         six of fac, fou, kar, mor, pix, zer, default ("fou", "zer")), "leaf-flavia" and "pd-speech"; `by` for

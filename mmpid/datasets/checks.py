@@ -70,7 +70,7 @@ def check_inputs(inputs) -> dict[str, Tensor]:
 
 
 def check_about(*, seed, options, **texts) -> int:
-    """Return the seed; refuse what is not one, options that are no mapping, and descriptions that are no text."""
+    """Return the seed; refuse what is not one, options that are not a mapping, and descriptions that are not text."""
     for argument, text in texts.items():
         _validate.instance(text, argument, str, "a text", f'For example {argument}="..."; it is shown with the data.')
     if options is not None:
@@ -101,7 +101,7 @@ def read_class_names(class_names) -> tuple[str, ...] | None:
 
 
 def note_categories(target) -> list[str]:
-    """Return a note on pandas categories that no sample has: they are no classes."""
+    """Return a note on pandas categories that no sample has: they are not classes."""
     absent = _validate.absent_categories(target)
     return [f"{len(absent)} categories of `target` have no sample and are left out: {', '.join(absent[:8])}"] * bool(
         absent

@@ -1,4 +1,4 @@
-"""Write a data set as plain arrays, one archive a split: what was decoded once need not be decoded again."""
+"""Write a data set as plain arrays, one archive per split: what was decoded once need not be decoded again."""
 
 import os
 from pathlib import Path

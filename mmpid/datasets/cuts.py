@@ -41,7 +41,7 @@ def _too_rare(rare: dict, class_names: Sequence[str], bounds: np.ndarray, splits
     return (
         f"{len(rare)} class{'es have' if several else ' has'} too few samples to put one into each of "
         f"{', '.join(splits)}: class {', '.join(named)}. These fractions need about {needed} samples per class. "
-        f"Add samples, drop or join rare classes, or give `split` as index arrays."
+        f"Add samples, drop or merge rare classes, or give `split` as index arrays."
     )
 
 
@@ -67,7 +67,7 @@ def cut_groups(groups, target: Tensor, fractions, rng) -> dict[str, np.ndarray]:
 
 
 def _deal(counts: np.ndarray, shares: np.ndarray, keys: list[str], rng) -> np.ndarray:
-    """Return the split of each group; `counts` is (groups, classes), `shares` one number a split."""
+    """Return the split of each group; `counts` is (groups, classes), `shares` one number per split."""
     wanted = shares[:, None] * counts.sum(0)
     held = np.zeros_like(wanted)
     home = np.full(len(counts), -1)

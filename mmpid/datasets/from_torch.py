@@ -105,7 +105,7 @@ class FromTorch:
         target : array, or mapping of split to array, optional
             Labels in the order of the dataset, integers or text. By default they are read in one pass over all samples.
         groups : array, or mapping of split to array, optional
-            As in :meth:`from_arrays`; for a loader a split, the groups of each in the order of its dataset.
+            As in :meth:`from_arrays`; for one loader per split, the groups of each in the order of its dataset.
         split, seed, name, class_names, origin, license, options
             As in :meth:`from_arrays`.
         in_memory, standardize

@@ -19,7 +19,7 @@ def group_entries(groups, length: int, name: str = "groups") -> np.ndarray:
     if entries.shape != (length,):
         raise ShapeError(
             f"`{name}` must name the group of each of the {length} samples; its shape was {entries.shape}. "
-            f"Give one entry a sample, in the order of the samples."
+            f"Give one entry per sample, in the order of the samples."
         )
     lacking = np.flatnonzero(isna(entries))
     if len(lacking):
@@ -32,7 +32,7 @@ def group_entries(groups, length: int, name: str = "groups") -> np.ndarray:
         np.unique(entries)
     except TypeError as problem:
         raise InputError(
-            f"`{name}` must be numbers throughout, or text throughout; they cannot be told apart: {problem}. Try "
+            f"`{name}` must be numbers throughout, or text throughout; they cannot be compared: {problem}. Try "
             f"numpy.asarray({name}).astype(str)."
         ) from problem
     return entries

@@ -42,7 +42,7 @@ class Inspection:
     notes : tuple of str
         What is worth knowing about such data.
     protocols : tuple of str
-        A sentence for each published setting of this data set: what is otherwise here, and how to read it that way.
+        A sentence for each published setting of this data set: what differs here, and how to read it that way.
     next : tuple of str
         What to type next.
     samples : tuple of (str, dict)
@@ -113,7 +113,7 @@ def inspect_folder(path) -> Inspection:
     Raises
     ------
     InputError
-        The folder does not exist, is a file, or is no path.
+        The folder does not exist, is a file, or is not a path.
 
     Notes
     -----
@@ -228,7 +228,7 @@ def _protocols(layout: Layout, first: dict[str, dict[str, str]], counts: Counter
 
 
 def _rows_of(path: Path) -> int:
-    """Return how many samples a file of all samples of a split holds: rows of a table, first axis of an array."""
+    """Return how many samples per file of all samples of a split holds: rows of a table, first axis of an array."""
     if path.suffix == ".csv":
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as stream:
             return max(0, sum(1 for _ in csv.reader(stream)) - 1)

@@ -17,7 +17,7 @@ Samples = tuple[tuple[str, dict[str, str]], ...]
 
 
 def pick_samples(files: Mapping[str, Mapping[str, str]]) -> Samples:
-    """Return up to three clips, spread over the folder, with a file of each modality that has one a clip."""
+    """Return up to three clips, spread over the folder, with a file of each modality that has one per clip."""
     known = [set(clips) for clips in files.values() if clips]
     clips = sorted(set.intersection(*known)) if known else []
     at = sorted({round(i * (len(clips) - 1) / (SHOWN_SAMPLES - 1)) for i in range(SHOWN_SAMPLES)}) if clips else []
@@ -55,7 +55,7 @@ def _shown(name: str) -> str:
 
 
 def compare_protocols(layout: Layout, samples: int, frames: float, options: tuple[str, ...]) -> list[str]:
-    """Say of each protocol of this data set what is otherwise here, and how to read the folder as it has it.
+    """Say of each protocol of this data set what differs here, and how to read the folder that way.
 
     Parameters
     ----------
@@ -76,10 +76,10 @@ def compare_protocols(layout: Layout, samples: int, frames: float, options: tupl
         published = protocol.data["train"] + protocol.data["test"] if {"train", "test"} <= protocol.data.keys() else 0
         other = [f"{samples:,} of {published:,} clips"] if 0 < samples < published else []
         if 0 < frames < protocol.data.get("frames", 0):
-            other.append(f"{frames:.3g} frames a clip, it uses {protocol.data['frames']}")
+            other.append(f"{frames:.3g} frames per clip, it uses {protocol.data['frames']}")
         if "front_end" in protocol.data and "front_end" not in options:
             other.append(f"sound as stored, it computes {protocol.data['front_end']}")
-        said = "; ".join(other) or "nothing in the files is otherwise"
+        said = "; ".join(other) or "nothing in the files differs"
         how = reading(protocol, options)
         found.append(f"{name}: {said}. Read with {how}." if how else f"{name}: {said}.")
     return found

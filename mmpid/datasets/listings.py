@@ -5,7 +5,7 @@ from pathlib import Path
 
 from mmpid.datasets.layouts import Layout, Listing
 
-LARGEST_LIST = 50 * 2**20  # bytes; a text file beyond this is no list of clips
+LARGEST_LIST = 50 * 2**20  # bytes; a text file beyond this is not a list of clips
 SHOWN = 3
 
 
@@ -43,7 +43,7 @@ def read_lists(root: Path, layout: Layout, files: list[str]) -> tuple[dict[str, 
             listed[listing.name] = read_list(root / places[0], listing)
         elif "val" not in listing.name:
             absent.append(listing.name)
-    notes = [f"no list {', '.join(absent)} was found, so splits cannot be told."] if absent else []
+    notes = [f"no list {', '.join(absent)} was found, so the splits are unknown."] if absent else []
     notes += [f"{name} lists {len(clips):,} clips." for name, clips in listed.items()]
     return listed, notes
 

@@ -180,7 +180,7 @@ def _open_one(source: Source, given: Tensor | None, split, in_memory) -> Opened:
 
 
 def _open_many(sources: dict[str, Source], given: Tensor | None, groups, in_memory, seed: int, notes: list) -> Opened:
-    """Open one source a split; carve the probe and the validation split out of training where they are missing."""
+    """Open one source per split; carve the probe and the validation split out of training where they are missing."""
     sources = _share_workers(sources)
     first = sources["train"].opened()
     sources = {name: first if name == "train" else _like(source, first, name) for name, source in sources.items()}

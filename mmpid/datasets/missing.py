@@ -57,7 +57,7 @@ def _refuse_infinite(x: Tensor, name: str) -> None:
 
 
 def keep_of_each(values, kept: Tensor) -> np.ndarray | None:
-    """Return the entries of the kept samples; what has not one entry a sample is left for others to refuse."""
+    """Return the entries of the kept samples; what has not one entry per sample is left for others to refuse."""
     if values is None:
         return None
     entries = _validate.entries(values)

@@ -16,7 +16,7 @@ from mmpid.errors import InputError, ShapeError
 
 
 class PairedDatasets(Dataset):
-    """One map-style dataset a modality, sample by sample: item i is ({name: x_i}, y_i)."""
+    """One map-style dataset per modality, sample by sample: item i is ({name: x_i}, y_i)."""
 
     def __init__(self, datasets: Mapping[str, Dataset], target: Tensor | None):
         self.datasets, self.target = dict(datasets), target
@@ -58,8 +58,8 @@ def class_index(label, where: str) -> int:
         return int(_validate.labels(np.asarray(label).reshape(1) if np.ndim(label) == 0 else label, "label", 1))
     except InputError as problem:
         raise InputError(
-            f"labels must be class indices, one integer a sample; that of {where} was {label!r:.60}. Return an int, or "
-            f"give the classes as `target=`."
+            f"labels must be class indices, one integer per sample; that of {where} was {label!r:.60}. Return an int, "
+            f"or give the classes as `target=`."
         ) from problem
 
 

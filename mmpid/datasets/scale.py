@@ -69,7 +69,7 @@ def as_float32(x: Tensor, name: str) -> Tensor:
         warn(
             f"modality {name!r}: stored as float32, {_lost(x, out)} of {x[0].numel()} values per sample lose digits "
             f"that tell samples apart: they are large. Pass standardize={{{name!r}: True}}, which subtracts the mean "
-            f"first; number identifiers anew with numpy.unique(x, return_inverse=True)[1].",
+            f"first; renumber identifiers with numpy.unique(x, return_inverse=True)[1].",
             ScaleWarning,
         )
     return out

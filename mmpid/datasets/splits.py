@@ -129,7 +129,7 @@ def _from_indices(split: Mapping, length: int) -> dict[str, np.ndarray]:
         if once < len(index):
             raise InputError(
                 f"`split[{key!r}]` must hold each sample once; {len(index) - once} of {len(index)} "
-                f"indices stand there again, and would count as independent samples. Try numpy.unique; for rare "
+                f"indices are repeated, and would count as independent samples. Try numpy.unique; for rare "
                 f"classes, class_weight='balanced'."
             )
         out[key] = index

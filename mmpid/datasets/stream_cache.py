@@ -31,7 +31,7 @@ class DecodeCache(Dataset):
         Item i is ({modality: tensor or array}, label), the same at every call and of the same shapes for every i.
     folder : path
         Where samples are kept; made if it does not exist. Several processes may use it at once, and several datasets:
-        each has a subfolder that is named by its samples, so a dataset that changed is decoded anew. Delete the folder
+        each has a subfolder that is named by its samples, so a dataset that changed is decoded again. Delete the folder
         to free the space.
     max_bytes : int
         The most that the folder may hold. The first samples are kept until it is full, the others decoded every time.

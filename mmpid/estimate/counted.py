@@ -203,7 +203,7 @@ def note_few(replicates: Replicates, notes: Notes) -> None:
     """Say where an interval or a null band rests on too few replicates for its 95 %."""
     for n, what in ((replicates.n_boot, "interval: n_boot"), (replicates.n_null, "null band: n_null")):
         if 0 < n < FEW_REPLICATES:
-            notes.add(f"95 % {what} = {n} is few for its ends, which are too narrow on average; ask for 40 or more.")
+            notes.add(f"95 % {what} = {n} is low, so its ends are too close on average; ask for 40 or more.")
 
 
 def with_atoms(plugin: PIDResult, atoms: Tensor) -> PIDResult:

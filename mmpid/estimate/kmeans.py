@@ -28,7 +28,7 @@ class KMeansDiscretizer:
     Embeddings are L2-normalized (unless they have one dimension), centered and projected onto their leading
     principal components; k-means runs there, with scikit-learn on the CPU and with torch on a GPU.
     Fitted again, it starts from its previous centers and keeps their order, so that a trace of probes of a
-    slowly changing encoder does not jump because clusters were found anew; the principal axes are kept while they
+    slowly changing encoder does not jump because clusters were found again; the principal axes are kept while they
     explain at least 95 % of the variance that fresh ones would.
 
     Parameters
@@ -39,7 +39,7 @@ class KMeansDiscretizer:
     n_components : int
         Principal components kept, at least 1.
     warm_start : bool
-        Start a second fit from the first; ``False`` starts anew with the same seed.
+        Start a second fit from the first; ``False`` starts again with the same seed.
     memory : float from 0 to 1
         Weight of the previous centers in a warm-started fit: each new center is ``memory`` old and the rest new.
         0 forgets them once they have started the search; values toward 1 steady a trace and make it lag.

@@ -29,7 +29,7 @@ Key = TypeVar("Key")
 MAX_MODALITIES = 6
 HEADER = ("source 1 | source 2", "R", "U1", "U2", "S")
 UNSURE_KEY = "? is not identified by this sample; the samples needed are in `.to_frame()`."
-SUMMARY = "the rest of a modality is summarized by one code; what that loses counts as unique to the modality."
+SUMMARY = "the rest of a modality is summarized by one code; what this code loses counts as unique to the modality."
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

@@ -75,7 +75,7 @@ class PredictionDiscretizer:
         if self.inputs == "scores":
             if self._n_codes not in (None, source.shape[1]):
                 raise InputError(
-                    f"`source` must have {self._n_codes} columns, one score a class as at the fit; it had "
+                    f"`source` must have {self._n_codes} columns, one score per class as at the fit; it had "
                     f"{source.shape[1]}. Pass scores of the same head."
                 )
             return class_probabilities(source)

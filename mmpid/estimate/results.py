@@ -42,8 +42,8 @@ class PIDEstimate:
         95 % band of each atom under shuffled labels, that is, of sources that know nothing; empty unless asked for. An
         atom inside it is not distinguishable from zero; outside, look at ``interval`` too.
     bracket : dict of str to (float, float)
-        Two readings of each atom, lower first; it is no interval. Held-out: from scores on held-out samples and on the
-        training samples (S: both corrections of the counted table). Counted: permutation and chance adjustment.
+        Two readings of each atom, lower first; it is not an interval. Held-out: from scores on held-out samples and on
+        the training samples (S: both corrections of the counted table). Counted: permutation and chance adjustment.
     identified : dict of str to bool
         Whether the size of an atom can be read: two samples or more per cell of the table that it depends on.
     needed : dict of str to int

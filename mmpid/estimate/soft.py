@@ -33,7 +33,7 @@ def soft_pid(logits1: Tensor, logits2: Tensor, target: Tensor, *, tol: float = 1
     Raises
     ------
     ShapeError, InputError
-        For logits that are not finite or not (N, k) with the same N, or labels that are no class indices.
+        For logits that are not finite or not (N, k) with the same N, or labels that are not class indices.
 
     Notes
     -----

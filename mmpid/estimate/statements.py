@@ -8,8 +8,8 @@ if TYPE_CHECKING:
     from mmpid.estimate.results import PIDEstimate
 
 BLIND_HEADS = (
-    "what heads that each see one source predict cannot carry an exclusive-or: no synergy is true of these codes and "
-    'may be false of the embeddings. Estimate embeddings with discretizer="kmeans" to look for it.'
+    "what heads that each see one source predict cannot carry an exclusive-or: zero synergy holds for these codes, "
+    'and may not hold for the embeddings. Estimate embeddings with discretizer="kmeans" to look for it.'
 )
 HEADS = ("prediction", "soft", "posterior")
 
@@ -35,4 +35,4 @@ def describe_atom(estimate: "PIDEstimate", atom: str) -> str:
         return f"{atom} is there, at least {low:.2f} bit; its size cannot be read from a sample this small."
     if readable:
         return f"{atom} is not proven: it may be zero, and is at most {max(high, 0.0):.2f} bit."
-    return f"{atom}: a sample this small shows neither that it is there nor its size; at most {max(high, 0.0):.2f} bit."
+    return f"{atom}: this small a sample shows neither presence nor size; at most {max(high, 0.0):.2f} bit."

@@ -144,7 +144,7 @@ def probe_trace(
 ) -> Floats:
     """Corrected atoms (n_probes, 4) of probes of one frozen model, each on a fresh probe batch.
 
-    With a warm start the codebooks continue from probe to probe; without, they are found anew every time. ``settings``
+    With a warm start the codebooks continue from probe to probe; without, they are found again every time. ``settings``
     go to `estimate_pid`.
     """
     source1, source2, target = frozen_embeddings(seed=seed)

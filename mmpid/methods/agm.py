@@ -88,7 +88,7 @@ class AGM(Callback):
     for six. Works with every fusion and any number of modalities. Coefficients above 1 are normal, so that a part of
     the effect is a larger learning rate. With an additive fusion the method equals scaling each encoder's gradient;
     with interactions it does not, since masked passes train, too. The bias of the fusion head counts in every response,
-    so that phi is no classifier without it. Use `aux_weight=0` for the published objective; the authors' clipping at
+    so phi is not a classifier without it. Use `aux_weight=0` for the published objective; the authors' clipping at
     norm 1 (UR-FUNNY 5) is the setting `clip_norm`. Some reimplementations have the opposite sign, which for two
     modalities swaps the coefficients.
 

@@ -82,7 +82,7 @@ class LFM(Callback):
     the learned share one second-order backward pass of eight samples per epoch. These are the first of the epoch's
     first batch.
 
-    How it can mislead. Agreement is no knowledge: where the modalities know different things, a large share teaches
+    How it can mislead. Agreement is not knowledge: where the modalities know different things, a large share teaches
     each to ignore what the other cannot see. The fitted share belongs to the authors' 100 to 200 epochs: in 30 epochs
     it only falls to .66. The mean of the second-order product is over one tensor alone and moves a by almost nothing.
 

@@ -34,7 +34,7 @@ class OGMGE(Callback):
     last : int
         Last epoch, counted from 0, in which the method acts.
     all_tensors : bool
-        Also change tensors that are no convolutions, which the released code leaves alone: dense encoders need it.
+        Also change tensors that are not convolutions, which the released code leaves alone: dense encoders need it.
     how : {"auto", "split", "head", "ablation"}
         Where unimodal scores come from, see `LateFusion.score`; "auto" is "split" if the fusion is a sum, as released,
         else "ablation".

@@ -59,7 +59,7 @@ class PMR(Callback):
     momentum : float
         Share of the old prototypes, which are renewed before each epoch.
     share : float
-        Share of the training split that prototypes are computed from, drawn anew each time, at least one batch.
+        Share of the training split that prototypes are computed from, drawn again each time, at least one batch.
     last : int
         Last epoch of stage 2, counted from 0, in which the method acts.
     mu, early : float, int

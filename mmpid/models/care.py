@@ -37,5 +37,5 @@ def encode(name: str, encoder: nn.Module, batch: Tensor, care: Care | None) -> T
         what = (
             f"a batch of shape {tuple(batch.shape)}, {batch.dtype}" if isinstance(batch, Tensor) else repr(type(batch))
         )
-        problem.add_note(f"This was the encoder of {name!r}, given {what}. Was the model built for these data?")
+        problem.add_note(f"This came from the encoder of {name!r}, given {what}. Was the model built for these data?")
         raise

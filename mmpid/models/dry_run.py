@@ -190,7 +190,7 @@ def _pass(trial: nn.Module, batch: Tensor, name: str) -> None:
 
 
 def _check_form(out, n: int, name: str):
-    """Return the form of an output; refuse what is no embedding."""
+    """Return the form of an output; refuse what is not an embedding."""
     form = form_of(out, n)
     if form.problem:
         samples = "one sample" if n == 1 else f"a batch of {n}"

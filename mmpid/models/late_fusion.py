@@ -251,7 +251,7 @@ class LateFusion(nn.Module):
         Notes
         -----
         How each can mislead. The head is trained on its own loss: it says what can be read from the embedding, not
-        what the joint head reads; with that loss switched off it is random. A share is no calibrated classifier: it
+        what the joint head reads; with that loss switched off it is random. A share is not a calibrated classifier: it
         was only ever trained in the sum, the bias is divided evenly by convention, and a large share may be canceled
         by another. Ablation asks the joint head about embeddings it has not seen together: with zeros it may lie far
         from the data, so give means of the training split; and interactions count for every modality in them.

@@ -44,8 +44,8 @@ def find_sizes(model: "LateFusion", inputs: Mapping[str, Tensor], seed: int) -> 
     mixing = [name for name, run in runs.items() if run.mixes]
     if mixing:
         warn(
-            f"the encoder of {', '.join(map(repr, mixing))} makes another embedding of a sample alone than of the same "
-            "sample in a batch, in evaluation mode, too, so results depend on how samples are batched. An LSTM needs "
+            f"the encoder of {', '.join(map(repr, mixing))} embeds a sample alone differently from the same sample "
+            "in a batch, even in evaluation mode, so results depend on how samples are batched. An LSTM needs "
             "batch_first=True; see mmpid.testing.check_encoder(module, samples).",
             MMPIDWarning,
         )

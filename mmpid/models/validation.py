@@ -12,7 +12,7 @@ from mmpid.models.encoders import KINDS
 
 
 def check_encoder(name: str, module: nn.Module) -> None:
-    """Refuse names that torch or a record cannot hold, and encoders that are no modules."""
+    """Refuse names that torch or a record cannot hold, and encoders that are not modules."""
     if not isinstance(name, str) or not name or "." in name:
         raise ConfigError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
     if hasattr(nn.ModuleDict(), name):

@@ -3,7 +3,7 @@
 The optimum has the form q_ijy = R_ij u_iy v_jy. Alternate: given R, scale to the pairwise marginals (one Sinkhorn
 sweep in u and v); given u and v, move R_ij toward R_ij sum_y u_iy v_jy, over-relaxed. This is the alternating
 divergence minimization of Banerjee, Rauh and Montufar (2018, "Computing the unique information", algorithm 1) with
-one inner sweep and an exponent above 1. It converges only linearly, so it is no solver for 1e-6 bit, but an
+one inner sweep and an exponent above 1. It converges only linearly, so it is not a solver for 1e-6 bit. But an
 iteration costs three small matrix products, and weak duality encloses the optimum from any iterate.
 """
 

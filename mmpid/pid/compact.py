@@ -268,7 +268,7 @@ def _without_lone(pattern: Pattern, p1: Floats, p2: Floats, tol: float, max_iter
 def _expand(
     problem: CompactProblem, reduced: Pattern, found: CompactBounds, first: Merge | None, second: Merge | None
 ) -> CompactBounds:
-    """Spread bounds of merged states over the original ones, and certify anew."""
+    """Spread bounds of merged states over the original ones, and certify again."""
     pattern = problem.pattern
     _, n2, k = reduced.shape
     x1 = pattern.x1 if first is None else first.slot[pattern.x1]

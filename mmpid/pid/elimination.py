@@ -36,7 +36,7 @@ class Support:
     dead: Tensor | None  # (b, n1, 1, n2) bool: no class is possible
     dead1: Tensor | None  # (b, n1, k): 1.0 or 0.0
     dead2: Tensor | None  # (b, k, n2)
-    pin: Tensor  # (b, k, n2): closes the gauge (lam_.y + c, mu_y. - c) by doubling one diagonal entry a class
+    pin: Tensor  # (b, k, n2): closes the gauge (lam_.y + c, mu_y. - c) by doubling one diagonal entry per class
     eye: Tensor  # (k, k)
     kept: Kept | None = None  # the unknowns mu that are alive in some problem, where these are few
 
@@ -92,7 +92,7 @@ def _raise(diagonal: Tensor, factor: Tensor | float, dead: Tensor | None) -> Ten
 
 
 def robust_cholesky(build: Callable[[], Tensor], scale: Tensor) -> Tensor:
-    """Lower Cholesky factors of the matrices that `build` makes anew; above the diagonal anything may stand.
+    """Lower Cholesky factors of the matrices that `build` makes again; above the diagonal anything may stand.
 
     Where a factorization fails the diagonal is raised by a growing share of `scale`. Never raises.
     """

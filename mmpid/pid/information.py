@@ -68,7 +68,7 @@ def _refuse(p: Tensor, axes: int, off: Tensor) -> None:
     last = -1 if axes == 1 else tuple(range(-axes, 0))
     raise InputError(
         f"`p` must sum to 1 over its last axes ({axes}); {len(off)} of its tables do not, the first sums to "
-        f"{float(off[0]):.6g}. Divide by `p.sum({last}, keepdim=True)` first; a table of zeros is no distribution."
+        f"{float(off[0]):.6g}. Divide by `p.sum({last}, keepdim=True)` first; a table of zeros is not a distribution."
     )
 
 

@@ -191,7 +191,7 @@ def _decisions(record) -> str:
 def _findings(record) -> str:
     found = diagnose(record) if record.rows else ()
     if not found:
-        return _quiet("Nothing: none of the known failure signatures was seen. That is no proof that all is well.")
+        return _quiet("Nothing: none of the known failure signatures was seen. That does not prove that all is well.")
     return _table(["finding", "evidence", "what to try"], [[f.name, f.evidence, f.advice] for f in found], "text")
 
 

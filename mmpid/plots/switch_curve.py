@@ -18,7 +18,7 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
 
     The band is the 95 % interval over seeds (Student t) of the accuracy *after each seed's own mean was taken out*,
     times sqrt(C / (C - 1)) for C epochs, which makes up for the spread that goes with it. It shows how surely the
-    epochs differ from each other, which seeds that are easier or harder throughout would hide; it is no interval of
+    epochs differ from each other, which seeds that are easier or harder throughout would hide; it is not an interval of
     the accuracy itself. A rule stands at the mean epoch that it chose and at the mean accuracy that it got there.
 
     Parameters

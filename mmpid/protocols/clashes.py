@@ -1,4 +1,4 @@
-"""What contradicts a protocol: settings, model or data that say otherwise are refused by name."""
+"""What contradicts a protocol: settings, model or data that differ raise an error that names them."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any

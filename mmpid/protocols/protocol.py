@@ -110,7 +110,7 @@ def read(path: Any) -> RunProtocol:
     Raises
     ------
     InputError
-        The file is missing, is no TOML, or has other entries.
+        The file is missing, is not TOML, or has other entries.
 
     Examples
     --------

@@ -15,7 +15,7 @@ def replay(record, rule: SwitchRule | BalanceController) -> list[Decision]:
     record : RunRecord, Trainer or path
         A recorded run: its record, its trainer, or its folder or file on disk.
     rule : SwitchRule or BalanceController
-        The rule to ask; a bare rule gives one decision a probe, a controller also its pauses and resumes.
+        The rule to ask; a bare rule gives one decision per probe, a controller also its pauses and resumes.
 
     Returns
     -------

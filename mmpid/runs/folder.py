@@ -21,7 +21,7 @@ class RunFolder:
     """The files of one run.
 
     `record.jsonl` holds the metadata and all rows, `now.safetensors` the state at the end of the last epoch, and
-    `checkpoints/` one state a probe. Each file is replaced whole, so a run that is killed at any moment can go on.
+    `checkpoints/` one state per probe. Each file is replaced whole, so a run that is killed at any moment can go on.
     `live` marks a folder that a trainer keeps current, and is locked while one does: one process writes, all may read.
     """
 

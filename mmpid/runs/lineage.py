@@ -6,7 +6,7 @@ import threading
 class Lineage:
     """Follow a list of rows that grows, and tell those on the path to its end: discarded futures left out.
 
-    A run asks for its path several times an epoch. Going through all rows each time made an epoch of a run of 2,000
+    A run asks for its path several times per epoch. Going through all rows each time made an epoch of a run of 2,000
     epochs take twice as long as one of a run of 100.
     """
 

@@ -46,7 +46,7 @@ class RunRecord:
     """
 
     def __init__(self, metadata: dict | None = None, rows: Iterable[dict] = ()):
-        hint = "Of a folder or a file take RunRecord.load(path)."
+        hint = "For a folder or a file, use RunRecord.load(path)."
         self.metadata: dict = plain(_validate.instance(metadata or {}, "metadata", dict, "a dict", hint), "metadata")
         self.rows: list[dict] = list(rows)
         self._lineage = Lineage()

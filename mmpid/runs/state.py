@@ -66,7 +66,7 @@ def _pack(value: Any, path: tuple[str, ...], tensors: dict[str, Tensor], name: s
         return value
     raise InputError(
         f"`{name}` must hold tensors, numbers, text, None, and lists or dicts of these; at {_place(path)} it held a "
-        f"{type(value).__name__}. Of an array store torch.as_tensor(array)."
+        f"{type(value).__name__}. For an array, store torch.as_tensor(array)."
     )
 
 

@@ -56,10 +56,10 @@ def diagnose(run) -> Findings:
 
     Notes
     -----
-    A finding is a reason to look, not a verdict; nothing found is no proof that all is well. In particular a shortcut
-    looks like knowledge: color that gives the label away in "cg-mnist" is unique information wherever training,
-    probe and validation share it, and no row of a record tells. Only data without the shortcut do: give probe and
-    validation splits that lack it (`held_out="random"` for "cg-mnist"), and compare with the test accuracy.
+    A finding is a reason to look, not a verdict; finding nothing does not prove that all is well. In particular, a
+    shortcut looks like knowledge: color that gives the label away in "cg-mnist" is unique information wherever
+    training, probe and validation share it, and no row of a record tells. Only data without the shortcut do: give probe
+    and validation splits that lack it (`held_out="random"` for "cg-mnist"), and compare with the test accuracy.
 
     Examples
     --------

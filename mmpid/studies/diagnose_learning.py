@@ -112,8 +112,10 @@ def _cause(course: Course) -> tuple[str, str, str]:
         text = f"its training loss rose to {course.peak:.2f} nats, and a guess has {guess:.2f}; {rate}"
         return "too high a learning rate", text, f"Try lr={course.rate / 10:.2g}, or clip_norm=1.0."
     if _memorizes(course):
-        text = f"its training loss fell to {min(course.losses):.3f}: it memorizes samples, and nothing carries over"
-        advice = "Look at some samples beside their labels, and whether the rows of all arrays have one order."
+        text = f"its training loss fell to {min(course.losses):.3f}: it memorizes samples, and generalizes nothing"
+        advice = (
+            "Look at some samples beside their labels, and check whether the rows of all arrays have the same order."
+        )
         return NO_PATTERN, text, advice
     if max(course.losses) - min(course.losses) < STILL and abs(last - course.prior) > APART:
         text = f"its training loss stayed at {last:.3f} nats for {len(course.losses)} epochs; {rate}"

@@ -108,7 +108,7 @@ def _raise_usage(cell: Cell) -> None:
 
     try:
         told = json.loads((cell.folder / ERROR).read_text())
-    except OSError:  # a worker that outlived a killed driver has begun the same run anew
+    except OSError:  # a worker that outlived a killed driver has begun the same run again
         return
     if told["usage"]:
         raise ConfigError(told["message"])

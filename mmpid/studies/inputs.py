@@ -32,8 +32,8 @@ def build(model: Callable | None, data: MultimodalData, seed: int) -> LateFusion
         return LateFusion.from_data(data, seed=seed)
     if isinstance(model, LateFusion) or not callable(model):
         raise ConfigError(
-            f"`model` must be a function from data and seed to a fresh LateFusion, since every run starts anew; it was "
-            f"{type(model).__name__}. Try def model(data, seed): return LateFusion(...)."
+            f"`model` must be a function from data and seed to a fresh LateFusion, since every run starts from "
+            f"scratch; it was {type(model).__name__}. Try def model(data, seed): return LateFusion(...)."
         )
     made = _validate.instance(model(data, seed), "model(data, seed)", LateFusion, "a LateFusion", "Return the model.")
     return made if made.dims else made.find_sizes(data.sample(2), seed=seed)

@@ -40,7 +40,7 @@ def train_seeds(
     device: str = "auto",
     **settings,
 ) -> "SeedRuns":
-    """Train one late-fusion network a seed, all at once, with stacked weights.
+    """Train one late-fusion network per seed, all at once, with stacked weights.
 
     Each seed has the initial weights, the order of samples, the optimizer, the selection of epochs and the test that
     `compare` gives it with the same settings; results agree within rounding, since sums are taken in another order.

@@ -93,7 +93,7 @@ def code_units(units: Sequence[Sequence[Unit]]) -> list[np.ndarray]:
 def resampled_component(
     metric: Callable[[int, np.ndarray], float], units: Sequence[Sequence[Unit]], n_boot: int = 200, seed: int = 0
 ) -> Component:
-    """Return what :func:`unit_component` does, for a metric that is no mean over samples, by the bootstrap.
+    """Return what :func:`unit_component` does, for a metric that is not a mean over samples, by the bootstrap.
 
     `metric` gives the difference of a seed's place on the test samples with some indices. Whole units are drawn, the
     same ones for all seeds.

@@ -1,4 +1,4 @@
-"""The folder of a study: what belongs to it, one folder a run, and how far each run is."""
+"""The folder of a study: what belongs to it, one folder per run, and how far each run is."""
 
 import hashlib
 import json

@@ -58,7 +58,7 @@ def _refuse_test(tune: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
         )
     if "selection" in tune:
         raise ConfigError(
-            f"`tune` must not hold 'selection': how a run is selected is no setting of a method. {advice}"
+            f"`tune` must not hold 'selection': how a run is selected is not a setting of a method. {advice}"
         )
 
 

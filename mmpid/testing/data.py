@@ -96,7 +96,7 @@ def _check_whole(data: MultimodalData) -> list[Finding]:
 def _check_modalities(data: MultimodalData) -> Finding:
     shown = ", ".join(f"{name} {shape}" for name, shape in data.shapes.items())
     if len(data.modalities) > MOST_MODALITIES:
-        advice = f"A Trainer takes {MOST_MODALITIES}: choose, or join some into one."
+        advice = f"A Trainer takes {MOST_MODALITIES}: choose some, or combine some into one."
         return Finding("modalities", BREAKS, f"{len(data.modalities)} modalities: {shown}", advice)
     return Finding("modalities", FINE, shown)
 

@@ -17,7 +17,7 @@ from mmpid.testing.trial import FailedError, Trial
 def check_encoder(module: nn.Module, sample) -> CheckReport:
     """Check an encoder before training: a table of what was looked at and what would break.
 
-    Looked at are the form of the output, one sample alone and in a batch, passes in training and in evaluation mode,
+    The table covers the form of the output, one sample alone and in a batch, passes in training and in evaluation mode,
     which weights the gradient reaches, random numbers, dtype, copies and saved weights, the scale of the embeddings,
     values that are not finite, and changes of the input.
 
@@ -37,7 +37,7 @@ def check_encoder(module: nn.Module, sample) -> CheckReport:
     Raises
     ------
     InputError
-        `module` is no module of torch, or `sample` no array of finite numbers.
+        `module` is not a torch module, or `sample` is not an array of finite numbers.
 
     Notes
     -----

@@ -17,7 +17,7 @@ SAME = 1e-3  # relative difference up to which two embeddings are the same but f
 SPREAD = (1e-3, 1e3)  # standard deviations of embeddings that heads learn from
 SHOWN = 4  # names that a text lists
 ALONE = 8  # samples that are also tried one by one
-NORMS = ("_g", "_orig")  # of what weight_norm and spectral_norm make a weight anew in every pass
+NORMS = ("_g", "_orig")  # of what weight_norm and spectral_norm make a weight again in every pass
 COLLAPSED = 1e-5  # spread over samples, relative to the embedding, below which all are the same
 
 
@@ -44,7 +44,7 @@ def check_batch(trial: Trial) -> Iterator[Finding]:
         return
     apart = max(_apart(z, whole[i : i + 1]) for i, z in enumerate(alone))
     if apart > SAME:
-        text = f"alone, a sample has another embedding than in a batch, by {apart:.1%}, in evaluation mode"
+        text = f"in evaluation mode, a sample alone and in a batch have embeddings that differ by {apart:.1%}"
         advice = (
             "An LSTM, GRU or Transformer needs batch_first=True; a softmax or mean must not run over axis 0; batch "
             "normalization needs track_running_stats=True."
@@ -71,8 +71,8 @@ def check_training(trial: Trial) -> Iterator[Finding]:
     except FailedError as problem:
         text = f"one sample alone fails in training mode: {problem}"
         advice = (
-            "A last batch of one sample joins the batch before it, and batch_size=1 is refused. torch.nn.GroupNorm has "
-            "no such limit."
+            "A last batch of one sample joins the batch before it, and batch_size=1 is an error. torch.nn.GroupNorm "
+            "has no such limit."
         )
         yield Finding("one sample, training", WARNING, text, advice)
     else:
@@ -180,7 +180,9 @@ def check_copies(trial: Trial) -> Iterator[Finding]:
     apart = _apart(*made)
     if apart > SAME:
         text = f"loaded into another copy, the weights after training give embeddings that differ by {apart:.1%}"
-        advice = "What training changes must be a parameter or a buffer, or a resumed run goes on from something else."
+        advice = (
+            "What training changes must be a parameter or a buffer, or a resumed run continues from something else."
+        )
         yield Finding("saved weights", BREAKS, text, advice)
     else:
         yield Finding("saved weights", FINE, "copied, saved and loaded, it gives the same embeddings")

@@ -20,7 +20,7 @@ class Finding:
     check : str
         What was looked at.
     verdict : {"fine", "warning", "breaks"}
-        "breaks": training is refused, or its figures mean nothing. "warning": it runs, and may mislead.
+        "breaks": training stops with an error, or its figures mean nothing. "warning": it runs, and may mislead.
     found : str
         What was found, with figures.
     advice : str

@@ -166,7 +166,7 @@ def _plan(schedule, lengths, balanced: bool, imbalance, checkpoints, n_test, n_s
         if len(listed) != n_seeds:
             raise ConfigError(
                 f"`n_steps` must be one integer or one for each of the {n_seeds} seeds; it had {len(listed)} entries. "
-                "Pass the `n_steps` of another simulation of the same seeds."
+                "Pass the `n_steps` of another simulation with the same seeds."
             )
         budget = tuple(number(n, "n_steps", low=0, integer=True) for n in listed)
     if shaping_steps is not None:

@@ -97,7 +97,9 @@ def ecs(state: State) -> Tensor:
 
 
 def _check_state(state) -> State:
-    return instance(state, "state", State, "a State", "Of a simulation take `.start`, `.final` or one of `.snapshots`.")
+    return instance(
+        state, "state", State, "a State", "For a simulation, use `.start`, `.final` or one of `.snapshots`."
+    )
 
 
 def ecs_from(settings: ModelSettings, lam: Tensor, d: Tensor) -> Tensor:

@@ -199,7 +199,7 @@ def blame(callback: Callback, moment: str, problem: Exception) -> TrainingError:
     """Return an error that names a callback and the moment in which it failed."""
     return TrainingError(
         f"callback {callback.label!r} failed in `{moment}`: {type(problem).__name__}: {problem} The run has stopped "
-        f"between two batches and keeps its state; mend the callback and go on, or load the run without it."
+        f"between two batches and keeps its state; fix the callback and go on, or load the run without it."
     )
 
 

@@ -58,7 +58,7 @@ class Commands:
         lr = _validate.number(lr, "lr", low=0, open_low=True, finite=True)
         rates = self.run.engine.learning_rates
         if modality == "joint" and "joint" not in rates:
-            raise ConfigError('there is no joint head to train in stage 1; set the rate of "joint" after the switch.')
+            raise ConfigError('stage 1 has no joint head to train; set the rate of "joint" after the switch.')
         if modality is not None:
             rates = {modality: rates[_validate.choice(modality, "modality", rates, InputError)]}
         before = list(dict.fromkeys(rates.values()))
@@ -71,7 +71,7 @@ class Commands:
     def set_batch_size(self, n: int) -> None:
         """Train with batches of `n` samples from the next batch on, for example when memory ran out.
 
-        What is left of an epoch that is under way is cut anew. The size belongs to the state: a rewind and a resumed
+        What is left of an epoch that is under way is cut again. The size belongs to the state: a rewind and a resumed
         run restore what was in force then. Smaller batches mean more updates per epoch at the same learning rate.
         """
         n, run = _validate.number(n, "n", low=1, integer=True), self.run

@@ -39,7 +39,7 @@ class TrainConfig:
     optimizer : {"sgd", "adamw"} or callable
         By name, or a function from parameter groups (dicts with "name", "params" and "lr") to a torch optimizer.
     scheduler : {"none", "cosine"} or callable
-        Schedule of the learning rate, stepped once per epoch and begun anew with each stage: by name, or a function
+        Schedule of the learning rate, stepped once per epoch and restarted with each stage: by name, or a function
         from an optimizer to a torch scheduler.
     clip_norm : float, optional
         Largest norm of the whole gradient; larger ones are scaled down.
@@ -103,7 +103,7 @@ class TrainConfig:
         `pid_method="released"` is the solver of the paper's script, for two modalities.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
-        found anew at each probe, whatever was probed before.
+        found from scratch at each probe, whatever was probed before.
     codebook_seed : int, optional
         Seed of every k-means codebook; by default that of the run, plus the number of the modality.
     ecs : tuple of str

@@ -18,7 +18,7 @@ class Position:
     started : bool
         Whether callbacks have seen the start of the run.
     batch_size : int, optional
-        Set where it is no longer that of the settings.
+        Set where it differs from the settings.
     cut : tuple of int
         Batches and samples of this epoch that were done when its batch size changed.
     """

@@ -50,7 +50,7 @@ class Prober:
         if len(self.modalities) > MAX_MODALITIES:
             raise InputError(
                 f"a Trainer decomposes two to {MAX_MODALITIES} modalities; the data have {len(self.modalities)}: "
-                f"{', '.join(self.modalities)}. Leave some out, or join those that belong together."
+                f"{', '.join(self.modalities)}. Leave some out, or combine those that belong together."
             )
         self.config, self.seed = config, seed
         if config.pid_method == "released" and (len(self.modalities) > 2 or config.observable != "kmeans"):

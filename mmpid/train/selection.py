@@ -39,7 +39,7 @@ class Selector:
             put_weights(model, self.weights.get(head, {}))
 
     def forget(self) -> None:
-        """Start anew: another stage, or another past."""
+        """Start again: another stage, or another past."""
         self.choices, self.weights = {}, {}
 
     def epochs_since_best(self, stage: str, modalities: tuple[str, ...], epoch: int) -> int:

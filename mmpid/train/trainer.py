@@ -59,7 +59,7 @@ class Trainer:
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
     protocol : str or RunProtocol, optional
-        Follow a published setting, such as "ogm-ge/cremad", in all but the method; contradictions are refused.
+        Follow a published setting, such as "ogm-ge/cremad", in all but the method; a contradiction is an error.
     callbacks : iterable of Callback, optional
         Methods that hook into the run, in the order in which they are called; see :class:`mmpid.Callback`.
     accelerator : accelerate.Accelerator, optional

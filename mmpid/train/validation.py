@@ -20,7 +20,7 @@ def pick_device(device: str) -> torch.device:
     _validate.choice(kind, "device", ("cpu", "cuda", "auto"))
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
-            f"`device` must be one that there is; it was {device!r}, and this machine has no CUDA device. "
+            f"`device` must be available here; it was {device!r}, and this machine has no CUDA device. "
             f"Use device='auto'."
         )
     return torch.device(device)

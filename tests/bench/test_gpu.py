@@ -46,7 +46,7 @@ def test_a_part_is_ended_when_its_time_is_up_and_the_others_are_named(monkeypatc
     slow = replace(gpu.PARTS[0], seconds=0.3)  # less than a process needs to start
     monkeypatch.setattr(gpu, "PARTS", (slow, gpu.PARTS[1]))
     report = gpu.run(rehearse=True, total=0.4, json_path=tmp_path / "gpu.json", show=lambda text: None)
-    assert "ended after" in report["parts"][slow.name]["problem"]
+    assert "stopped after" in report["parts"][slow.name]["problem"]
     assert "no time was left" in report["parts"][gpu.PARTS[1].name]["problem"]
     assert json.loads((tmp_path / "gpu.json").read_text()) == report
 

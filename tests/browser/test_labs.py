@@ -166,7 +166,7 @@ def test_runs_are_chosen_compared_and_refreshed(open_notebook, tmp_path):
     )
     page.click("Refresh")
     words(page, "4 runs in")
-    page.tab.locator(".mmpid-evidence", has_text="1 entry no run or damaged").wait_for()
+    page.tab.locator(".mmpid-evidence", has_text="1 entry not a run, or damaged").wait_for()
     page.tab.locator(".mmpid-reason", has_text="not a run record").wait_for()
     page.screenshot("run_browser", tmp_path)
     page.execute("import shutil; shutil.rmtree(folder)")

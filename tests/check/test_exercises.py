@@ -57,7 +57,7 @@ def test_a_notebook_without_exercises_is_left_alone(tmp_path):
         ([], solution(1, "1"), "exercise 1 has no cell"),
         ([1], solution(1, "1") + solution(1, "2"), "exercise 1 has two solutions"),
         ([1], "## Exercise 1\n\nOnly words.\n", "exercise 1 has no ```python block"),
-        ([1], solution(1, "x = (1"), "the solution of exercise 1 is no Python: line 1: '\\(' was never closed"),
+        ([1], solution(1, "x = (1"), "the solution of exercise 1 is not Python: line 1: '\\(' was never closed"),
         ([10], solution(1, "1"), "exercise 10 has no solution"),
     ],
 )

@@ -287,7 +287,7 @@ def test_whole_labels_of_datasets_are_read_as_they_are(make, in_memory):
 def test_labels_of_datasets_are_never_rounded(spoiled, in_memory):
     y = Y.tolist()
     y[70] = spoiled
-    with pytest.raises(InputError, match="labels must be class indices, one integer a sample; that of sample 70"):
+    with pytest.raises(InputError, match="labels must be class indices, one integer per sample; that of sample 70"):
         MultimodalData.from_datasets(datasets_of(y), in_memory=in_memory)
 
 

@@ -225,7 +225,7 @@ def test_frames_and_front_ends_that_a_protocol_has_otherwise_are_said(tmp_path):
     put(tmp_path, f"audio/{ONE}.pt", f"visual/{ONE}/frame_00001.jpg")
     told = {text.partition(":")[0]: text for text in inspect_folder(tmp_path).protocols}
     assert (
-        "1 frames a clip, it uses 3" in told["inforeg/cremad"] and "it computes log-stft-3s" in told["inforeg/cremad"]
+        "1 frames per clip, it uses 3" in told["inforeg/cremad"] and "it computes log-stft-3s" in told["inforeg/cremad"]
     )
     assert "front_end=" not in told["inforeg/cremad"]
 

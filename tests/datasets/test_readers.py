@@ -294,7 +294,7 @@ def test_lists_that_contradict_themselves_are_said(copy):
     rows = test.read_text(encoding="utf-8-sig").splitlines()
     train.write_text(train.read_text(encoding="utf-8-sig") + rows[0] + "\n" + rows[0] + "\n")
     data = read(root)
-    assert len(data.splits["test"]) == 11 and "in another split already" in notes(data)
+    assert len(data.splits["test"]) == 11 and "already in another split" in notes(data)
     assert "more than once" in notes(data)
     rows[1] = rows[1].rpartition(",")[0] + "," + ("SAD" if not rows[1].endswith("SAD") else "ANG")
     test.write_text("\n".join(rows) + "\n")

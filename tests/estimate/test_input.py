@@ -294,7 +294,7 @@ def test_few_replicates_are_said_to_be_few(blobs, replicates, n_notes):
     estimate = estimate_pid(
         strong, weak, target, n_boot=replicates[0], n_null=replicates[1], estimator="counted", warn=False
     )
-    assert sum("is few for its ends" in note for note in estimate.notes) == n_notes
+    assert sum("its ends are too close" in note for note in estimate.notes) == n_notes
 
 
 def test_a_readout_takes_only_the_columns_that_it_was_fitted_on(blobs):

@@ -71,7 +71,9 @@ def test_a_comparison_names_what_is_wrong(data, more, match):
 
 def test_a_model_is_no_recipe_for_models(data, model):
     for call in (lambda: compared(lambda seed: data, model=model), lambda: mmpid.baselines(data, model=model)):
-        with pytest.raises(ConfigError, match="fresh LateFusion, since every run starts anew; it was LateFusion"):
+        with pytest.raises(
+            ConfigError, match="fresh LateFusion, since every run starts from scratch; it was LateFusion"
+        ):
             call()
     with pytest.raises(InputError, match="`data`"):
         mmpid.baselines("av-digits")

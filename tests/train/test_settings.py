@@ -177,7 +177,7 @@ def test_a_rewind_and_a_resumed_run_restore_the_rate_that_was_in_force(make_trai
 def test_the_joint_head_has_a_rate_of_its_own_in_stage_two(make_trainer):
     trainer = make_trainer(controller=by_hand())
     trainer.step(epochs=1)
-    with pytest.raises(ConfigError, match='no joint head to train in stage 1.*"joint" after the switch'):
+    with pytest.raises(ConfigError, match='stage 1 has no joint head to train.*"joint" after the switch'):
         trainer.set_learning_rate(0.1, "joint")
     trainer.switch_to_joint(rewind=False)
     trainer.set_learning_rate(0.1, "joint")

@@ -1,4 +1,4 @@
-"""Our own layout: one array a modality and one of labels, as .npy files in a folder or as members of an .npz."""
+"""Our own layout: one array per modality and one of labels, as .npy files in a folder or as members of an .npz."""
 
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ LABEL_NAMES = {name: "target" for name in LABELS}
 
 
 def read_arrays(root: Path, **options) -> MultimodalData:
-    """Open a folder of arrays, one archive, or one archive or folder a split (train.npz, test.npz)."""
+    """Open a folder of arrays, one archive, or one archive or folder per split (train.npz, test.npz)."""
     archives = sorted(root.glob("*.npz"))
     folders = [folder for folder in sorted(root.iterdir()) if folder.is_dir() and any(folder.glob("*.npy"))]
     sets = {path.stem: _load_archive(path) for path in archives} or {path.name: _load_folder(path) for path in folders}
@@ -66,7 +66,7 @@ def _load_archive(path: Path) -> dict[str, np.ndarray]:
 
 
 def _named(arrays: dict[str, np.ndarray], place: str) -> dict[str, np.ndarray]:
-    """Return the arrays with our names of labels, split and groups; two of one kind are refused."""
+    """Return the arrays with our names of labels, split and groups; two of one kind are an error."""
     out = {}
     for name, array in arrays.items():
         own = LABEL_NAMES.get(name) or BESIDE.get(name) or name
@@ -79,7 +79,7 @@ def _named(arrays: dict[str, np.ndarray], place: str) -> dict[str, np.ndarray]:
 
 
 def _join(sets: dict[str, dict], splits: dict[str, str]) -> dict[str, np.ndarray]:
-    """Put one set of arrays a split one after the other."""
+    """Put one set of arrays per split one after the other."""
     names = [set(arrays) for arrays in sets.values()]
     if any(other != names[0] for other in names):
         listed = "; ".join(f"{place}: {', '.join(sorted(arrays))}" for place, arrays in sets.items())
@@ -92,7 +92,7 @@ def _join(sets: dict[str, dict], splits: dict[str, str]) -> dict[str, np.ndarray
             continue
         if len({part.shape[1:] for part in parts}) > 1:
             shapes = ", ".join(f"{place} {part.shape}" for place, part in zip(sets, parts, strict=True))
-            raise InputError(f"{name!r} must have one shape in all splits; it had {shapes}. Prepare them alike.")
+            raise InputError(f"{name!r} must have one shape in all splits; it had {shapes}. Prepare them the same way.")
         joined[name] = np.concatenate(parts)
     sizes = [len(arrays["target"]) for arrays in sets.values()]
     joined["split"] = np.repeat([splits[place] for place in sets], sizes)

@@ -120,7 +120,7 @@ def open_clips(
     split : {"official", "group", "random"}
         The split of the lists or folders; whole groups, cut by seed; or any clips, cut by seed.
     several : tuple of str
-        Modalities of several files a clip, of which damaged ones are left out as long as one remains.
+        Modalities of several files per clip, of which damaged ones are left out as long as one remains.
     tokens : tuple of str
         Modalities whose numbers stand for words, so that their scale means nothing.
     num_workers : int

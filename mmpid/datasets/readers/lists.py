@@ -34,9 +34,9 @@ class Entries:
             if label:
                 self.label[clip] = label
         if again:
-            self.notes.append(f"{name}: {named(again, 'clip')} stand there more than once; the first row counts.")
+            self.notes.append(f"{name}: listed more than once: {named(again, 'clip')}; the first row counts.")
         if moved:
-            self.notes.append(f"{name}: {named(moved, 'clip')} are in another split already, where they are left.")
+            self.notes.append(f"{name}: already in another split, which counts: {named(moved, 'clip')}.")
         if contrary:
             self.notes.append(f"{name}: {named(contrary, 'clip')} have two different labels; the first one counts.")
 

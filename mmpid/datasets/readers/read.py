@@ -92,7 +92,7 @@ def read(path, **options) -> MultimodalData:
     Raises
     ------
     InputError
-        The folder does not exist, its layout is unknown, or there is no reader of it.
+        The folder does not exist, its layout is unknown, or it has no reader.
     ConfigError
         An option that the reader does not take.
     MissingDependencyError

@@ -1,4 +1,4 @@
-"""UCF-101: frames and optical flow of 13,320 clips of 101 actions, cut from 25 groups of videos a class."""
+"""UCF-101: frames and optical flow of 13,320 clips of 101 actions, cut from 25 groups of videos per class."""
 
 import re
 from pathlib import Path

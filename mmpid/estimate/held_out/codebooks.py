@@ -1,4 +1,4 @@
-"""Codes of one source in every fold: a discretizer that learns is fitted anew inside each training part."""
+"""Codes of one source in every fold: a discretizer that learns is fitted again inside each training part."""
 
 import copy
 from itertools import combinations

@@ -123,7 +123,7 @@ class LiveBoard:
         }
 
     def _tell(self, run: Run, history: History, now: text.State) -> dict:
-        """Return the headline; while it trains it is made anew with a probe, a decision, or an epoch of stage 2."""
+        """Return the headline; while it trains it is made again with a probe, a decision, or an epoch of stage 2."""
         failure = run.session.failure.summary if run.session.failure is not None and now.state == "failed" else ""
         told = (
             len(history.decided),
@@ -285,6 +285,6 @@ class LiveBoard:
 
     @property
     def note(self) -> str:
-        """What the picture says of the state; that the board was closed is no news of the run."""
+        """What the picture says of the state; that the board was closed is not news of the run."""
         state = self.session.state
         return state if state != "closed" else "finished" if self.trainer.finished else "paused"

@@ -94,7 +94,7 @@ class Scene:
         return {"proxies": proxies, "proxy": self.proxy, **packed(overall, *shown)}
 
     def forget(self) -> None:
-        """Draw everything anew next time: another run is in front."""
+        """Draw everything again next time: another run is in front."""
         self._shown.clear()
 
     def _is_news(self, part: str, rows: list[dict], *context) -> bool:

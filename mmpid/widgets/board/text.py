@@ -68,7 +68,7 @@ def resting(now: State) -> Message:
     """Say what is waited for, or what to do, while there is no news."""
     if now.state == "closed":
         if now.replaced:
-            return Message(words="This run is driven by another board now. This page still shows what it knows.")
+            return Message(words="This run now belongs to another board. This page still shows what it knows.")
         words = f"Stopped at epoch {now.epoch}. A new Trainer starts at epoch 0; this one goes on from here with:"
         return Message(words=words, code="mmpid.widgets.Dashboard(trainer)")
     if now.state == "finished":
@@ -115,7 +115,7 @@ def _decision(row: dict) -> str:
 def findings(found: Sequence) -> str:
     """List what `mmpid.diagnose` noticed."""
     if not found:
-        return '<p class="mmpid-quiet">Nothing stands out in this run so far. That is no proof that all is well.</p>'
+        return '<p class="mmpid-quiet">Nothing stands out in this run so far. That does not prove that all is well.</p>'
     items = "".join(
         f'<li><b>{escape(f.name)}.</b> {escape(f.evidence)} <span class="mmpid-quiet">{escape(f.advice)}</span></li>'
         for f in found

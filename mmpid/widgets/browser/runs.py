@@ -32,7 +32,7 @@ PARTS = {
     "second": ("U2", "unique to the second"),
     "synergy": ("S", "synergistic"),
 }
-# one look a run, the same in every chart: eight colors for the color-blind, and a dash that changes with each
+# one look per run, the same in every chart: eight colors for the color-blind, and a dash that changes with each
 ROLES = ("m0", "m1", "joint", "m2", "both", "m3", "m4", "average")
 DASHES = ("solid", "dashed", "dotted", "dashdot")
 
@@ -187,7 +187,7 @@ def style(index: int) -> tuple[str, str]:
 
 
 def curves(runs: list[Run], quantity: str, output: str) -> list[Trace]:
-    """Return one curve a run: a quantity of `CURVES`, of one output."""
+    """Return one curve per run: a quantity of `CURVES`, of one output."""
     start = CURVES[quantity][0]
     keys = [f"{start}.joint", f"{start}.ens"] if output == ANSWER else [f"{start}.{output}"]
     found = []
@@ -199,7 +199,7 @@ def curves(runs: list[Run], quantity: str, output: str) -> list[Trace]:
 
 
 def parts(runs: list[Run], part: str) -> list[Trace]:
-    """Return one curve a run: a part of the information in bits at each probe, with its interval where there is one."""
+    """Return one curve per run: a part of the information in bits at each probe, with its interval if it has one."""
     found = []
     for place, run in enumerate(runs):
         probes = record_of(run).probes()

@@ -14,7 +14,7 @@ def found(all_: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> tuple
     """Return a sentence on what was found and chosen, and one on what to do next."""
     good = sum(run.record is not None for run in all_)
     damaged = len(all_) - good
-    bad = f"{_count(damaged, 'entry', 'entries')} no run or damaged: see the last rows." if damaged else ""
+    bad = f"{_count(damaged, 'entry', 'entries')} not a run, or damaged: see the last rows." if damaged else ""
     if not good:
         return f"No run in {where} yet.", f"{EMPTY} {bad}".strip()
     more = "Choose a second one to compare." if len(chosen) == 1 else ""

@@ -27,7 +27,7 @@ _ROOM = 0.78  # share of the height that the bars may use; above them stand the 
 
 
 class WinnerChart:
-    """A pair of bars a class, and above them who ECS says will have the class, and who has it."""
+    """A pair of bars per class, and above them who ECS says will have the class, and who has it."""
 
     TITLE = "Who is strong in each class, and who gets it"
 

@@ -16,7 +16,7 @@ def resolve_mode(mode: str = "auto") -> str:
 
     "auto" is live only where a front end is known to show widgets: JupyterLab and Notebook (they name the session),
     VS Code, Colab, Voila and marimo. It is static without a kernel, under papermill and nbconvert, and wherever
-    `MMPID_HEADLESS=1` is set. "live" is refused in JupyterLite, whose Python has no threads.
+    `MMPID_HEADLESS=1` is set. "live" is an error in JupyterLite, whose Python has no threads.
     """
     choice(mode, "mode", MODES)
     if sys.platform == "emscripten":  # the browser's own Python

@@ -75,7 +75,7 @@ def table(caption: str, head: list, rows: list[list]) -> str:
 
 
 def curves_table(traces: Sequence[Trace], caption: str) -> str:
-    """Return the data of a chart as a table: an epoch a row, a curve a column."""
+    """Return the data of a chart as a table: an epoch per row, a curve per column."""
     epochs = sorted({float(epoch) for trace in traces for epoch in trace.epoch})
     if not epochs:
         return f'<p class="mmpid-detail">{escape(caption)}: no data yet.</p>'
