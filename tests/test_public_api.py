@@ -22,7 +22,7 @@ PUBLIC = {
         NothingLearned PauseForGood PausePolicy PeakSynergy RedundancyPlateau SwitchRule replay""",
     "mmpid.protocols": "RunProtocol available get read",
     "mmpid.runs": "RunRecord diff to_mlflow to_tensorboard",
-    "mmpid.studies": "Recipe baselines compare diagnose register sweep_switch train_seeds",
+    "mmpid.studies": "Recipe Search baselines compare diagnose register sweep_switch train_seeds",
     "mmpid.methods": " ".join(["available", *mmpid.methods.available()]),  # one file each, found by itself
     "mmpid.train": "Callback Context TrainConfig Trainer",
 }

@@ -11,6 +11,7 @@ from mmpid.studies.comparison import Comparison
 from mmpid.studies.engine import failure_of
 from mmpid.studies.predictions import Predictions
 from mmpid.studies.recipes import Recipe
+from mmpid.studies.space import Space
 from mmpid.studies.store import Finished
 from mmpid.studies.tuning import choose
 from mmpid.train.scores import metric_name, score
@@ -21,12 +22,13 @@ def collect(
     recipes: Mapping[str, Recipe],
     *,
     metrics: tuple[Any, ...],
-    grid: list[dict[str, Any]],
+    tuned: bool,
+    space: Space,
     several: bool,
     keep: bool,
 ) -> Comparison:
     """Return the table of the runs that finished; of several settings each method has the one that it would choose."""
-    tuned, trials, failures = grid != [{}], [], []
+    trials, failures = [], []
     for cell in cells:
         names = _readers(cell, recipes)
         if not cell.finished:
@@ -41,7 +43,7 @@ def collect(
     return Comparison(
         tuple(_public(t, metrics, tuned, several, keep) for t in _ordered(rows, recipes)),
         failures=tuple(failures), trials=tuple(_trial(t, chosen) for t in trials) if tuned else (),
-        metrics=tuple(metrics), stored=predictions,
+        metrics=tuple(metrics), stored=predictions, space=space,
     )  # fmt: skip
 
 
@@ -74,11 +76,20 @@ def _rows(run: Finished, cell: Cell, recipe: Recipe, metrics: tuple[Any, ...]) -
         for metric in metrics:
             if metric != "accuracy":
                 row[f"test_{metric_name(metric)}"] = _score(run, "test", head, metric)
-        first = metrics[0]
-        row["validation"] = (
-            told["validation_accuracy"] if first == "accuracy" else _score(run, "validation", head, first)
-        )
+        row["validation"] = _validation(run, told, metrics[0])
         yield row
+
+
+def validation_of(cell: Cell, metric: Any) -> float:
+    """Return the validation score of a finished cell: of the joint head, or of the average of unimodal models."""
+    run = Finished(cell.folder)
+    return _validation(run, run.told["rows"][-1], metric)
+
+
+def _validation(run: Finished, told: Mapping[str, Any], metric: Any) -> float:
+    if metric == "accuracy":
+        return told["validation_accuracy"]
+    return _score(run, "validation", told["head"], metric)
 
 
 def _score(run: Finished, split: str, head: str, metric: Any) -> float:

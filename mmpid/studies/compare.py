@@ -7,17 +7,20 @@ from pathlib import Path
 from typing import Any
 
 from mmpid import _validate, protocols
+from mmpid._progress import progress_bar
 from mmpid.datasets import MultimodalData
 from mmpid.errors import ConfigError, TrainingError
 from mmpid.models import LateFusion
 from mmpid.rules import BalanceController
 from mmpid.studies.budget import share_budget
 from mmpid.studies.cell import Cell
-from mmpid.studies.collect import collect
+from mmpid.studies.collect import collect, validation_of
 from mmpid.studies.comparison import Comparison
 from mmpid.studies.engine import check_backend, failure_of, run_cells
-from mmpid.studies.recipes import METHODS, Recipe, resolve
-from mmpid.studies.sources import Source, fingerprint, make_sources
+from mmpid.studies.layout import Layout
+from mmpid.studies.recipes import METHODS, resolve
+from mmpid.studies.search import Search, prepare, run_search
+from mmpid.studies.sources import make_sources
 from mmpid.studies.store import Study
 from mmpid.studies.tuning import make_grid
 from mmpid.train.config import TrainConfig, describe
@@ -36,7 +39,7 @@ def compare(
     n_jobs: int = 1,
     backend: str = "loky",
     address: str | None = None,
-    tune: Mapping[str, Iterable[Any]] | None = None,
+    tune: Mapping[str, Iterable[Any]] | Search | None = None,
     metrics: Iterable[Any] = ("accuracy",),
     controllers: Mapping[str, BalanceController] | None = None,
     data_options: Mapping[str, Any] | None = None,
@@ -68,9 +71,10 @@ def compare(
         Processes of this machine, or the workers of a running Dask cluster, which must share `out_dir`.
     address : str, optional
         Of the Dask scheduler.
-    tune : mapping of str to list, optional
+    tune : mapping of str to list, or Search, optional
         Values of settings, for example `{"lr": [0.005, 0.02, 0.08]}`. Every method tries every combination with every
-        seed; the best mean validation score chooses one for each method and data set.
+        seed; the best mean validation score chooses one for each method and data set. With a
+        :class:`mmpid.studies.Search` an Optuna sampler chooses what is tried, equally many settings for every method.
     metrics : iterable of str or callable
         Columns of the table, as in :class:`~mmpid.train.TrainConfig`; the first one chooses settings.
     controllers : mapping of str to BalanceController, optional
@@ -118,7 +122,7 @@ def compare(
     recipes, sources = resolve(methods, controllers), make_sources(data, data_options)
     metrics = _check_metrics(metrics)
     n_jobs = check_backend(n_jobs, backend, address)
-    grid = make_grid(tune, settings)
+    grid = _tuned(tune, settings)
     shared = share_budget(settings)
     config = TrainConfig.make(**shared)
     trainings = {recipe.training: recipe for recipe in recipes.values()}
@@ -126,15 +130,42 @@ def compare(
     about |= {"protocol": protocols.get(shared["protocol"]).tag} if shared.get("protocol") else {}
     with _folder(out_dir, backend) as (folder, keep):
         own = {name: recipe.describe(config) for name, recipe in trainings.items()}
-        study = Study.open(folder, about, own)
-        cells = _cells(study, trainings, sources, seeds, grid, shared, model, device, keep)
-        study.plan([_entry(cell, study.folder) for cell in cells])
-        run_cells(
-            cells, n_jobs=n_jobs, backend=backend, address=address, total=len(cells), stop=len(sources) == 1,
-            show=progress,
-        )  # fmt: skip
+        layout = Layout(Study.open(folder, about, own), trainings, sources, seeds, shared, model, device, keep)
+        how = {"n_jobs": n_jobs, "backend": backend, "address": address, "stop": len(sources) == 1}
+        cells = _train(layout, tune if isinstance(tune, Search) else grid, metrics[0], progress, how)
         _refuse_nothing(cells)
-        return collect(cells, recipes, metrics=metrics, grid=grid, several=isinstance(data, Mapping), keep=keep)
+        space = tune.parts if isinstance(tune, Search) else {}
+        return collect(
+            cells, recipes, metrics=metrics, tuned=tune is not None, space=space, several=isinstance(data, Mapping),
+            keep=keep,
+        )  # fmt: skip
+
+
+def _tuned(tune: Any, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the settings that are known from the start; a search has none, but is checked."""
+    if not isinstance(tune, Search):
+        return make_grid(tune, settings)
+    prepare(tune, settings)
+    return []
+
+
+def _train(
+    layout: Layout, tuned: Search | list[dict[str, Any]], metric: Any, show: bool, how: Mapping[str, Any]
+) -> list[Cell]:
+    """Train all runs of a study, and return them."""
+    n_settings = tuned.trials if isinstance(tuned, Search) else len(tuned)
+    total = len(layout.pairs) * len(layout.seeds) * n_settings
+    with progress_bar(total=total, unit="run", show=show) as bar:
+
+        def run(cells: list[Cell], to_come: int = 0) -> None:
+            layout.study.plan([layout.entry(cell) for cell in cells], to_come)
+            run_cells(cells, bar=bar, **how)
+
+        if isinstance(tuned, Search):
+            return run_search(tuned, layout, run, lambda cell: validation_of(cell, metric))
+        cells = layout.cells(dict.fromkeys(layout.pairs, tuned).__getitem__)
+        run(cells)
+    return cells
 
 
 def baselines(
@@ -237,31 +268,6 @@ def _folder(out_dir: Any, backend: str) -> Iterator[tuple[Path, bool]]:
         raise ConfigError("`out_dir` must be a folder that all workers of the cluster can write to; it was None.")
     with tempfile.TemporaryDirectory(prefix="mmpid-study-") as name:
         yield Path(name), False
-
-
-def _cells(
-    study: Study, trainings: Mapping[str, Recipe], sources: Mapping[str, Source], seeds: list[int],
-    grid: list[dict[str, Any]], shared: dict[str, Any], model: Any, device: str, keep: bool,
-) -> list[Cell]:  # fmt: skip
-    """Return all runs: seeds first, so that a study that is stopped has whole seeds."""
-    cells = []
-    for seed in seeds:
-        for name, source in sources.items():
-            print_of = fingerprint(source, seed)
-            study.know(name, seed, print_of)
-            for training, recipe in trainings.items():
-                for setting in grid:
-                    place = study.place(name, training, setting, seed).absolute()
-                    cells.append(Cell(place, recipe, source, seed, setting, shared, model, device, print_of, keep))
-    return cells
-
-
-def _entry(cell: Cell, folder: Path) -> dict[str, Any]:
-    """Return what the study notes of a run before it is trained."""
-    return {
-        "folder": str(cell.folder.relative_to(folder.absolute())), "data": cell.source.name,
-        "method": cell.recipe.training, "setting": cell.setting, "seed": cell.seed,
-    }  # fmt: skip
 
 
 def _refuse_nothing(cells: list[Cell]) -> None:

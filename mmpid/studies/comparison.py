@@ -12,8 +12,9 @@ from mmpid.errors import ConfigError, InputError
 from mmpid.studies import exports
 from mmpid.studies.pairs import Pair, estimate
 from mmpid.studies.predictions import Predictions
+from mmpid.studies.space import Space
 from mmpid.studies.statistics import Interval, bootstrap, holm, mcnemar, paired_interval, rank_methods
-from mmpid.studies.tuning import edges
+from mmpid.studies.tuning import edges, mean_scores
 from mmpid.train.scores import metric_name
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class Comparison:
         With tuning, one row per run, chosen or not.
     metrics : tuple
         The metrics of the table.
+    space : mapping
+        What a search could try of each setting; it knows an optimum at an edge by it.
     """
 
     rows: tuple[dict[str, Any], ...]
@@ -45,6 +48,7 @@ class Comparison:
     trials: tuple[dict[str, Any], ...] = ()
     metrics: tuple[Any, ...] = ("accuracy",)
     stored: Mapping[tuple[str, str, int], Predictions] = field(default_factory=dict, compare=False)
+    space: Space = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "rows", tuple(self.rows))
@@ -165,10 +169,10 @@ class Comparison:
         for trial in own:
             by_setting.setdefault(exports.words(trial["setting"]), []).append(trial[f"test_{metric}"])
         won = next(t["setting"] for t in own if t["chosen"])
-        ends = edges(won, [t["setting"] for t in self.trials])
+        ends = edges(won, [t["setting"] for t in self.trials], self.space)
         best = max(by_setting, key=lambda name: np.mean(by_setting[name]))
         return {
-            "setting": exports.words(won), "edge": ", ".join(f"{k} is the {end} tried" for k, end in ends.items()),
+            "setting": exports.words(won), "edge": ", ".join(f"{k} is {end}" for k, end in ends.items()),
             "best_on_test": float(np.mean(by_setting[best])), "best_setting": best,
         }  # fmt: skip
 
@@ -196,19 +200,9 @@ class Comparison:
 
     def sensitivity(self) -> "pd.DataFrame":
         """Return mean scores for each data set, method and setting, and whether it was chosen."""
-        import pandas as pd
-
         if not self.trials:
             raise ConfigError("nothing was tuned. Try compare(..., tune={'lr': [0.005, 0.02, 0.08]}).")
-        names = list(self.trials[0]["setting"])
-        frame = pd.DataFrame([{k: v for k, v in trial.items() if k != "setting"} for trial in self.trials])
-        scores = [name for name in frame if str(name).startswith(("validation", "test_"))]
-        by = ["data", "method", *names]
-        return (
-            frame.groupby(by, sort=False, dropna=False)
-            .agg(dict.fromkeys(scores, "mean") | {"chosen": "any"})
-            .reset_index()
-        )
+        return mean_scores(self.trials)
 
     # ---- exports ---------------------------------------------------------------------------------------------------
 

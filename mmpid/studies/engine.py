@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from mmpid import _validate
-from mmpid._progress import progress_bar
 from mmpid.errors import ConfigError, MissingDependencyError, TrainingError
 from mmpid.studies.cell import ERROR, Cell, run_cell
 from mmpid.studies.orphans import end_with
@@ -30,23 +29,23 @@ def check_backend(n_jobs: Any, backend: str, address: Any) -> int:
     return _validate.number(n_jobs, "n_jobs", low=1, integer=True)
 
 
-def run_cells(
-    cells: Sequence[Cell], *, n_jobs: int, backend: str, address: Any, total: int, stop: bool, show: bool
-) -> None:
-    """Train all cells that are not finished.
+def run_cells(cells: Sequence[Cell], *, n_jobs: int, backend: str, address: Any, stop: bool, bar: Any) -> None:
+    """Train all cells that are not finished, and move the bar.
 
     With `stop` the first cell that fails of wrong usage (:class:`~mmpid.errors.InputError`) ends it, and the error is
     raised; any other failure stays with its cell.
     """
     waiting = [cell for cell in cells if not cell.finished]
+    if not bar.disable:  # what was finished before says nothing of the speed
+        bar.initial += len(cells) - len(waiting)
+        bar.update(len(cells) - len(waiting))
     if not waiting:
         return
-    with progress_bar(total=total, initial=total - len(waiting), unit="run", show=show) as bar:
-        for place, state in _answers(waiting, n_jobs, backend, address, stop):
-            bar.set_description(waiting[place].label + (" failed" if state == "failed" else ""))
-            bar.update()
-            if state == "failed" and stop:
-                _raise_usage(waiting[place])
+    for place, state in _answers(waiting, n_jobs, backend, address, stop):
+        bar.set_description(waiting[place].label + (" failed" if state == "failed" else ""))
+        bar.update()
+        if state == "failed" and stop:
+            _raise_usage(waiting[place])
 
 
 def _answers(cells: Sequence[Cell], n_jobs: int, backend: str, address: Any, stop: bool) -> Iterator[tuple[int, str]]:

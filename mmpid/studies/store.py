@@ -96,10 +96,11 @@ class Study:
             parts.append(_slug(",".join(f"{name}={value}" for name, value in setting.items())))
         return self.folder.joinpath(CELLS, *parts, f"seed-{seed}")
 
-    def plan(self, entries: list[dict[str, Any]]) -> None:
-        """Note which runs there will be, beside those of earlier calls."""
+    def plan(self, entries: list[dict[str, Any]], to_come: int = 0) -> None:
+        """Note which runs there will be, beside those of earlier calls, and how many a search has not named yet."""
         known = {entry["folder"]: entry for entry in self.about["plan"]}
         self.about["plan"] = list((known | {entry["folder"]: entry for entry in entries}).values())
+        self.about["to_come"] = to_come
         self.write()
 
     def write(self) -> None:

@@ -1,14 +1,18 @@
 """Equal tuning: the same settings for every method, chosen on the validation split."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import product
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mmpid import _validate
 from mmpid.errors import ConfigError
+from mmpid.studies.space import Range, Space, values_of
 from mmpid.train.config import TrainConfig
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Trial = dict[str, Any]
 
@@ -18,34 +22,27 @@ def make_grid(tune: Mapping[str, Any] | None, settings: Mapping[str, Any]) -> li
     if tune is None:
         return [{}]
     hint = "For example tune={'lr': [0.005, 0.02, 0.08]}."
-    _validate.instance(tune, "tune", Mapping, "a mapping from settings to values", hint)
+    _validate.instance(tune, "tune", Mapping, "a mapping from settings to values, or a mmpid.studies.Search", hint)
     if not tune:
         raise ConfigError(f"`tune` must name at least one setting; it was empty. {hint}")
-    _refuse_test(tune, settings)
-    columns = []
-    for name, values in tune.items():
+    for name in tune:
         _validate.choice(name, "tune", TrainConfig.__dataclass_fields__)
+    columns = {name: values_of(values, f"tune[{name!r}]", hint) for name, values in tune.items()}
+    check_tuned(columns, settings)
+    return [dict(zip(columns, each, strict=True)) for each in product(*columns.values())]
+
+
+def check_tuned(columns: Mapping[str, Iterable[Any]], settings: Mapping[str, Any]) -> None:
+    """Refuse tuned values that no run could have, what is set beside them, and choices by the test split."""
+    _refuse_test(columns, settings)
+    others = {name: value for name, value in settings.items() if name != "joint_epochs"}
+    for name, values in columns.items():
         if name in settings:
             raise ConfigError(
                 f"`{name}` must be either tuned or set; it was {settings[name]!r} beside `tune`. Drop one."
             )
-        if isinstance(values, str) or not isinstance(values, Iterable):
-            raise ConfigError(f"`tune[{name!r}]` must be a list of values; it was {values!r}. {hint}")
-        found = [value.item() if isinstance(value, np.generic) else value for value in values]
-        if not found or len({repr(x) for x in found}) < len(found):
-            raise ConfigError(f"`tune[{name!r}]` must hold different values, at least one; they were {found}. {hint}")
-        for value in found:
-            if value is not None and not isinstance(value, bool | int | float | str):
-                raise ConfigError(
-                    f"`tune[{name!r}]` must hold numbers or texts; one was {type(value).__name__}. {hint}"
-                )
-            TrainConfig.make(**{**_checkable(settings), name: value})
-        columns.append([(name, x) for x in found])
-    return [dict(each) for each in product(*columns)]
-
-
-def _checkable(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in settings.items() if name != "joint_epochs"}
+        for value in values:
+            TrainConfig.make(**{**others, name: value})
 
 
 def _refuse_test(tune: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -79,15 +76,34 @@ def choose(trials: Iterable[Trial]) -> dict[tuple[str, str], dict[str, Any]]:
     return chosen
 
 
+def mean_scores(trials: Sequence[Trial]) -> "pd.DataFrame":
+    """Return the mean scores over the seeds of each data set, method and setting, and whether it was chosen."""
+    import pandas as pd
+
+    names = list(trials[0]["setting"])
+    frame = pd.DataFrame([{k: v for k, v in trial.items() if k != "setting"} for trial in trials])
+    scores = [name for name in frame if str(name).startswith(("validation", "test_"))]
+    by = ["data", "method", *names]
+    return (
+        frame.groupby(by, sort=False, dropna=False).agg(dict.fromkeys(scores, "mean") | {"chosen": "any"}).reset_index()
+    )
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def edges(setting: Mapping[str, Any], grid: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the numeric settings that lie at an end of what was tried: "smallest" or "largest", by name."""
+def edges(setting: Mapping[str, Any], tried: Iterable[Mapping[str, Any]], space: Space) -> dict[str, str]:
+    """Return the numeric settings that lie at an end of what was tried or searched, with that end in words."""
     found = {}
     for name, value in setting.items():
-        tried = sorted({each[name] for each in grid if _is_number(each[name])})
-        if len(tried) > 1 and value in (tried[0], tried[-1]):
-            found[name] = "smallest" if value == tried[0] else "largest"
-    return found
+        part = space.get(name) or [each[name] for each in tried]
+        found[name] = part.end(value) if isinstance(part, Range) else _end(value, part)
+    return {name: end for name, end in found.items() if end}
+
+
+def _end(value: Any, values: Iterable[Any]) -> str:
+    numbers = sorted({each for each in values if _is_number(each)})
+    if len(numbers) < 2 or value not in (numbers[0], numbers[-1]):
+        return ""
+    return f"the {'smallest' if value == numbers[0] else 'largest'} tried"

@@ -35,6 +35,9 @@ def test_every_state_of_a_run_is_shown(study):
     assert scene["left"] > 0
     (place / "running.json").write_text(json.dumps({"epoch": 1, "of": 2, "time": time.time() - 999, "pid": 1}))
     assert Reader(study).scene()["counts"]["waiting"] == 1, "a silent run was killed"
+    about = json.loads((study / "study.json").read_text())
+    (study / "study.json").write_text(json.dumps(about | {"to_come": 6}))
+    assert Reader(study).scene()["counts"]["waiting"] == 7, "what a search has not named yet counts"
 
 
 def test_a_live_board_follows_and_says_which_run_was_clicked(study, small_data):

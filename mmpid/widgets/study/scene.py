@@ -18,7 +18,8 @@ class Reader:
 
     def scene(self) -> dict[str, Any]:
         """Return a row for each data set, method and setting with a cell for each seed, and how far all is."""
-        plan = read_about(self.folder)["plan"]
+        about = read_about(self.folder)
+        plan = about["plan"]
         rows: dict[tuple[str, ...], dict[str, Any]] = {}
         several = len({entry["data"] for entry in plan}) > 1
         for entry in plan:
@@ -28,6 +29,7 @@ class Reader:
             row["cells"].append({"seed": entry["seed"], "folder": entry["folder"], **self._status(entry["folder"])})
         cells = [cell for row in rows.values() for cell in row["cells"]]
         counts = {state: sum(cell["state"] == state for cell in cells) for state in STATES}
+        counts["waiting"] += about.get("to_come", 0)  # what a search has not named yet
         seeds = sorted({cell["seed"] for cell in cells})
         return {"rows": list(rows.values()), "seeds": seeds, "counts": counts, "left": _left(cells, counts)}
 
