@@ -1,6 +1,6 @@
 """ARL: give the encoder whose predictions are surest the larger share of the learning."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import torch
@@ -13,15 +13,16 @@ from mmpid.train.context import Context
 LEAST_ENTROPY = 0.3  # share of the total entropy below which none counts
 
 
-def weights(logits: list[Tensor], sharpness: float) -> Tensor:
+def weights(logits: list[Tensor], sharpness: float, mean: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
     """Return the weight of each modality, which add up to 1.
 
     With c_m the share of ``mean |o_m|``, H_m the mean entropy of the predictions and ``h_m = max(H_m / sum H, .3)``, it
     is the softmax over modalities of ``sharpness * (1 - c_m) * u_m``, where ``u_m`` is 1 / h_m divided by its sum.
+    `mean` averages sizes and entropies over processes that hold parts of the batch.
     """
-    size = torch.stack([z.abs().mean() for z in logits])
+    size = mean(torch.stack([z.abs().mean() for z in logits]))
     log_p = [z.log_softmax(1) for z in logits]
-    entropy = torch.stack([-(p.exp() * p).sum(1).mean() for p in log_p])
+    entropy = mean(torch.stack([-(p.exp() * p).sum(1).mean() for p in log_p]))
     total, all_sizes = float(entropy.sum()), float(size.sum())
     share = entropy / total if total > 0 else torch.full_like(entropy, 1 / len(logits))
     sure = 1 / share.clamp_min(LEAST_ENTROPY)
@@ -74,7 +75,7 @@ class ARL(Callback):
         if ctx.stage != "joint" or ctx.joint_epoch < self.start:
             return
         with torch.no_grad():
-            found = weights(list(ctx.scores("ablation").values()), self.sharpness)
+            found = weights(list(ctx.scores("ablation").values()), self.sharpness, ctx.mean)
         for name, weight in zip(ctx.modalities, found, strict=True):
             ctx.log(f"weight.{name}", weight)
             if ctx.features[name].requires_grad:

@@ -120,7 +120,7 @@ class AUG(Callback):
         for name, z in ctx.model.pool(ctx.features).items():
             stages = stacks_of(ctx).stages(name, z)
             right = torch.stack(stages).sum(0).detach().softmax(1).gather(1, ctx.target[:, None])
-            self._scores[name] += float(right.double().sum())
+            self._scores[name] += float(ctx.mean(right.double().sum()) * ctx.n_parts)
             yield (name, "extra:aug"), {f"aug.{name}": boosted_loss(stages, ctx.target, self.sigma)}
 
     def on_epoch_end(self, ctx: Context) -> None:

@@ -9,6 +9,7 @@ from torch.nn.functional import cosine_similarity, one_hot
 
 from mmpid import _validate
 from mmpid.errors import ConfigError
+from mmpid.methods._unimodal import TINY
 from mmpid.train.callbacks import Callback
 from mmpid.train.context import Context
 
@@ -140,5 +141,11 @@ class CGGM(Callback):
 def _gradient_cosines(ctx: Context, logits: dict[str, Tensor]) -> list[Tensor]:
     """Return the cosine between the gradients of each side loss and of the joint loss, ``softmax - label``."""
     right = one_hot(ctx.target, ctx.n_classes)
-    joint = (ctx.logits["joint"].softmax(1) - right).flatten()
-    return [cosine_similarity((z.softmax(1) - right).flatten(), joint, 0) for z in logits.values()]
+    joint = ctx.logits["joint"].softmax(1) - right
+    return [_cosine(ctx, z.softmax(1) - right, joint) for z in logits.values()]
+
+
+def _cosine(ctx: Context, x: Tensor, y: Tensor) -> Tensor:
+    """Return the cosine between two tensors whose rows are those of the batch, of the whole one in every process."""
+    product, xx, yy = ctx.mean(torch.stack([(x * y).sum(), (x * x).sum(), (y * y).sum()]))
+    return product / (xx * yy).clamp_min(TINY).sqrt()

@@ -143,7 +143,7 @@ class Greedy(Callback):
             self._seen += 1
             for name, mean in self._means.items():
                 seen = gates[ctx.modalities[0] if self.variant == "released" else name]
-                mean.lerp_(seen.detach().to(mean.dtype).mean(0), 1 / self._seen)
+                mean.lerp_(ctx.mean(seen.detach().to(mean.dtype).mean(0)), 1 / self._seen)
         else:
             gates[curated] = self._means[curated].to(gates[curated].dtype).expand_as(gates[curated])
         ctx.features = _gated(ctx.features, gates)

@@ -128,8 +128,9 @@ class InfoReg(Callback):
         if ctx.stage != "joint":
             return
         right = [z.softmax(1).gather(1, ctx.target[:, None]).double() for z in ctx.scores(self.how).values()]
-        scores = [float(p.sum() if self.score == "sum" else p.mean()) for p in right]
-        betas = pulls(scores, self._strengths)
+        sums = ctx.mean(torch.stack([p.sum() for p in right])) * ctx.n_parts
+        scores = sums if self.score == "sum" else sums / (ctx.n_parts * len(ctx.target))
+        betas = pulls(scores.tolist(), self._strengths)
         for name, beta in zip(ctx.modalities, betas, strict=True):
             trace = self._traces[ctx.modalities[0] if self.variant == "released" else name]
             beta = beta if growth(trace) > self.threshold else 0.0

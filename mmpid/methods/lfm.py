@@ -1,6 +1,6 @@
 """LFM: first bring the modalities' predictions together, then let the classification loss take over."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -40,11 +40,14 @@ def alignment(logits: Sequence[Tensor], variant: str = "paper") -> Tensor:
     return torch.stack(parts).mean()
 
 
-def learned_share(share: float, classify: Tensor, total: Tensor, parameters: Sequence[Tensor], lr: float) -> float:
+def learned_share(
+    share: float, classify: Tensor, total: Tensor, parameters: Sequence[Tensor], lr: float,
+    mean: Callable[[Tensor], Tensor] = torch.clone,
+) -> float:  # fmt: skip
     """Return ``share - lr * mean(H u)``, held within [.05, .95].
 
     H is the Hessian of the total loss and u the gradient of the classification loss, over all parameters; the mean is
-    over the entries of the first parameter's part.
+    over the entries of the first parameter's part, and by `mean` over processes that have samples of their own.
     """
     u = torch.autograd.grad(classify, parameters, retain_graph=True, allow_unused=True)
     slope = torch.autograd.grad(total, parameters, create_graph=True, allow_unused=True)
@@ -54,7 +57,7 @@ def learned_share(share: float, classify: Tensor, total: Tensor, parameters: Seq
     if not along:
         return share
     (product,) = torch.autograd.grad(torch.stack(along).sum(), parameters[:1], retain_graph=True, allow_unused=True)
-    step = 0.0 if product is None else lr * float(product.mean())
+    step = 0.0 if product is None else lr * float(mean(product.mean()))
     return min(max(share - step, LOW), HIGH) if step == step else share
 
 
@@ -80,7 +83,7 @@ class LFM(Callback):
     -----
     Works for two to six modalities, over all pairs, and every fusion with `fused="joint"`. Costs next to nothing;
     the learned share one second-order backward pass of eight samples per epoch. These are the first of the epoch's
-    first batch.
+    first batch; of several processes each takes the first eight of its part.
 
     How it can mislead. Agreement is not knowledge: where the modalities know different things, a large share teaches
     each to ignore what the other cannot see. The fitted share belongs to the authors' 100 to 200 epochs: in 30 epochs
@@ -135,7 +138,7 @@ class LFM(Callback):
             if parameters:
                 total = (1 - self._share) * classify + self._share * align
                 lr = self.lr * 0.5 ** (ctx.joint_epoch // HALVED_EVERY)
-                self._share = learned_share(self._share, classify, total, parameters, lr)
+                self._share = learned_share(self._share, classify, total, parameters, lr, ctx.mean)
 
     def predict(self, ctx: Context) -> Tensor:  # noqa: D102
         if self.fused == "joint":

@@ -12,9 +12,11 @@ from mmpid.train.callbacks import Callback
 from mmpid.train.context import Context
 
 
-def project(p: Tensor, features: Tensor, alpha: float, scalar: bool) -> Tensor:
-    """Return ``P - k k' / (alpha + h' k)`` at length 1, ``k = P h``; as released the divisor is ``alpha + k h'``."""
-    h = features.mean(0)
+def project(p: Tensor, h: Tensor, alpha: float, scalar: bool) -> Tensor:
+    """Return ``P - k k' / (alpha + h' k)`` at length 1, ``k = P h``; as released the divisor is ``alpha + k h'``.
+
+    The vector h is the mean of the features of a batch.
+    """
     k = p @ h
     p = p - torch.outer(k, k) / (alpha + (h @ k if scalar else torch.outer(k, h)))
     return p / p.norm()
@@ -64,7 +66,8 @@ class MLA(Callback):
     def on_after_backward(self, ctx: Context) -> None:  # noqa: D102
         if self.variant != "released" and self._calls:
             alpha = 0.1 ** (1 + ctx.batch / ctx.n_batches)
-            self._p = project(self._p, self._features.detach(), alpha, scalar=self.variant == "rls")
+            h = ctx.mean(self._features.detach().mean(0))
+            self._p = project(self._p, h, alpha, scalar=self.variant == "rls")
             weight = self._head.get_parameter("weight")
             weight.grad = None if weight.grad is None else weight.grad @ self._p.T
         self._calls += 1

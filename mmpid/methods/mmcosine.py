@@ -84,7 +84,7 @@ class MMCosine(Callback):
             parts = self._joint(ctx)
             ctx.losses["joint"] = ctx.loss(torch.stack(list(parts.values())).sum(0), ctx.target)
             for name, part in parts.items():
-                ctx.log(f"share.{name}", part.detach().abs().mean())
+                ctx.log(f"share.{name}", ctx.mean(part.detach().abs().mean()))
 
     def predict(self, ctx: Context) -> Tensor:  # noqa: D102
         if self.variant == "released":

@@ -68,9 +68,9 @@ class MMPareto(Callback):
             if parameters:
                 pair = (ctx.gradients_of(ctx.losses["joint"], name), ctx.gradients_of(ctx.losses[name], name))
                 joint, own = (
-                    [torch.zeros_like(p) if g is None else g for g, p in zip(each, parameters, strict=True)]
+                    [ctx.mean(torch.zeros_like(p) if g is None else g) for g, p in zip(each, parameters, strict=True)]
                     for each in pair
-                )
+                )  # of the whole batch, since what follows is not linear
                 gradients[name], weight = combine(joint, own, self.gamma)
                 ctx.log(f"weight.{name}", weight)
         torch.stack(list(ctx.losses.values())).sum().backward()

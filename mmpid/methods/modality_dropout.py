@@ -62,8 +62,8 @@ class ModalityDropout(Callback):
             return
         n = len(ctx.target)
         muted = [ctx.muted[name].cpu() if name in ctx.muted else torch.zeros(n).bool() for name in ctx.modalities]
-        draws = torch.rand(n, len(muted), generator=ctx.generator)
+        draws = ctx.own_part(torch.rand(n * ctx.n_parts, len(muted), generator=ctx.generator))
         keep = keep_mask(draws, self._p, ~torch.stack(muted, 1))
         for name, kept in zip(ctx.modalities, keep.T, strict=True):
             ctx.muted[name] = ~kept.to(ctx.target.device)
-            ctx.log(f"dropped.{name}", 1 - float(kept.float().mean()))
+            ctx.log(f"dropped.{name}", ctx.mean(1 - kept.to(ctx.target.device).float().mean()))

@@ -93,7 +93,8 @@ class OPM(Callback):
             ctx.log(f"rate.{name}", rate)
         if float(torch.rand((), generator=ctx.generator)) >= self.p:
             return
-        draws = torch.rand(len(rates), len(ctx.target), generator=ctx.generator)
+        draws = torch.rand(len(rates), len(ctx.target) * ctx.n_parts, generator=ctx.generator)
+        draws = ctx.own_part(draws.T).T
         keep = (draws >= torch.tensor(rates)[:, None]).to(ctx.target.device)
         ctx.features, theta = drop({name: ctx.features[name] for name in ctx.modalities}, rates, keep)
         ctx.log("theta", theta)

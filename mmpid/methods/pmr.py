@@ -41,8 +41,8 @@ def pull(scores: Sequence[float], variant: str) -> list[float]:
 
 
 def entropy(similarity: Tensor) -> Tensor:
-    """Return the mean entropy in nats of the softmax over prototypes."""
-    return torch.special.entr(similarity.softmax(1)).sum(1).mean()
+    """Return the sum over samples of the entropy in nats of the softmax over prototypes."""
+    return torch.special.entr(similarity.softmax(1)).sum()
 
 
 class PMR(Callback):
@@ -117,18 +117,20 @@ class PMR(Callback):
         features, y = ctx.model.pool(ctx.features), ctx.target
         near = {name: similarities(features[name], self._centers[name]) for name in ctx.modalities}
         known = ~next(iter(self._centers.values())).isinf().any(1)[y]
-        if not known.any():
+        n_known = float(ctx.mean(known.sum().double()))  # of all processes, each of which may have a part of the batch
+        if not n_known:
             return {}
         near, y = {name: x[known] for name, x in near.items()}, y[known]
-        scores = [float(x.detach().softmax(1).gather(1, y[:, None]).sum()) for x in near.values()]
+        right = [x.detach().softmax(1).gather(1, y[:, None]).sum() for x in near.values()]
+        scores = ctx.mean(torch.stack(right)).tolist()
         factors = pull(scores, self.variant)
         for name, factor in zip(near, factors, strict=True):
             ctx.log(f"pull.{name}", factor)
-        losses = [torch.nn.functional.cross_entropy(x, y) for x in near.values()]
+        losses = [torch.nn.functional.cross_entropy(x, y, reduction="sum") / n_known for x in near.values()]
         term = torch.stack([self.alpha * c * x for c, x in zip(factors, losses, strict=True)]).sum()
         if self.variant == "paper" and ctx.joint_epoch < self.early:
             leader = ctx.modalities[scores.index(max(scores))]
-            term = term - self.mu * max(factors) * entropy(near[leader])
+            term = term - self.mu * max(factors) * entropy(near[leader]) / n_known
         return {"pmr": term}
 
     def state_dict(self) -> dict[str, Any]:  # noqa: D102

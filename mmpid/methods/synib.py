@@ -1,6 +1,6 @@
 """SynIB: with one modality made useless, the joint prediction should know nothing."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -31,11 +31,17 @@ def anchor_divergence(joint: Tensor, other: Tensor) -> Tensor:
     )
 
 
-def corrupt(features: Tensor, share: float, generator: torch.Generator) -> Tensor:
-    """Return features (B, ...) in which a share of the entries comes from other samples of the batch."""
+def corrupt(
+    features: Tensor, share: float, generator: torch.Generator, n_parts: int = 1,
+    own_part: Callable[[Tensor], Tensor] = torch.clone,
+) -> Tensor:  # fmt: skip
+    """Return features (B, ...) in which a share of the entries comes from other samples of the batch.
+
+    Of a batch in parts, each in a process, they come from samples of the same part.
+    """
     order = torch.randperm(len(features), generator=generator)
-    replaced = torch.rand(features.shape, generator=generator) < share
-    return torch.where(replaced.to(features.device), features[order.to(features.device)], features)
+    draws = own_part(torch.rand(n_parts * len(features), *features.shape[1:], generator=generator))
+    return torch.where((draws < share).to(features.device), features[order.to(features.device)], features)
 
 
 class SynIB(Callback):
@@ -100,8 +106,8 @@ class SynIB(Callback):
             return None
         share = self.share if self.variant == "paper" else 0.0
         terms = {}
-        for name in ctx.modalities:
-            masked = {**ctx.features, name: corrupt(ctx.features[name], share, ctx.generator)}
+        for name, x in ctx.features.items():
+            masked = {**ctx.features, name: corrupt(x, share, ctx.generator, ctx.n_parts, ctx.own_part)}
             terms[f"synib.{name}"] = self.strength * self._divergence(ctx, name, masked)
         return terms
 

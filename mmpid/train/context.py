@@ -10,6 +10,7 @@ from mmpid import _validate
 from mmpid.errors import InputError, ShapeError
 from mmpid.models import LateFusion
 from mmpid.models.modes import evaluating
+from mmpid.train import trial
 from mmpid.train.evaluation import Evaluation, autocast
 
 if TYPE_CHECKING:
@@ -237,8 +238,21 @@ class Context:
         """Return the mean of a tensor over the processes that train together; alone, the tensor itself.
 
         Gradients are averaged before `on_after_backward`. What scales them there must be the same in every process.
+        A tensor with a gradient keeps that of this process: the average of these is the gradient of the mean.
         """
-        return self._run.parallel.mean(values) if self._run.parallel else values
+        if self._run.parallel is None:
+            return values
+        mean = self._run.parallel.mean(values.detach())
+        return values + (mean - values.detach()) if values.requires_grad else mean
+
+    @property
+    def n_parts(self) -> int:
+        """Parts of the batch, one for each process that trains on it; 1 where every process takes all of it."""
+        return self._run.epoch.n_parts(self.batch)
+
+    def own_part(self, values: Tensor) -> Tensor:
+        """Return this process's rows of a tensor (n_parts * B, ...) that all have alike, such as random numbers."""
+        return self._run.parallel.part(values) if self._run.parallel and self.n_parts > 1 else values
 
     def log(self, name: str, value: float | Tensor) -> None:
         """Log a number; its mean over the epoch stands in the epoch's row as `log.<callback>.<name>`."""
@@ -265,24 +279,17 @@ class Context:
 
         The run itself, its random numbers included, is left as it was.
         """
-        from mmpid.train.trial import train_copy
-
-        return train_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
+        return trial.train_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
 
     def trained_copy(self, heads: Sequence[str], epochs: int) -> Any:
         """Return a copy of the model that was trained on the sum of some heads' losses; the run stays as it was."""
-        from mmpid.train.trial import trained_copy
-
-        return trained_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
+        return trial.trained_copy(self._run, heads, _validate.number(epochs, "epochs", low=1, integer=True))
 
     def take_logs(self) -> dict[str, float | None]:
         """Return the mean of every logged number and forget them; called by the trainer."""
-        means: dict[str, float | None] = {}
-        for key, values in self._logs.items():
-            mean = sum(map(float, values)) / len(values)
-            means[key] = mean if mean - mean == 0 else None
+        means = {key: sum(map(float, values)) / len(values) for key, values in self._logs.items()}
         self._logs = {}
-        return means
+        return {key: mean if mean - mean == 0 else None for key, mean in means.items()}
 
     def state_dict(self) -> dict[str, Any]:
         """Return the numbers that were logged in this epoch."""

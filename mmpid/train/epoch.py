@@ -93,6 +93,11 @@ class Epoch:
         """Return the positions in the training split of a batch's samples."""
         return self._order[number]
 
+    def n_parts(self, number: int) -> int:
+        """Return into how many parts a batch is divided among processes."""
+        own = len(self._order[number]) if number < self.n_batches else 0
+        return self.metrics.sizes[number] // own if own else 1
+
     def mutes(self, number: int) -> dict[str, Tensor]:
         """Return the muted rows of a batch, by modality."""
         return {name: rows[self._places[number].to(rows.device)] for name, rows in self.muted.items()}

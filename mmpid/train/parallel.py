@@ -70,7 +70,7 @@ class Parallel:
     def share(self, index: Tensor) -> Tensor:
         """Return the samples of a batch that this process trains on: an equal part, or all if there is none."""
         if len(index) % self.n_processes == 0:
-            return index.chunk(self.n_processes)[self.accelerator.process_index]
+            return self.part(index)
         if not self._warned and self.is_main:
             self._warned = True
             warn(
@@ -80,6 +80,10 @@ class Parallel:
                 MMPIDWarning,
             )
         return index
+
+    def part(self, values: Tensor) -> Tensor:
+        """Return the rows of this process, of as many equal parts as there are processes."""
+        return values.chunk(self.n_processes)[self.accelerator.process_index]
 
     def reduce(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace every gradient by its mean over the processes; parameters without one are passed over."""

@@ -111,6 +111,19 @@ def test_one_thread_for_small_joints_only_here_and_only_meanwhile():
         assert torch.get_num_threads() == before
 
 
+def test_one_thread_even_where_torch_got_more_than_the_environment_says(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    before = torch.get_num_threads()
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            with one_thread(True):
+                assert torch.get_num_threads() == 1
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_another_seed_moves_the_interval(blobs):
     strong, weak, _, target = blobs
     first, second = (estimate_pid(strong, weak, target, seed=s, **FEW).interval for s in (0, 1))

@@ -15,7 +15,7 @@ def check(values, settings, expected):
         gradient = values[f"g{call}"]
         if call and settings["active"]:
             alpha = 0.1 ** (1 + batch / settings["n_batches"])
-            p = project(p, values[f"h{call}"], alpha, scalar=settings["denominator"] == "scalar")
+            p = project(p, values[f"h{call}"].mean(0), alpha, scalar=settings["denominator"] == "scalar")
             gradient = gradient @ p.T
         same(gradient, expected[f"g{call}"])
     same(p, expected["P"])

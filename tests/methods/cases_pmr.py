@@ -24,7 +24,7 @@ def check(values, settings, expected):
     loss = joint + settings["alpha"] * sum(c * x for c, x in zip(factors, losses, strict=True))
     if settings.get("early"):
         leader = list(z)[scores.index(max(scores))]
-        loss = loss - settings["mu"] * max(factors) * entropy(near[leader])
+        loss = loss - settings["mu"] * max(factors) * entropy(near[leader]) / len(y)
     same(loss.detach(), expected["loss"])
     loss.backward()
     for name, x in z.items():

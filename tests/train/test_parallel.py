@@ -35,12 +35,12 @@ torch.save({"model": trainer.model.state_dict(), "rows": rows}, f"{sys.argv[1]}-
 """
 
 
-def launch(out, n_processes, batch_size=50, callbacks="[]"):
+def launch(out, n_processes, batch_size=50, callbacks="[]", script=SCRIPT):
     """Run the script in several processes that find each other on this machine; return what each ended with."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    script = SCRIPT.replace("BATCH", str(batch_size)).replace("CALLBACKS", callbacks)
+    script = script.replace("BATCH", str(batch_size)).replace("CALLBACKS", callbacks)
     command = [sys.executable, "-c", script, str(out)]
     shared = {**os.environ, "OMP_NUM_THREADS": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     shared |= {"WORLD_SIZE": str(n_processes), "LOCAL_WORLD_SIZE": str(n_processes)}
