@@ -1,7 +1,8 @@
 """The switch rule of arXiv 2509.20840: synergy has fallen below its peak."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from mmpid import _validate
 from mmpid.rules.base import SwitchRule
@@ -58,7 +59,7 @@ class PeakSynergy(SwitchRule):
     'hold'
     """
 
-    once: ClassVar[dict[str, float]] = {"min_bits": 0.0}
+    once: ClassVar[Mapping[str, Any]] = {"min_bits": 0.0}
 
     drop: float = 0.8
     warmup: int = 2
