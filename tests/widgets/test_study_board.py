@@ -53,6 +53,19 @@ def test_a_live_board_follows_and_says_which_run_was_clicked(study, small_data):
         board.close()
 
 
+def test_a_tuned_study_shows_no_score_of_the_test_split(small_data, tmp_path):
+    call = {"methods": ["joint"], "seeds": [0], "out_dir": tmp_path / "s", **SMALL}
+    mmpid.compare(small_data, **call)
+    reader = Reader(tmp_path / "s")
+    assert reader.scene()["unit"] == "test accuracy, %"
+    table = mmpid.compare(small_data, tune={"lr": [0.01, 0.1]}, **call)
+    scene = reader.scene()
+    assert scene["unit"] == "validation accuracy, %" and len(scene["rows"]) == 3
+    assert not any("test" in cell["detail"] for row in scene["rows"] for cell in row["cells"])
+    shown = [float(row["cells"][0]["mark"]) for row in scene["rows"][1:]]
+    assert shown == [round(100 * trial["validation_accuracy"]) for trial in table.trials]
+
+
 def test_a_static_board_is_a_table_and_waits_for_a_study(study, tmp_path):
     html = StudyBoard(study, mode="static")._repr_html_()
     assert html.count("<tr>") == 3 and "not finite" in html

@@ -15,11 +15,15 @@ class Reader:
     def __init__(self, folder: Path):
         self.folder = folder
         self._known: dict[str, dict[str, Any]] = {}
+        self._shown = ""
 
     def scene(self) -> dict[str, Any]:
         """Return a row for each data set, method and setting with a cell for each seed, and how far all is."""
         about = read_about(self.folder)
         plan = about["plan"]
+        shown = "validation" if any(entry["setting"] for entry in plan) else "test"  # settings are not chosen on test
+        if shown != self._shown:
+            self._known, self._shown = {}, shown
         rows: dict[tuple[str, ...], dict[str, Any]] = {}
         several = len({entry["data"] for entry in plan}) > 1
         for entry in plan:
@@ -31,7 +35,8 @@ class Reader:
         counts = {state: sum(cell["state"] == state for cell in cells) for state in STATES}
         counts["waiting"] += about.get("to_come", 0)  # what a search has not named yet
         seeds = sorted({cell["seed"] for cell in cells})
-        return {"rows": list(rows.values()), "seeds": seeds, "counts": counts, "left": _left(cells, counts)}
+        found = {"rows": list(rows.values()), "seeds": seeds, "counts": counts, "left": _left(cells, counts)}
+        return found | {"unit": f"{shown} accuracy, %"}
 
     def _status(self, place: str) -> dict[str, Any]:
         if place in self._known:
@@ -39,10 +44,15 @@ class Reader:
         told = status(self.folder / place)
         state = told["state"]
         if state == "finished":
-            score = told["rows"][-1]["test_accuracy"]
-            shown = "; ".join(f"{row['head']} {100 * row['test_accuracy']:.1f} %" for row in told["rows"])
-            detail = f"test accuracy: {shown}; {told['seconds']:.1f} s"
-            cell = {"state": state, "mark": f"{100 * score:.0f}", "detail": detail, "seconds": told["seconds"]}
+            scores = {row["head"]: 100 * row[f"{self._shown}_accuracy"] for row in told["rows"]}
+            shown = "; ".join(f"{head} {score:.1f} %" for head, score in scores.items())
+            detail = f"{self._shown} accuracy: {shown}; {told['seconds']:.1f} s"
+            cell = {
+                "state": state,
+                "mark": f"{list(scores.values())[-1]:.0f}",
+                "detail": detail,
+                "seconds": told["seconds"],
+            }
             self._known[place] = cell
             return cell
         if state == "failed":
