@@ -111,7 +111,7 @@ def _add_measuring(commands) -> None:
     convert.add_argument("folder", type=Path, metavar="FOLDER")
     convert.add_argument("out", type=Path, metavar="OUT")
     convert.add_argument("--size", type=int, help="side of images in pixels (default: the reader's)")
-    convert.add_argument("--frames", type=int, help="frames a clip (default: the reader's)")
+    convert.add_argument("--frames", type=int, help="frames per clip (default: the reader's)")
     convert.add_argument(
         "--split", choices=("official", "group", "random"), help="how to split (default: as published)"
     )

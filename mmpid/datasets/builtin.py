@@ -213,7 +213,7 @@ def register(
     """
     _validate.instance(name, "name", str, "a text", 'For example "ramp".')
     if name in _BUILT_IN:
-        raise ConfigError(f"`name` must be one that no built-in data set has; it was {name!r}. Rename yours.")
+        raise ConfigError(f"`name` must differ from the names of built-in data sets; it was {name!r}. Rename yours.")
     _validate.instance(
         loader, "loader", cast(type, Callable), "a function from seed to MultimodalData", "Pass a function."
     )

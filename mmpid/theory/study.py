@@ -122,7 +122,7 @@ def slope(errors: Mapping[int, Tensor], n_boot: int = 2000, seed: int = 0) -> In
     -1 [-1, -1]
     """
     if len(errors) < 2:
-        raise InputError(f"`errors` must hold two K or more for a slope; it held {list(errors)}.")
+        raise InputError(f"`errors` must hold at least two values of K for a slope; it held {list(errors)}.")
     free = [k for k, values in errors.items() if not float(values.mean()) > 0]
     if free:
         raise InputError(

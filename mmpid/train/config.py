@@ -232,7 +232,7 @@ class TrainConfig:
             _validate.choice(name, "setting", [f.name for f in fields(cls)])
         base = PRESETS[_validate.choice(preset, "preset", PRESETS)]
         if variant is not None and preset != "paper":
-            raise ConfigError(f"`variant` belongs to preset='paper'; it was {variant!r} with {preset!r}.")
+            raise ConfigError(f"`variant` needs preset='paper'; it was {variant!r} with {preset!r}.")
         own = VARIANTS[_validate.choice(variant or "paper", "variant", VARIANTS)]
         chosen = {**base, **own, **overrides}
         return cls(**(chosen if protocol is None else apply_settings(protocol, chosen)))
@@ -266,7 +266,7 @@ class TrainConfig:
                 continue
             if given is None or describe(given) != saved:
                 was = "left out" if given is None else f"{describe(given)}"
-                raise ConfigError(f"`{name}` must be the one of the run, {saved}; it was {was}. Pass `{name}=`.")
+                raise ConfigError(f"`{name}` must be the same as in the run, {saved}; it was {was}. Pass `{name}=`.")
             known[name] = given
         return cls(**known)
 
