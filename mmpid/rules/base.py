@@ -51,7 +51,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchRule(Part):
-    """Decides when joint training starts; a rule of your own overrides :meth:`decide`, and :meth:`best` if it rewinds.
+    """Decides when joint training starts; your own rule overrides :meth:`decide`, and :meth:`best` if it rewinds.
 
     No rule acts on an atom that is not a number: it holds, and says so.
 
@@ -119,13 +119,13 @@ class SwitchRule(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class PausePolicy(Part, ABC):
-    """Decides which encoders are paused and resumed; a policy of your own implements :meth:`decide`.
+    """Decides which encoders are paused and resumed; your own policy implements :meth:`decide`.
 
     Parameters
     ----------
     max_pauses : int, optional
-        Joint training starts at the latest at the probe with so many pauses of stage 1, that probe's included. Pauses
-        by hand do not count, and those of several modalities at one probe count once. By default pauses end nothing.
+        Joint training starts at the latest when stage 1 has had this many pauses. Pauses by hand do not count, and
+        pauses of several modalities at one probe count once. By default there is no such limit.
     """
 
     max_pauses: int | None = None

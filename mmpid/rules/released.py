@@ -47,7 +47,7 @@ class PauseForGood(PausePolicy):
         _validate.number(self.warmup, "warmup", low=0, integer=True)
 
     def decide(self, record: RunRecord) -> list[Decision]:
-        """Pause who is ahead at the latest probe."""
+        """Pause the modality that is ahead at the latest probe."""
         probes = one_per_epoch(record.probes("unimodal"))
         now = probes[-1] if probes else None
         if now is None or now not in counted(probes, self.warmup):

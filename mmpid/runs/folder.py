@@ -43,7 +43,7 @@ class RunFolder:
     # ---- one writer ----------------------------------------------------------------------------------------------
 
     def lock(self, *, take_over: bool = True) -> None:
-        """Become the one who writes; raise `ConfigError` if another process does."""
+        """Become the only writer; raise `ConfigError` if another process does."""
         try:
             self._lock.acquire(take_over=take_over)
         except OSError as problem:
