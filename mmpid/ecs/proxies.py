@@ -123,12 +123,12 @@ def available() -> ProxyTable:
 def register(
     name: str, compute: Callable[[ProxyEvidence], Tensor], *, unit: str, needs: Iterable[str] = ("unimodal_logits",)
 ) -> None:
-    """Add a proxy of your own; `measure` and the setting `ecs` of a trainer then know its name.
+    """Add your own proxy; `measure` and the setting `ecs` of a trainer then know its name.
 
     Parameters
     ----------
     name : str
-        Not one of the built-in names; one that you registered before is replaced.
+        A name that is not built in; it replaces one that you registered before.
     compute : callable
         From `ProxyEvidence` to a tensor (M, K): the strength of each modality, in the order of
         `evidence.modalities`, on each class. The first line of its docstring is shown as the formula.
@@ -140,7 +140,7 @@ def register(
     Raises
     ------
     ConfigError
-        A built-in name, or a field that there is not.
+        A built-in name, or an unknown field.
 
     Notes
     -----

@@ -23,7 +23,7 @@ class PeakSynergy(SwitchRule):
     warmup : int
         First probes to leave out: random features already cluster, so the first values mean little.
     noise_aware : bool
-        Ask that the fall exceeds the noise and that synergy is identified at all; off reproduces the paper. With
+        Require that the fall exceeds the noise and that synergy is identified at all; False reproduces the paper. With
         held-out probes the rule then follows what is proven, the lower end of synergy's interval, which no sample size
         biases upward, and waits until some is.
 

@@ -68,7 +68,7 @@ class RunFolder:
     ) -> "RunFolder":
         """Start a run in an empty folder; refuse one that already holds a run.
 
-        With its first state a run can be loaded from the moment on at which its record exists.
+        With its first state a run can be loaded as soon as its record exists.
         """
         folder = cls(_validate.path(path, name), permit)
         try:
