@@ -10,7 +10,7 @@ import torch
 
 from mmpid.errors import ConfigError, InputError, SmallSampleWarning
 from mmpid.estimate import KMeansDiscretizer, PredictionDiscretizer, estimate_pid, estimate_pid_multi, estimate_row
-from mmpid.estimate.families import head_joints, known_joints, like_heads
+from mmpid.estimate.families import head_joints, known_joints, like_heads, other_joints
 from mmpid.estimate.held_out import multipliers
 from mmpid.estimate.held_out.codebooks import code_folds
 from mmpid.estimate.held_out.folds import make_folds
@@ -222,6 +222,18 @@ def test_synergy_is_proven_at_the_size_of_a_probe(name):
     assert estimate.proven["synergy"] and not estimate.identified["synergy"]
     low, high = estimate.interval["synergy"]
     assert 0.1 < low < truth(known_joints()[name])["synergy"] < high
+
+
+@pytest.mark.slow
+def test_an_identified_synergy_lies_in_its_interval_where_the_codes_nearly_settle_the_class():
+    """Shuffles alone correct too much here: up to half of the intervals ended below the truth."""
+    joint, n = other_joints()["Gaussian, additive, 20x20x6"]
+    true, held = truth(joint)["synergy"], 0
+    for seed in range(20):
+        estimate = estimate_pid(*sampled(joint, n, seed), **QUIET)
+        assert estimate.identified["synergy"] and estimate.proven["synergy"]
+        held += estimate.interval["synergy"][0] <= true <= estimate.interval["synergy"][1]
+    assert held >= 18
 
 
 def test_no_synergy_is_proven_where_a_source_copies_the_other_and_classes_are_rare():
