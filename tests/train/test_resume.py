@@ -184,7 +184,7 @@ def test_a_run_keeps_its_first_best_and_latest_checkpoints_within_the_budget(mak
 def test_a_foreign_file_is_refused(tmp_path, content):
     path = tmp_path / "now.safetensors"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="not a whole checkpoint"):
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
         read_state(path)
 
 
