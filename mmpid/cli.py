@@ -27,7 +27,7 @@ BENCHES = {
     "engine": "the trainer against a bare loop, stacked seeds",
     "proxies": "the proxies of strength against an epoch",
     "encoders": "ResNet-18 on clips: streamed, kept on disk, in memory",
-    "gpu": "all that waits for a GPU, at most 8 minutes",
+    "gpu": "all measurements that need a GPU, at most 8 minutes",
     "growth": "with what power time and memory grow",
     "kill": "resume after being killed at random moments",
 }

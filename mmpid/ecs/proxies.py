@@ -202,8 +202,8 @@ def measure(
     Notes
     -----
     The model is read, or, where its gradients have no closed form, copied and the copy put in evaluation mode: its
-    parameters, gradients, buffers and training flag, and the global random state, stay as they were. A proxy is no
-    more than its formula: `mi` and `ogm` say nothing of ECS at a cold start, and `linear_probe` and `cluster_mi`
+    parameters, gradients, buffers and training flag, and the global random state, stay as they were. A proxy says
+    only what its formula says: `mi` and `ogm` say nothing of ECS at a cold start, and `linear_probe` and `cluster_mi`
     follow it poorly.
 
     Examples

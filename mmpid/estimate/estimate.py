@@ -150,9 +150,9 @@ def estimate_pid(
     The decomposition is that of the codes, not of the embeddings: information that the codes lose is in no atom.
     Predicted classes of heads that see one source each cannot carry an exclusive-or. Intervals are for one atom at a
     time: of many probes or pairs, some miss by chance. At 240 samples unique parts of real heads read 0.05 to 0.1 bit
-    low, and those of heads that share most but not all of their classes 0.1 to 0.2 high; the intervals mostly hold the
-    truth there, see docs/estimation.md for how often. A proven synergy is one that held-out scores show, and its size
-    is at least the lower end. Negative values are left as they are.
+    low, and those of heads that share most but not all of their classes 0.1 to 0.2 high. Intervals mostly
+    contain the true value; docs/estimation.md says how often. A proven synergy is one that held-out scores show, and
+    its size is at least the lower end. Negative values are left as they are.
 
     References
     ----------

@@ -91,7 +91,7 @@ def estimate_cost(*, n1: int, n2: int, k: int, n_samples: int | None = None, bat
 
 
 def _expected_size(n1: int, n2: int, k: int, n_samples: int | None) -> Size:
-    """Return the size of a table of so many samples."""
+    """Return the size of a table with this many samples."""
     if n_samples is None:
         return Size(n1, n2, k, n1 * k, n2 * k, n1 * n2 * k)
     a_class = n_samples / k

@@ -187,7 +187,7 @@ def check_controller(controller, name: str = "controller") -> BalanceController:
 def default_controller(preset: str, variant: str | None = None) -> BalanceController:
     """Return our controller, or the paper's: no noise, floor or hysteresis, the synergy peak, at most two pauses.
 
-    The probe of the untrained network, which a script that probes every so many epochs has not, decides nothing there.
+    The probe of the untrained network, which a script that probes only between epochs lacks, decides nothing there.
     In the variant "released" it resumes no modality and never rewinds.
     """
     if preset != "paper":

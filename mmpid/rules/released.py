@@ -27,9 +27,9 @@ class PauseForGood(PausePolicy):
     ratio : float
         3 in the script.
     warmup : int
-        First probes in which nobody is paused.
+        Number of first probes in which no modality is paused.
     max_pauses : int, optional
-        Stage 1 ends at the probe with so many pauses. As nobody is resumed, the second is that of another modality.
+        Stage 1 ends at the probe with this many pauses. None is resumed, so the second is that of another modality.
 
     Notes
     -----

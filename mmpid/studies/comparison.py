@@ -138,7 +138,7 @@ class Comparison:
     def summary(self, reference: str = "joint", *, metric: str = "accuracy") -> "pd.DataFrame":
         """Return a pandas table: mean score of each method, its paired difference to `reference`, and a verdict.
 
-        `p` is of the difference, `p_holm` adjusted for all comparisons of the table; the verdict goes by the latter.
+        `p` is of the difference, `p_holm` adjusted for all comparisons of the table; the verdict uses the latter.
         With tuning `setting` won on validation, `edge` names values at an end of what was tried, and `best_on_test`
         is what choosing on the test split would have reported.
         """
