@@ -51,16 +51,15 @@ class Trainer:
     device : str
         "auto" takes CUDA where there is one.
     out_dir : path, optional
-        Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten, and only
-        one process at a time writes it.
+        Folder for record and checkpoints, kept current. An existing run is not overwritten, and only one process at a
+        time writes it.
     preset, variant : str
         "default" for our settings, or "paper" for the recipe of arXiv 2509.20840. Its variant is our reading of the
         "paper" (the default) or that of the "released" script. You pass model and data yourself.
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
     protocol : str or RunProtocol, optional
-        Follow a published setting, such as "ogm-ge/cremad", in everything except the method; a contradiction is an
-        error.
+        Follow a published setting, such as "ogm-ge/cremad", except for the method; a contradiction is an error.
     callbacks : iterable of Callback, optional
         Methods that hook into the run, in the order in which they are called; see :class:`mmpid.Callback`.
     accelerator : accelerate.Accelerator, optional
