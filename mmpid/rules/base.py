@@ -22,9 +22,17 @@ class Part:
     """Something that decides, with settings that are saved with the run.
 
     A setting is a field of the dataclass. An attribute whose name starts with an underscore is not saved.
+
+    Attributes
+    ----------
+    name : str
+        Short name, the class's own unless it sets another.
+    once : dict
+        What a part that was saved before a setting existed did: the setting's value for such a part, by name.
     """
 
     name: ClassVar[str] = ""
+    once: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)

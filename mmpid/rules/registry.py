@@ -54,7 +54,7 @@ def load_part(saved: Mapping[str, Any] | None, argument: str) -> Part | None:
         refuse_own(name, WORDS[argument])
         raise ConfigError(f"the saved {WORDS[argument]} {name!r} is unknown to this version. Update mmpid.")
     try:
-        return kind(**settings)
+        return kind(**{**kind.once, **settings})
     except TypeError as problem:
         raise ConfigError(
             f"the saved {WORDS[argument]} {kind.__name__} has fields unknown to this version: {problem}. Update mmpid."
