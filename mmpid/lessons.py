@@ -1,5 +1,6 @@
-"""Predictions of the lessons: typed before a cell runs, compared with what it measured afterward."""
+"""What the lessons ask of a learner: predictions, typed before a cell runs, and exercises, at which "Run All" stops."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from numbers import Real
@@ -9,6 +10,11 @@ from mmpid.errors import InputError
 
 Answer = float | str | None
 HEADER = ("", "predicted", "measured", "measured - predicted")
+# Only just after the cell ran: a page with a stored output must stay where it is. Twice, since the page still grows.
+_COME_INTO_VIEW = """
+const show = () => element.closest('.jp-Cell, .cell')?.scrollIntoView({{block: 'center'}});
+if (Math.abs(Date.now() - {now}) < 60000) [100, 1000].forEach(delay => setTimeout(show, delay));
+"""
 
 
 @dataclass(frozen=True)
@@ -50,8 +56,8 @@ class Outcome:
 class Prediction:
     """What you expect of a run, typed before it starts.
 
-    A wrong prediction teaches more than a right one, but only if it was written down. Nothing is judged: the table
-    shows both values and their difference.
+    A wrong prediction teaches more than a right one, but only if it was written down. The table shows both values and
+    their difference, and gives no grade.
 
     Parameters
     ----------
@@ -107,6 +113,34 @@ class Prediction:
                 f"`measured` must have a value for {', '.join(missing)}; it had {had}. Try compare({missing[0]}=...)."
             )
         return Outcome(tuple((name, guess, found[name]) for name, guess in self.guesses.items()))
+
+
+class Task(NotImplementedError):
+    """The task of an exercise: raise it in a cell that the learner is to write.
+
+    "Run All" stops there, as at every error. A notebook shows the task alone, without a traceback, and scrolls to it.
+
+    Parameters
+    ----------
+    text : str
+        "Exercise N: what to do".
+
+    Examples
+    --------
+    >>> raise Task("Exercise 1: plot R over the epochs.")
+    Traceback (most recent call last):
+    mmpid.lessons.Task: Exercise 1: plot R over the epochs.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython shows, and ask a notebook page to scroll here."""
+        try:
+            from IPython import display, get_ipython
+        except ImportError:  # IPython alone calls this method
+            return [str(self)]
+        if getattr(get_ipython(), "kernel", None) is not None:
+            display.display(display.Javascript(_COME_INTO_VIEW.format(now=round(1000 * time.time()))))
+        return [str(self)]
 
 
 def _shown(value: Answer) -> str:

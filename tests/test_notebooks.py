@@ -98,7 +98,7 @@ def test_a_lesson_has_exercises_that_stop_with_their_own_task_and_solutions_that
         assert task(cell).startswith(f"Exercise {number}: "), task(cell)
         ast.parse("".join(cell["source"]))
     for cell in exercises(with_solutions(path)).values():
-        assert "NotImplementedError" not in cell["source"]
+        assert "raise Task" not in cell["source"]
         assert "print(" in cell["source"] or "assert " in cell["source"], cell["source"]
         assert len([line for line in cell["source"].splitlines() if line.strip()]) <= 15
 
@@ -109,7 +109,7 @@ def test_a_lesson_without_solutions_stops_at_its_first_exercise(path, tmp_path):
     first = exercises(json.loads(path.read_text()))[1]
     with pytest.raises(NotebookError) as caught:
         run_notebook(path, tmp_path / path.name, {"smoke": True}, quiet=True)
-    assert str(caught.value).endswith(f": NotImplementedError: {task(first)}")
+    assert str(caught.value).endswith(f": Task: {task(first)}")
     done = cells(tmp_path / path.name, "code")
     failed = [cell for cell in done if any(out["output_type"] == "error" for out in cell["outputs"])]
     assert [cell["metadata"]["tags"] for cell in failed] == [["exercise-1"]]

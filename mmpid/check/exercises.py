@@ -29,7 +29,7 @@ def exercises(notebook) -> dict[int, dict]:
 
 
 def task(cell) -> str:
-    """Return the task of an exercise cell: the message of the `NotImplementedError` that is its last statement.
+    """Return the task of an exercise cell: the message of the `mmpid.lessons.Task` that its last statement raises.
 
     Raises
     ------
@@ -39,10 +39,10 @@ def task(cell) -> str:
     source = "".join(cell["source"])
     last = (ast.parse(source).body or [None])[-1]
     call = last.exc if isinstance(last, ast.Raise) else None
-    if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "NotImplementedError" and call.args:
+    if isinstance(call, ast.Call) and getattr(call.func, "id", "") == "Task" and call.args:
         return ast.literal_eval(call.args[0])
     raise InputError(
-        'an exercise cell must end with raise NotImplementedError("Exercise N: what to do"); it ended with '
+        'an exercise cell must end with raise Task("Exercise N: what to do"), from mmpid.lessons; it ended with '
         f"{source.rstrip().splitlines()[-1:] or 'nothing'}."
     )
 

@@ -23,7 +23,7 @@ def check_names(inputs, argument: str, what: str) -> None:
         if not isinstance(name, str) or not name or "." in name:
             raise InputError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
         if _is_broken(name):
-            raise InputError(f"a modality name must be text that can be written; {name!r} cannot. Rename it.")
+            raise InputError(f"a modality name must be printable text; {name!r} is not. Rename it.")
         if name in RESERVED:
             raise InputError(
                 f"a modality must not be named {name!r}: rows of a record use that name for {RESERVED[name]}. "

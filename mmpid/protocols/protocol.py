@@ -133,7 +133,7 @@ def _parse(text: str, place: str) -> RunProtocol:
     try:
         found = tomllib.loads(text)
     except tomllib.TOMLDecodeError as problem:
-        raise InputError(f"{place} must be a TOML file: {problem}. Take a shipped protocol as a pattern.") from problem
+        raise InputError(f"{place} must be a TOML file: {problem}. Use a shipped protocol as a template.") from problem
     for key in found:
         _validate.choice(key, f"entry of {place}", (*WORDS, "version", *TABLES), InputError)
     words = {key: found.get(key, "") for key in WORDS}

@@ -22,9 +22,17 @@ class Part:
     """Something that decides, with settings that are saved with the run.
 
     A setting is a field of the dataclass. An attribute whose name starts with an underscore is not saved.
+
+    Attributes
+    ----------
+    name : str
+        Short name, the class's own unless it sets another.
+    once : dict
+        What a part that was saved before a setting existed did: the setting's value for such a part, by name.
     """
 
     name: ClassVar[str] = ""
+    once: ClassVar[Mapping[str, Any]] = {}
 
     def __init_subclass__(cls, **kwargs):
         super().__init_subclass__(**kwargs)
@@ -51,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchRule(Part):
-    """Decides when joint training starts; a rule of your own overrides :meth:`decide`, and :meth:`best` if it rewinds.
+    """Decides when joint training starts; your own rule overrides :meth:`decide`, and :meth:`best` if it rewinds.
 
     No rule acts on an atom that is not a number: it holds, and says so.
 
@@ -119,13 +127,13 @@ class SwitchRule(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class PausePolicy(Part, ABC):
-    """Decides which encoders are paused and resumed; a policy of your own implements :meth:`decide`.
+    """Decides which encoders are paused and resumed; your own policy implements :meth:`decide`.
 
     Parameters
     ----------
     max_pauses : int, optional
-        Joint training starts at the latest at the probe with so many pauses of stage 1, that probe's included. Pauses
-        by hand do not count, and those of several modalities at one probe count once. By default pauses end nothing.
+        Joint training starts at the latest when stage 1 has had this many pauses. Pauses by hand do not count, and
+        pauses of several modalities at one probe count once. By default there is no such limit.
     """
 
     max_pauses: int | None = None

@@ -38,7 +38,7 @@ def refuse_clash(part: Part, argument: str) -> None:
     for name in (kind.__name__, kind.name):
         if name in taken and built_in().get(qualified_name(kind)) is not kind:
             raise ConfigError(
-                f"`{argument}` must have a name that no built-in part has; {qualified_name(kind)} is called {name!r}. "
+                f"`{argument}` must not have the name of a built-in part; {qualified_name(kind)} is called {name!r}. "
                 f"Rename the class, for example to My{name}."
             )
 
@@ -54,7 +54,7 @@ def load_part(saved: Mapping[str, Any] | None, argument: str) -> Part | None:
         refuse_own(name, WORDS[argument])
         raise ConfigError(f"the saved {WORDS[argument]} {name!r} is unknown to this version. Update mmpid.")
     try:
-        return kind(**settings)
+        return kind(**{**kind.once, **settings})
     except TypeError as problem:
         raise ConfigError(
             f"the saved {WORDS[argument]} {kind.__name__} has fields unknown to this version: {problem}. Update mmpid."
@@ -70,7 +70,7 @@ def built_in_part(saved: Mapping[str, Any], argument: str) -> Part | None:
 def refuse_own(name: object, what: str) -> None:
     """Raise if a saved class is the user's own: only the user can make it again."""
     if not str(name).startswith(f"{__name__.rpartition('.')[0]}."):
-        raise ConfigError(f"the run used a {what} of its own, {name!r}; pass `controller=` made as it was then.")
+        raise ConfigError(f"the run used a custom {what}, {name!r}; pass `controller=` made the same way.")
 
 
 def upgrade(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def _prepare(cell: Cell) -> Trainer:
     if cell.fingerprint and data.fingerprint != cell.fingerprint:
         raise ConfigError(
             f"`data` must give the same samples for seed {cell.seed} each time; {cell.source.name!r} had fingerprint "
-            f"{cell.fingerprint} before and {data.fingerprint} now. Seed whatever it draws by its argument."
+            f"{cell.fingerprint} before and {data.fingerprint} now. Seed all its random draws with its argument."
         )
     return _resumed(cell, data) or _fresh(cell, data)
 

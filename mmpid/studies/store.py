@@ -74,7 +74,7 @@ class Study:
             if before != own:
                 changed = sorted(key for key in before.keys() | own.keys() if before.get(key) != own.get(key))
                 raise ConfigError(
-                    f"`methods` must mean what they meant when {self.folder} began; {name!r} differs in "
+                    f"`methods` must be the same as when {self.folder} began; {name!r} differs in "
                     f"{', '.join(changed)}: {_some(before, changed)} before, {_some(own, changed)} now. Give it "
                     "another name, or use another `out_dir`."
                 )

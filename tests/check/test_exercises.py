@@ -10,7 +10,7 @@ from mmpid.check.exercises import exercises, read_solutions, task
 from mmpid.check.suite import check
 from mmpid.errors import InputError
 
-STOP = 'raise NotImplementedError("Exercise {0}: add {0} and {0}")'
+STOP = 'from mmpid.lessons import Task\n\nraise Task("Exercise {0}: add {0} and {0}")'
 
 
 def lesson(folder, numbers, solutions=None, name="lesson"):
@@ -40,7 +40,7 @@ def test_the_first_block_below_the_heading_replaces_the_cell(tmp_path):
     merged = with_solutions(path)
     assert [cell.source for cell in merged.cells[1:]] == ["two = 1 + 1", "assert two == 2"]
     assert merged.cells[0].source == "smoke = False\nseed = 0"
-    assert "NotImplementedError" in path.read_text()  # the lesson itself stays
+    assert "raise Task" in path.read_text()  # the lesson itself stays
 
 
 def test_a_notebook_without_exercises_is_left_alone(tmp_path):
@@ -76,9 +76,9 @@ def test_a_block_belongs_to_the_heading_above_it(tmp_path):
 
 
 def test_the_task_is_the_message_of_the_last_statement():
-    assert task({"source": 'x = 1\nraise NotImplementedError("Exercise 1: do")'}) == "Exercise 1: do"
+    assert task({"source": 'x = 1\nraise Task("Exercise 1: do")'}) == "Exercise 1: do"
     for source in ("x = 1", "", "raise ValueError('Exercise 1: do')"):
-        with pytest.raises(InputError, match="must end with raise NotImplementedError"):
+        with pytest.raises(InputError, match="must end with raise Task"):
             task({"source": source})
 
 
@@ -88,7 +88,7 @@ def test_the_task_is_the_message_of_the_last_statement():
 @pytest.mark.notebook
 def test_a_lesson_stops_with_the_task_and_runs_through_with_its_solutions(tmp_path):
     path = lesson(tmp_path, [1, 2], solution(1, "two = 1 + 1") + solution(2, "assert two == 2"))
-    with pytest.raises(NotebookError, match="NotImplementedError: Exercise 1: add 1 and 1"):
+    with pytest.raises(NotebookError, match="Task: Exercise 1: add 1 and 1"):
         run_notebook(path, tmp_path / "out.ipynb", {"smoke": True}, quiet=True)
     done = run_notebook(path, tmp_path / "out.ipynb", {"smoke": True}, quiet=True, solutions=True)
     assert [cell["source"] for cell in exercises(json.loads(done.read_text())).values()] == [

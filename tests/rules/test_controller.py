@@ -101,8 +101,8 @@ OLDER = {
 
 def test_a_controller_saved_by_an_older_version_loads():
     loaded = BalanceController.from_dict(OLDER)
-    pause = LeadPause(ratio=2.5, max_pause=4, max_pauses=3)
-    assert loaded == BalanceController(rule=PeakSynergy(drop=0.6), pause=pause, give_up=NothingLearned(probes=4))
+    pause, rule = LeadPause(ratio=2.5, max_pause=4, max_pauses=3), PeakSynergy(drop=0.6, min_bits=0)
+    assert loaded == BalanceController(rule=rule, pause=pause, give_up=NothingLearned(probes=4)), "no floor then"
     oldest = {name: x for name, x in OLDER.items() if name not in ("measure", "max_reversals", "give_up_after")}
     assert BalanceController.from_dict(oldest).give_up is None, "it never gave up then"
 

@@ -47,6 +47,12 @@ def test_the_synergy_peak_follows_what_is_proven():
     assert decision.values["peak"] == 0.3 and decision.values["synergy_low"] == 0.1
 
 
+@pytest.mark.parametrize(("min_bits", "action"), [(0.0, "switch"), (0.02, "hold")])
+def test_a_flicker_of_proof_is_no_peak(min_bits, action):
+    flicker = run(synergy=[(0.4, -0.02), (0.5, 0.008), (0.4, -0.03)])
+    assert PeakSynergy(warmup=0, min_bits=min_bits).decide(flicker).action == action
+
+
 def test_the_paper_s_own_rule_is_unchanged():
     rising = run(synergy=[(0.3, 0.1), (0.4, 0.3), (0.5, 0.25), (0.9, 0.1)])
     assert PeakSynergy(warmup=0, noise_aware=False).decide(rising).action == "hold"

@@ -76,6 +76,13 @@ def test_redundancy_plateau_can_ask_for_balance():
     assert held.action == "hold" and held.values["unique_gap"] == pytest.approx(0.8)
 
 
+@pytest.mark.parametrize("peak", [-0.05, 0.0])
+def test_synergy_that_was_never_above_zero_has_no_peak_to_fall_from(peak):
+    below = record(synergy=[peak, peak - 0.1, peak - 0.2, peak - 0.3])
+    for rule in (PeakSynergy(warmup=0), PeakSynergy(warmup=0, noise_aware=False)):
+        assert rule.decide(below).action == "hold"
+
+
 @pytest.mark.parametrize("rule", [FixedEpoch(epoch=3), PeakSynergy(), RedundancyPlateau(), Manual()])
 def test_no_rule_switches_before_there_is_anything_to_see(rule):
     assert rule.decide(RunRecord(METADATA)).action == "hold"
