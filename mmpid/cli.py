@@ -27,7 +27,7 @@ BENCHES = {
     "engine": "the trainer against a bare loop, stacked seeds",
     "proxies": "the proxies of strength against an epoch",
     "encoders": "ResNet-18 on clips: streamed, kept on disk, in memory",
-    "gpu": "all that waits for a GPU, at most 8 minutes",
+    "gpu": "all measurements that need a GPU, at most 8 minutes",
     "growth": "with what power time and memory grow",
     "kill": "resume after being killed at random moments",
 }
@@ -111,7 +111,7 @@ def _add_measuring(commands) -> None:
     convert.add_argument("folder", type=Path, metavar="FOLDER")
     convert.add_argument("out", type=Path, metavar="OUT")
     convert.add_argument("--size", type=int, help="side of images in pixels (default: the reader's)")
-    convert.add_argument("--frames", type=int, help="frames a clip (default: the reader's)")
+    convert.add_argument("--frames", type=int, help="frames per clip (default: the reader's)")
     convert.add_argument(
         "--split", choices=("official", "group", "random"), help="how to split (default: as published)"
     )

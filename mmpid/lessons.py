@@ -56,8 +56,8 @@ class Outcome:
 class Prediction:
     """What you expect of a run, typed before it starts.
 
-    A wrong prediction teaches more than a right one, but only if it was written down. Nothing is judged: the table
-    shows both values and their difference.
+    A wrong prediction teaches more than a right one, but only if it was written down. The table shows both values and
+    their difference, and gives no grade.
 
     Parameters
     ----------

@@ -68,7 +68,7 @@ def run(
         records = _records(trainers, epochs=epochs, device=device)
     title = f"{n} clips, {FRAMES} frames of {size} pixels, {encoder}, {device}"
     rows = [[r["way"], *(f"{r[key]:.3g}" for key in list(r)[1:])] for r in records]
-    header = [title, "s an epoch", "share of the speed in memory", "probe / epoch", "memory gained, MB"]
+    header = [title, "s per epoch", "share of the speed in memory", "probe / epoch", "memory gained, MB"]
     show(text_table(header, rows))
     if json_path is not None:
         report = {"versions": versions(), "title": title, "records": records}
@@ -77,7 +77,7 @@ def run(
 
 
 def _size(device: str) -> tuple[int, int, int]:
-    """Return clips, pixels and epochs; data in memory need 2 MB a clip at full size, and the model its own."""
+    """Return clips, pixels and epochs; data in memory need 2 MB per clip at full size, and the model its own."""
     if device == "cpu":
         return 200, 48, 3
     return (6698, 224, 3) if torch.cuda.mem_get_info()[0] > ROOM else (2000, 224, 4)

@@ -262,10 +262,10 @@ def _table(records: list[dict], title: str, line: Callable[[dict], list[str]], h
     return text_table([title, *header], [line(record) for record in records]) + "\n"
 
 
-_OVERHEAD = ["bare, ms an epoch", "engine, ms an epoch", "engine / bare", "with a callback, ms", "callback / engine"]
+_OVERHEAD = ["bare, ms per epoch", "engine, ms per epoch", "engine / bare", "with a callback, ms", "callback / engine"]
 _PAUSE = ["epoch, ms", "probe, ms", "state written, ms", "state, KiB"]
 _STACKED = ["one by one, s", "at once, s", "times faster", "largest difference"]
-_RESNET = ["bare, ms a batch", "engine, ms a batch", "engine / bare", "probe, s", "probe / five epochs"]
+_RESNET = ["bare, ms per batch", "engine, ms per batch", "engine / bare", "probe, s", "probe / five epochs"]
 
 
 def _ms(seconds: float) -> str:

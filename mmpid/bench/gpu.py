@@ -1,4 +1,4 @@
-"""`mmpid bench gpu`: all that waits for a GPU, in one command of at most eight minutes, most valuable first.
+"""`mmpid bench gpu`: all measurements that need a GPU, in one command of at most eight minutes, most valuable first.
 
 Every part runs in a process of its own that is ended when its time is up, and what it found is written before the next
 one starts: a part that hangs or crashes costs its own figures only. Times are wall-clock seconds.

@@ -102,7 +102,7 @@ def run(
     """
     kills = _validate.number(kills, "kills", low=1, integer=True)
     if not hasattr(os, "fork"):
-        raise MMPIDError("the kill test forks processes, which this system cannot. Run it on Linux or macOS.")
+        raise MMPIDError("the kill test forks processes, and this system cannot fork. Run it on Linux or macOS.")
     kills = max(1, kills // 10) if quick else kills
     report = _in_a_process_of_its_own(kills, _validate.number(seed, "seed", low=0, integer=True))
     show(repr(report))

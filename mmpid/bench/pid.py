@@ -238,7 +238,7 @@ def _batch_table(records: list[dict]) -> str:
          f"{r['times_faster_than_peer']:.1f}" if r["times_faster_than_peer"] else "-"]
         for r in records
     ]  # fmt: skip
-    header = ["batch", "ms a problem", "problems/s", "iterations", "worst gap", f"faster than {REFERENCE_PEER}"]
+    header = ["batch", "ms per problem", "problems/s", "iterations", "worst gap", f"faster than {REFERENCE_PEER}"]
     return text_table(header, rows)
 
 

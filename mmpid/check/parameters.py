@@ -55,7 +55,7 @@ def typed_value(name: str, text: str, default: str):
 
 
 def _as(text: str, example):
-    """Return `text` as a value like `example`; None if it is none."""
+    """Return `text` as a value like `example`, or None if it is not one."""
     word = text.strip()
     if isinstance(example, bool):
         return True if word.lower() in TRUE else False if word.lower() in FALSE else None

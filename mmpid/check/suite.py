@@ -79,7 +79,7 @@ def find_root(start: Path | None = None) -> Path:
             return root
     where = f"in {start}, the given root" if start else "here"
     raise InputError(
-        f"there must be a folder `notebooks` {where}, and there is not. Run this in a checkout of mmpid, or give its "
+        f"there must be a folder `notebooks` {where}; none was found. Run this in a checkout of mmpid, or give its "
         "path by --root."
     )
 
@@ -216,7 +216,7 @@ def _clean_commit(root: Path) -> str:
         changed = subprocess.check_output(["git", "status", "--porcelain"], cwd=root, text=True).strip()
         commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=root, text=True).strip()
     except (OSError, subprocess.CalledProcessError) as problem:
-        raise InputError(f"--update needs a git checkout, to record the commit; {root} is none.") from problem
+        raise InputError(f"--update needs a git checkout, to record the commit; {root} is not one.") from problem
     if changed:
         raise InputError(
             f"--update needs a checkout without changes; {len(changed.splitlines())} files differ. Commit first."

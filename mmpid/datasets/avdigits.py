@@ -8,7 +8,7 @@ import numpy as np
 from mmpid import _validate
 from mmpid.datasets.multimodal import MultimodalData
 
-# Pairs a class. Digit 8 has 174 images, which the four splits use up; no image and no clip is used twice.
+# Pairs per class. Digit 8 has 174 images, which the four splits use up; no image and no clip is used twice.
 SIZES = {"train": 100, "probe": 24, "validation": 10, "test": 40}
 # Share of the 86 voices that each split alone may use, so that no voice is heard in two splits.
 # They are no `groups` of the data: to resample whole voices changed no interval's width beyond noise (docs/data.md).

@@ -190,12 +190,12 @@ def register(
     name: str, loader: Callable[..., MultimodalData], *, modalities: Iterable[str], classes: int, license: str,
     needs: str = "", origin: str = "",
 ) -> None:  # fmt: skip
-    """Add a data set of your own; `load`, `compare`, `sweep_switch` and the rest then know its name.
+    """Add your own data set; `load`, `compare`, `sweep_switch` and others then know its name.
 
     Parameters
     ----------
     name : str
-        Not one of the built-in names; one that you registered before is replaced.
+        A name that is not built in; it replaces one that you registered before.
     loader : callable
         From `seed` and options, all by keyword, to `MultimodalData`; the same seed must give the same numbers.
     modalities, classes, license, needs, origin
@@ -211,9 +211,9 @@ def register(
     >>> datasets.load("ramp").modalities
     ('a', 'b')
     """
-    _validate.instance(name, "name", str, "a text", 'For example "ramp".')
+    _validate.instance(name, "name", str, "text", 'For example "ramp".')
     if name in _BUILT_IN:
-        raise ConfigError(f"`name` must be one that no built-in data set has; it was {name!r}. Rename yours.")
+        raise ConfigError(f"`name` must differ from the names of built-in data sets; it was {name!r}. Rename yours.")
     _validate.instance(
         loader, "loader", cast(type, Callable), "a function from seed to MultimodalData", "Pass a function."
     )

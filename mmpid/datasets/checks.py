@@ -23,7 +23,7 @@ def check_names(inputs, argument: str, what: str) -> None:
         if not isinstance(name, str) or not name or "." in name:
             raise InputError(f"a modality name must be a non-empty string without dots; it was {name!r}. Rename it.")
         if _is_broken(name):
-            raise InputError(f"a modality name must be text that can be written; {name!r} cannot. Rename it.")
+            raise InputError(f"a modality name must be printable text; {name!r} is not. Rename it.")
         if name in RESERVED:
             raise InputError(
                 f"a modality must not be named {name!r}: rows of a record use that name for {RESERVED[name]}. "
@@ -72,7 +72,7 @@ def check_inputs(inputs) -> dict[str, Tensor]:
 def check_about(*, seed, options, **texts) -> int:
     """Return the seed; refuse what is not one, options that are not a mapping, and descriptions that are not text."""
     for argument, text in texts.items():
-        _validate.instance(text, argument, str, "a text", f'For example {argument}="..."; it is shown with the data.')
+        _validate.instance(text, argument, str, "text", f'For example {argument}="..."; it is shown with the data.')
     if options is not None:
         _validate.instance(options, "options", Mapping, "a mapping or None", 'For example options={"noise": 0.1}.')
     return _validate.number(seed, "seed", low=0, integer=True)

@@ -36,7 +36,7 @@ class FromTorch:
         license: str = "",
         options: dict | None = None,
     ) -> Self:
-        """Pair one map-style `torch.utils.data.Dataset` a modality, sample by sample, and cut them into splits.
+        """Pair one map-style `torch.utils.data.Dataset` per modality, sample by sample, and cut them into splits.
 
         Parameters
         ----------
@@ -98,9 +98,10 @@ class FromTorch:
         Parameters
         ----------
         loaders : mapping of str to DataLoader, or DataLoader
-            A loader a split: "train" and "test", and "probe" and "validation" (also "val") or else 15 % and 10 % of the
-            training samples take their place. Or one loader, cut as `split` and `groups` say. Only the dataset,
-            `collate_fn`, `num_workers` and `pin_memory` of a loader are used: batch size and order are the trainer's,
+            One loader per split: "train" and "test", and optionally "probe" and "validation" (also "val"); without
+            these, 15 % and 10 % of the training samples take their place. Or one loader, cut as `split` and `groups`
+            say. Only the dataset,
+            `collate_fn`, `num_workers` and `pin_memory` of a loader are used. The trainer sets batch size and order,
             so that a resumed run repeats them exactly.
         target : array, or mapping of split to array, optional
             Labels in the order of the dataset, integers or text. By default they are read in one pass over all samples.
@@ -119,8 +120,8 @@ class FromTorch:
 
         Notes
         -----
-        Random transforms are seeded by the samples of a batch: the same batch is transformed in the same way again,
-        which is what makes a resumed run exact; other batches, so other epochs, get other random numbers.
+        The samples of a batch seed its random transforms. The same batch is transformed in the same way again, which
+        makes a resumed run exact. Other batches, and so other epochs, get other random numbers.
 
         Examples
         --------

@@ -40,7 +40,7 @@ class Inspection:
     problems : tuple of str
         What is missing, orphaned or unreadable.
     notes : tuple of str
-        What is worth knowing about such data.
+        Useful facts about such data.
     protocols : tuple of str
         A sentence for each published setting of this data set: what differs here, and how to read it that way.
     next : tuple of str
@@ -117,8 +117,8 @@ def inspect_folder(path) -> Inspection:
 
     Notes
     -----
-    A recognized name says nothing of the content: a spectrogram may have been made with other parameters than the
-    one that a paper used, which moves accuracy by many points.
+    A recognized name says nothing about the content. A spectrogram may have other parameters than that of a paper,
+    which can change accuracy by many points.
 
     Examples
     --------

@@ -122,9 +122,10 @@ def _check_sampler(loader: DataLoader, name: str) -> None:
     )
     if not everything:
         raise InputError(
-            f"`{name}` must give every sample once: the order of samples is ours, so that a resumed run repeats it. It "
-            f"had a {type(sampler).__name__} that picks, repeats or weights samples, which cannot be kept. For a part "
-            f"of a dataset use torch.utils.data.Subset(dataset, indices); for rare classes, class_weight='balanced'."
+            f"`{name}` must give every sample once. A Trainer sets the order itself, so that a resumed run repeats "
+            f"it. It had a {type(sampler).__name__} that picks, repeats or weights samples, which is not possible "
+            f"here. For a part of a dataset use torch.utils.data.Subset(dataset, indices); for rare classes, "
+            f"class_weight='balanced'."
         )
 
 

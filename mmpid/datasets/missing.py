@@ -36,7 +36,7 @@ def find_complete(tensors: Mapping[str, Tensor], missing: str, imputed: Collecti
     lost = torch.stack([gaps[name] for name in counts]).any(0)
     warn(
         f"{int(lost.sum())} of {length} samples hold NaN and are left out ({listed}). If they are not missing at "
-        f"random, what is measured holds for the complete samples only.",
+        f"random, the results hold for complete samples only.",
         MissingDataWarning,
     )
     if lost.all():

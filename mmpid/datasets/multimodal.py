@@ -34,9 +34,9 @@ class MultimodalData(FromTorch):
     """Samples of two or more modalities with a class label, cut into train / probe / validation / test.
 
     Build one with :meth:`from_arrays`, :meth:`from_datasets`, :meth:`from_loaders` or :func:`mmpid.datasets.load`. The
-    four splits have one task each: `train` is what the gradient sees, `probe` is where information is measured (held
-    out, so that memorized labels do not look like knowledge), `validation` is where epochs are selected, and `test` is
-    read once, at the end.
+    four splits have one task each. The gradient sees `train`. Information is measured on `probe`, which is held out,
+    so that memorized labels do not look like knowledge. Epochs are selected on `validation`, and `test` is read once,
+    at the end.
 
     Attributes
     ----------
@@ -52,9 +52,9 @@ class MultimodalData(FromTorch):
         depend on each other, so a probe resamples whole groups.
     preprocessing : Preprocessing
         The transformers of `standardize` and `impute`, fitted on the training samples. `preprocessing.apply(inputs)`
-        makes of new samples what the networks were trained on.
+        prepares new samples in the same way.
     notes : tuple of str
-        What was taken for granted, for example a split that was cut out of another one.
+        Assumptions that were made, for example a split that was cut out of another one.
     """
 
     name: str
@@ -107,8 +107,8 @@ class MultimodalData(FromTorch):
             fractions (`{"train": .5, ...}`), index arrays or masks; an array gives the name of each sample's split.
             Where only train and test are given, 15 % and 10 % of the training samples become probe and validation.
             "val" and "dev" are other names of validation. `data.notes` says what was done.
-            Samples in no index array or mask, or beyond fractions that add up to less than 1, are left out, as one
-            does with a subject; none may be in two splits, or twice in one.
+            Samples in no index array or mask, or beyond fractions that add up to less than 1, are left out. No sample
+            may be in two splits, or twice in one.
         groups : array, optional
             Group of each sample (speaker, subject, recording), (N,), numbers or text, without gaps. Whole groups go to
             one split, so that each split comes close to its share of every class, and whole groups are resampled for
@@ -118,8 +118,8 @@ class MultimodalData(FromTorch):
             them. Infinite values are always refused.
         standardize : bool, transformer or mapping, optional
             True subtracts the mean and divides by the standard deviation of each feature of samples (N, d), of each
-            channel of samples (N, c, ...). Any scikit-learn transformer does in its place, and a mapping from modality
-            names gives each modality its own. All are fitted on the training samples alone.
+            channel of samples (N, c, ...). You can pass any scikit-learn transformer instead, and a mapping from
+            modality names gives each modality its own. All are fitted on the training samples alone.
         impute : bool, "mean", "median", "most_frequent", transformer or mapping, optional
             How to fill NaN, before `standardize`, from the training samples alone.
         seed : int, optional
@@ -141,8 +141,8 @@ class MultimodalData(FromTorch):
         -----
         Samples that depend on each other (windows of one recording, clips of one speaker) must share a group:
         otherwise the test accuracy measures recognition of the group and is too high, and the intervals of a probe
-        are too narrow. Where larger units must not be cut than those that are resampled, as subjects with several
-        recordings each, give `split` by subject and `groups` by recording.
+        are too narrow. If subjects with several recordings each must stay together, but recordings are to be
+        resampled, give `split` by subject and `groups` by recording.
 
         Examples
         --------

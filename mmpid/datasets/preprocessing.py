@@ -181,8 +181,8 @@ def _check_observed(x: Tensor, name: str) -> None:
     empty = torch.isnan(x.movedim(1, -1).reshape(-1, x.shape[1])).all(0).nonzero()[:, 0].tolist()
     if empty:
         raise InputError(
-            f"`inputs[{name!r}]` must have a value in every column in some training sample, or nothing is there to "
-            f"impute from; {len(empty)} columns have none, the first is {empty[0]}. Leave those columns out."
+            f"`inputs[{name!r}]` must have a value in every column of at least one training sample to impute from; "
+            f"{len(empty)} columns have none, the first is {empty[0]}. Leave those columns out."
         )
 
 

@@ -138,7 +138,7 @@ def _random_numbers_of(rows: Sequence[int]) -> Iterator[None]:
 
 
 class StreamedSplit(Split):
-    """A split whose samples stay in a `Dataset`; same methods as :class:`Split`, but `inputs` are not at hand."""
+    """A split whose samples stay in a `Dataset`; same methods as :class:`Split`, but without `inputs`."""
 
     source: Source
     rows: Tensor

@@ -34,7 +34,7 @@ class DecodeCache(Dataset):
         each has a subfolder that is named by its samples, so a dataset that changed is decoded again. Delete the folder
         to free the space.
     max_bytes : int
-        The most that the folder may hold. The first samples are kept until it is full, the others decoded every time.
+        Largest size of the folder. The first samples are kept until it is full; the others are decoded every time.
 
     Raises
     ------
@@ -43,10 +43,10 @@ class DecodeCache(Dataset):
 
     Notes
     -----
-    A sample is written before its mark, which holds its checksum: what a killed process left half-written, or what a
-    disk spoiled, is decoded again. If the disk is full, reading goes on without keeping more. Samples are compared
-    with those of an earlier run by three of them and by `dataset.cache_key()`, where there is such a method; a change
-    that neither shows goes unnoticed.
+    A sample is written before its mark, which holds its checksum. Samples that a killed process left half-written, or
+    that a disk damaged, are decoded again. If the disk is full, reading goes on without keeping more. Samples are
+    compared with those of an earlier run by three of them and by `dataset.cache_key()`, where there is such a method;
+    a change that neither shows goes unnoticed.
 
     Examples
     --------

@@ -188,7 +188,7 @@ class ProxyEvidence:
         if widths and widths != {self.n_classes}:
             raise ShapeError(
                 f"`unimodal_logits` must have one column per class, {self.n_classes}; they had {sorted(widths)}. "
-                "Give `n_classes` where the labels do not show all classes."
+                "Give `n_classes` if the labels do not show all classes."
             )
         if logits:
             check_finite(other.scores, logits, "unimodal_logits")

@@ -123,12 +123,12 @@ def available() -> ProxyTable:
 def register(
     name: str, compute: Callable[[ProxyEvidence], Tensor], *, unit: str, needs: Iterable[str] = ("unimodal_logits",)
 ) -> None:
-    """Add a proxy of your own; `measure` and the setting `ecs` of a trainer then know its name.
+    """Add your own proxy; `measure` and the setting `ecs` of a trainer then know its name.
 
     Parameters
     ----------
     name : str
-        Not one of the built-in names; one that you registered before is replaced.
+        A name that is not built in; it replaces one that you registered before.
     compute : callable
         From `ProxyEvidence` to a tensor (M, K): the strength of each modality, in the order of
         `evidence.modalities`, on each class. The first line of its docstring is shown as the formula.
@@ -140,7 +140,7 @@ def register(
     Raises
     ------
     ConfigError
-        A built-in name, or a field that there is not.
+        A built-in name, or an unknown field.
 
     Notes
     -----
@@ -154,9 +154,9 @@ def register(
     >>> available()["spread"].unit
     'logit'
     """
-    instance(name, "name", str, "a text", 'For example "spread".')
+    instance(name, "name", str, "text", 'For example "spread".')
     if name in _BUILT_IN or not name.isidentifier():
-        raise ConfigError(f"`name` must be an identifier that no built-in proxy has; it was {name!r}. Rename yours.")
+        raise ConfigError(f"`name` must be an identifier that no built-in proxy uses; it was {name!r}. Rename it.")
     instance(compute, "compute", cast(type, Callable), "a function of ProxyEvidence", "See the example of `register`.")
     fields = tuple(choice(field, "needs", tuple(_REMEDY)) for field in ((needs,) if isinstance(needs, str) else needs))
 
@@ -202,8 +202,8 @@ def measure(
     Notes
     -----
     The model is read, or, where its gradients have no closed form, copied and the copy put in evaluation mode: its
-    parameters, gradients, buffers and training flag, and the global random state, stay as they were. A proxy is no
-    more than its formula: `mi` and `ogm` say nothing of ECS at a cold start, and `linear_probe` and `cluster_mi`
+    parameters, gradients, buffers and training flag, and the global random state, stay as they were. A proxy says
+    only what its formula says: `mi` and `ogm` say nothing of ECS at a cold start, and `linear_probe` and `cluster_mi`
     follow it poorly.
 
     Examples

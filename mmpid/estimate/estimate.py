@@ -35,20 +35,21 @@ def estimate_pid(
 ) -> PIDEstimate:
     """Estimate the partial information decomposition of two sources about a target from samples.
 
-    Each source is turned into codes. With ``estimator="held-out"`` five nested predictors of the class are then trained
-    on nine tenths of the samples and scored on the last tenth, for each tenth in turn; a score is log2 of the
-    probability that the true class was given, in bits:
+    Each source is turned into codes. With ``estimator="held-out"`` five nested predictors of the class are then
+    trained on nine tenths of the samples and scored on the last tenth, for each tenth in turn. A score is log2 of the
+    probability that the predictor gave the true class, in bits:
 
     * ``"prior"`` (h): the class shares, p(y);
     * ``"source1"``, ``"source2"`` (s1, s2): each source alone, p(y | x1) and p(y | x2);
     * ``"without_synergy"`` (su): both sources, one factor each, exp(lam(x1, y) + mu(x2, y));
     * ``"full"`` (sf): the table of both codes, shrunk toward the one before.
 
-    The atoms are what one predictor gains over another:
+    The atoms are the gains of one predictor over another:
 
         R = s1 + s2 - su - h        U1 = su - s2        U2 = su - s1        S = sf - su
 
-    so "unique to source 1" is what the best predictor without synergy gains over source 2 alone, out of sample.
+    So "unique to source 1" is what the best predictor without synergy gains over source 2 alone, on samples it has not
+    seen.
 
     Why the fourth predictor: the union information of the BROJA decomposition has the dual
 
@@ -57,19 +58,19 @@ def estimate_pid(
 
     with H_u the largest conditional entropy among all joints with the pairwise marginals of p. The constraint does not
     depend on p, so the multipliers that the exact solver finds on training samples are a valid predictor for others.
-    Their score on samples that did not choose them is, on average, at most -H_u, whatever the smoothing: a poor choice
-    costs tightness, never truth. Held-out scores are therefore low, by O(1/N), and scores on the training samples are
-    mostly high; the estimate is the middle of the two, and both meet as N grows. Given the training parts a held-out
+    Their score on other samples is, on average, at most -H_u for any smoothing: a poor choice makes the bound looser,
+    never wrong. Held-out scores are therefore low, by O(1/N), and scores on the training samples are mostly high. The
+    estimate is the middle of the two, and both meet as N grows. Given the training parts a held-out
     mean is a mean of independent numbers, whose standard error needs no replicates. Where the sources know nearly the
     same, H_u has a kink and any counted estimate errs by O(N^-1/2); held-out scores do not, because every optimal
     (lam, mu) scores the same.
 
-    S has no such pair of scores at probe sizes: its point is the counted I(Y; X1, X2), corrected as ``correction``
-    says, less the union information; its lower end is held-out; its upper end is generous. ``proven`` says what is
-    there, ``identified`` what has a readable size, ``notes`` say both in words.
+    S has no such pair of scores at probe sizes. Its point is the counted I(Y; X1, X2), corrected as ``correction``
+    says, less the union information. Its lower end is held-out, and its upper end is generous. ``proven`` says which
+    atoms are above 0, ``identified`` which have a readable size, and ``notes`` say both in words.
 
-    ``estimator="counted"`` is the older one: the counted joint is decomposed, each of I(Y;X1), I(Y;X2), I_q* and
-    I(Y;X1,X2) is corrected by its mean I0 under shuffled labels, and samples are resampled for intervals.
+    ``estimator="counted"`` is the older one. It decomposes the counted joint, corrects each of I(Y;X1), I(Y;X2), I_q*
+    and I(Y;X1,X2) by its mean I0 under shuffled labels, and resamples samples for intervals.
 
     Parameters
     ----------
@@ -97,7 +98,7 @@ def estimate_pid(
         H(Y) (I - I0) / (H(Y) - I0), chance-adjusted, which reads high on synergy. ``"mean"``: half of each. ``"auto"``:
         permutation from 8 samples per cell of the table, the mean from 2, chance-adjusted below. ``"none"``: no change.
     n_boot : int, optional
-        Bootstrap replicates of the counted estimator, 200 by default; 0 leaves its intervals out. The held-out
+        Bootstrap replicates of the counted estimator, 200 by default; 0 gives no intervals. The held-out
         estimator needs none and ignores it: its intervals are always there.
     n_null : int, optional
         Label shuffles for the null band. Counted: 50 by default, also for the correction (10 where 0 is asked for).
@@ -107,8 +108,8 @@ def estimate_pid(
         Seed of the clustering, the folds and the replicates.
     groups : array of int or text (N,), optional
         Samples of one group (recording, subject) depend on each other. Held-out: whole groups are held out, and the
-        standard error goes by group. Counted: whole groups are resampled. Labels that are constant within groups are
-        shuffled among groups.
+        standard error is that over groups. Counted: whole groups are resampled. Labels that are constant within groups
+        are shuffled among groups.
     reference : tuple of two or three arrays, optional
         Another split ``(source1, source2)`` or ``(source1, source2, target)`` to fit the discretizers on, with
         labels as in ``target``. Rows that are also in the sample give a `LeakageWarning`.
@@ -149,9 +150,9 @@ def estimate_pid(
     The decomposition is that of the codes, not of the embeddings: information that the codes lose is in no atom.
     Predicted classes of heads that see one source each cannot carry an exclusive-or. Intervals are for one atom at a
     time: of many probes or pairs, some miss by chance. At 240 samples unique parts of real heads read 0.05 to 0.1 bit
-    low, and those of heads that share most but not all of their classes 0.1 to 0.2 high; the intervals mostly hold the
-    truth there, see docs/estimation.md for how often. A proven synergy is one that held-out scores show, and its size
-    is at least the lower end. Negative values are left as they are.
+    low, and those of heads that share most but not all of their classes 0.1 to 0.2 high. Intervals mostly
+    contain the true value; docs/estimation.md says how often. A proven synergy is one that held-out scores show, and
+    its size is at least the lower end. Negative values are left as they are.
 
     References
     ----------

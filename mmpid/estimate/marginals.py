@@ -68,7 +68,7 @@ def estimate_marginals(
         p(y) in the order of the sorted labels, where it is known. By default the shares in both samples together.
     groups1, groups2 : array of int or text, (N1,) and (N2,), optional
         Samples of one group (recording, subject) depend on each other: whole groups are held out, and the standard
-        error goes by group.
+        error is that over groups.
     warn : bool
         Give warnings; ``False`` only keeps them in ``notes``.
 

@@ -121,7 +121,7 @@ def estimate_pid_multi(
     Parameters
     ----------
     sources : mapping of str to array (N, d) or (N,)
-        Three to six modalities by name, with the same samples; two are accepted too, and the rest is then the other.
+        Three to six modalities by name, with the same samples. With two, the rest is the other one.
     discretizer : str, Discretizer or mapping of str to Discretizer
         As in `estimate_pid`. A mapping holds one per modality, used in place; objects under ``"not <name>"`` are
         used for the rest of ``<name>``, so that these codebooks, too, start from the previous call.
@@ -212,9 +212,7 @@ def check_names(sources: object) -> tuple[str, ...]:
 
 def _name(name: object) -> str:
     if not isinstance(name, str):
-        raise InputError(
-            f"`sources` must be a mapping from names, which are text; it was {type(name).__name__}. Rename {name!r}."
-        )
+        raise InputError(f"`sources` must have text as names; one was {type(name).__name__}. Rename {name!r}.")
     return name
 
 

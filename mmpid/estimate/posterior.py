@@ -16,7 +16,7 @@ PER_CELL = 16
 
 
 def auto_codes(n_samples: int, n_classes: int) -> int:
-    """Return the number of codes by sample size: sixteen samples a pair of code and class, 8 to 64 codes."""
+    """Return the number of codes by sample size: sixteen samples per pair of code and class, 8 to 64 codes."""
     return max(FEWEST, min(MOST, n_samples // (PER_CELL * n_classes)))
 
 

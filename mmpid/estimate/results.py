@@ -22,7 +22,7 @@ HEADER = ("atom", "estimate", "95 % interval", "plug-in", "status")
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class PIDEstimate:
-    """Partial information decomposition estimated from samples, in bits; of the codes, not of what they stand for.
+    """Partial information decomposition of codes, estimated from samples, in bits.
 
     Attributes
     ----------

@@ -8,7 +8,7 @@ class FairLock:
     """One session after the other, first come, first served.
 
     torch's random numbers and its number of threads belong to the process: two micro-steps at the same time would
-    draw from each other's random numbers, and a run beside another would have other numbers than alone.
+    draw from each other's random numbers, and a run beside another would have different numbers than alone.
     """
 
     def __init__(self):

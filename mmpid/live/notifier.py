@@ -6,8 +6,8 @@ import threading
 class Notifier:
     """Count changes, and wake whoever waits for one.
 
-    Mere progress, more of the same, is announced many times a second. Whoever waits for a transition sleeps through
-    it: to wake costs the thread that trains as much as the one that wakes, since both need Python's lock.
+    Mere progress, more of the same, is announced many times per second. A thread that waits for a transition sleeps
+    through it: to wake costs the thread that trains as much as the one that wakes, since both need Python's lock.
 
     Attributes
     ----------

@@ -70,7 +70,7 @@ class AGM(Callback):
 
     The joint logits are divided among modalities by the Shapley value phi_m of masked passes. With s_m the
     cross-entropy of phi_m, the gradient into phi_m is multiplied by :func:`coefficients` of s and of its mean over
-    all steps before: who leads by more than usual is slowed, others are sped up.
+    all steps before: a modality that leads by more than usual slows down, others speed up.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""CGGM: side classifiers measure who gains, which scales the encoders' gradients and steers their direction."""
+"""CGGM: side classifiers measure which modality gains; this scales and steers the encoders' gradients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -29,7 +29,7 @@ def direction_loss(factors: Sequence[float], cosines: Sequence[Tensor]) -> Tenso
 
 
 class CGGM(Callback):
-    """Classifier-guided gradient modulation (CGGM): who gains less gets more of the gradient.
+    """Classifier-guided gradient modulation (CGGM): the modality that gains less gets more of the gradient.
 
     A linear side classifier per modality reads its detached features. With d_m its gain in accuracy, the gradient of
     encoder m is multiplied by ``rho * B_m``, see :func:`gain_factors`, and all gradients are clipped; the next batch

@@ -126,7 +126,7 @@ class Greedy(Callback):
         dims = dict(ctx.model.dims)
         if self.variant == "released" and len(set(dims.values())) > 1:
             raise ConfigError(
-                f"Greedy(variant='released') needs embeddings of one size; they had {dims}. Take 'paper'."
+                f"Greedy(variant='released') needs embeddings of the same size; they had {dims}. Take 'paper'."
             )
         ctx.add_module("greedy", Gates(dims))
         self._speed = SpeedDifference(len(dims), self.threshold, self.window)

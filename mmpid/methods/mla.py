@@ -55,7 +55,7 @@ class MLA(Callback):
 
     def setup(self, ctx: Context) -> None:  # noqa: D102
         if len(sizes := set(ctx.model.dims.values())) > 1:
-            raise ConfigError(f"MLA needs embeddings of one size; they had {ctx.model.dims}. Choose equal sizes.")
+            raise ConfigError(f"MLA needs embeddings of the same size; they had {ctx.model.dims}. Choose equal sizes.")
         self._head = ctx.add_module("mla_head", nn.Linear(size := sizes.pop(), ctx.n_classes))
         self._p, self._calls = torch.eye(size, device=ctx.device), 0
 

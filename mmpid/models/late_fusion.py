@@ -31,7 +31,7 @@ class Output:
 
 
 class LateFusion(nn.Module):
-    """A late-fusion classifier in which every modality also has a scorer of its own.
+    """A late-fusion classifier in which every modality also has its own scorer.
 
     Embeddings are ``z_m = encoder_m(x_m)``, unimodal logits ``f_m = V_m z_m + c_m``, and joint logits
 

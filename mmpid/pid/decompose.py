@@ -35,34 +35,38 @@ def decompose(
 ) -> PIDResult:
     """Decompose I(Y; X1, X2) into redundancy, two unique parts and synergy, with a certificate.
 
-    Among all joints q with the pairwise marginals q(x1, y) = p(x1, y) and q(x2, y) = p(x2, y), the one with the
-    smallest I_q(Y; X1, X2) is found. With q* that joint, synergy = I_p(Y; X1, X2) - I_q*(Y; X1, X2),
+    The solver finds the joint q* with the smallest I_q(Y; X1, X2) among all q with the pairwise marginals q(x1, y) =
+    p(x1, y) and q(x2, y) = p(x2, y). Then synergy = I_p(Y; X1, X2) - I_q*(Y; X1, X2),
     unique1 = I_q*(Y; X1 | X2), unique2 = I_q*(Y; X2 | X1), and redundancy = I_p(Y; X1) - unique1.
 
     Parameters
     ----------
     joint : array, tensor or dit.Distribution, shape (..., n1, n2, k)
         Probabilities p(x1, x2, y), the target last; leading axes are a batch, which may be empty. Each problem sums
-        to 1 within 1e-4, or what half precision rounds, and is normalized. Any floating dtype and device; the work is
-        done there, in float64. Cells below 1e-60 count as 0. A `dit.Distribution` of three variables is taken, too.
+        to 1 within 1e-4, or what half precision rounds, and is normalized. Any floating dtype and device; the
+        computation runs there, in float64. Cells below 1e-60 count as 0. A `dit.Distribution` must have three
+        variables.
     method : {"exact", "fastpid"}
         "exact": a primal-dual interior point. "fastpid": the method of the FastPID paper with its published settings,
         in float32; kept for comparison, its error shows in `gap`.
     tol : float
-        Tolerance in bits on the certified gap, above 0. Rounding alone is up to 1e-13, so what is smaller is not met.
+        Tolerance in bits on the certified gap, above 0. Rounding alone is up to 1e-13, so no result meets a smaller
+        tolerance.
     max_iter : int, optional
         Most iterations of a problem; 100 for "exact", 2000 for "fastpid".
     memory_budget : int, optional
         Bytes of working memory of one chunk of a batch; 32 MiB on the CPU, where a chunk should fit the cache, and
-        4 GiB on a GPU. At least one problem is in a chunk. Input and result come on top.
+        4 GiB on a GPU. A chunk has at least one problem. Input and result need further memory.
     memory_limit : int, optional
-        Bytes of working memory that a single problem may need; 8 GiB. What needs more is refused before any of it is
-        allocated. Only cells (x1, x2, y) with p(x1, y) > 0 and p(x2, y) > 0 cost memory where these are few.
+        Bytes of working memory that a single problem may need; 8 GiB. A problem that needs more raises an error before
+        anything is allocated. Only cells (x1, x2, y) with p(x1, y) > 0 and p(x2, y) > 0 cost memory where these are
+        few.
     optimum : {"dense", "sparse"}
         How to store `optimum`: a tensor like the joint, or a sparse tensor in coordinate format, which for a hundred
         predicted classes takes a hundredth of the memory.
     sinkhorn_sweeps : int
-        "fastpid" only: sweeps of the projection in each step. 100 repair most of its error, at ten times the time.
+        "fastpid" only: sweeps of the projection in each step. 100 sweeps remove most of its error and take ten times
+        as long.
     lr : float
         "fastpid" only: learning rate of Adam.
     stop : float
@@ -102,8 +106,8 @@ def decompose(
     pairwise marginal p(x, y) is 0, min f has a kink: the multipliers there are an arbitrary finite choice, and terms
     with an infinite slope, p log p at 0, contribute 0. There the gradient is a subgradient at best.
 
-    The decomposition depends on which variable is the target, and it says nothing about sampling error: the atoms of
-    a histogram are biased upwards, see :func:`mmpid.estimate_pid`. With "fastpid" the atoms are those of its own q,
+    The decomposition depends on which variable is the target. It says nothing about sampling error: the atoms of a
+    histogram are biased upward, see :func:`mmpid.estimate_pid`. With "fastpid" the atoms are those of its own q,
     which violates the marginals; `gap` bounds their error with the help of an exact solve, which costs little in
     comparison, and its gradient is the exact one.
 

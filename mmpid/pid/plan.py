@@ -62,9 +62,9 @@ def estimate_cost(*, n1: int, n2: int, k: int, n_samples: int | None = None, bat
     -----
     The law is fitted to measured times, and calibrated by two short timings (about 0.1 s) at the first call. It counts
     the operations of the method that `decompose` would choose: with m live entries (x2, y) of the second marginal,
-    m cubed operations a step dominate large problems. Samples are taken to be spread evenly over the entries, or, where
-    n1 = n2 = k, to be predicted classes of which 75 % are right. It can mislead by more than a factor of two where the
-    table is far from both, where the machine is busy, and on a GPU.
+    m cubed operations per step dominate large problems. Samples are taken to be spread evenly over the entries, or,
+    where n1 = n2 = k, to be predicted classes of which 75 % are right. It can mislead by more than a factor of two
+    where the table is far from both, where the machine is busy, and on a GPU.
 
     Examples
     --------
@@ -91,7 +91,7 @@ def estimate_cost(*, n1: int, n2: int, k: int, n_samples: int | None = None, bat
 
 
 def _expected_size(n1: int, n2: int, k: int, n_samples: int | None) -> Size:
-    """Return the size of a table of so many samples."""
+    """Return the size of a table with this many samples."""
     if n_samples is None:
         return Size(n1, n2, k, n1 * k, n2 * k, n1 * n2 * k)
     a_class = n_samples / k

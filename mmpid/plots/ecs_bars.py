@@ -13,7 +13,7 @@ _HATCHES = ("", "///", "...", "xx", "\\\\\\", "++")
 
 
 def ecs_bars(record, ax: Axes | None = None, *, proxy: str | None = None, title: str | None = None) -> Axes:
-    """Draw the latest probe's strength proxy as bars, a group a class and a bar a modality.
+    """Draw the latest probe's strength proxy as bars, one group per class and one bar per modality.
 
     Parameters
     ----------

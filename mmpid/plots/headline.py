@@ -1,4 +1,4 @@
-"""One sentence that says what a run shows: who leads, who lags, how sure that is, and what happens next.
+"""One sentence that says what a run shows: which modality leads, which lags, how sure that is, and what happens next.
 
 A pure function of the rows; the board, the report and the static picture say the same.
 """

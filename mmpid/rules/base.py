@@ -59,7 +59,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class SwitchRule(Part):
-    """Decides when joint training starts; a rule of your own overrides :meth:`decide`, and :meth:`best` if it rewinds.
+    """Decides when joint training starts; your own rule overrides :meth:`decide`, and :meth:`best` if it rewinds.
 
     No rule acts on an atom that is not a number: it holds, and says so.
 
@@ -127,13 +127,13 @@ class SwitchRule(Part):
 
 @dataclass(frozen=True, kw_only=True)
 class PausePolicy(Part, ABC):
-    """Decides which encoders are paused and resumed; a policy of your own implements :meth:`decide`.
+    """Decides which encoders are paused and resumed; your own policy implements :meth:`decide`.
 
     Parameters
     ----------
     max_pauses : int, optional
-        Joint training starts at the latest at the probe with so many pauses of stage 1, that probe's included. Pauses
-        by hand do not count, and those of several modalities at one probe count once. By default pauses end nothing.
+        Joint training starts at the latest when stage 1 has had this many pauses. Pauses by hand do not count, and
+        pauses of several modalities at one probe count once. By default there is no such limit.
     """
 
     max_pauses: int | None = None
@@ -214,6 +214,6 @@ def _plain(value, name: str):
     if callable(value) and hasattr(value, "__qualname__"):
         return qualified_name(value)
     raise ConfigError(
-        f"{name} must be a number, a text, a bool, None, or a tuple, list or dict of them, so that it can be saved "
+        f"{name} must be a number, text, a bool, None, or a tuple, list or dict of them, so that it can be saved "
         f"with the run; it was {type(value).__name__}. Start the attribute's name with '_' if it need not be saved."
     )

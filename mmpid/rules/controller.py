@@ -33,7 +33,7 @@ class BalanceController:
     rule : SwitchRule
         When joint training starts.
     pause : PausePolicy or None
-        Which encoders are paused and resumed; None pauses nobody.
+        Which encoders are paused and resumed; None pauses no encoder.
     give_up : GiveUpRule or None
         When stage 1 is given up; None never gives it up.
 
@@ -44,12 +44,12 @@ class BalanceController:
 
     Notes
     -----
-    Each part is one class, and one of your own takes the place of a built-in one. Parts of your own are saved by name
+    Each part is one class, and your own class can replace a built-in one. A run saves your own parts by name
     only: pass `controller=` to :meth:`Trainer.load`.
 
     Stage 1 also ends after `unimodal_epochs`, and at the probe with as many pauses as ``pause.max_pauses`` allows. It
     is not given up with a rule that says itself when joint training starts (:class:`Manual`, :class:`FixedEpoch`), with
-    frozen encoders, nor again once the user has gone back behind it.
+    frozen encoders, or again after the user has gone back to a point before it.
 
     Examples
     --------
@@ -185,10 +185,10 @@ def check_controller(controller, name: str = "controller") -> BalanceController:
 
 
 def default_controller(preset: str, variant: str | None = None) -> BalanceController:
-    """Return our controller, or the paper's: no noise, floor or hysteresis, synergy's peak, two pauses at the most.
+    """Return our controller, or the paper's: no noise, floor or hysteresis, the synergy peak, at most two pauses.
 
-    The probe of the untrained network, which a script that probes every so many epochs has not, decides nothing there.
-    In the variant "released" nobody is resumed and nothing is rewound.
+    The probe of the untrained network, which a script that probes only between epochs lacks, decides nothing there.
+    In the variant "released" it resumes no modality and never rewinds.
     """
     if preset != "paper":
         return BalanceController()

@@ -26,14 +26,14 @@ class Decision:
     epoch : int
         Epoch of the probe that it rests on.
     modality : str
-        Whose encoder is paused or resumed; empty otherwise.
+        The modality to pause or resume; empty otherwise.
     rule : str
-        Who decided.
+        Name of the rule that decided.
     rewind_to : int, optional
         Epoch whose state a switch should start from; None means the present one.
     from_scratch : bool
-        Whether a switch hands nothing over: joint training then starts as it does without a stage 1, with the joint
-        head as it was initialized and the full learning rate.
+        Whether a switch discards stage 1. Joint training then starts as without a stage 1, from the initial joint head
+        and with the full learning rate.
     values : mapping of str to number, str or None
         The numbers of the evidence by name, for example ``{"ratio": 3.4, "threshold": 3.0}``. A number that is not
         finite becomes None.
@@ -84,6 +84,6 @@ def _json_value(name: str, value) -> Value:
     if isinstance(value, Real):
         return float(value) if isfinite(value) else None
     raise ConfigError(
-        f"`values[{name!r}]` of a decision must be a number, a text or None; it was {value!r} "
+        f"`values[{name!r}]` of a decision must be a number, text or None; it was {value!r} "
         f"({type(value).__name__}). Try float(...)."
     )

@@ -16,7 +16,7 @@ FALLING = 0.001  # the same for the fall of a loss over the probes that are look
 
 @dataclass(frozen=True, kw_only=True)
 class NothingLearned(GiveUpRule):
-    """Give stage 1 up after some probes in a row that find that no modality knows the label alone.
+    """Give up stage 1 after several probes in a row in which no modality knows the label alone.
 
     Joint training then starts from the untrained encoders, from scratch.
 
@@ -27,12 +27,11 @@ class NothingLearned(GiveUpRule):
 
     Notes
     -----
-    Where the target needs several modalities at once, stage 1 has nothing to teach, and the state in which it leaves
-    the encoders is a worse start than none. In each of the probes every modality must train, and neither redundancy nor
+    Where the target needs several modalities at once, stage 1 has nothing to teach, and its encoders are a worse start
+    than untrained ones. In each of the probes every modality must train, and neither redundancy nor
     any unique information may be proven (with ``estimator="counted"``: all must lie within what shuffled labels give,
-    which must have been measured, see `n_null`). Besides, no
-    unimodal validation loss may ever have been below that of the class frequencies
-    (``metadata["data"]["prior_loss"]``), nor still be falling.
+    which must have been measured, see `n_null`). In addition, no unimodal validation loss may ever have been below
+    that of the class frequencies (``metadata["data"]["prior_loss"]``), or still be falling.
     """
 
     probes: int = 5

@@ -30,24 +30,24 @@ class LeadPause(PausePolicy):
     hysteresis : float
         Fraction of the ratio below which a paused modality resumes; 1 removes the gap between both thresholds.
     warmup : int
-        First probes in which nobody is paused.
+        Number of first probes in which no modality is paused.
     dwell : int
         Probes that a modality stays as it is after a change.
     max_pause : int, optional
         Probes after which a paused modality resumes whatever the ratio; None sets no limit.
     measure : {"uniqueness", "information"}
-        What is compared: U_m, or all that m knows, ``I(Y; X_m) = R_m + U_m``, which sees no overlap (a control).
+        What is compared: U_m, or all that m knows, ``I(Y; X_m) = R_m + U_m``, which ignores the overlap (a control).
     max_pauses : int, optional
-        Joint training starts at the latest at the probe with so many pauses of stage 1, that probe's included, as
-        the paper's script does after two; by default pauses end nothing.
+        Joint training starts at the latest when stage 1 has had this many pauses; the paper's script allows two. By
+        default there is no limit.
 
     Notes
     -----
     In stage 1 the encoders share nothing, so a pause does not help the weaker one; it only keeps the stronger one from
-    being far ahead when joint training starts. A modality that really knows more keeps its lead for good, and a pause
-    without end then starves it: docs/two-stage.md has what that costs. Hence `max_pause`.
+    being far ahead when joint training starts. A modality that really knows more keeps its lead for good, and an
+    endless pause then starves it. docs/two-stage.md says what that costs. Hence `max_pause`.
 
-    Nobody is paused or resumed at a probe in which any modality's unique information is not a finite number.
+    No modality is paused or resumed at a probe in which any unique information is not a finite number.
     """
 
     ratio: float = 3.0

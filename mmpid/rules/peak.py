@@ -26,11 +26,11 @@ class PeakSynergy(SwitchRule):
     warmup : int
         First probes to leave out: random features already cluster, so the first values mean little.
     noise_aware : bool
-        Ask for proof of the peak: held out, that enough is proven; counted, that synergy is identified at all and the
-        fall exceeds its noise. Off follows the point estimate, as the paper does.
+        Require proof of the peak. With held-out probes enough synergy must be proven. With counted ones it must be
+        identified, and the fall must exceed its noise. False follows the point estimate, as the paper does.
     min_bits : float
-        With `noise_aware`, smallest peak in bits that a fall counts from; the rule waits for it. A controller that was
-        saved before this setting existed loads with 0.
+        With `noise_aware`, the smallest peak in bits from which a fall counts; the rule waits for it. A controller
+        that was saved before this setting existed loads with 0.
 
     Notes
     -----

@@ -25,7 +25,7 @@ class RedundancyPlateau(SwitchRule):
     warmup : int
         First probes to leave out.
     max_gap : float, optional
-        Also ask that the modalities' unique information differs by at most so many bits.
+        Also require that the modalities' unique information differs by at most this many bits.
     min_share : float
         Share of the run's budget of epochs before which the rule never switches; 0 asks for the plateau alone.
 
@@ -34,7 +34,7 @@ class RedundancyPlateau(SwitchRule):
     In the solvable model of :mod:`mmpid.theory` the plateau marks the hand-over better than the synergy peak does. On
     real data it comes too early: on all five data sets that were swept, encoders that went on alone after it ended
     up better (docs/two-stage.md), because a few hundred probe samples cannot show their last gains. That is why the
-    budget has a say.
+    rule also looks at the budget.
     """
 
     patience: int = 5

@@ -38,7 +38,7 @@ def refuse_clash(part: Part, argument: str) -> None:
     for name in (kind.__name__, kind.name):
         if name in taken and built_in().get(qualified_name(kind)) is not kind:
             raise ConfigError(
-                f"`{argument}` must have a name that no built-in part has; {qualified_name(kind)} is called {name!r}. "
+                f"`{argument}` must not have the name of a built-in part; {qualified_name(kind)} is called {name!r}. "
                 f"Rename the class, for example to My{name}."
             )
 
@@ -70,7 +70,7 @@ def built_in_part(saved: Mapping[str, Any], argument: str) -> Part | None:
 def refuse_own(name: object, what: str) -> None:
     """Raise if a saved class is the user's own: only the user can make it again."""
     if not str(name).startswith(f"{__name__.rpartition('.')[0]}."):
-        raise ConfigError(f"the run used a {what} of its own, {name!r}; pass `controller=` made as it was then.")
+        raise ConfigError(f"the run used a custom {what}, {name!r}; pass `controller=` made the same way.")
 
 
 def upgrade(saved: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,9 +27,9 @@ class PauseForGood(PausePolicy):
     ratio : float
         3 in the script.
     warmup : int
-        First probes in which nobody is paused.
+        Number of first probes in which no modality is paused.
     max_pauses : int, optional
-        Stage 1 ends at the probe with so many pauses. As nobody is resumed, the second is that of another modality.
+        Stage 1 ends at the probe with this many pauses. None is resumed, so the second is that of another modality.
 
     Notes
     -----
@@ -47,7 +47,7 @@ class PauseForGood(PausePolicy):
         _validate.number(self.warmup, "warmup", low=0, integer=True)
 
     def decide(self, record: RunRecord) -> list[Decision]:
-        """Pause who is ahead at the latest probe."""
+        """Pause the modality that is ahead at the latest probe."""
         probes = one_per_epoch(record.probes("unimodal"))
         now = probes[-1] if probes else None
         if now is None or now not in counted(probes, self.warmup):

@@ -24,8 +24,8 @@ def replay(record, rule: SwitchRule | BalanceController) -> list[Decision]:
 
     Notes
     -----
-    The probes are those of the run as it happened. A rule that pauses another modality, or switches later than the
-    record's own rule did, would have seen other probes from there on; a replay cannot know them.
+    The probes are those of the run as it happened. Another rule that pauses a different modality, or switches later,
+    would have seen other probes from there on. A replay cannot know them.
 
     Examples
     --------

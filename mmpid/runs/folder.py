@@ -43,7 +43,7 @@ class RunFolder:
     # ---- one writer ----------------------------------------------------------------------------------------------
 
     def lock(self, *, take_over: bool = True) -> None:
-        """Become the one who writes; raise `ConfigError` if another process does."""
+        """Become the only writer; raise `ConfigError` if another process does."""
         try:
             self._lock.acquire(take_over=take_over)
         except OSError as problem:
@@ -68,7 +68,7 @@ class RunFolder:
     ) -> "RunFolder":
         """Start a run in an empty folder; refuse one that already holds a run.
 
-        With its first state a run can be loaded from the moment on at which its record exists.
+        With its first state a run can be loaded as soon as its record exists.
         """
         folder = cls(_validate.path(path, name), permit)
         try:
@@ -105,7 +105,7 @@ class RunFolder:
             self._make_agree(record)
         except OSError as problem:
             raise CheckpointError(
-                f"the run in {self.path} cannot be taken up: {reason(problem)}. Make room or get the right to write "
+                f"the run in {self.path} cannot go on: {reason(problem)}. Free some space or get permission to write "
                 f"there, or read it with Trainer.load({str(self.path)!r}, data, read_only=True)."
             ) from problem
 
@@ -143,7 +143,7 @@ class RunFolder:
             raise TrainingError(
                 f"the run could not be written to {self.path}: {reason(problem)}. It stands at epoch "
                 f"{record.rows[-1]['epoch'] if record.rows else 0} in memory, and nothing is lost. Free some space (or "
-                f'whatever is in the way), then train on; or keep the run elsewhere: trainer.save("a new folder").'
+                f'remove what blocks it), then train on; or keep the run elsewhere: trainer.save("a new folder").'
             ) from problem
 
     def _append(self, record: RunRecord) -> None:

@@ -179,7 +179,7 @@ class FolderLock:
         return True
 
     def _sign(self) -> None:
-        """Write down who holds the lock; without space on the disk it is held all the same."""
+        """Write down which process holds the lock; without space on the disk it is held all the same."""
         signature = {"pid": os.getpid(), "host": platform.node(), "since": datetime.now().isoformat(" ", "seconds")}
         with suppress(OSError):
             assert self._file is not None
@@ -188,7 +188,7 @@ class FolderLock:
             os.write(self._file, json.dumps(signature).encode())
 
     def _held_elsewhere(self, file: int) -> str:
-        """Say who holds the lock, and what can be done."""
+        """Say which process holds the lock, and what to do."""
         where = self.path.parent
         try:
             os.lseek(file, 0, os.SEEK_SET)

@@ -119,7 +119,7 @@ def read_state(path: Path) -> State:
         raise CheckpointError(f"there is no checkpoint {path}: {problem.strerror}.") from problem
     except (ValueError, KeyError, TypeError, SafetensorError) as problem:
         raise CheckpointError(
-            f"{path} is not a whole checkpoint of mmpid ({type(problem).__name__}): it was cut short, or written by "
+            f"{path} is not a complete checkpoint of mmpid ({type(problem).__name__}): it was cut short, or written by "
             f"another program. Use an older checkpoint."
         ) from problem
     advice = "Update mmpid." if version > FORMAT else "Load it with mmpid 0.1, or read its record alone."

@@ -53,8 +53,8 @@ def compare(
     Parameters
     ----------
     data : str, MultimodalData, callable or mapping
-        A built-in name; one data set, whose splits all seeds then share; a function from a seed to
-        :class:`MultimodalData`, with splits of its own for each seed; or several of these by name.
+        A built-in name; one data set (all seeds then share its splits); a function from a seed to
+        :class:`MultimodalData`, with new splits for each seed; or several of these by name.
     methods : iterable, mapping, or "all"
         What is trained. A name: "joint", "joint+aux", "unimodal" (one row per modality and "ens"), "ens", "frozen",
         "fixed", "two-stage", "random", "mi", or one of `mmpid.methods.available()`. A :class:`Callback` or a list of
@@ -63,22 +63,22 @@ def compare(
     seeds : iterable of int
         Seeds of data, weights and order; two or more for an interval.
     out_dir : path, optional
-        Folder of the study. Each run has a folder of its own in it. The same call goes on where it was interrupted;
-        with more seeds, methods, data sets or settings it trains only what is new, and failed runs once more.
+        Folder of the study, with one folder for each run. The same call resumes an interrupted study. With more seeds,
+        methods, data sets or settings it trains only the new runs, and the failed ones again.
     n_jobs : int
-        Runs at a time, in processes of their own; -1 takes all cores. What they use must then be picklable.
+        Number of runs at a time, each in its own process; -1 takes all cores. Everything they use must be picklable.
     backend : {"loky", "dask"}
         Processes of this machine, or the workers of a running Dask cluster, which must share `out_dir`.
     address : str, optional
-        Of the Dask scheduler.
+        Address of the Dask scheduler.
     tune : mapping of str to list, or Search, optional
         Values of settings, for example `{"lr": [0.005, 0.02, 0.08]}`. Every method tries every combination with every
         seed; the best mean validation score chooses one for each method and data set. With a
-        :class:`mmpid.studies.Search` an Optuna sampler chooses what is tried, equally many settings for every method.
+        :class:`mmpid.studies.Search` an Optuna sampler proposes the settings, the same number for every method.
     metrics : iterable of str or callable
         Columns of the table, as in :class:`~mmpid.train.TrainConfig`; the first one chooses settings.
     controllers : mapping of str to BalanceController, optional
-        Further two-stage runs, by name: rules and thresholds of your own.
+        Further two-stage runs, by name, with your own rules and thresholds.
     data_options : mapping, optional
         Options of :func:`mmpid.datasets.load`, for example `{"image_noise": 0}`.
     model : callable, optional
@@ -100,15 +100,15 @@ def compare(
     ConfigError, InputError
         Wrong usage; a folder of another study; data that have changed; tuning on the test split; no cluster.
     TrainingError
-        If not a single run finished.
+        If no run finished.
 
     Notes
     -----
-    A run that fails, for example because its loss is not finite, is reported and the others go on. Every run computes
-    on one CPU thread unless `threads` says otherwise, so that serial, parallel and cluster tables are identical.
+    If a run fails, for example because its loss is not finite, the table reports it and the others go on. Every run
+    uses one CPU thread unless you set `threads`. So serial, parallel and cluster tables are identical.
 
-    With one data set for all seeds the splits are the same: then the intervals hold for new samples like those of the
-    test split, but say nothing about other splits.
+    With one data set for all seeds the splits are the same. The intervals then hold for new samples like those of the
+    test split, and say nothing about other splits.
 
     Examples
     --------

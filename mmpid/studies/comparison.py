@@ -57,7 +57,8 @@ class Comparison:
         if twice:
             method, seed, _ = twice[0]
             raise InputError(
-                f"`rows` must hold each method once per seed; {method!r} came more than once with {seed}. Drop one."
+                f"`rows` must hold each method once per seed; {method!r} occurs more than once with seed {seed}. "
+                "Drop one."
             )
 
     # ---- what is in it ---------------------------------------------------------------------------------------------
@@ -137,7 +138,7 @@ class Comparison:
     def summary(self, reference: str = "joint", *, metric: str = "accuracy") -> "pd.DataFrame":
         """Return a pandas table: mean score of each method, its paired difference to `reference`, and a verdict.
 
-        `p` is of the difference, `p_holm` adjusted for all comparisons of the table; the verdict goes by the latter.
+        `p` is of the difference, `p_holm` adjusted for all comparisons of the table; the verdict uses the latter.
         With tuning `setting` won on validation, `edge` names values at an end of what was tried, and `best_on_test`
         is what choosing on the test split would have reported.
         """
@@ -258,7 +259,7 @@ class Comparison:
         pairs = [self._pair(method, reference, metric, each) for each in wanted]
         if need and not all(pair.predictions for pair in pairs):
             raise ConfigError(
-                "predictions of single samples are needed; these rows have none. Take a table of compare()."
+                "this needs predictions of single samples; these rows have none. Use a table from compare()."
             )
         return [pair for pair in pairs if pair.seeds] or pairs[:1]
 

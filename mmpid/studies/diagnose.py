@@ -125,7 +125,7 @@ def _few_groups(record: RunRecord) -> Finding | None:
     return Finding(
         "the probe has few groups",
         f"the {_samples(probes[-1])} samples of a probe are {units}",
-        "the intervals are no better than so few units: put 20 groups or more into the probe split, or name finer ones",
+        "so few units limit the intervals: put 20 groups or more into the probe split, or use finer groups",
     )
 
 

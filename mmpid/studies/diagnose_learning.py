@@ -45,7 +45,7 @@ def find_unlearned(record: RunRecord) -> tuple[list[Finding], set[str]]:
             Finding(
                 NAME,
                 f"the best validation loss of {course.name} was {course.best:.3f} nats, and guessing by class "
-                f"frequency has {course.prior:.3f}; {evidence}",
+                f"frequency gives {course.prior:.3f}; {evidence}",
                 f"likely cause: {cause}. {advice}",
             )
         )

@@ -23,7 +23,7 @@ def check_backend(n_jobs: Any, backend: str, address: Any) -> int:
             "`dask scheduler`, then try address='tcp://127.0.0.1:8786'."
         )
     if backend != "dask" and address is not None:
-        raise ConfigError(f"`address` belongs to backend='dask'; it was {address!r}. Add backend='dask'.")
+        raise ConfigError(f"`address` needs backend='dask'; it was {address!r}. Add backend='dask'.")
     if n_jobs == -1:
         return os.cpu_count() or 1
     return _validate.number(n_jobs, "n_jobs", low=1, integer=True)

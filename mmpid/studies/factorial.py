@@ -165,7 +165,7 @@ def _plans(cells: Mapping[Cell, str], reference: Cell) -> list[tuple[str, str, s
         wrong = f"it has no {gaps[0]}" if gaps else f"the reference {reference} is not in it"
         raise ConfigError(f"`cells` must hold every pair of levels; {wrong}. Add that cell.")
     if len(set(cells.values())) < len(cells):
-        raise ConfigError("`cells` must name another method in each cell; some came twice. Give each run its own name.")
+        raise ConfigError("`cells` must name a different method in each cell; some occur twice. Rename them.")
     i0, j0 = reference
     own, others = [i for i in firsts if i != i0], [j for j in seconds if j != j0]
     base = cells[reference]

@@ -13,7 +13,7 @@ def draw(data, seed: int, options: Mapping | None, *, shared: bool = False) -> M
     if isinstance(data, str):
         return load(data, seed=seed, **(options or {}))
     if options:
-        raise ConfigError(f"`data_options` belong to a built-in name; they were {dict(options)}. Put them into `data`.")
+        raise ConfigError(f"`data_options` need a built-in name; they were {dict(options)}. Put them into `data`.")
     if shared and isinstance(data, MultimodalData):
         return data
     if not callable(data):

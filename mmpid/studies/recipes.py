@@ -162,7 +162,7 @@ def resolve(wanted: Any, controllers: Mapping[str, BalanceController] | None = N
     for name, controller in _named_controllers(controllers).items():
         found[name] = Recipe(name, partial(_with_controller, controller=controller))
     if not found:
-        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}, or `controllers` hold one.")
+        raise ConfigError(f"`methods` must name at least one of {', '.join(METHODS)}, or `controllers` must.")
     return found
 
 

@@ -165,7 +165,7 @@ class Asker:
         return self._draw()
 
     def tell(self, score: float) -> None:
-        """Say how good the setting was; a score that is no number says that it failed."""
+        """Say how good the setting was; a score that is not a number says that it failed."""
         from optuna.trial import TrialState
 
         self.scores[self._name] = score

@@ -170,8 +170,8 @@ def _check_model(model: LateFusion) -> LateFusion:
         shown = ", ".join(frozen[:4]) + (", ..." if len(frozen) > 4 else "")
         raise ConfigError(
             f"a model with frozen parameters (requires_grad=False) cannot be stacked over seeds: {shown}. Unfreeze "
-            f"them, or train such models with Trainer or compare(), one seed after another, which leave them as "
-            f"they are; method='frozen' holds all encoders still in the second stage."
+            f"them, or train such models one seed after another with Trainer or compare(), which keep them frozen. "
+            f"method='frozen' freezes all encoders in the second stage."
         )
     return model
 

@@ -71,12 +71,12 @@ def make_sources(data: Any, options: Mapping[str, Any] | None) -> dict[str, Sour
             raise ConfigError("`data` must hold at least one data set; it was empty. Try {'digits': 'av-digits'}.")
         wrong = [name for name in data if not isinstance(name, str) or not name]
         if wrong:
-            raise ConfigError(f"`data` must have texts as names; one was {wrong[0]!r}. Try {str(wrong[0])!r}.")
+            raise ConfigError(f"`data` must have text as names; one was {wrong[0]!r}. Try {str(wrong[0])!r}.")
         own = {name: dict(options) if options and isinstance(one, str) else None for name, one in data.items()}
         return {name: Source(name, _checked(one, f"data[{name!r}]"), own[name]) for name, one in data.items()}
     data = _checked(data, "data")
     if options and not isinstance(data, str):
-        raise ConfigError(f"`data_options` belong to a built-in name; they were {dict(options)}. Put them into `data`.")
+        raise ConfigError(f"`data_options` need a built-in name; they were {dict(options)}. Put them into `data`.")
     name = data if isinstance(data, str) else data.name if isinstance(data, MultimodalData) else "data"
     return {name: Source(name, data, dict(options) if options else None)}
 

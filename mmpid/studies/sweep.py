@@ -72,7 +72,7 @@ def sweep_switch(
         raise ConfigError(f"`at` and `seeds` must each hold at least one entry; they were {at} and {seeds}.")
     seeds, rules = _validate.seeds(seeds), _check_rules(rules)
     if callable(recipe) and settings:
-        raise ConfigError(f"settings belong into the `recipe` function; {', '.join(settings)} was given beside it.")
+        raise ConfigError(f"settings belong in the `recipe` function; {', '.join(settings)} was passed separately.")
     rows, choices = [], []
     with progress_bar(total=len(seeds) * len(at), unit="run", show=progress) as bar:
         for seed in seeds:

@@ -39,7 +39,7 @@ def check_tuned(columns: Mapping[str, Iterable[Any]], settings: Mapping[str, Any
     for name, values in columns.items():
         if name in settings:
             raise ConfigError(
-                f"`{name}` must be either tuned or set; it was {settings[name]!r} beside `tune`. Drop one."
+                f"`{name}` must be either tuned or set; it was {settings[name]!r} in addition to `tune`. Drop one."
             )
         for value in values:
             TrainConfig.make(**{**others, name: value})

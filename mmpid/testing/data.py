@@ -63,14 +63,14 @@ def check_data(data, target=None, **options) -> CheckReport:
                 data = MultimodalData.from_arrays(data, target, **options)
             except MMPIDError as problem:
                 return CheckReport(
-                    "data", (Finding("opening", BREAKS, str(problem), "Change what the message names."),)
+                    "data", (Finding("opening", BREAKS, str(problem), "Fix what the message describes."),)
                 )
         opened = [Finding("opening", WARNING, str(w.message)) for w in said if issubclass(w.category, MMPIDWarning)]
     findings = [*opened, *_check_whole(data)]
     try:
         seen = _read(data)
     except MMPIDError as problem:
-        findings.append(Finding("reading", BREAKS, str(problem), "Leave out or repair what the message names."))
+        findings.append(Finding("reading", BREAKS, str(problem), "Remove or repair what the message describes."))
         return CheckReport(data.name, tuple(findings))
     for name in data.modalities:
         findings += check_modality(name, {key: split.inputs[name] for key, split in seen.items()})

@@ -63,7 +63,7 @@ def simulate(
         Length of the first stage. By default an oracle ends it, see `balanced`. Refused with "joint", which has no
         first stage.
     joint_steps : int
-        Length of the second stage, unless `n_steps` is given; of no effect with "joint", whose length is `n_steps`.
+        Length of the second stage, unless `n_steps` is given; without effect for "joint", whose length is `n_steps`.
     balanced : bool
         The oracle ends shaping when Lambda > 2 for every class and, if `balanced`, no confuser class of one modality
         outvotes the own class of the other in a mean sample. Without balance the error falls more slowly than mu^2.
@@ -71,7 +71,7 @@ def simulate(
     imbalance : float, above 0
         Factor on the weights of modality 2 at the hand-over. Refused with "joint", which has no hand-over.
     checkpoints : sequence of int
-        Steps at which to keep the model; of a step after the last one, the final model is kept.
+        Steps at which to keep the model; for a step after the last one, the final model is kept.
     n_test : int
         Test samples per stratum and seed, rounded down to a multiple of K, but at least one per class.
     device : str or torch.device
@@ -95,9 +95,9 @@ def simulate(
 
     Notes
     -----
-    The model follows the assumptions that the literature states. The formula of ECS, the prediction of discovery
-    times and the explanation of the error laws are derived by us and were not read in the two-stage paper; the
-    exponents over K are inherited from the rate mu = c / K of insufficient samples, which is put in by hand. The
+    The model follows the assumptions that the literature states. We derived the formula of ECS, the prediction of
+    discovery times and the explanation of the error laws, and did not find them in the two-stage paper. The exponents
+    over K come from the rate mu = c / K of insufficient samples, which we put in by hand. The
     end of shaping uses an oracle. Fusion is additive, so nothing here can reward synergy.
 
     References

@@ -77,10 +77,10 @@ def ecs(state: State) -> Tensor:
 
     Notes
     -----
-    The formula was not found in the texts of the two-stage paper that could be read. It is derived by us from
-    the growth of the leading neuron, and agrees with the condition for winners that we recall, unchecked, from the
-    theory of modality competition. It says who discovers a class first, not that the other never will: with a large
-    initial scale or fresh data everything is learned in the end.
+    We did not find the formula in the text of the two-stage paper that we could read. We derived it from
+    the growth of the leading neuron. It agrees with the condition for winners that we recall, unchecked, from the
+    theory of modality competition. It says which modality discovers a class first, not that the other
+    never will: with a large initial scale or fresh data both learn everything in the end.
 
     References
     ----------

@@ -122,7 +122,7 @@ def slope(errors: Mapping[int, Tensor], n_boot: int = 2000, seed: int = 0) -> In
     -1 [-1, -1]
     """
     if len(errors) < 2:
-        raise InputError(f"`errors` must hold two K or more for a slope; it held {list(errors)}.")
+        raise InputError(f"`errors` must hold at least two values of K for a slope; it held {list(errors)}.")
     free = [k for k, values in errors.items() if not float(values.mean()) > 0]
     if free:
         raise InputError(
@@ -159,7 +159,7 @@ def proportion(hits: int, total: int) -> Interval:
 
 
 class Prediction(NamedTuple):
-    """How often ECS named the winner: among classes with a loser, and, by who came first, among all classes."""
+    """How often ECS named the winner: among classes with a loser, and (which came first) among all classes."""
 
     with_loser: Interval
     all_classes: Interval
@@ -169,7 +169,7 @@ class Prediction(NamedTuple):
 
 
 def winner_prediction(sim: Simulation, clear_gap: float = 0.1) -> Prediction:
-    """Compare the larger ECS at the start with the winner at the end, and with who discovered the class first.
+    """Compare the larger ECS at the start with the winner at the end, and with the modality that was first.
 
     `clear` judges, of all classes, those whose ECS differ by more than `clear_gap` in logarithm.
     """

@@ -43,7 +43,7 @@ def check_terms(terms: object, taken: Sequence[str]) -> dict[str, Tensor]:
         raise InputError(f"it must return a dict of named loss terms, or None; it returned {type(terms).__name__}.")
     for name, term in terms.items():
         if not isinstance(name, str) or name in taken:
-            raise ConfigError(f"a loss term must have a name of its own; {name!r} is taken. Rename it.")
+            raise ConfigError(f"a loss term must have an unused name; {name!r} is taken. Rename it.")
         if not isinstance(term, Tensor) or term.ndim != 0:
             was = f"a tensor of shape {tuple(term.shape)}" if isinstance(term, Tensor) else type(term).__name__
             raise ShapeError(f"the loss term {name!r} must be one number, a tensor without axes; it was {was}.")

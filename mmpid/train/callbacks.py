@@ -150,7 +150,7 @@ class Callbacks:
             if len(self.hooks[moment]) > 1:
                 names = " and ".join(one.label for one, _ in self.hooks[moment])
                 raise ConfigError(
-                    f"`callbacks` must hold one callback at most that defines `{moment}`; {names} do. Leave one out."
+                    f"`callbacks` must hold at most one callback that defines `{moment}`; {names} do. Leave one out."
                 )
 
     def __bool__(self) -> bool:
@@ -225,8 +225,8 @@ def _checked(callbacks: Iterable[Callback]) -> list[Callback]:
     twice = sorted({label for label in labels if labels.count(label) > 1})
     if twice:
         raise ConfigError(
-            f"`callbacks` must have different labels; {', '.join(twice)} came twice. Give one of them a `label` of its "
-            "own (a property of its class)."
+            f"`callbacks` must have different labels; {', '.join(twice)} came twice. Give one of them another "
+            "`label` (a property of its class)."
         )
     return found
 
@@ -244,7 +244,7 @@ def rebuild_callbacks(specs: Mapping[str, Mapping[str, Any]], given: Iterable[Ca
     missing = [label for label, spec in specs.items() if not spec["class"].startswith(BUILT_IN)]
     if missing:
         raise CheckpointError(
-            f"the run used callbacks of its own, {', '.join(missing)}; pass `callbacks=` made the same way: "
+            f"the run used custom callbacks, {', '.join(missing)}; pass `callbacks=` made the same way: "
             f"{_shown(specs)}."
         )
     return [_rebuild(spec) for spec in specs.values()]

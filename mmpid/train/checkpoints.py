@@ -35,8 +35,8 @@ class Checkpoints:
         found = dict(self.on_path(record))
         if epoch not in found:
             raise CheckpointError(
-                f"there is no checkpoint of epoch {epoch} on the present path; there are those of epochs "
-                f"{', '.join(map(str, sorted(found))) or 'none'}. Checkpoints are made at probes."
+                f"there is no checkpoint of epoch {epoch} on the present path; there are checkpoints of epochs "
+                f"{', '.join(map(str, sorted(found))) or 'none'}. Each probe makes one."
             )
         return self.store.get(found[epoch])
 

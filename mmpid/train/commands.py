@@ -115,7 +115,7 @@ class Commands:
         if run.position.epochs_run >= run.config.epochs:
             raise ConfigError(
                 f"the budget of {run.config.epochs} epochs is spent, so nothing is left to train jointly; "
-                f"`branch(at=epoch)` has the rest of the budget from there."
+                f"`branch(at=epoch)` can still spend the budget from there."
             )
         from_scratch = _validate.flag(from_scratch, "from_scratch")
         target = self._start_of_stage_two(rewind, from_scratch)
@@ -144,7 +144,7 @@ class Commands:
         """Go back to the probe at epoch `to`; what came after stays in the record as a discarded future.
 
         The epochs spent there stay spent: the budget counts them. Where it is used up, what goes on from here is only
-        the result of that state; :meth:`Trainer.branch` has the rest of the budget from there.
+        the result of that state; :meth:`Trainer.branch` can still spend the budget from there.
         """
         self.go_back(_validate.number(to, "to", low=0, integer=True), "by hand", "user")
 

@@ -23,16 +23,16 @@ class TrainConfig:
     Attributes
     ----------
     epochs : int
-        Budget of the whole run, in epochs; epochs of a future that a rewind discarded count, so that every method
-        that is compared spends the same.
+        Budget of the whole run, in epochs. Epochs that a rewind discarded count, so all compared methods spend the
+        same.
     unimodal_epochs : int, optional
         Stage 1 ends here at the latest; 0 trains jointly from scratch, `epochs` never starts stage 2. By default four
         fifths of `epochs`, or what `joint_epochs` leaves of them if that is less. Below a rule's own `min_share` it
-        decides alone: the rule never gets to speak.
+        decides alone, because the rule cannot act before.
     joint_epochs : int, optional
         Epochs of stage 2, whenever it starts: the run ends after them, with some of `epochs` unspent if it started
-        early. `epochs` stays the most that is spent, so a late start, or epochs that a rewind discarded, can leave
-        fewer. By default stage 2 has the rest of `epochs`.
+        early. `epochs` stays the upper limit, so a late start, or epochs that a rewind discarded, can leave fewer. By
+        default stage 2 has the rest of `epochs`.
     loss : {"cross_entropy", "label_smoothing", "focal"} or callable
         Loss of every classifier, by name (see :mod:`mmpid.train.losses`), or a function of logits (B, k) and labels
         (B,) that returns one number.
@@ -44,38 +44,39 @@ class TrainConfig:
     clip_norm : float, optional
         Largest norm of the whole gradient; larger ones are scaled down.
     batch_size, lr, momentum, weight_decay
-        Both stages; `momentum` is of SGD. The last batch of an epoch is smaller where they do not divide, and counts
-        like any other; one sample alone joins the batch before it where it could not be trained on, as with batch
-        normalization. :meth:`Trainer.set_batch_size` and :meth:`Trainer.set_learning_rate` change them on the way.
+        For both stages; only SGD uses `momentum`. If the samples do not divide evenly, the last batch of an epoch is
+        smaller and counts like any other. A last batch of one sample joins the batch before it if the model cannot
+        train on one sample, as with batch normalization. :meth:`Trainer.set_batch_size` and
+        :meth:`Trainer.set_learning_rate` change them during a run.
     joint_lr_scale : float
-        Stage-2 learning rate as a multiple of `lr`, after a stage 1. Joint training from scratch has `lr` itself,
-        whether there was to be no stage 1 or the controller gave it up.
+        Stage-2 learning rate as a multiple of `lr`, after a stage 1. Joint training from scratch uses `lr` itself,
+        with no stage 1 or after the controller gave it up.
     lr_step, lr_gamma
         After every `lr_step` epochs of stage 2 its learning rate is multiplied by `lr_gamma`; 0 keeps it.
     class_weight : {"none", "balanced"}
-        Weights of the classes in every cross-entropy, training and evaluation alike: none, or n / (k n_c) of the
-        training split, at which rare classes count as much as frequent ones. Accuracies are never weighted.
+        Weights of the classes in every cross-entropy, in training and evaluation: none, or n / (k n_c) of the training
+        split. Rare classes then count as much as frequent ones. Accuracies are never weighted.
     precision : {"float32", "bfloat16", "float16"}
-        Arithmetic of forward passes in training and evaluation, by autocast; weights stay float32, losses and the
-        PID are computed in float32 and float64 whatever it is. "float16" needs CUDA and scales the loss.
+        Arithmetic of forward passes in training and evaluation, by autocast. Weights stay float32. Losses are always
+        computed in float32 and the PID in float64. "float16" needs CUDA and scales the loss.
     aux_weight : float
         Weight of each unimodal cross-entropy beside the joint one in stage 2; it keeps the unimodal heads, and so the
         probe, meaningful.
     fusion_init : {"heads", "random"}
-        How the joint head starts at the hand-over: as the average of the unimodal heads, or as it was initialized,
-        as it always does from scratch.
+        How the joint head starts stage 2: as the average of the unimodal heads, or from its initial weights. Joint
+        training from scratch always uses the initial weights.
     freeze_encoders : bool
         Train only the joint head in stage 2 (a control).
     paused_encoders : {"still", "forward"}
         What a paused encoder does in stage 1: nothing, or run on every batch, which moves its batch-norm statistics.
     start : {"shaped", "best"}
-        Where joint training starts when the controller says so: from what stage 1 shaped, or from the better of that
-        and a fresh start, each trained for equally many epochs first. `unimodal_epochs` is then 35 % of `epochs` by
-        default, or less where the trial needs the rest. Epochs of the start that is not kept are spent.
+        Where joint training starts: from the encoders of stage 1 ("shaped"), or from the better of those and untrained
+        ones ("best"), after a trial with the same number of epochs for both. `unimodal_epochs` is then 35 % of
+        `epochs` by default, or less if the trial needs the rest. The epochs of the start that loses are spent.
     trial_epochs : int
         Joint epochs of the shaped start in that trial.
     rewind : bool
-        Let an automatic switch start from the state that the rule names as best, instead of from now.
+        Let an automatic switch start from the state that the rule considers best, instead of the present one.
     selection : {"validation", "last", "test"}
         Which epoch's weights are reported. "test" is what many papers do; the result says so when it is used.
     selection_metric : str or callable
@@ -84,26 +85,26 @@ class TrainConfig:
         Recorded after every epoch and for the result: "accuracy", "balanced_accuracy", "macro_f1",
         "macro_average_precision", or functions of probabilities (N, k) and labels (N,) that return one number.
     patience : int, optional
-        Ends the run early: stage 2, or a run without one, ends after so many epochs in which no head became better.
+        Ends the run early: stage 2, or a run without one, ends after this many epochs without a better head.
     probe_every : int
         Epochs between probes.
     probe_split : str
-        Where information is measured. "train" reproduces the paper and overstates what is known.
+        The split on which information is measured. "train" reproduces the paper and overstates what the encoders know.
     probe_samples : int
         Largest number of samples in a probe; 0 takes all.
     probe_order : {"random", "first"}
-        Whether these are drawn from the split once, by the seed, or are its first ones.
+        Whether these samples are drawn from the split once, by the seed, or are its first ones.
     observable : {"auto", "prediction", "kmeans", "soft", "posterior"}
         What is decomposed: predicted classes of the unimodal heads, k-means clusters of embeddings, soft predictions,
         clusters of the heads' class probabilities; "auto" is the first or the last, see :mod:`mmpid.train.observable`.
     estimator : {"held-out", "counted"}
-        See :func:`mmpid.estimate_pid`; "counted" is that of ``preset="paper"``.
+        See :func:`mmpid.estimate_pid`; ``preset="paper"`` uses "counted".
     n_clusters, n_components, correction, n_boot, n_null, pid_method
         Passed to :func:`mmpid.estimate_pid`. By default 100 and 20 replicates if counted, none if held-out.
         `pid_method="released"` is the solver of the paper's script, for two modalities.
     codebooks : {"warm", "fresh"}
         Whether the k-means codebooks of a probe start from those of the last one, so that traces do not jump, or are
-        found from scratch at each probe, whatever was probed before.
+        found from scratch at each probe.
     codebook_seed : int, optional
         Seed of every k-means codebook; by default that of the run, plus the number of the modality.
     ecs : tuple of str
@@ -232,7 +233,7 @@ class TrainConfig:
             _validate.choice(name, "setting", [f.name for f in fields(cls)])
         base = PRESETS[_validate.choice(preset, "preset", PRESETS)]
         if variant is not None and preset != "paper":
-            raise ConfigError(f"`variant` belongs to preset='paper'; it was {variant!r} with {preset!r}.")
+            raise ConfigError(f"`variant` needs preset='paper'; it was {variant!r} with {preset!r}.")
         own = VARIANTS[_validate.choice(variant or "paper", "variant", VARIANTS)]
         chosen = {**base, **own, **overrides}
         return cls(**(chosen if protocol is None else apply_settings(protocol, chosen)))
@@ -266,7 +267,7 @@ class TrainConfig:
                 continue
             if given is None or describe(given) != saved:
                 was = "left out" if given is None else f"{describe(given)}"
-                raise ConfigError(f"`{name}` must be the one of the run, {saved}; it was {was}. Pass `{name}=`.")
+                raise ConfigError(f"`{name}` must be the same as in the run, {saved}; it was {was}. Pass `{name}=`.")
             known[name] = given
         return cls(**known)
 

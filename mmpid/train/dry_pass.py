@@ -57,5 +57,5 @@ def check_batch_size(n: int, name: str, joins_single: bool) -> None:
     if joins_single and n == 1:
         raise ConfigError(
             f"`{name}` must be at least 2 for a model that cannot be trained on one sample alone, as with batch "
-            f"normalization; it was 1. Try {name}=2, or torch.nn.GroupNorm in place of BatchNorm."
+            f"normalization; it was 1. Try {name}=2, or torch.nn.GroupNorm instead of BatchNorm."
         )

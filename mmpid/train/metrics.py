@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-MOST_LOGITS = 1 << 20  # that wait to be judged, at the most: 4 MiB of float32
-MOST_LOSSES = 1 << 12  # batches whose losses wait to be read, at the most
+MOST_LOGITS = 1 << 20  # that wait to be judged, at most: 4 MiB of float32
+MOST_LOSSES = 1 << 12  # batches whose losses wait to be read, at most
 
 
 class EpochMetrics:

@@ -28,7 +28,7 @@ NOTE = (
 def settle(config: TrainConfig, data: MultimodalData) -> tuple[TrainConfig, str]:
     """Replace observable="auto" by what the probe's samples allow; return why, where it is not predicted classes.
 
-    Predicted classes need a table of k x k pairs for R, U1 and U2. It is counted with two samples a pair, or where
+    Predicted classes need a table of k x k pairs for R, U1 and U2. It is counted with two samples per pair, or where
     k is at most 20. Otherwise, and from 33 classes on, codes are counted: N / (2k) of them, from 8 to 16.
     """
     if config.observable != "auto":

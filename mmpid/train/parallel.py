@@ -74,9 +74,9 @@ class Parallel:
         if not self._warned and self.is_main:
             self._warned = True
             warn(
-                f"a batch of {len(index)} samples does not divide among {self.n_processes} processes: each trains on "
-                f"all of it. Choose a `batch_size` that is a multiple of {self.n_processes}; a shorter last batch of "
-                f"an epoch does no harm.",
+                f"a batch of {len(index)} samples cannot be split evenly among {self.n_processes} processes, so each "
+                f"trains on all of it. Choose a `batch_size` that is a multiple of {self.n_processes}; a shorter last "
+                f"batch of an epoch does no harm.",
                 MMPIDWarning,
             )
         return index

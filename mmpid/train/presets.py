@@ -2,7 +2,7 @@
 
 from typing import Any
 
-# The recipe of arXiv 2509.20840 as we read the paper: what it does, not what we would do. All of it is named, so that
+# The recipe of arXiv 2509.20840 in our reading: what it does, not what we would do. All of it is named, so that
 # it stays when our own defaults move.
 PAPER: dict[str, Any] = {
     "epochs": 300,

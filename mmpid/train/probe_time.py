@@ -24,8 +24,8 @@ LINE = (
 )
 # Measured as shares of what `estimate_cost` says: predictors need fewer steps than a decomposition to 1e-6 bit.
 _PREDICTOR = 0.45
-_REPLICATE = 5e-7  # seconds a cell
-_ALTERNATED = 1.2e-7  # seconds a cell of a predictor that alternations find
+_REPLICATE = 5e-7  # seconds per cell
+_ALTERNATED = 1.2e-7  # seconds per cell of a predictor that alternations find
 
 
 def expected_seconds(config: TrainConfig, n: int, n_classes: int, n_modalities: int) -> float:

@@ -191,9 +191,10 @@ def _check_split(split: Split, config: TrainConfig, data: MultimodalData) -> Non
     classes = split.target.unique().tolist()
     if len(classes) < 2:
         raise InputError(
-            f"{name} must hold samples of two classes or more, since information is measured about them; its {whole} "
-            f"samples{taken} are all of class {data.class_names[classes[0]]!r}. Cut the splits class by class, as "
-            f"split=None does, or try probe_split={'validation' if config.probe_split == 'probe' else 'probe'!r}."
+            f"{name} must hold samples of two classes or more, because a probe measures information about the class; "
+            f"its {whole} samples{taken} are all of class {data.class_names[classes[0]]!r}. Cut the splits class "
+            f"by class, as split=None does, or try "
+            f"probe_split={'validation' if config.probe_split == 'probe' else 'probe'!r}."
         )
     codes = _count_codes(config, n, data.n_classes)
     if n < max(codes, MIN_SAMPLES):

@@ -143,6 +143,6 @@ def _check_data(path: Any, made_with: dict[str, Any], data: MultimodalData) -> N
     if made_with["fingerprint"] != data.fingerprint:
         raise CheckpointError(
             f"the run in {path} was made with data {made_with['name']!r} ({made_with['fingerprint']}, "
-            f"options {made_with['options']}); these are {data.name!r} ({data.fingerprint}). "
+            f"options {made_with['options']}); you passed {data.name!r} ({data.fingerprint}). "
             f"Load the same data, with its seed."
         )

@@ -274,8 +274,8 @@ def _possible(config: TrainConfig, model: LateFusion, device: torch.device, call
         )
     if config.fusion_init == "heads" and not model.starts_from_heads:
         warn(
-            f"the fusion {model.fusion_name} cannot start from the unimodal heads, so it starts as it was made. Give "
-            "it a method start_from_heads(heads), or pass fusion_init='random'.",
+            f"the fusion {model.fusion_name} cannot start from the unimodal heads, so it starts from its own initial "
+            "weights. Give it a method start_from_heads(heads), or pass fusion_init='random'.",
             MMPIDWarning,
         )
         return TrainConfig(**{**config.values(), "fusion_init": "random"})

@@ -52,7 +52,7 @@ def gain(shaped: Tensor, fresh: Tensor, groups: Tensor | None = None) -> tuple[f
 class StartTrial:
     """Trains from both starts, one after the other, and goes on from the better one.
 
-    Both have then been trained for equally many epochs: the fresh start makes up for those of stage 1.
+    Both have then been trained for the same number of epochs: the fresh start makes up for those of stage 1.
     """
 
     def __init__(self, run: Run, checkpoints: Checkpoints, commands: Commands):

@@ -51,15 +51,15 @@ class Trainer:
     device : str
         "auto" takes CUDA where there is one.
     out_dir : path, optional
-        Folder in which the run is kept current: record and checkpoints. An existing run is not overwritten, and only
-        one process at a time writes it.
+        Folder for record and checkpoints, kept current. An existing run is not overwritten, and only one process at a
+        time writes it.
     preset, variant : str
-        "default", our settings, or "paper", the recipe of arXiv 2509.20840 in one of two variants: as we read the
-        "paper" (so by default), or as its "released" script does it. Model and data are yours.
+        "default" for our settings, or "paper" for the recipe of arXiv 2509.20840. Its variant is our reading of the
+        "paper" (the default) or that of the "released" script. You pass model and data yourself.
     name : str
         Name of the run, for boards, tables and exports; kept in ``record.metadata["name"]``.
     protocol : str or RunProtocol, optional
-        Follow a published setting, such as "ogm-ge/cremad", in all but the method; a contradiction is an error.
+        Follow a published setting, such as "ogm-ge/cremad", except for the method; a contradiction is an error.
     callbacks : iterable of Callback, optional
         Methods that hook into the run, in the order in which they are called; see :class:`mmpid.Callback`.
     accelerator : accelerate.Accelerator, optional
@@ -74,10 +74,10 @@ class Trainer:
 
     Notes
     -----
-    All randomness is the trainer's own: on the CPU the same seed gives the same record, and a run that was saved,
-    loaded, rewound or branched goes on as the original would have. Test accuracy is computed once, at the end, unless
-    `selection="test"` asks for what many papers do, with the weights of :meth:`selected_model`. Source: arXiv
-    2509.20840; docs/two-stage.md says what is done otherwise here, and why.
+    The trainer has its own random numbers. On the CPU the same seed gives the same record. A run that you saved,
+    loaded, rewound or branched goes on as the original would have. Test accuracy is computed once, at the end, with
+    the weights of :meth:`selected_model`, unless `selection="test"` asks for what many papers do. Source: arXiv
+    2509.20840. docs/two-stage.md says what differs here, and why.
 
     Examples
     --------
@@ -113,7 +113,7 @@ class Trainer:
         parallel = None if accelerator is None else Parallel(accelerator)
         check_fit(model, data, protocol)
         prepare_model(model, data, place := accelerator.device if accelerator else pick_device(device), seed)
-        _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
+        _validate.instance(name, "name", str, "text", f"Try {str(name)!r}.")
         parts = {"controller": controller, "callbacks": Callbacks(callbacks), "parallel": parallel}
         self._run = run = Run(model, data, config, seed=seed, device=place, **parts)
         run.record = RunRecord(run.metadata(preset, variant, name, protocol))
@@ -278,17 +278,17 @@ class Trainer:
         data : MultimodalData
             The same data; its fingerprint is compared.
         model : LateFusion, optional
-            Needed when the run used encoders or a fusion of your own: one built the same way.
+            Needed if the run used your own encoders or fusion: a model built the same way.
         controller : BalanceController, optional
-            Needed when the run used a rule or policy of your own.
+            Needed if the run used your own rule or policy.
         callbacks : iterable of Callback, optional
-            Needed when the run used callbacks of your own: made the same way, in the same order.
+            Needed if the run used your own callbacks: made the same way, in the same order.
         device, accelerator
             As for a new trainer.
         read_only : bool
             Only look at the run as it stands now, also while another process trains it; :meth:`branch` may be trained.
         **own
-            Functions of your own that the run used: `loss`, `optimizer`, `scheduler`, `metrics`, `selection_metric`.
+            Your own functions that the run used: `loss`, `optimizer`, `scheduler`, `metrics`, `selection_metric`.
 
         Raises
         ------

@@ -52,5 +52,5 @@ def rebuild_model(metadata: dict, data: MultimodalData) -> LateFusion:
     """Build the model of a run whose encoders are built in."""
     spec = metadata["model"]["spec"]
     if spec is None:
-        raise CheckpointError("the run used encoders of its own; pass `model=` built the same way.")
+        raise CheckpointError("the run used custom encoders; pass `model=` built the same way.")
     return LateFusion.from_data(data, **spec)

@@ -367,7 +367,7 @@ def test_scores_are_made_classes_as_it_is_said(copy):
         datasets.read(root, positive="yes")
     stored["test"]["audio"] = stored["test"]["audio"][1:]
     (root / "mosi_raw.pkl").write_bytes(pickle.dumps(stored))
-    with pytest.raises(InputError, match="as many samples in every array"):
+    with pytest.raises(InputError, match="the same number of samples in every array"):
         datasets.read(root)
 
 

@@ -194,7 +194,7 @@ def without(record, *names):
 def test_joint_training_then_is_what_it_is_without_a_stage_one(product_of_signs):
     given_up = finished(product_of_signs)
     switch = the_switch(given_up.record)
-    spent = switch["step"] // 4  # four batches an epoch
+    spent = switch["step"] // 4  # four batches per epoch
     assert (switch["rule"], switch["from_scratch"], switch["epoch"]) == ("give_up_after", True, 0)
     scratch = finished(product_of_signs, unimodal_epochs=0, epochs=QUICK["epochs"] - spent)
     assert torch.equal(weights(given_up), weights(scratch))

@@ -48,7 +48,7 @@ def test_the_same_epoch_of_two_sweeps_agrees(recipe):
         ({"at": []}, "`at` and `seeds` must each hold"),
         ({"at": [1], "seeds": []}, "`at` and `seeds` must each hold"),
         ({"at": [9]}, "`at` must lie below `unimodal_epochs` = 5"),
-        ({"at": [1], "epochs": 9}, "belong into the `recipe` function; epochs"),
+        ({"at": [1], "epochs": 9}, "belong in the `recipe` function; epochs"),
     ],
 )
 def test_bad_sweeps_are_refused(recipe, arguments, words):

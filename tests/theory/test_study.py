@@ -63,7 +63,7 @@ def test_error_laws_over_few_classes():
 
 
 @pytest.mark.parametrize(
-    ("errors", "says"), [({8: [0.1, 0.2]}, "two K or more"), ({4: [0.1], 8: [0.0]}, r"at K = \[8\]")]
+    ("errors", "says"), [({8: [0.1, 0.2]}, "two values of K"), ({4: [0.1], 8: [0.0]}, r"at K = \[8\]")]
 )
 def test_a_slope_needs_two_sizes_and_errors(errors, says):
     with pytest.raises(InputError, match=says):

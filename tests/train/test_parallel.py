@@ -90,7 +90,7 @@ def two():
 
 def test_an_even_batch_is_divided_and_an_uneven_one_is_not(two):
     assert two.share(torch.arange(6)).tolist() == [3, 4, 5]
-    with pytest.warns(MMPIDWarning, match="batch of 5 samples does not divide among 2 processes"):
+    with pytest.warns(MMPIDWarning, match="batch of 5 samples cannot be split evenly among 2 processes"):
         assert two.share(torch.arange(5)).tolist() == [0, 1, 2, 3, 4]
     assert two.share(torch.arange(3)).tolist() == [0, 1, 2]  # said once
 

@@ -130,7 +130,7 @@ def test_files_of_others_in_the_folder_are_passed_over(make_trainer, small_data,
     (tmp_path / "run" / "now.safetensors").unlink()
     resumed = Trainer.load(tmp_path / "run", small_data, device="cpu")
     assert resumed.epoch == 2
-    with pytest.raises(CheckpointError, match="s000-e000099.safetensors is not a whole checkpoint of mmpid"):
+    with pytest.raises(CheckpointError, match="s000-e000099.safetensors is not a complete checkpoint of mmpid"):
         resumed.checkpoints.get((0, 99))
     resumed.rewind(to=1)
     assert resumed.epoch == 1 and (folder / "notes.txt").exists()
@@ -159,7 +159,7 @@ def test_at_most_the_work_since_the_last_epochs_end_is_lost(make_trainer, small_
         trainer.step(batches=1)
         kept = RunRecord.load(tmp_path / "run")
         epochs = [row["epoch"] for row in kept.rows if row["kind"] == "epoch"]
-        assert len(epochs) == batch // 6, "six batches an epoch"
+        assert len(epochs) == batch // 6, "six batches per epoch"
         assert len([row for row in kept.rows if row["kind"] == "probe"]) == (len(epochs) + 1 if epochs else 0)
 
 
@@ -184,7 +184,7 @@ def test_a_run_keeps_its_first_best_and_latest_checkpoints_within_the_budget(mak
 def test_a_foreign_file_is_refused(tmp_path, content):
     path = tmp_path / "now.safetensors"
     path.write_bytes(content)
-    with pytest.raises(CheckpointError, match="not a whole checkpoint"):
+    with pytest.raises(CheckpointError, match="not a complete checkpoint"):
         read_state(path)
 
 

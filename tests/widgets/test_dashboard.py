@@ -131,7 +131,7 @@ def test_a_rewind_can_be_taken_back_until_training_goes_on(live):
     done(board, "step", of="batch")
     assert not now(board)["undo"]
     done(board, "undo")
-    assert "no rewind to take back" in message(board)
+    assert "no rewind to undo" in message(board)
 
 
 def test_the_joint_training_starts_from_the_best_from_now_or_from_a_probe(live):

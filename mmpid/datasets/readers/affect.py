@@ -45,7 +45,7 @@ def read_affect(root: Path, *, positive: str = ">0", split: str = "official", **
     places = [name for name in files if layout_of(TITLE).match(name)]
     if len(places) != 1:
         raise InputError(
-            f"{root} must hold one feature file; it holds {', '.join(places) or 'none'}. Give each a folder."
+            f"{root} must hold one feature file; it holds {', '.join(places) or 'none'}. Put each into its own folder."
         )
     stored = load_restricted((root / places[0]).read_bytes(), ARRAYS, places[0])
     parts = _parts(stored, places[0])
@@ -82,7 +82,7 @@ def _parts(stored, name: str) -> dict[str, dict[str, np.ndarray]]:
         parts[own] = arrays | {"labels": scores.reshape(len(scores), -1)[:, 0]}
         sizes = {key: len(x) for key, x in parts[own].items()}
         if len(set(sizes.values())) > 1:
-            raise InputError(f"{split} of {name} must have as many samples in every array; it had {sizes}.")
+            raise InputError(f"{split} of {name} must have the same number of samples in every array; it had {sizes}.")
     if not {"train", "test"} <= set(parts):
         raise InputError(f"{name} must map train and test to {', '.join(MODALITIES)} and labels; it does not.")
     return parts

@@ -71,7 +71,7 @@ def readable(layout: str) -> bool:
 
 
 def read(path, **options) -> MultimodalData:
-    """Open a data set from a folder in one of the layouts in which it circulates.
+    """Open a data set from a folder in one of its usual layouts.
 
     Parameters
     ----------
@@ -80,9 +80,8 @@ def read(path, **options) -> MultimodalData:
     **options
         `seed`, `standardize`, `name`, `origin`, `license`, `options`; for clips also `size` (of images), `frames`,
         `split` ("official", "group", "random"), `in_memory`, `num_workers`, `cache` (a folder that
-        keeps decoded clips, so that each is decoded once), `cache_bytes` (the most that it may hold), and for arrays
-        what
-        :meth:`mmpid.MultimodalData.from_arrays` takes. An unknown one is refused with the list of those that apply.
+        keeps decoded clips, so that each is decoded once), `cache_bytes` (its largest size), and for arrays what
+        :meth:`mmpid.MultimodalData.from_arrays` takes. An unknown option raises an error that lists the known ones.
 
     Returns
     -------

@@ -91,7 +91,7 @@ def nothing(view: View) -> Headline | None:
 
 
 def paused(view: View) -> Headline | None:
-    """Say who is paused, and whether its lead is still beyond the noise."""
+    """Say which modality is paused, and whether its lead is still beyond the noise."""
     who = view.paused()
     if view.stage != "unimodal" or not who:
         return None
@@ -155,7 +155,7 @@ def many(view: View) -> Headline | None:
 
 
 def lead(view: View) -> Headline:
-    """Say who leads, or that nobody does."""
+    """Say which modality leads, or that none does."""
     unique = cast(list[Atom], view.unique())  # `unreadable` has spoken where one is None
     order = sorted(range(len(view.names)), key=lambda i: value_of(unique[i]))
     low, high = order[0], order[-1]

@@ -97,7 +97,7 @@ class View:
         return [read_atom(self.probe if probe is None else probe, key) for key in unique_keys(self.names).values()]
 
     def paused(self) -> list[str]:
-        """Return who is paused now, by the decisions on the path."""
+        """Return the modalities that are paused now, by the decisions on the path."""
         paused: list[str] = []
         for row in self.path:
             if row.get("action") == "pause":

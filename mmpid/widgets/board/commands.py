@@ -153,7 +153,7 @@ class Commands:
     def _do_undo(self) -> None:
         before = self._before_rewind
         if before is None or not self.can_undo:
-            raise Refused("there is no rewind to take back.")
+            raise Refused("there is no rewind to undo.")
         _, undo = before
         self._before_rewind = None
         self._session.post(lambda trainer: undo(), "take the rewind back")

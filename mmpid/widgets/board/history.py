@@ -7,7 +7,7 @@ from mmpid.runs.lineage import Lineage
 
 
 class History:
-    """What a board reads of a record several times a second, while a training appends to it.
+    """What a board reads of a record several times per second, while a training appends to it.
 
     A record of thousands of rows would be gone through at each update otherwise, while Python's lock keeps the training
     waiting. The path only grows, but for a rewind: then it is read again.

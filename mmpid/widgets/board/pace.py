@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mmpid.errors import TrainingError
 from mmpid.live.session import Session
 
-SPEEDS = {"full": 0.0, "4": 4.0, "1": 1.0}  # epochs a second; 0 is as fast as it trains
+SPEEDS = {"full": 0.0, "4": 4.0, "1": 1.0}  # epochs per second; 0 is as fast as it trains
 
 
 class Pace:

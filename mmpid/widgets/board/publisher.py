@@ -1,4 +1,4 @@
-"""A thread that shows a session's latest state a few times a second; the training thread never draws."""
+"""A thread that shows a session's latest state a few times per second; the training thread never draws."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ MOST_PER_SECOND = 6.25
 
 
 class Publisher:
-    """Call `show()` after changes of a session, at most 6.25 times a second; the latest state wins.
+    """Call `show()` after changes of a session, at most 6.25 times per second; the latest state wins.
 
     The last state (paused, finished, failed, closed) is always shown, and the end of a play or a step at once. When
     nothing has changed for `settle_seconds`, `settled()` is called once, in a thread of its own: the place for work

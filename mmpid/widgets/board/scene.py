@@ -147,7 +147,7 @@ def _by(row: Mapping) -> str:
 
 
 def pauses(decided: Sequence[Mapping], present: float) -> list[dict]:
-    """Return who was paused from which epoch to which; a pause that goes on ends at the present.
+    """Return each pause, with its modality and its first and last epoch; a pause that goes on ends at the present.
 
     A pause that was over in the epoch in which it began, as by a switch, paused nothing.
     """
