@@ -32,9 +32,10 @@ class Agreement:
     gap : Interval
         Spearman correlation of the difference between modalities with the difference in log ECS.
     modality : Interval
-        Spearman correlation of the numbers by modality with the mean ECS over classes.
+        Spearman correlation of the strengths by modality with the mean ECS over classes.
     winner : Interval
-        Share of classes with a clear gap in ECS (0.1 in logarithm) whose stronger modality the proxy names.
+        Share of classes in which the proxy names the stronger modality, among those with a clear gap in ECS (0.1 in
+        log).
     """
 
     proxy: str
@@ -65,15 +66,16 @@ def agreement(
 ) -> list[Agreement]:
     """Measure proxies and ECS side by side in the solvable model.
 
-    Each world's modalities have each been trained alone for a random number of steps up to the limit of the regime:
-    0 when cold, 70 when warming, 220 when mixed, in the last independently for the two modalities.
+    In each world, each modality has been trained alone for a random number of steps up to the limit of the regime: 0
+    when cold, 70 when warming, 220 when mixed. The two numbers of steps are equal, except in the mixed regime, where
+    they are independent.
 
     Parameters
     ----------
     names : iterable of str, optional
         Proxies; all of them by default.
     regimes : sequence of {"cold", "warming", "mixed"}
-        How far training has come.
+        How far training has progressed.
     n_classes, n_seeds, seed, **settings
         As for `mmpid.theory.simulate`.
     n_per_class : int
@@ -113,7 +115,7 @@ def agreement(
 
 
 def _states(snapshots: Sequence[State], regime: str, seed: int) -> list[State]:
-    """One state for each world, each modality at a random step of the regime; both at the same one but when mixed."""
+    """One state for each world, each modality at a random step of the regime; the same step for both unless mixed."""
     generator = torch.Generator().manual_seed(seed)
     n_seeds, limit = len(snapshots[0].weights), REGIMES[regime] // _EVERY + 1
     steps = torch.randint(limit, (n_seeds, 2), generator=generator).tolist()

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class Membership:
-    """Which sample is in which class, and what turns samples into means over each class and over the batch.
+    """The class of each sample, and the weights that turn samples into means over each class and over the batch.
 
     Attributes
     ----------
@@ -22,7 +22,7 @@ class Membership:
     columns : Tensor, shape (N, K + 1)
         The same, for products from the left.
     weights : Tensor, shape (K, N)
-        Those of the classes only.
+        Weights of the classes only.
     share : Tensor, shape (K,)
         Share of each class.
     """
@@ -38,7 +38,7 @@ class Membership:
 
 @lru_cache
 def _indicators(n_classes: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return indicators (K + 1, K) of each class and, in the last row, of any."""
+    """Return indicators (K + 1, K) of each class and, in the last row, of any class."""
     with torch.inference_mode(False):  # kept, and used outside of it, too
         return torch.cat([torch.eye(n_classes, dtype=dtype), torch.ones(1, n_classes, dtype=dtype)]).to(device)
 
@@ -46,7 +46,7 @@ def _indicators(n_classes: int, dtype: torch.dtype, device: torch.device) -> Ten
 class GradientBatch:
     """At most `max_samples` evenly thinned samples in an order in which the classes take turns.
 
-    So the first few of them are a batch that holds as many samples of each class as it can.
+    The first few samples are therefore a batch with as many samples of each class as possible.
     """
 
     def __init__(self, inputs: Mapping[str, Tensor], target: Tensor, modalities: tuple[str, ...], classes: Membership):
@@ -89,12 +89,12 @@ class GradientBatch:
 class Folds:
     """Two random folds of the samples of M modalities, and their labels, one modality after the other.
 
-    A half that is one short takes in a row of zeros. One sample is both folds.
+    A half that is one sample short gets a row of zeros. A single sample forms both folds.
 
     Attributes
     ----------
     fitted : Tensor, shape (2 M, K + 1, h)
-        Rows to multiply the first and the second half with: indicators of the classes less their shares, so that the
+        Rows that multiply the first and the second half: indicators of the classes less their shares, so that the
         products are those of centered features, and in the last row the weights of the mean.
     judged : Tensor, shape (2 M, K, h)
         Those of the second and of the first half.
@@ -130,7 +130,7 @@ class Folds:
 
 
 def _in_turn(labels: list[int], at_most: int) -> list[int]:
-    """Evenly thinned places in a list, sorted by how many of the same label come before."""
+    """Evenly thinned positions in a list, sorted by how many of the same label come before."""
     n = len(labels)
     places = [i * n // at_most for i in range(at_most)] if n > at_most else range(n)
     seen: Counter = Counter()
@@ -149,9 +149,9 @@ def tiny(dtype: torch.dtype) -> float:
 
 
 def indicator(scores: Tensor) -> Tensor:
-    """Return the indicator of the largest score over the last axis but one, the first of equal ones.
+    """Return the indicator of the largest score over the second-to-last axis; of equal scores the first counts.
 
-    The scores are overwritten. Comparing with the maximum takes a fraction of the time of finding its place.
+    The scores are overwritten. Comparing with the maximum is much faster than finding its position.
     """
     largest = scores.amax(-2, keepdim=True)
     member = scores.eq_(largest)
@@ -161,12 +161,12 @@ def indicator(scores: Tensor) -> Tensor:
 
 
 def first_only(member: Tensor) -> None:
-    """Leave of equal scores, over the last axis but one, the first."""
+    """Keep only the first of equal scores over the second-to-last axis."""
     member.mul_(member.cumsum(-2).eq_(1))
 
 
 def stacked(tensors: list[Tensor] | tuple[Tensor, ...]) -> Tensor:
-    """Stack, filled up with zeros to the largest of each size."""
+    """Stack tensors, padded with zeros to the largest size of each axis."""
     first = tensors[0].shape
     if all(t.shape == first for t in tensors):
         return torch.stack(tensors)

@@ -1,9 +1,9 @@
-"""Gradients of dense late-fusion models written out: all modalities stacked, no copy of the model, no autograd.
+"""Closed-form gradients of dense late-fusion models: all modalities stacked, no copy of the model, no autograd.
 
 The gradient of sample i in the weights of a dense layer is the outer product of its slope b_i at the output of the
 layer and of the input a_i. Moving the weights along the gradients of samples with slopes b therefore changes the
 outputs of the layer on the same batch by -b (a' a + 1), the 1 for the bias: the first layer, whose inputs never
-change, is known by that n x n matrix alone. Encoders narrower than others are filled up with units that stay at zero.
+change, is determined by that n x n matrix alone. Narrower encoders are padded with units that stay at zero.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -37,8 +37,8 @@ class DenseLayers(NamedTuple):
 def dense_layers(model: nn.Module, modalities: Sequence[str]) -> DenseLayers | None:
     """Return the layers if gradients of the model can be written out, else None.
 
-    Nothing is kept from one call to the next, because modules can be replaced: one walk, which asks of each module
-    only what decides, and past `nn.Module.__getattr__`, which would take as long as the rest.
+    Nothing is kept from one call to the next, because modules can be replaced. A single walk reads only what matters
+    from each module, and bypasses `nn.Module.__getattr__`, which would take as long as everything else.
     """
     if not _is_late_fusion(model, modalities):
         return None
@@ -78,9 +78,9 @@ def _is_late_fusion(model: nn.Module, modalities: Sequence[str]) -> bool:
 
 
 def _walk(module: nn.Module, place: tuple, dense: list, kinds: list) -> bool:
-    """Note (weight, bias) and (has a bias, activation) of the dense layers of nested sequences.
+    """Record (weight, bias) and (has a bias, activation) of the dense layers of nested sequences.
 
-    False where there is any other layer, or an activation without a dense layer right before it.
+    Return False if there is any other layer, or an activation without a dense layer right before it.
     """
     kind = type(module)
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
@@ -103,7 +103,7 @@ def _walk(module: nn.Module, place: tuple, dense: list, kinds: list) -> bool:
 
 
 def _is_plain(module: nn.Module, place: tuple[torch.dtype, torch.device]) -> bool:
-    """Whether a module has no hooks, and its own parameters are of one dtype in one place."""
+    """Whether a module has no hooks, and its own parameters share one dtype and device."""
     if module._forward_hooks or module._forward_pre_hooks or module._backward_hooks:
         return False
     return _are_at(module._parameters.values(), place)
@@ -120,10 +120,9 @@ def _are_at(parameters: Iterable[Tensor | None], place: tuple[torch.dtype, torch
 class DenseBench:
     """A dense model on one batch, made in inference mode.
 
-    Layers are numbered from the inputs on; the unimodal heads are the last one.
-    Features come before samples. `first` (M, h, n) are the outputs of layer 0 before its activation; `weights[i]`
-    (M, out, in) and `biases[i]` (M, out, 1) belong to layer i + 1; `inner[i]` (M, n, n) are inner products of the
-    inputs of layer i of the encoder.
+    Layers are numbered from the inputs; the unimodal heads are the last layer. Features come before samples. `first`
+    (M, h, n) are the outputs of layer 0 before its activation; `weights[i]` (M, out, in) and `biases[i]` (M, out, 1)
+    belong to layer i + 1; `inner[i]` (M, n, n) are inner products of the inputs of layer i of the encoder.
     """
 
     def __init__(self, model: LateFusion, batch: GradientBatch, layers: DenseLayers):
@@ -185,7 +184,7 @@ class DenseBench:
     def kernels(self, n: int) -> Tensor:
         """Gram matrices (M, K, n, n) of the gradients of each unimodal logit in its encoder and head, first n samples.
 
-        Slopes are (M, K, n, d) here: for every class and sample a row, so that one product takes all of them.
+        Slopes are (M, K, n, d) here: one row for every class and sample, so that a single product covers them all.
         """
         slopes_of = [s[:, :, :n].mT.contiguous().unsqueeze(1) for s in self.slopes_of]
         top, size = self.outputs[-2][:, :, :n], self.weights[-1].shape[:2]
@@ -244,7 +243,7 @@ def _inner(columns: Tensor, one: Tensor | None) -> Tensor:
 
 
 def _joint_weights(model: LateFusion, modalities: Sequence[str], width: int) -> tuple[Tensor, Tensor]:
-    """Weights (K, M d) and bias (K,) of the joint head, d the width that all embeddings are filled up to."""
+    """Weights (K, M d) and bias (K,) of the joint head, d the width to which all embeddings are padded."""
     fusion = model._modules["fusion"]
     if isinstance(fusion, Sum):
         heads = [cast(nn.Linear, fusion[name]) for name in modalities]

@@ -26,10 +26,11 @@ class ProxySettings:
     learning_rate : float, above 0
         Step size of the look-ahead.
     max_samples : int, at least 1
-        Samples at most that the proxies with gradients use; more are thinned evenly. Fewer are noisier, and raise the
-        look-ahead, which descends on the samples that it is judged on; see docs/ecs.md for standard errors.
+        Largest number of samples that the proxies with gradients use; larger batches are thinned evenly. Fewer samples
+        are noisier, and they raise the look-ahead, which descends on the samples that it is evaluated on; see
+        docs/ecs.md for standard errors.
     n_ntk_samples : int, at least 2
-        Samples at most for the tangent kernel, whose cost grows with samples times classes.
+        Largest number of samples for the tangent kernel, whose cost grows with samples times classes.
     n_clusters : int, at least 2, optional
         Clusters of `cluster_mi`; twice the number of classes by default.
     ridge : float, above 0
@@ -59,7 +60,7 @@ class ProxySettings:
 
 @dataclass(frozen=True, kw_only=True)
 class ProxyEvidence:
-    """One probe batch: labels, what the model made of it, and, for gradients, the model itself.
+    """One probe batch: its labels, the model's outputs for it, and, for gradients, the model itself.
 
     Attributes
     ----------
@@ -155,7 +156,7 @@ class ProxyEvidence:
         embeddings: Mapping[str, Tensor] | None = None,
         model: nn.Module | None = None,
     ) -> "ProxyEvidence":
-        """Evidence of the same samples as a model sees them at another time.
+        """Evidence from the same samples, as a model sees them at another time.
 
         What depends on the samples alone, such as labels, thinned inputs and their inner products, is checked and
         computed once for all evidence that comes from one: a probe after every epoch should start from here.
@@ -163,7 +164,7 @@ class ProxyEvidence:
         Parameters
         ----------
         unimodal_logits, embeddings, model
-            As for the class. Nothing is taken over from the evidence that this is called on.
+            As for the class. None of them is copied from the evidence on which this is called.
 
         Examples
         --------
@@ -174,7 +175,7 @@ class ProxyEvidence:
         other, length = object.__new__(type(self)), self.target.shape[0]
         logits = as_matrices(unimodal_logits, "unimodal_logits", length)
         embeddings = in_order(as_matrices(embeddings, "embeddings", length), logits)
-        vars(other).update(  # past the checks of the class, which are those of the samples
+        vars(other).update(  # bypasses the checks of the class, which concern the samples
             target=self.target,
             inputs=self.inputs,
             inputs_target=self.inputs_target,
@@ -212,7 +213,7 @@ class ProxyEvidence:
 
     @cached_property
     def features(self) -> Tensor:
-        """Embeddings, filled up with zeros to the widest, shape (M, N, d)."""
+        """Embeddings, padded with zeros to the widest, shape (M, N, d)."""
         return stacked(list(cast("Mapping[str, Tensor]", self.embeddings).values()))
 
     @cached_property
@@ -234,7 +235,7 @@ class ProxyEvidence:
         return self.once(key, lambda: GradientBatch.of(self, max_samples, dtype))
 
     def once(self, key: tuple, make: Callable):
-        """Return what depends on the samples alone; made once for this evidence and all that is seen later."""
+        """Return what depends on the samples alone; computed once for this evidence and all derived from it."""
         held = vars(self)["_of_samples"]
         if key not in held:
             with torch.inference_mode(False):  # autograd may use it, too

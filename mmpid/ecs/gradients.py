@@ -43,10 +43,10 @@ def gradient_share(bench: "DenseBench | ModelBench", settings: ProxySettings) ->
     """Share of the gradient norm, g_r / sum of g, with g_r the norm of the joint loss's gradient in encoder r.
 
     By class the loss is that of the samples of the class. The solvable model has g = kappa d Lambda^(q-1) =
-    kappa ECS^(q-2) Lambda before discovery; after it the norm falls, while its share stays informative. Equal shares
-    where no gradient flows at all.
+    kappa ECS^(q-2) Lambda before discovery; after it the norm falls, while its share stays informative. The shares are
+    equal if no gradient flows.
     """
-    norms = bench.gradient_norms(bench.batch.classes.means)  # above zero: of nothing all have the same share
+    norms = bench.gradient_norms(bench.batch.classes.means)  # above zero: if all are zero, the shares are equal
     return norms / norms.sum(0)  # NaN for absent classes
 
 
@@ -74,7 +74,7 @@ def ntk_alignment(bench: "DenseBench | ModelBench", settings: ProxySettings) -> 
 
     K is the Gram matrix of the gradients of f_j^r in all parameters, over at most `n_ntk_samples` samples, so it
     lies in [0, 1]. Costs one backward pass per class over that small batch for encoders of dense layers, and one per
-    class and sample for others.
+    class and sample for other encoders.
     """
     n = min(settings.n_ntk_samples, bench.batch.target.shape[0])
     both, count = bench.batch.pairs(n)

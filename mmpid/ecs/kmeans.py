@@ -17,8 +17,8 @@ def kmeans(points: Tensor, n_clusters: int, seed: int) -> Tensor:
 def closeness(points: Tensor, n_clusters: int, seed: int, n_iter: int = 2) -> Tensor:
     """Return how close (M, C, N) points (M, d, N) are to the centers of M separate k-means clusterings.
 
-    Two iterations after a start in the manner of k-means++: more follow ECS no better (rank correlations within .02).
-    A cluster that loses all of its points stays where it was.
+    Runs two iterations from a k-means++-like start; more iterations do not follow ECS better (rank correlations within
+    .02). A cluster that loses all of its points stays where it was.
     """
     draws, rows = _draws(points.shape[2], n_clusters, seed, points.dtype, points.device), points.mT
     centers = _spread_start(rows.index_select(1, draws.order), draws)
@@ -40,9 +40,9 @@ def _closeness(points: Tensor, centers: Tensor) -> Tensor:
 def _spread_start(points: Tensor, draws: "_Draws") -> Tensor:
     """Return centers (M, C, d), drawn in rounds from four random points (M, P, d) for each cluster.
 
-    A round draws four points for each that there is already, none twice, with chances that grow with the squared
-    distance to those: a scalable variant of k-means++ (after Bahmani et al. 2012). The largest ratios of weights to
-    exponential numbers are such a draw (Efraimidis and Spirakis 2006).
+    A round draws four points for each existing one, none twice, with probabilities that grow with the squared distance
+    to the existing points: a scalable variant of k-means++ (after Bahmani et al. 2012). Taking the largest ratios of
+    weights to exponential random numbers gives such a draw (Efraimidis and Spirakis 2006).
     """
     size = (points * points).sum(2, keepdim=True)
     near = torch.baddbmm(size, points, points.mT, beta=-1, alpha=2).sub_(size.mT)
@@ -55,16 +55,16 @@ def _spread_start(points: Tensor, draws: "_Draws") -> Tensor:
 
 
 class _Draws(NamedTuple):
-    """What chance decides of a start."""
+    """The random part of a start."""
 
     order: Tensor  # random points (P,) to choose centers from, of which the first is one
-    first: Tensor  # its place in the order, (1, 1)
+    first: Tensor  # its position in the order, (1, 1)
     rounds: tuple[tuple[int, Tensor], ...]  # how many points each round draws, and inverse exponential numbers (P,)
 
 
 @lru_cache
 def _draws(n: int, n_clusters: int, seed: int, dtype: torch.dtype, device: torch.device) -> _Draws:
-    """Draw with the seed; once for all clusterings of as many points."""
+    """Draw with the seed, once for all clusterings of the same number of points."""
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(n, generator=generator)[: 4 * n_clusters].to(device)
     rounds, n_chosen = [], 1

@@ -1,4 +1,4 @@
-"""Proxies that need only the unimodal logits of the probe batch: no forward pass of their own.
+"""Proxies that need only the unimodal logits of the probe batch, without a forward pass of their own.
 
 Each is a function of class means and returns strengths (M, K + 1) by class and, in the last column, over the batch.
 """
@@ -15,8 +15,8 @@ def class_logit(means: ClassMeans, settings: ProxySettings) -> Tensor:
     """Class-mean unimodal logit, c_jr = mean over y=j of f_j^r(x).
 
     In the solvable model this is d Lambda^q / (q beta^(q-1)) of the leading neuron, an increasing function of ECS at
-    fixed data strength. A softmax scorer is free up to a constant per sample, so compare it along one run, or between
-    scorers built alike.
+    fixed data strength. A softmax scorer is determined only up to a constant per sample, so compare it along one run,
+    or between scorers of the same design.
     """
     return means["own"]
 

@@ -1,4 +1,4 @@
-"""What the proxies of the logits are means of, and one product that takes all means that are asked for."""
+"""The per-sample numbers behind the logit proxies, and one product that computes all requested means."""
 
 from collections.abc import Callable
 from functools import cached_property, lru_cache
@@ -41,7 +41,7 @@ class ClassMeans:
         return self._table[first:stop]
 
     def _settle(self, rows: Tensor) -> None:
-        """Of equal scores of predictions and clusters the first counts."""
+        """For predictions and clusters, the first of equal scores counts."""
         first = self._places[self._codes[0]][0]  # they come last
         if float(rows[first:].sum()) > len(self._codes) * self.n_modalities * rows.shape[1]:
             for name in self._codes:
@@ -51,7 +51,7 @@ class ClassMeans:
     @cached_property
     def information_bounds(self) -> Tensor:
         """Mean log likelihood, in bits above guessing: of each modality, then of larger coalitions."""
-        # the sum first: next to guessing it is exact, and all that a cold network has
+        # the sum first: it is exact near guessing, where a cold network always is
         return (self["log_likelihood"] + log(self.n_classes)).div_(log(2))
 
     @cached_property
@@ -67,7 +67,7 @@ class ClassMeans:
 
 
 class _Samples:
-    """Numbers (R, N) of each sample; what several of them need is computed once."""
+    """Numbers (R, N) of each sample; shared intermediate results are computed once."""
 
     def __init__(self, evidence: ProxyEvidence, settings: ProxySettings, with_coalitions: bool):
         self.evidence, self.settings, self.with_coalitions = evidence, settings, with_coalitions
@@ -83,7 +83,7 @@ class _Samples:
         return torch.add(self.scores, self.member, alpha=lowest / 2).amax(1)
 
     def log_likelihood(self) -> Tensor:
-        """Log-softmax at the true class, in nats, of the unimodal logits and, if asked for, of those of coalitions."""
+        """Log-softmax at the true class, in nats, of the unimodal logits and, if requested, of those of coalitions."""
         return self._log_likelihood
 
     def confidence(self) -> Tensor:

@@ -1,7 +1,7 @@
-"""Proxies of Effective Competitive Strength for real networks: which there are, and one call that measures them.
+"""Proxies of Effective Competitive Strength for real networks: the list of them, and one call that measures them.
 
 ECS itself can be computed only in the solvable model (`mmpid.theory`). In a network, proxies stand in for it; how
-well each follows ECS there is measured in `notebooks/03_ecs_and_the_error_laws.ipynb` and told in `docs/ecs.md`.
+well each follows ECS there is measured in `notebooks/03_ecs_and_the_error_laws.ipynb` and described in `docs/ecs.md`.
 """
 
 import inspect
@@ -20,7 +20,7 @@ from mmpid.ecs.means import ClassMeans
 from mmpid.ecs.results import ByModality, ProxyInfo, ProxyResult, ProxyTable, weighted_sums
 from mmpid.errors import ConfigError, InputError, ShapeError
 
-#: The proxies that a trainer records unless told otherwise: they cost no forward pass.
+#: The proxies that a trainer records by default: they cost no forward pass.
 DEFAULT_PROXIES = ("class_logit", "mi")
 _DEFAULTS = ProxySettings()
 
@@ -66,7 +66,7 @@ _PROXIES = {
 
 
 class _Plan:
-    """What follows from the names of proxies alone."""
+    """Everything that follows from the names of the proxies alone."""
 
     def __init__(self, names: tuple[str, ...]):
         self.names = [name if name in _PROXIES else choice(name, "names", _PROXIES) for name in names]
@@ -203,8 +203,8 @@ def measure(
     -----
     The model is read, or, where its gradients have no closed form, copied and the copy put in evaluation mode: its
     parameters, gradients, buffers and training flag, and the global random state, stay as they were. A proxy says
-    only what its formula says: `mi` and `ogm` say nothing of ECS at a cold start, and `linear_probe` and `cluster_mi`
-    follow it poorly.
+    only what its formula says: `mi` and `ogm` say nothing about ECS at a cold start, and `linear_probe` and
+    `cluster_mi` follow it poorly.
 
     Examples
     --------
@@ -239,7 +239,7 @@ def measure(
 def _results(
     plan: _Plan, strengths: list[Tensor], evidence: ProxyEvidence, settings: ProxySettings
 ) -> list[ProxyResult]:
-    """Bring all numbers over in one piece for each width that they come in."""
+    """Transfer all numbers in one piece per width."""
     modalities, n_classes = evidence.modalities, cast(int, evidence.n_classes)
     results = cast("list[ProxyResult]", [None] * len(strengths))  # each place is filled below
     for places in plan.tables:

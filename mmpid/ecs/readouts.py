@@ -1,4 +1,4 @@
-"""A linear probe read out of the stored embeddings."""
+"""A linear probe on the stored embeddings."""
 
 from collections.abc import Mapping
 from functools import lru_cache
@@ -14,9 +14,9 @@ from mmpid.ecs.evidence import ProxyEvidence, ProxySettings
 def linear_probe(evidence: ProxyEvidence, settings: ProxySettings) -> Tensor:
     """Recall of a ridge classifier on the embeddings, W = (Z'Z/n + a v I)^-1 Z'Y/n, fitted on the other half.
 
-    Each half of the batch is classified by the probe of the other half; v is the mean variance of Z. By modality the
-    mean over classes (balanced accuracy). Random features already separate many classes, so this does not follow ECS
-    while a network is young.
+    Each half of the batch is classified by the probe of the other half; v is the mean variance of Z. By modality it is
+    the mean over classes (balanced accuracy). Random features already separate many classes, so this does not follow
+    ECS early in training.
     """
     folds = evidence.folds(settings.seed)
     widths = [z.shape[1] for z in cast("Mapping[str, Tensor]", evidence.embeddings).values()]
@@ -37,7 +37,7 @@ def _class_scores(folds: Folds, parts: Tensor, widths: list[int], ridge: float) 
     scatter = torch.baddbmm(_traces(d, parts.dtype, parts.device), centered.mT, centered)
     diagonal = scatter.diagonal(dim1=1, dim2=2)
     variance = diagonal.sum(1, keepdim=True)
-    if len(set(widths)) > 1:  # not of the columns that fill up
+    if len(set(widths)) > 1:  # not over the padding columns
         variance *= d / variance.new_tensor(widths).repeat(2).unsqueeze(1)
     diagonal.add_(variance, alpha=ridge / d)
     return torch.baddbmm(folds.share, _solved(scatter, target).mT, (parts[size:] - center).mT)
@@ -54,6 +54,6 @@ def _solved(scatter: Tensor, target: Tensor) -> Tensor:
 
 @lru_cache
 def _traces(d: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    """Return the diagonal (1, d, d) of what is next to nothing: dead features have no variance."""
+    """Return a tiny diagonal matrix (1, d, d), because dead features have no variance."""
     with torch.inference_mode(False):  # kept, and used outside of it, too
         return torch.eye(d, dtype=dtype, device=device).mul_(tiny(dtype)).unsqueeze(0)

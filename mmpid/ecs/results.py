@@ -10,18 +10,18 @@ from torch import Tensor
 
 
 class ByModality(Mapping[str, Tensor]):
-    """Rows of a table by modality, cut out of it when they are asked for.
+    """Rows of a table by modality, cut out of it on request.
 
     Parameters
     ----------
     modalities : tuple of str
         Names of the rows.
     table : Tensor, shape (R, K) or wider
-        The rows, among others.
+        The table that contains the rows.
     first : int
-        Which is that of the first modality.
+        Index of the row of the first modality.
     n_classes : int
-        K, the numbers that belong to a row.
+        K, the number of values per row.
     """
 
     def __init__(self, modalities: tuple[str, ...], table: Tensor, first: int, n_classes: int):
@@ -77,7 +77,7 @@ class ProxyResult:
 
     @classmethod
     def of(cls, **fields) -> "ProxyResult":
-        """Make one of all its fields, in half the time that a frozen dataclass takes to set them one by one."""
+        """Build a result from all its fields, in half the time that a frozen dataclass takes to set them one by one."""
         result = object.__new__(cls)
         object.__setattr__(result, "__dict__", fields)
         return result

@@ -2,7 +2,7 @@
 
 The gradient of sample i in the weights of a dense layer is the outer product of its input a_i and of the gradient
 b_i at its output, so inner products between samples are (b_i . b_k) (a_i . a_k + 1), the 1 for the bias: one backward
-pass to the outputs of the layers replaces one pass per sample. Encoders with other layers take the long way.
+pass to the outputs of the layers replaces one pass per sample. Encoders with other layers use one pass per sample.
 """
 
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _Layer = tuple[Tensor, Tensor, bool]  # input, output, whether there is a bias
 
 
 class LayerHooks:
-    """While open, notes inputs and outputs of the dense layers of each modality in a forward pass.
+    """While open, record the inputs and outputs of each modality's dense layers in a forward pass.
 
     `layers[name]` is a list of (input, output, has_bias), or None if the modality has parameters elsewhere, or a layer
     that is not used exactly once on a batch of vectors.
@@ -48,7 +48,7 @@ class LayerHooks:
                 self.layers[name] = None
 
     def parts(self, name: str) -> list[nn.Module]:
-        """Return the encoder of a modality, and its head if asked for."""
+        """Return the encoder of a modality, and its head if requested."""
         heads = getattr(self.model, "heads", {})
         return [cast(Any, self.model).encoders[name]] + ([heads[name]] if self.heads and name in heads else [])
 
@@ -59,7 +59,7 @@ class LayerHooks:
     def _hook(self, name: str):
         def note(module, inputs, output):
             cast("list[_Layer]", self.layers[name]).append((inputs[0].detach(), output, module.bias is not None))
-            return output.clone()  # so that an in-place activation cannot reach what was noted
+            return output.clone()  # so that an in-place activation cannot change what was recorded
 
         return note
 

@@ -1,4 +1,4 @@
-"""Checks of what proxies are computed from."""
+"""Checks of the inputs of proxies."""
 
 from collections.abc import Mapping
 from math import isfinite
@@ -34,7 +34,7 @@ def as_matrices(source, name: str, length: int) -> dict[str, Tensor] | None:
 def in_order(
     embeddings: Mapping[str, Tensor] | None, logits: Mapping[str, Tensor] | None
 ) -> Mapping[str, Tensor] | None:
-    """Return embeddings in the order of the logits, since numbers are named after that; refuse other modalities."""
+    """Return embeddings in the order of the logits, which names the results; raise for other modalities."""
     if not embeddings or not logits or tuple(embeddings) == tuple(logits):
         return embeddings
     if set(embeddings) != set(logits):
@@ -46,7 +46,7 @@ def in_order(
 
 
 def check_finite(together: Tensor, matrices: Mapping[str, Tensor], name: str) -> None:
-    """Raise if numbers are not finite; a finite sum has finite terms, only others need a closer look."""
+    """Raise if numbers are not finite; a finite sum has finite terms, so only other sums need a closer look."""
     if not isfinite(float(together.sum())):
         for key, matrix in matrices.items():
             finite(matrix, f"{name}[{key!r}]")

@@ -1,4 +1,4 @@
-"""The field's balance methods, each a callback in one file; a new file in this folder is found by itself."""
+"""The field's balance methods, each a callback in one file; a new file in this folder is found automatically."""
 
 import importlib
 import pkgutil

@@ -10,7 +10,7 @@ from mmpid.errors import ConfigError
 from mmpid.train.context import Context
 
 SCORERS = ("auto", "split", "head", "ablation")
-TINY = 1e-12  # below, a score counts as this one in a ratio
+TINY = 1e-12  # lower scores count as this value in a ratio
 
 
 def scorer(ctx: Context, how: str) -> str:
@@ -22,7 +22,7 @@ def scorer(ctx: Context, how: str) -> str:
 def right_probabilities(ctx: Context, how: str) -> list[float]:
     """Return for each modality the sum over the batch of the probability that it gives the right class.
 
-    Where several processes train together, it is the mean of their sums.
+    If several processes train together, the result is the mean of their sums.
     """
     logits = ctx.scores(scorer(ctx, how)).values()
     right = [z.softmax(1).gather(1, ctx.target[:, None]).sum() for z in logits]
@@ -45,7 +45,7 @@ def numbers(value: float | Sequence[float], name: str, *, high: float | None = N
 
 
 def by_modality(value: float | list[float], name: str, modalities: Sequence[str]) -> Mapping[str, float]:
-    """Return the number of each modality: one number for all, or a list in their order."""
+    """Return one number per modality, from a single number for all or a list in their order."""
     if not isinstance(value, list):
         return dict.fromkeys(modalities, value)
     if len(value) != len(modalities):

@@ -69,8 +69,8 @@ class AGM(Callback):
     """Adaptive gradient modulation (AGM): Shapley responses, whose gradients follow their relative losses.
 
     The joint logits are divided among modalities by the Shapley value phi_m of masked passes. With s_m the
-    cross-entropy of phi_m, the gradient into phi_m is multiplied by :func:`coefficients` of s and of its mean over
-    all steps before: a modality that leads by more than usual slows down, others speed up.
+    cross-entropy of phi_m, the gradient into phi_m is multiplied by :func:`coefficients` of s and of the mean of s over
+    all previous steps: a modality that leads by more than usual slows down, others speed up.
 
     Parameters
     ----------
@@ -79,18 +79,18 @@ class AGM(Callback):
     cap : float
         Largest gap that counts; 10 for CREMA-D and 7 for UR-FUNNY in the authors' code.
     absent : {"inputs", "features"}
-        What is zero for a masked modality: its inputs, as released, with masked passes in evaluation mode; or its
-        features, which saves the second pass through the encoders.
+        What is set to zero for a masked modality: its inputs, as in the released code, with masked passes in evaluation
+        mode; or its features, which saves the second pass through the encoders.
 
     Notes
     -----
     Costs a second pass through the encoders, and ``2^M - 1`` passes through the fusion head: 3 for two modalities, 63
-    for six. Works with every fusion and any number of modalities. Coefficients above 1 are normal, so that a part of
-    the effect is a larger learning rate. With an additive fusion the method equals scaling each encoder's gradient;
-    with interactions it does not, since masked passes train, too. The bias of the fusion head counts in every response,
-    so phi is not a classifier without it. Use `aux_weight=0` for the published objective; the authors' clipping at
-    norm 1 (UR-FUNNY 5) is the setting `clip_norm`. Some reimplementations have the opposite sign, which for two
-    modalities swaps the coefficients.
+    for six. Works with every fusion and any number of modalities. Coefficients above 1 are normal, so part of the
+    effect is a larger learning rate. With an additive fusion the method equals scaling each encoder's gradient; with
+    interactions it does not, because the masked passes also train the model. The bias of the fusion head is part of
+    every response, so phi is not a bias-free classifier. Use `aux_weight=0` for the published objective; the authors'
+    clipping at norm 1 (UR-FUNNY 5) is the setting `clip_norm`. Some reimplementations have the opposite sign, which for
+    two modalities swaps the coefficients.
 
     References
     ----------
@@ -110,7 +110,7 @@ class AGM(Callback):
         self._steps = 0
 
     def compute_loss(self, ctx: Context) -> None:
-        """Replace the joint loss by one of the same value, with scaled gradients."""
+        """Replace the joint loss with one that has the same value and scaled gradients."""
         if ctx.stage != "joint":
             return
         model, everyone = ctx.model, frozenset(ctx.modalities)

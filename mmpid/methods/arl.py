@@ -1,4 +1,4 @@
-"""ARL: give the encoder whose predictions are surest the larger share of the learning."""
+"""ARL: give the encoder with the surest predictions a larger share of the learning."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -10,11 +10,11 @@ from mmpid import _validate
 from mmpid.train.callbacks import Callback
 from mmpid.train.context import Context
 
-LEAST_ENTROPY = 0.3  # share of the total entropy below which none counts
+LEAST_ENTROPY = 0.3  # lower limit on a modality's share of the total entropy
 
 
 def weights(logits: list[Tensor], sharpness: float, mean: Callable[[Tensor], Tensor] = torch.clone) -> Tensor:
-    """Return the weight of each modality, which add up to 1.
+    """Return the weights of the modalities, which add up to 1.
 
     With c_m the share of ``mean |o_m|``, H_m the mean entropy of the predictions and ``h_m = max(H_m / sum H, .3)``, it
     is the softmax over modalities of ``sharpness * (1 - c_m) * u_m``, where ``u_m`` is 1 / h_m divided by its sum.
@@ -41,18 +41,18 @@ class ARL(Callback):
     gamma : float
         Weight of the unimodal losses; 4 in the released code.
     sharpness : float
-        Of the softmax over modalities; 8 in the released code.
+        Sharpness of the softmax over modalities; 8 in the released code.
     start : int
         Epochs of joint training before gradients are scaled; 6 in the released code.
 
     Notes
     -----
-    Works for every fusion. Published for two modalities; with more, 1 - c_m stands for what the others have. Costs
-    one more pass of the fusion head per modality.
+    Works for every fusion. Published for two modalities; with more, 1 - c_m stands for the share of all others
+    together. Costs one more pass through the fusion head per modality.
 
-    How it can mislead. The released code cannot train as it is, and once repaired it never assigns its weights: every
-    gradient is multiplied by 1.5. No published result stands behind the weights. With Adam and its relatives a constant
-    factor cancels: use SGD.
+    How it can mislead. The released code does not run as it is, and once repaired, it never assigns its weights: every
+    gradient is multiplied by 1.5. No published result supports the weights. Adam and its relatives cancel a constant
+    factor: use SGD.
 
     References
     ----------
@@ -71,7 +71,7 @@ class ARL(Callback):
         self.start = _validate.number(start, "start", low=0, integer=True)
 
     def on_features(self, ctx: Context) -> None:
-        """Scale what flows back into the encoders."""
+        """Scale the gradients that flow back into the encoders."""
         if ctx.stage != "joint" or ctx.joint_epoch < self.start:
             return
         with torch.no_grad():

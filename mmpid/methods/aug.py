@@ -1,4 +1,4 @@
-"""AUG: the modality that lags gets another small classifier on top of those it has."""
+"""AUG: the modality that lags gets another small classifier in addition to those it has."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, cast
@@ -12,7 +12,7 @@ from mmpid.errors import ConfigError
 from mmpid.train.callbacks import Callback
 from mmpid.train.context import Context
 
-ROUNDS = 10  # chances to grow in a run
+ROUNDS = 10  # number of chances to grow per run
 AHEAD = 1.01  # ratio of scores above which one modality lags
 
 
@@ -20,7 +20,7 @@ def boosted_loss(stages: Sequence[Tensor], target: Tensor, sigma: float = 0.5) -
     """Return the loss of a sum of classifiers, in nats; the last one is pushed away from what the others know.
 
     With f the sum of all logits, g that of all but the last, l the last: ``CE(f) + CE(g) + CE(l) - sigma * mean(-w log
-    p_l)``, where w and p_l are the probabilities of the label by g and l. With one classifier it is ``CE(f)``.
+    p_l)``, where w and p_l are the probabilities that g and l give the label. With one classifier it is ``CE(f)``.
     """
     whole = torch.stack(list(stages)).sum(0)
     if len(stages) == 1:
@@ -32,7 +32,7 @@ def boosted_loss(stages: Sequence[Tensor], target: Tensor, sigma: float = 0.5) -
 
 
 class Stacks(nn.Module):
-    """For each modality small classifiers ``V relu(W_k z + b_k) + c`` with one output layer V, c for all."""
+    """Small classifiers ``V relu(W_k z + b_k) + c`` for each modality, which share one output layer V, c."""
 
     def __init__(self, dims: dict[str, int], n_classes: int, most: int):
         super().__init__()
@@ -56,30 +56,31 @@ def stacks_of(ctx: Context) -> Stacks:
 
 
 class AUG(Callback):
-    """AUG: classifiers are added to the modality that lags, until all know equally much.
+    """AUG: classifiers are added to the modality that lags until all modalities classify equally well.
 
-    In each batch every modality takes a step of its own on :func:`boosted_loss`. Where the sum of the probabilities of
-    the right class of the best modality, over an epoch, is more than 1.01 times that of the weakest, the weakest gets
-    another classifier. The prediction is the weighted sum of the modalities' logits.
+    In each batch every modality takes a step of its own on :func:`boosted_loss`. A modality's score is the sum of its
+    probabilities of the right class over an epoch. If the best score is more than 1.01 times the weakest, the weakest
+    modality gets another classifier. The prediction is the weighted sum of the modalities' logits.
 
     Parameters
     ----------
     every : int, optional
         Epochs between two chances to grow; a tenth of `epochs` by default.
     sigma : float
-        Weight of what pushes the last classifier away; .5 in the released code.
+        Weight of the term that pushes the last classifier away; .5 in the released code.
     shares : sequence of float, optional
         Weight of each modality in the prediction; equal by default, .4 for audio and .6 for video in the released code.
     variant : {"paper", "released"}
-        In the released code an added classifier is unknown to the optimizer, so it keeps its first weights.
+        In the released code the optimizer does not know about an added classifier, which therefore keeps its initial
+        weights.
 
     Notes
     -----
-    Replaces fusion; two to six modalities. Costs one step per modality and batch. All classifiers that may be added
-    are made at the start and stay unused until then.
+    Replaces fusion; two to six modalities. Costs one step per modality and batch. All classifiers that may be added are
+    created at the start and stay unused until needed.
 
     How it can mislead. A modality that lags because it knows less, not because it is held back, gets more and more
-    classifiers. The scores are of training samples.
+    classifiers. The scores are measured on training samples.
 
     References
     ----------

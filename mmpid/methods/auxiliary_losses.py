@@ -1,4 +1,4 @@
-"""Auxiliary losses: joint training in which every modality also answers for itself."""
+"""Auxiliary losses: joint training with an additional loss for each modality."""
 
 from collections.abc import Sequence
 
@@ -19,9 +19,10 @@ class AuxiliaryLosses(Callback):
 
     Notes
     -----
-    Costs nothing, since the heads are there. Works with every fusion and any number of modalities. It replaces the
-    setting `aux_weight`, which is one number for all, and is meant as a baseline: many methods contain these losses,
-    and a gain over plain joint training is theirs only if it exceeds the gain of this one.
+    Costs nothing, because the heads already exist. Works with every fusion and any number of modalities. It replaces
+    the setting `aux_weight`, which is one number for all modalities. It is meant as a baseline: many methods contain
+    these losses, so credit a method with a gain over plain joint training only if that gain exceeds the gain of this
+    baseline.
 
     References
     ----------

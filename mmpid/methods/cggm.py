@@ -1,4 +1,4 @@
-"""CGGM: side classifiers measure which modality gains; this scales and steers the encoders' gradients."""
+"""CGGM: side classifiers measure each modality's gain, which scales and steers the encoders' gradients."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -31,20 +31,20 @@ def direction_loss(factors: Sequence[float], cosines: Sequence[Tensor]) -> Tenso
 class CGGM(Callback):
     """Classifier-guided gradient modulation (CGGM): the modality that gains less gets more of the gradient.
 
-    A linear side classifier per modality reads its detached features. With d_m its gain in accuracy, the gradient of
-    encoder m is multiplied by ``rho * B_m``, see :func:`gain_factors`, and all gradients are clipped; the next batch
-    also minimizes `weight` times :func:`direction_loss`.
+    A linear side classifier per modality reads its detached features. With d_m the classifier's gain in accuracy, the
+    gradient of encoder m is multiplied by ``rho * B_m`` (see :func:`gain_factors`), and all gradients are clipped; the
+    next batch also minimizes `weight` times :func:`direction_loss`.
 
     Parameters
     ----------
     rho : float
-        Factor of all encoders; 1.3 in the released code.
+        Common factor for all encoders; 1.3 in the released code.
     weight : float
         Weight of the direction loss; .2 and .05 in the released code.
     clip : float, optional
         Norm at which all gradients together are clipped; None leaves that to `clip_norm`.
     decay : float
-        "paper": accuracies are exponential means over batches with this decay.
+        Decay of the exponential means of the accuracies over batches; only for "paper".
     variant : {"paper", "released"}
         "released" takes gains between consecutive batches, without bounds, and the cosines of head weights, for which
         the fusion must be "concat" or "sum". "paper" keeps B_m in [0, M], and compares gradients: those of the two
@@ -52,11 +52,11 @@ class CGGM(Callback):
 
     Notes
     -----
-    Costs one linear layer per modality. Works with any number of modalities. The factors add up to M - 1, so for two
-    modalities encoders get on average ``rho / 2`` of their gradient: a part of the effect is a smaller learning rate.
-    As released, gains of different sign make a factor negative, which climbs the loss, and gains that cancel make
-    factors of 1e7, of which the clipping leaves a step in one direction. The side classifiers are trained by the
-    optimizer of the run, not by one of their own.
+    Costs one linear layer per modality. Works with any number of modalities. The factors add up to M - 1, so with two
+    modalities each encoder gets ``rho / 2`` of its gradient on average: part of the effect is a smaller learning rate.
+    In the released variant, gains of different signs make a factor negative, so the step climbs the loss; gains that
+    cancel give factors of 1e7, which the clipping reduces to a step in one direction. The side classifiers are trained
+    by the optimizer of the run, not by one of their own.
 
     References
     ----------
@@ -91,7 +91,7 @@ class CGGM(Callback):
         self._factors: list[float] = []
 
     def compute_loss(self, ctx: Context) -> dict[str, Tensor]:
-        """Return the losses of the side classifiers and the direction loss, and take up the gains."""
+        """Return the losses of the side classifiers and the direction loss, and update the gains."""
         if ctx.stage != "joint":
             return {}
         logits = {name: self._sides[name](x.detach()) for name, x in ctx.model.pool(ctx.features).items()}
@@ -146,6 +146,6 @@ def _gradient_cosines(ctx: Context, logits: dict[str, Tensor]) -> list[Tensor]:
 
 
 def _cosine(ctx: Context, x: Tensor, y: Tensor) -> Tensor:
-    """Return the cosine between two tensors whose rows are those of the batch, of the whole one in every process."""
+    """Return the cosine between two tensors with one row per sample, over the whole batch in every process."""
     product, xx, yy = ctx.mean(torch.stack([(x * y).sum(), (x * x).sum(), (y * y).sum()]))
     return product / (xx * yy).clamp_min(TINY).sqrt()

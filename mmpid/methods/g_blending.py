@@ -28,8 +28,8 @@ def blend(before: Losses, after: Losses, variant: str = "paper", floor: float = 
 
 
 def shares(raw: Sequence[float]) -> list[float]:
-    """Return weights that add up to 1; heads that became worse get 0, and all the same if none became better."""
-    better = [x if 0 < x < inf else 0.0 for x in raw]  # not so where a copy diverged
+    """Return weights that add up to 1; heads that became worse get 0. If none improved, all weights are equal."""
+    better = [x if 0 < x < inf else 0.0 for x in raw]  # false if a copy diverged
     total = sum(better)
     return [x / total for x in better] if total > 0 else [1 / len(raw)] * len(raw)
 
@@ -37,15 +37,16 @@ def shares(raw: Sequence[float]) -> list[float]:
 class GBlending(Callback):
     """Gradient blending (G-Blending): weigh joint and unimodal losses by generalization over overfitting.
 
-    Stage 2 minimizes ``w_0 CE(f, y) + sum_m w_m CE(f_m, y)``. The weights are estimated from copies of the present
-    model, one trained on each loss alone for some epochs: :func:`blend` of its losses, scaled to sum 1.
+    Stage 2 minimizes ``w_0 CE(f, y) + sum_m w_m CE(f_m, y)``. The weights are estimated from copies of the current
+    model, each trained on one of the losses alone for some epochs: :func:`blend` of the copy's losses, scaled to add up
+    to 1.
 
     Parameters
     ----------
     every : int, optional
-        Epochs of stage 2 after which weights are estimated again (online); None estimates them once (offline).
+        Number of stage-2 epochs between estimates of the weights (online); None estimates them once (offline).
     window : int
-        Epochs that each copy is trained.
+        Number of epochs for which each copy is trained.
     floor : float
         Overfitting O in nats below which heads count as equal; 1e-4 in the MultiBench code, which lets noise decide.
     variant : {"paper", "released", "final"}
@@ -57,11 +58,11 @@ class GBlending(Callback):
     Costs one training of `window` epochs for each of the M + 1 heads per estimate: with `every` equal to `window` M + 1
     times as many epochs as joint training, which a budget in epochs does not show. Works with every fusion and any
     number of modalities. The held-out losses are those of the validation split, which then both trains and selects.
-    The ratio of two small noisy numbers jumps: a head that happens not to overfit can take most of the weight. Where
-    that is not the joint head, which is the one that predicts, its predictions suffer. The weights add up to 1, so
-    that each head learns more slowly than with the losses' plain sum: tune the learning rate. With "paper" a head whose
-    held-out loss rises gets weight 0, and all get the same where every one rises; the absolute value of "released"
-    rewards a head for getting worse.
+    The ratio of two small noisy numbers jumps: a head that happens not to overfit can take most of the weight. The
+    joint head makes the predictions, so they suffer if another head takes that weight. The weights add up to 1, so each
+    head learns more slowly than with the plain sum of the losses: tune the learning rate. With "paper", a head whose
+    held-out loss rises gets weight 0, and all get the same weight if every held-out loss rises; the absolute value in
+    "released" rewards a head for getting worse.
 
     References
     ----------
@@ -82,7 +83,7 @@ class GBlending(Callback):
         self._weights: dict[str, float] = {}
 
     def on_epoch_start(self, ctx: Context) -> None:
-        """Estimate the weights where that is due."""
+        """Estimate the weights if it is time."""
         age = ctx.joint_epoch
         if ctx.stage != "joint" or (age % self.every if self.every else self._weights):
             return

@@ -1,4 +1,4 @@
-"""Greedy: a modality that learns through the other gets a fixed gate for a few steps, so that it learns by itself."""
+"""Greedy: a modality that learns through the others gets a fixed gate for a few steps, so that it learns on its own."""
 
 from math import log10
 from typing import Any, cast
@@ -13,7 +13,7 @@ from mmpid.train.context import Context
 
 
 def relative_speed(pairs: list[tuple[Tensor, Tensor]]) -> float:
-    """Return ``|gradient|^2 / |weights|^2`` over all (weights, gradient) of a part of the network; 0 without any."""
+    """Return ``|gradient|^2 / |weights|^2`` over the (weights, gradient) pairs of a network part; 0 without any."""
     size = sum(float(w.detach().double().square().sum()) for w, _ in pairs)
     return sum(float(g.double().square().sum()) for _, g in pairs) / size if size > 0 else 0.0
 
@@ -22,7 +22,7 @@ class SpeedDifference:
     """Sums up the speeds of main branches and bypasses, and says which modality's gate is to be fixed.
 
     With M_m and B_m the sums for modality m, d is the largest ``log10(B_m / M_m)`` minus the mean of the others'.
-    Where d exceeds `threshold`, that modality is curated for `window` steps, in which nothing is summed up.
+    Where d exceeds `threshold`, that modality is curated for `window` steps, during which the sums do not change.
     """
 
     def __init__(self, n: int, threshold: float, window: int):
@@ -31,13 +31,13 @@ class SpeedDifference:
         self.left, self.curated, self.ratios = 0, 0, [0.0] * n
 
     def update(self, main: list[float], bypass: list[float], may_curate: bool) -> None:
-        """Take up the speeds of a step."""
+        """Add the speeds of one step."""
         if self.left:
             self.left -= 1
             return
         self.main = [total + x for total, x in zip(self.main, main, strict=True)]
         self.bypass = [total + x for total, x in zip(self.bypass, bypass, strict=True)]
-        if min(*self.main, *self.bypass) <= 0:  # something does not learn at all: there is nothing to compare
+        if min(*self.main, *self.bypass) <= 0:  # some part does not learn at all, so there is nothing to compare
             return
         self.ratios = [log10(b / m) for b, m in zip(self.bypass, self.main, strict=True)]
         self.curated = max(range(len(self.ratios)), key=lambda i: self.ratios[i])
@@ -46,12 +46,12 @@ class SpeedDifference:
 
     @property
     def difference(self) -> float:
-        """How far the one with the largest ratio is ahead of the mean of the others."""
+        """How far the modality with the largest ratio is ahead of the mean of the others."""
         largest = self.ratios[self.curated]
         return largest - (sum(self.ratios) - largest) / (len(self.ratios) - 1)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return all sums and what is under way."""
+        """Return all sums and the state of the current curation."""
         return {key: getattr(self, key) for key in ("main", "bypass", "left", "curated", "ratios")}
 
 
@@ -82,23 +82,24 @@ class Greedy(Callback):
     threshold : float
         Smallest difference at which a modality is curated; .01 in the released code.
     window : int
-        Steps that a curation lasts; 5 in the released code.
+        Number of steps that a curation lasts; 5 in the released code.
     start : int
         Epochs of joint training before the first curation.
     fused : {"heads", "joint"}
         What is trained and predicts: the mean of the unimodal logits behind the gates, as published, or the fusion
         head.
     variant : {"paper", "released"}
-        In the released code the running mean of every gate is that of the first one; embeddings must have one size.
+        In the released code every gate uses the running mean of the first one, so all embeddings must have the same
+        size.
 
     Notes
     -----
     Published with gates between layers of convolutional networks; here one gate per modality sits behind its
-    encoder, so that every encoder and every fusion will do. Costs next to nothing. With three and more modalities
-    the largest ratio is compared with the mean of the others.
+    encoder, so every encoder and every fusion works. Costs next to nothing. With three or more modalities, the largest
+    ratio is compared with the mean of the others.
 
-    How it can mislead. Unimodal accuracies and probes read the embeddings before the gates, which the heads are not
-    trained for. Sums run over all of training, so late in a run the difference hardly moves.
+    How it can mislead. Unimodal accuracies and probes read the embeddings before the gates, on which the heads were not
+    trained. The sums run over all of training, so the difference hardly moves late in a run.
 
     References
     ----------
@@ -126,7 +127,7 @@ class Greedy(Callback):
         dims = dict(ctx.model.dims)
         if self.variant == "released" and len(set(dims.values())) > 1:
             raise ConfigError(
-                f"Greedy(variant='released') needs embeddings of the same size; they had {dims}. Take 'paper'."
+                f"Greedy(variant='released') needs embeddings of the same size; they had {dims}. Choose 'paper'."
             )
         ctx.add_module("greedy", Gates(dims))
         self._speed = SpeedDifference(len(dims), self.threshold, self.window)
@@ -192,5 +193,5 @@ def _pairs(module: nn.Module) -> list[tuple[Tensor, Tensor]]:
 
 
 def _gated(features: dict[str, Tensor], gates: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return features, of tokens too, times their gates."""
+    """Return features, which may be sequences of tokens, times their gates."""
     return {name: x * (gates[name] if x.ndim == 2 else gates[name][:, None]) for name, x in features.items()}

@@ -1,4 +1,4 @@
-"""InfoReg: hold the leading encoder near where its epoch began, as long as it still takes up information fast."""
+"""InfoReg: hold the leading encoder near where its epoch began, as long as it still acquires information fast."""
 
 from collections.abc import Mapping, Sequence
 from math import exp, tanh
@@ -18,7 +18,7 @@ WINDOW = 10  # epochs over which the growth of the Fisher trace is taken
 def growth(trace: Sequence[float]) -> float:
     """Return ``(T_e - T_{e-10}) / (sum of the last ten)`` of a Fisher trace by epoch; zeros stand before its start.
 
-    Before the first epoch it is 1. Where all of the last ten are zero, so that there is no ratio, it is 0.
+    Before the first epoch it is 1. If all of the last ten are zero, there is no ratio, and the result is 0.
     """
     if not trace:
         return 1.0
@@ -30,7 +30,7 @@ def growth(trace: Sequence[float]) -> float:
 def pulls(scores: Sequence[float], strengths: Sequence[float]) -> list[float]:
     """Return how strongly each encoder is held: the leader by ``strength * exp(tanh(s - mean of the others))``.
 
-    The others are not held; on a tie nobody is.
+    The others are not held; on a tie, no encoder is.
     """
     held = [0.0] * len(scores)
     best = max(range(len(scores)), key=lambda i: scores[i])
@@ -46,21 +46,22 @@ def fisher_trace(squares: Sequence[Tensor]) -> float:
 
 
 class InfoReg(Callback):
-    """InfoReg: while encoders take up information fast, hold the leading one back by a spring to its epoch's start.
+    """InfoReg: while encoders acquire information fast, a spring pulls the leader to its weights at the epoch's start.
 
-    The gradient of the leader gets ``beta (theta - theta_0)`` added, where theta_0 are its weights at the start of the
-    epoch and beta comes from :func:`pulls`. That happens in epochs in which the :func:`growth` of the trace of the
+    The gradient of the leader gets ``beta (theta - theta_0)`` added, where theta_0 denotes its weights at the start of
+    the epoch and beta comes from :func:`pulls`. This happens in epochs in which the :func:`growth` of the trace of the
     Fisher information exceeds `threshold`. Scores s_m are summed over the batch: the probability of the label.
 
     Parameters
     ----------
     strength : float or sequence of float
-        For all modalities, or one each, in their order; .95 for audio and .1 for video in the released code.
+        One number for all modalities, or one per modality in their order; .95 for audio and .1 for video in the
+        released code.
     threshold : float
         Smallest growth of the trace at which the method acts; .05 in the released code.
     score : {"sum", "mean"}
-        Whether scores are sums over the batch, as published, whose differences nearly always saturate the tanh, or
-        means.
+        Whether scores are means over the batch or, as published, sums. The differences between sums nearly always
+        saturate the tanh.
     how : {"head", "split", "ablation"}
         Where unimodal scores come from, see `LateFusion.score`; "split" needs fusion "concat" or "sum". Each score's
         loss is part of the objective, with weight 1.
@@ -69,8 +70,8 @@ class InfoReg(Callback):
 
     Notes
     -----
-    Works for two to six modalities; with three and more the leader is compared with the mean of the others. Costs next
-    to nothing, but memory for three copies of the encoders.
+    Works for two to six modalities; with three or more, the leader is compared with the mean of the others. Costs
+    almost no time, but needs memory for three copies of the encoders.
 
     How it can mislead. Ten zeros stand before the trace, so the method acts in nearly all of the first ten epochs,
     whatever the trace does. The trace is made of gradients of whole batches, which fall with the loss: it is not the
@@ -108,7 +109,7 @@ class InfoReg(Callback):
         self._traces, self._device = {name: [] for name in ctx.modalities}, ctx.device
 
     def on_epoch_start(self, ctx: Context) -> None:
-        """Remember where the encoders stand."""
+        """Store the current weights of the encoders."""
         if ctx.stage == "joint":
             self._start = {name: [p.detach().clone() for p in ctx.parameters(name)] for name in ctx.modalities}
             self._squares = {name: [torch.zeros_like(p) for p in start] for name, start in self._start.items()}
@@ -143,7 +144,7 @@ class InfoReg(Callback):
                     squares.addcmul_(parameter.grad, parameter.grad)
 
     def on_epoch_end(self, ctx: Context) -> None:
-        """Write the trace of the epoch down."""
+        """Store the trace of the epoch."""
         if ctx.stage == "joint" and self._squares:
             for name, squares in self._squares.items():
                 self._traces[name].append(fisher_trace(squares))

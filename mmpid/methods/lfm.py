@@ -19,7 +19,7 @@ SAMPLES, LOW, HIGH, HALVED_EVERY = 8, 0.05, 0.95, 20  # of the learned share
 def fitted_share(epoch: int) -> float:
     """Return the share of the alignment in an epoch, counted from 0: the authors' polynomial, held within [0, 1].
 
-    Beyond epoch 182, where they never trained, it is 0: the polynomial leaves [0, 1] and comes back.
+    It is 0 beyond epoch 182, which their training never reached: there the polynomial leaves [0, 1] and comes back.
     """
     value = sum(c * epoch**i for i, c in enumerate(FITTED)) if epoch < 183 else 0.0
     return min(max(value, 0.0), 1.0)
@@ -28,7 +28,7 @@ def fitted_share(epoch: int) -> float:
 def alignment(logits: Sequence[Tensor], variant: str = "paper") -> Tensor:
     """Return the mean over pairs of the divergence of p and q from their middle m, in nats.
 
-    "paper" is Jensen-Shannon's, ``(KL(p || m) + KL(q || m)) / 2``; "released" has the arguments the other way round,
+    "paper" is Jensen-Shannon's, ``(KL(p || m) + KL(q || m)) / 2``; "released" has the arguments the other way around,
     ``(KL(m || p) + KL(m || q)) / 2``, which has no bound.
     """
     parts = []
@@ -81,13 +81,14 @@ class LFM(Callback):
 
     Notes
     -----
-    Works for two to six modalities, over all pairs, and every fusion with `fused="joint"`. Costs next to nothing;
-    the learned share one second-order backward pass of eight samples per epoch. These are the first of the epoch's
-    first batch; of several processes each takes the first eight of its part.
+    Works for two to six modalities, over all pairs, and every fusion with `fused="joint"`. Costs next to nothing; the
+    learned share adds one second-order backward pass over eight samples per epoch. These are the first samples of the
+    epoch's first batch; with several processes, each takes the first eight of its part.
 
     How it can mislead. Agreement is not knowledge: where the modalities know different things, a large share teaches
     each to ignore what the other cannot see. The fitted share belongs to the authors' 100 to 200 epochs: in 30 epochs
-    it only falls to .66. The mean of the second-order product is over one tensor alone and moves a by almost nothing.
+    it only falls to .66. The mean of the second-order product covers a single tensor and changes the share by almost
+    nothing.
 
     References ---------- Yang et al. (2024), Facilitating multimodal classification via dynamically learning modality
     gap, NeurIPS, section 3.
@@ -111,7 +112,7 @@ class LFM(Callback):
         self._share = HIGH if self.share == "learned" else 0.0 if isinstance(self.share, str) else float(self.share)
 
     def compute_loss(self, ctx: Context) -> Mapping[str, Tensor] | None:
-        """Return both parts of the loss in the place of the joint loss."""
+        """Return both parts of the loss, which replace the joint loss."""
         if ctx.stage != "joint":
             return None
         scores = ctx.scores("head")

@@ -1,4 +1,4 @@
-"""MLA: modalities take turns within a batch, on a head that they share."""
+"""MLA: modalities take turns within a batch on a shared head."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -36,13 +36,14 @@ class MLA(Callback):
     Parameters
     ----------
     variant : {"released", "forced", "rls"}
-        The released code never projects the head's gradient; "forced" does by its lines, "rls" as the paper has it.
+        The released code never projects the head's gradient; "forced" projects it by the lines of that code, "rls" by
+        the equations of the paper.
     per_sample : bool
         Weigh predictions sample by sample; the released code does so batch by batch.
 
     Notes
     -----
-    Costs one step per modality and replaces fusion. All embeddings must have one size.
+    Costs one step per modality and replaces fusion. All embeddings must have the same size.
 
     References
     ----------

@@ -40,8 +40,8 @@ class MMCosine(Callback):
     Notes
     -----
     Costs nothing. Works for any number of modalities, with a fusion head that is linear: "concat" or "sum". Logits lie
-    within ``s * M``, so losses and confidence cannot be compared with those of other methods; a scale that is too
-    small keeps the loss high however well classes are separated. Unimodal heads stay linear. The optional
+    between ``-s * M`` and ``s * M``, so losses and confidence cannot be compared with those of other methods; a scale
+    that is too small keeps the loss high however well classes are separated. Unimodal heads stay linear. The optional
     contrastive term of the released code, off by default there, is left out.
 
     References

@@ -41,8 +41,8 @@ class MMPareto(Callback):
 
     Notes
     -----
-    Costs one backward pass more per modality. Works for every fusion and any number of modalities. `aux_weight` is not
-    used: the method has weights of its own.
+    Costs one additional backward pass per modality. Works for every fusion and any number of modalities. `aux_weight`
+    is not used: the method has its own weights.
 
     References
     ----------
@@ -70,7 +70,7 @@ class MMPareto(Callback):
                 joint, own = (
                     [ctx.mean(torch.zeros_like(p) if g is None else g) for g, p in zip(each, parameters, strict=True)]
                     for each in pair
-                )  # of the whole batch, since what follows is not linear
+                )  # over the whole batch, because the next step is not linear
                 gradients[name], weight = combine(joint, own, self.gamma)
                 ctx.log(f"weight.{name}", weight)
         torch.stack(list(ctx.losses.values())).sum().backward()

@@ -13,7 +13,8 @@ from mmpid.train.context import Context
 def keep_mask(draws: Tensor, p: Tensor, seen: Tensor | None = None) -> Tensor:
     """Return which modalities each sample keeps (B, M): those with ``draw >= p``, and at least one.
 
-    Where none would be left, the one with the largest ``draw - p`` stays. `seen` marks what was there before.
+    If none would be left, the one with the largest ``draw - p`` stays. `seen` marks the modalities that were there
+    before.
     """
     seen = torch.ones_like(draws, dtype=torch.bool) if seen is None else seen
     keep = (draws >= p) & seen
@@ -35,9 +36,9 @@ class ModalityDropout(Callback):
     Notes
     -----
     Costs nothing. Works with every fusion and any number of modalities. Acts in the batches of stage 2 only; evaluation
-    sees every modality. What is kept is not rescaled, so that the joint head meets smaller sums in training than in
-    evaluation: a gain or a loss can come from that shift alone. The rule that one modality stays makes the real rate
-    of a sample's loss smaller than p, for two modalities ``p - p^2 / 2``.
+    sees every modality. Features that are kept are not rescaled, so the joint head sees smaller sums in training than
+    in evaluation: that shift alone can cause a gain or a loss. Because one modality always stays, the actual dropout
+    rate is smaller than p; for two modalities it is ``p - p^2 / 2``.
 
     References
     ----------

@@ -24,17 +24,17 @@ class MSLR(Callback):
 
     In each epoch of stage 2 the learning rate of a modality, encoder and head, is multiplied by
     ``c_m * A_m / mean(A_m of the five epochs before)``, with A_m its latest validation accuracy; in the first six
-    epochs by c_m alone.
+    epochs it is multiplied by c_m alone.
 
     Parameters
     ----------
     initial : float or sequence of float
-        Factor c_m: one number, or one per modality in their order. Audio and visual .9, 1.1 for CREMA-D and 1.3, .7
-        for AV-MNIST in code of the field.
+        Factor c_m: one number, or one per modality in their order. Published code has audio .9 and visual 1.1 for
+        CREMA-D, and 1.3 and .7 for AV-MNIST.
     strategy : {"dynamic", "keep"}
         "keep" leaves the factors at c_m.
     window : int
-        Epochs whose mean is compared.
+        Number of epochs in the mean.
     how : {"auto", "split", "head", "ablation"}
         Where unimodal accuracies come from, see `LateFusion.score`; "auto" is "split" if the fusion is a sum, else
         "ablation".
@@ -42,10 +42,11 @@ class MSLR(Callback):
     Notes
     -----
     Costs one more pass over the validation split per epoch; nothing with how="head". Works with every fusion and any
-    number of modalities. It sets real learning rates, also for Adam and with momentum, where the code it was tested
-    against multiplies gradients; for plain SGD both are the same. The factor compares a modality with its own past,
-    not with the others: it rewards whoever still rises and knows nothing of balance. `initial` decides more than the
-    dynamics, so tune it for the other methods' budget, too. Validation accuracy enters training here.
+    number of modalities. It sets actual learning rates, also for Adam and with momentum. The code that it was tested
+    against multiplies gradients instead; for plain SGD the two are the same. The factor compares a modality with its
+    own past, not with the others: it rewards a modality that still improves and ignores balance. `initial` matters more
+    than the dynamics, so give the other methods the same budget for tuning. This method uses validation accuracy in
+    training.
 
     References
     ----------
@@ -72,7 +73,7 @@ class MSLR(Callback):
         self._rates: dict[str, Any] = {}
 
     def on_after_backward(self, ctx: Context) -> None:
-        """Scale the learning rates for the step that follows."""
+        """Scale the learning rates for the next step."""
         self._restore(ctx)  # after a step that failed
         for group in ctx.optimizer.param_groups if ctx.stage == "joint" else ():
             if (name := group["name"]) in self._initial:

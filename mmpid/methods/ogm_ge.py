@@ -39,11 +39,11 @@ class OGMGE(Callback):
         Where unimodal scores come from, see `LateFusion.score`; "auto" is "split" if the fusion is a sum, as released,
         else "ablation".
     rule, variant : str
-        Ratio for three and more modalities, "pairs" or "others"; "released" or "paper", which differ at a tie alone.
+        Ratio for three or more modalities, "pairs" or "others"; and "released" or "paper", which differ only at a tie.
 
     Notes
     -----
-    Costs next to nothing. With Adam and its relatives a constant factor cancels: use SGD.
+    Costs next to nothing. Adam and its relatives cancel a constant factor: use SGD.
 
     References
     ----------

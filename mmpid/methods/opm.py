@@ -11,7 +11,7 @@ from mmpid.methods._unimodal import SCORERS, ratios, right_probabilities
 from mmpid.train.callbacks import Callback
 from mmpid.train.context import Context
 
-LARGEST_SHARE = 0.99  # of features that a batch loses; at 1 the rest could not be rescaled
+LARGEST_SHARE = 0.99  # largest share of features that a batch loses; at 1 the rest could not be rescaled
 
 
 def drop_rates(scores: Sequence[float], base: float, slope: float, rule: str = "pairs") -> list[float]:
@@ -21,7 +21,7 @@ def drop_rates(scores: Sequence[float], base: float, slope: float, rule: str = "
 
 
 def drop(features: Mapping[str, Tensor], rates: Sequence[float], keep: Tensor) -> tuple[dict[str, Tensor], float]:
-    """Return features without what `keep` (M, B) lets go, divided by ``1 - theta``, and theta.
+    """Return features with the samples outside `keep` (M, B) set to zero, divided by ``1 - theta``, and theta.
 
     theta is the expected share of feature entries that are dropped.
     """
@@ -38,30 +38,30 @@ class OPM(Callback):
     """On-the-fly prediction modulation (OPM): drop features of the modality that is ahead.
 
     With s_m the sum over the batch of the probability of the right class, a modality whose lead r_m exceeds 1 loses
-    its features in each sample with probability q_m of :func:`drop_rates`. What is kept, of all modalities, is divided
-    by ``1 - theta``, theta the expected share of lost entries.
+    its features in each sample with probability q_m of :func:`drop_rates`. The remaining features of all modalities are
+    divided by ``1 - theta``, with theta the expected share of lost entries.
 
     Parameters
     ----------
     base, slope : float
         q_base in [0, 1] and lambda; both .5 in the released code.
     p : float
-        Probability that a batch is changed at all; .7 in the released code.
+        Probability that a batch is changed; .7 in the released code.
     warmup : int
-        First epochs of stage 2 without it.
+        Number of epochs at the start of stage 2 in which the method does not act.
     how : {"auto", "split", "head", "ablation"}
         Where unimodal scores come from, see `LateFusion.score`; "auto" is "split" if the fusion is a sum, else
         "ablation".
     rule : {"pairs", "others"}
-        Lead for three and more modalities: mean of ``s_m / s_j`` over the others, or ``s_m / sum_j s_j``.
+        Lead for three or more modalities: mean of ``s_m / s_j`` over the others, or ``s_m / sum_j s_j``.
 
     Notes
     -----
     Costs next to nothing. Works with every fusion and any number of modalities; the weakest one never loses anything,
     so no sample loses all. Acts in training only. The rescaling also enlarges features, and gradients, of the weaker
-    modality: a part of the effect is a larger learning rate. Unimodal heads see the same dropped features, so use
-    `aux_weight=0` for the published objective. The released file does not parse; its lines were run after that was
-    mended.
+    modality: part of the effect is a larger learning rate. Unimodal heads see the same dropped features, so use
+    `aux_weight=0` for the published objective. The released file does not parse; the comparison used its lines after a
+    repair.
 
     References
     ----------

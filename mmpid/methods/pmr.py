@@ -1,4 +1,4 @@
-"""PMR: pull the slower modality toward class prototypes, and keep the faster one from them at first."""
+"""PMR: pull the slower modality toward class prototypes, and at first keep the faster one away from them."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from mmpid.train.context import Context
 def prototypes(z: Tensor, y: Tensor, n_classes: int, old: Tensor | None = None, momentum: float = 0.0) -> Tensor:
     """Return the mean embedding of each class (k, d), mixed with `momentum` times the old one.
 
-    A class that is absent from the sample keeps its old prototype; without one its row is infinite.
+    A class that is absent from the sample keeps its old prototype; if it has none, its row is infinite.
     """
     member = torch.nn.functional.one_hot(y, n_classes).to(z)
     count = member.sum(0)[:, None]
@@ -26,7 +26,7 @@ def prototypes(z: Tensor, y: Tensor, n_classes: int, old: Tensor | None = None, 
 
 
 def similarities(z: Tensor, centers: Tensor) -> Tensor:
-    """Return minus the distance of each sample to each prototype (B, k); minus infinity where there is none."""
+    """Return minus the distance of each sample to each prototype (B, k); minus infinity where there is no prototype."""
     unknown = centers.isinf().any(1)
     distance = (z[:, None] - centers.masked_fill(unknown[:, None], 0.0)).norm(dim=2)
     return (-distance).masked_fill(unknown, -torch.inf)
@@ -63,17 +63,19 @@ class PMR(Callback):
     last : int
         Last epoch of stage 2, counted from 0, in which the method acts.
     mu, early : float, int
-        Strength of the entropy term and its number of epochs; our choice, since the paper's could not be checked.
+        Strength of the entropy term and its number of epochs; both are our choice, because we could not check the
+        paper's.
     variant : {"paper", "released"}
-        The released code pulls with full strength whoever is behind, by however little, and has no entropy term.
+        The released code pulls every modality that is behind with full strength, however small the gap, and has no
+        entropy term.
 
     Notes
     -----
-    Costs a forward pass of `share` of the data per epoch. Works with every fusion and any number of modalities; for
-    three and more each is compared with the best. Classes that the sample lacks keep their prototype (the released
-    code makes NaN of them), and samples of a class without any do not count. Distances grow with the width of
-    embeddings, so that alpha means another strength for other encoders. Prototypes fit classes that are one cluster;
-    a class of several is pulled together.
+    Costs a forward pass over `share` of the data per epoch. Works with every fusion and any number of modalities; with
+    three or more, each is compared with the best. Classes that the sample lacks keep their prototype (the released code
+    makes NaN of them), and samples of a class without any do not count. Distances grow with the width of embeddings, so
+    the same alpha is a different strength for other encoders. Prototypes suit classes that form one cluster; a class
+    with several clusters is pulled together.
 
     References
     ----------
@@ -99,7 +101,7 @@ class PMR(Callback):
         self._centers: dict[str, Tensor] = {}
 
     def on_epoch_start(self, ctx: Context) -> None:
-        """Renew the prototypes; those of the untrained network are forgotten."""
+        """Renew the prototypes; those of the untrained network are discarded."""
         if ctx.stage != "joint" or ctx.joint_epoch > self.last:
             return
         n = min(max(round(self.share * ctx.n_samples), ctx.config.batch_size), ctx.n_samples)
@@ -117,7 +119,7 @@ class PMR(Callback):
         features, y = ctx.model.pool(ctx.features), ctx.target
         near = {name: similarities(features[name], self._centers[name]) for name in ctx.modalities}
         known = ~next(iter(self._centers.values())).isinf().any(1)[y]
-        n_known = float(ctx.mean(known.sum().double()))  # of all processes, each of which may have a part of the batch
+        n_known = float(ctx.mean(known.sum().double()))  # over all processes, which may each have a part of the batch
         if not n_known:
             return {}
         near, y = {name: x[known] for name, x in near.items()}, y[known]

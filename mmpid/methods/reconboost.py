@@ -1,4 +1,4 @@
-"""ReconBoost: modalities take turns, each learning what the others still get wrong, then all are put in tune."""
+"""ReconBoost: modalities take turns, each learning what the others still get wrong, then all learn together."""
 
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +13,7 @@ from mmpid.train.context import Context
 
 
 def boosting_loss(own: Tensor, others: Tensor, target: Tensor, weights: Sequence[float]) -> Tensor:
-    """Return ``mean_i -(w1 - w2 q_i) log p_i / k``, with p, q the probability of the label by own and other logits."""
+    """Return ``mean_i -(w1 - w2 q_i) log p_i / k``, with p, q the label's probability by own and other logits."""
     log_p = functional.log_softmax(own, 1).gather(1, target[:, None])
     q = others.detach().softmax(1).gather(1, target[:, None])
     return -((weights[0] - weights[1] * q) * log_p).mean() / own.shape[1]
@@ -25,7 +25,7 @@ def agreement(own: Tensor, previous: Tensor) -> Tensor:
 
 
 class Scale(nn.Module):
-    """One number by which the sum of the logits is multiplied."""
+    """A learned scalar that multiplies the sum of the logits."""
 
     def __init__(self):
         super().__init__()
@@ -40,9 +40,9 @@ def total(ctx: Context, scores: dict[str, Tensor]) -> Tensor:
 class ReconBoost(Callback):
     """ReconBoost: one modality at a time learns what the sum of the others misses; then all learn together.
 
-    Joint training is cut into rounds. For `alone` epochs one modality minimizes :func:`boosting_loss` plus `alpha`
-    times :func:`agreement` with the modality of the round before; for `together` epochs all minimize the loss of
-    ``rate * sum_m o_m``, where o_m are the unimodal logits and rate is learned. That sum is also the prediction.
+    Joint training is divided into rounds. For `alone` epochs one modality minimizes :func:`boosting_loss` plus `alpha`
+    times :func:`agreement` with the modality of the round before; for `together` epochs all minimize the loss of ``rate
+    * sum_m o_m``, with unimodal logits o_m and a learned rate. That sum is also the prediction.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class ReconBoost(Callback):
     alpha : float
         Weight of the agreement.
     variant : {"paper", "released"}
-        The released code cuts the graph on both sides of the agreement, so it moves nothing.
+        The released code detaches both sides of the agreement, so this term changes nothing.
 
     Raises
     ------
@@ -63,11 +63,11 @@ class ReconBoost(Callback):
     Notes
     -----
     Replaces fusion; any number of modalities, whose logits add up. Every round starts with an empty optimizer. An epoch
-    costs as much as a joint one, but in half of them one encoder alone learns: the authors give it twice the epochs.
-    They start from trained unimodal models, which a unimodal stage gives. The boosting loss is divided by k, as in the
-    released code, which makes its steps small.
+    costs as much as a joint one, but in half of the epochs only one encoder learns: the authors train for twice as
+    many. They start from trained unimodal models, as a unimodal stage provides. The boosting loss is divided by k, as
+    in the released code, which makes its steps small.
 
-    How it can mislead. Accuracies of single modalities are of classifiers that are trained to correct the others.
+    How it can mislead. Accuracies of single modalities come from classifiers that were trained to correct the others.
 
     References
     ----------
@@ -98,7 +98,7 @@ class ReconBoost(Callback):
         ctx.add_module("reconboost", Scale())
 
     def on_epoch_start(self, ctx: Context) -> None:
-        """Forget the momentum where a part of a round begins."""
+        """Discard the momentum at the start of each part of a round."""
         if ctx.stage == "joint" and ctx.joint_epoch % (self.alone + self.together) in (0, self.alone):
             ctx.optimizer.state.clear()
 

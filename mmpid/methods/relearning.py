@@ -13,7 +13,7 @@ from mmpid.train.context import Context
 
 
 def purity(features: Tensor, target: Tensor, n_classes: int) -> float:
-    """Return the share of samples whose label is the most frequent one of their k-means cluster.
+    """Return the share of samples whose label is the most frequent one in their k-means cluster.
 
     Every dimension is first scaled to [-1, 1] by its own range; there are as many clusters as classes.
     """
@@ -44,21 +44,21 @@ class DiagnosingRelearning(Callback):
     Parameters
     ----------
     every, times : int
-        Epochs between two resets, and how many there are; 20 and 3 in the released code.
+        Epochs between two resets, and the number of resets; 20 and 3 in the released code.
     strength : float
         3 in the released code.
     split : {"validation", "probe"}
-        The held-out samples. The published method uses the validation split, which then no longer judges fairly which
-        epoch is best.
+        The held-out samples. The published method uses the validation split, which is then no longer a fair judge of
+        the best epoch.
 
     Notes
     -----
-    Works for every fusion and any number of modalities. Each reset costs one pass over both splits and two k-means a
-    modality. Shares of the last reset stand in the row of the epoch that follows.
+    Works for every fusion and any number of modalities. Each reset costs one pass over both splits and two k-means fits
+    per modality. The row of the next epoch has the shares of the last reset.
 
-    How it can mislead. The gap of a purity is not the gap of a loss: few held-out samples make clusters purer by
-    chance. The published gain also contains a change of augmentation: the baseline trained with it, the method without.
-    "Start" is the first weights of the run, so after a unimodal stage a reset also undoes that stage.
+    How it can mislead. A gap in purity is not a gap in loss: few held-out samples make clusters purer by chance. The
+    published gain also contains a change of augmentation: the baseline trained with augmentation, the method without
+    it. "Start" means the initial weights of the run, so after a unimodal stage a reset also undoes that stage.
 
     References
     ----------

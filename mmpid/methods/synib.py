@@ -1,4 +1,4 @@
-"""SynIB: with one modality made useless, the joint prediction should know nothing."""
+"""SynIB: with one modality corrupted, the joint prediction should carry no information."""
 
 from collections.abc import Callable, Mapping
 
@@ -25,7 +25,7 @@ def dirichlet_divergence(evidence: Tensor) -> Tensor:
 
 
 def anchor_divergence(joint: Tensor, other: Tensor) -> Tensor:
-    """Return ``KL(p_other || p_joint)``, mean over samples: the prediction should be what the other modality says."""
+    """Return ``KL(p_other || p_joint)``, mean over samples: the prediction should match the other modality's."""
     return functional.kl_div(
         joint.log_softmax(1), other.detach().log_softmax(1), reduction="batchmean", log_target=True
     )
@@ -37,7 +37,7 @@ def corrupt(
 ) -> Tensor:  # fmt: skip
     """Return features (B, ...) in which a share of the entries comes from other samples of the batch.
 
-    Of a batch in parts, each in a process, they come from samples of the same part.
+    If a batch is divided among processes, they come from samples of the same part.
     """
     order = torch.randperm(len(features), generator=generator)
     draws = own_part(torch.rand(n_parts * len(features), *features.shape[1:], generator=generator))
@@ -45,22 +45,22 @@ def corrupt(
 
 
 class SynIB(Callback):
-    """Synergy information bottleneck (SynIB): penalize what the joint prediction knows with one modality corrupted.
+    """Synergy information bottleneck (SynIB): penalize what the joint head predicts with one modality corrupted.
 
-    For each modality the fusion head reads the batch once more, with a part of that modality's embedding replaced by
-    that of other samples. ``strength * KL(prediction || prior)`` is added to the loss, so that the head is paid for
-    what needs all modalities.
+    For each modality the fusion head reads the batch once more, with part of that modality's embedding replaced by that
+    of other samples. ``strength * KL(prediction || prior)`` is added to the loss, which rewards the head for using what
+    needs all modalities.
 
     Parameters
     ----------
     strength : float
-        Weight of the penalty; 0, so off, by default in the released code.
+        Weight of the penalty; the released code has 0 (off) by default.
     prior : {"gaussian", "dirichlet", "anchor"}
-        What the prediction should look like: a standard normal of the logits, whose variance a layer of its own
-        predicts (:func:`gaussian_divergence`); a flat Dirichlet (:func:`dirichlet_divergence`); or the mean of the
-        other modalities' own predictions (:func:`anchor_divergence`).
+        What the prediction should look like: a standard normal distribution of the logits, whose variance a separate
+        layer predicts (:func:`gaussian_divergence`); a flat Dirichlet (:func:`dirichlet_divergence`); or the mean of
+        the other modalities' own predictions (:func:`anchor_divergence`).
     share : float
-        Share of the entries that is replaced.
+        Share of the entries that are replaced.
     last : int
         Last epoch of joint training, counted from 0, in which it acts.
     variant : {"paper", "released"}
@@ -68,12 +68,12 @@ class SynIB(Callback):
 
     Notes
     -----
-    Works for every fusion and any number of modalities, with one pass each. Costs one more pass of the fusion head per
-    modality, not of the encoders: embeddings are corrupted, not inputs. The released gates that search for the most
-    destructive mask are not offered.
+    Works for every fusion and any number of modalities. Costs one more pass through the fusion head per modality, but
+    none through the encoders: embeddings are corrupted, not inputs. The gates of the released code that search for the
+    most destructive mask are not implemented.
 
-    How it can mislead. Where one modality alone knows the label, the penalty works against the loss: accuracy can fall
-    while "synergy" rises. A fusion that adds up has no interaction to be paid for.
+    How it can mislead. If one modality alone determines the label, the penalty works against the loss: accuracy can
+    fall while "synergy" rises. An additive fusion has no interaction to reward.
 
     References
     ----------

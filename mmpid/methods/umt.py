@@ -19,7 +19,7 @@ def distillation(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 class UMT(Callback):
-    """Unimodal teachers (UMT): each embedding is held near that of a frozen encoder that was trained alone.
+    """Unimodal teachers (UMT): each embedding is held near the embedding of a frozen encoder trained alone.
 
     ``strength * mean |z_m - z_m^teacher|^2`` is added to the loss for each modality. Teachers are made when joint
     training starts: after a unimodal stage they are its encoders. Without one, a copy of the model is trained for
@@ -28,18 +28,19 @@ class UMT(Callback):
     Parameters
     ----------
     strength : float
-        Weight of the distance; the paper tunes it, 10 in a later benchmark.
+        Weight of the distance; the paper tunes it, and a later benchmark uses 10.
     epochs : int
-        Epochs of the teachers' training where no unimodal stage came before.
+        Epochs of the teachers' training if there was no unimodal stage.
 
     Notes
     -----
-    Works for every fusion and any number of modalities. Costs one forward pass of every teacher per batch, and without
-    a unimodal stage the teachers' training, which the run's budget does not count: compare with that in mind.
+    Works for every fusion and any number of modalities. Costs one forward pass of every teacher per batch and, without
+    a unimodal stage, the teachers' training. The run's budget does not count that training: keep this in mind when
+    comparing.
 
     How it can mislead. After a unimodal stage the students start as their own teachers, so the term starts at zero and
-    only holds them there. The distance has the units of the embeddings: a good strength for one encoder is none for
-    another.
+    only holds them there. The distance has the units of the embeddings: a good strength for one encoder can be a bad
+    one for another.
 
     References
     ----------

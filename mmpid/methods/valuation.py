@@ -1,4 +1,4 @@
-"""Sample valuation: train again, alone, the modality that adds little to a sample's prediction."""
+"""Sample valuation: retrain a modality alone on the samples to whose prediction it adds little."""
 
 from itertools import chain, combinations
 from math import factorial
@@ -39,12 +39,12 @@ def values(right: dict[tuple[str, ...], Tensor], names: tuple[str, ...]) -> dict
 
 
 def copies(value: Tensor) -> Tensor:
-    """Return how often a sample is shown again with this modality alone: a value of .5, 0, -.5 gives 1, 2, 3."""
+    """Return how often to show a sample again with this modality alone: values of .5, 0, -.5 give 1, 2, 3."""
     return (2 * (1 - value) - 1e-9).ceil().clamp(0, MOST_COPIES).long()
 
 
 def weakest(found: dict[str, Tensor], alpha: float) -> tuple[str, float]:
-    """Return the modality with the least mean value, of a tie the last, and the share of samples to show again.
+    """Return the modality with the least mean value (the last in a tie) and the share of samples to show again.
 
     The share is ``alpha * 2/3 * (largest - least mean)``.
     """
@@ -72,11 +72,11 @@ class SampleValuation(Callback):
 
     Notes
     -----
-    Works for every fusion and two to six modalities; encoders that return sequences are refused. Costs a pass over the
-    training split per epoch, and epochs that are up to seven times as long, so a comparison by epochs favors it.
+    Works for every fusion and two to six modalities; encoders that return sequences raise an error. Costs a pass over
+    the training split per epoch, and makes epochs up to seven times as long, so a comparison by epochs favors it.
 
-    How it can mislead. Values are measured on training samples: once these are memorized, everything contributes. An
-    absent modality is a zero that the fusion head may never have seen.
+    How it can mislead. Values are measured on training samples: once they are memorized, every modality contributes. An
+    absent modality is a zero vector, which the fusion head may never have seen.
 
     References
     ----------
@@ -102,7 +102,7 @@ class SampleValuation(Callback):
 
     @torch.no_grad()
     def on_epoch_end(self, ctx: Context) -> None:
-        """Value the training samples and choose those of the next epoch."""
+        """Compute the values of the training samples and choose the samples of the next epoch."""
         if ctx.stage != "joint" or ctx.joint_epoch < self.warmup:
             return
         seen = ctx.evaluate("train")
@@ -127,7 +127,7 @@ class SampleValuation(Callback):
 
     @staticmethod
     def _right(ctx: Context, embeddings: dict[str, Tensor], target: Tensor) -> dict[tuple[str, ...], Tensor]:
-        """Return for every set of modalities which samples it predicts."""
+        """Return which samples each set of modalities predicts correctly."""
         logits = {
             each: ctx.forward(each, features=embeddings, training=False, grad=False)["joint"]
             for each in coalitions(ctx.modalities)
