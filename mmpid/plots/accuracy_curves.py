@@ -18,8 +18,8 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
     ax
         Axes to draw on; new ones by default.
     split
-        "validation", or "train": the share of right answers among the samples that were trained on in an epoch, each
-        before its update, so that it lags behind and has no average of the heads.
+        "validation" or "train". "train" is the share of right answers among the training samples of an epoch, each
+        counted before its update, so it lags behind. It has no average of the heads.
     title
         Heading of the panel; names the split by default.
 
@@ -35,8 +35,8 @@ def accuracy_curves(record, ax: Axes | None = None, *, split: str = "validation"
 
     Notes
     -----
-    Training accuracy rises while a head memorizes. Curves of one run carry no error bar: on 400 samples the standard
-    error of an accuracy is about 0.02.
+    Training accuracy rises while a head memorizes. The curves of one run have no error bars: on 400 samples the
+    standard error of an accuracy is about 0.02.
 
     Examples
     --------

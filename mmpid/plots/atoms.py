@@ -41,12 +41,12 @@ def atoms_of(result) -> list[Atom]:
 
 
 def names_of(modalities) -> tuple[str, str] | None:
-    """Return the names of the two sources of a result, or None for stand-ins.
+    """Return the names of the two sources of a result, or None to use default names.
 
     Raises
     ------
     InputError
-        If these are not two.
+        If there are not exactly two names.
     """
     if modalities is None:
         return None

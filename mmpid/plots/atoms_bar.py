@@ -10,7 +10,7 @@ from mmpid.plots.traces import atom_color, atom_labels
 
 
 def atoms_bar(result, ax: Axes | None = None, *, modalities: Sequence[str] | None = None, title: str = "") -> Axes:
-    """Draw the four atoms as bars, with their 95 % intervals where they were estimated.
+    """Draw the four atoms as bars, with 95 % intervals if they are estimates.
 
     The hatched part of a bar's background is the range with shuffled labels; an atom that is not identified by the
     sample is drawn pale.
@@ -38,7 +38,7 @@ def atoms_bar(result, ax: Axes | None = None, *, modalities: Sequence[str] | Non
 
     Notes
     -----
-    The hatched range is that of sources that know nothing; a synergy above it can still be zero, see `estimate_pid`.
+    The hatched range belongs to sources that know nothing; a synergy above it can still be zero, see `estimate_pid`.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What each chart of a run is: title, unit, limits, empty state and data, said once.
+"""The specification of each chart of a run: title, unit, limits, empty state and data, defined once.
 
 `mmpid.plots` draws these charts with matplotlib and the board draws them in the page, so the two cannot disagree.
 Nothing here draws.
@@ -20,7 +20,7 @@ from mmpid.plots.traces import Band, Trace
 class Area:
     """A filled region between two curves: `epoch`, `low` and `high` have shape (n,).
 
-    `sure` is False where the sample does not show how large the region is; it is hatched then.
+    `sure` is False if the sample does not show how large the region is; the region is then hatched.
     """
 
     key: str
@@ -34,7 +34,7 @@ class Area:
 
 @dataclass(frozen=True, kw_only=True)
 class Chart:
-    """One chart against the epoch, complete but for where it is drawn.
+    """One chart against the epoch, complete except for the place where it is drawn.
 
     `unit` is the label of the y axis, `limits` its fixed limits (None: they follow the data), `empty` what the chart
     says while it has no data, `switch` the epoch at which joint training started, `columns` those of the legend.
@@ -75,8 +75,8 @@ def knowledge_chart(
 ) -> Chart:
     """Return what two encoders know, stacked up to H(Y): the first alone, both, the second alone, only both together.
 
-    What only both together tell is solid up to what is proven and hatched up to its estimate. Negative estimates take
-    no room.
+    The part that only both together tell is solid up to the proven amount and hatched up to the estimate. Negative
+    estimates take no room.
     """
     if len(modalities) != 2:
         raise ValueError("the stack needs two modalities; use known_by_chart for each of several")
@@ -192,6 +192,6 @@ def _values(rows: Sequence[Mapping], atom: str) -> np.ndarray:
 
 
 def _proven(rows: Sequence[Mapping], atom: str) -> np.ndarray:
-    """Return the proven part of an atom: its lower end where the probe proves it, else nothing."""
+    """Return the proven part of an atom: its lower end if the probe proves it, else zero."""
     found = [read_atom(row, atom) for row in rows]
     return np.array([min(max(r.low or 0.0, 0.0), max(value_of(r), 0.0)) if r and r.proven else 0.0 for r in found])

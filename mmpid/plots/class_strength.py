@@ -65,7 +65,7 @@ def class_strength(record, ax: Axes | None = None, *, proxy: str | None = None, 
     classes = record.metadata.get("class_names") or [str(c) for c in range(table.shape[1])]
     ax.set_xticks(range(table.shape[1]), classes[: table.shape[1]])
     ax.set_yticks(range(len(names)), names)
-    norm = cast(Any, image.norm)  # drawing the colorbar has set both ends
+    norm = cast(Any, image.norm)  # drawing the color bar has set both ends
     middle = (norm.vmin + norm.vmax) / 2
     for (row, column), value in np.ndenumerate(table):
         color = "white" if value < middle else style.INK

@@ -13,7 +13,7 @@ def critical_difference(frame, ax: Axes | None = None, *, title: str = "") -> Ax
     Parameters
     ----------
     frame
-        The frame of ``comparison.ranks()``: mean_rank by method, and "critical_difference" in its `attrs`.
+        The frame from ``comparison.ranks()``: mean_rank by method, and "critical_difference" in its `attrs`.
     ax
         Axes to draw on; new ones by default.
     title
@@ -31,8 +31,8 @@ def critical_difference(frame, ax: Axes | None = None, *, title: str = "") -> Ax
 
     Notes
     -----
-    A rank says nothing of how much better a method is. With fewer than ten data sets the critical difference is so
-    large that hardly any two methods differ; a bar then shows a lack of data, not of differences.
+    A rank does not say how much better a method is. With fewer than ten data sets the critical difference is so large
+    that few methods differ; a bar then shows a lack of data, not a lack of differences.
 
     References
     ----------
@@ -67,7 +67,7 @@ def critical_difference(frame, ax: Axes | None = None, *, title: str = "") -> Ax
 
 
 def joined(ranks: list[float], width: float) -> list[tuple[int, int]]:
-    """Return (first, last) of the longest runs of sorted ranks that lie within the critical difference.
+    """Return (first, last) of the longest stretches of sorted ranks that lie within the critical difference.
 
     Examples
     --------

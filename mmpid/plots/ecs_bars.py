@@ -1,4 +1,4 @@
-"""The competition class by class: which modality is the stronger one."""
+"""The competition, class by class: which modality is stronger."""
 
 import numpy as np
 import seaborn as sns

@@ -1,4 +1,4 @@
-"""One sentence that says what a run shows: which modality leads, which lags, how sure that is, and what happens next.
+"""One sentence that says what a run shows: which modality leads or lags, how sure that is, and what happens next.
 
 A pure function of the rows; the board, the report and the static picture say the same.
 """
@@ -28,7 +28,7 @@ def headline(run, *, failure: str = "", auto: bool = True) -> Headline:
     Parameters
     ----------
     run
-        A `mmpid.RunRecord`, a trainer, or the folder of a run; the rows on the present path count.
+        A `mmpid.RunRecord`, a trainer, or the folder of a run; only the rows on the current path count.
     failure : str
         What stopped the training, if anything did, as "ErrorType: message".
     auto : bool
@@ -40,8 +40,9 @@ def headline(run, *, failure: str = "", auto: bool = True) -> Headline:
 
     Notes
     -----
-    The sentence never says more than `mmpid.diagnose` does, and never says why: one run proves nothing. A lead counts
-    where the difference of two unique informations is above its noise, as if their errors were independent.
+    The sentence never says more than `mmpid.diagnose` does, and it never names a cause: a single run cannot prove one.
+    A lead counts if the difference between two unique informations is above its noise, treating their errors as
+    independent.
 
     Examples
     --------

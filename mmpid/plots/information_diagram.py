@@ -17,10 +17,10 @@ _PLACES = {_U1: (-0.95, 0.0), _U2: (0.95, 0.0), _R: (0.0, 0.0), _S: (0.0, 1.19)}
 def information_diagram(
     result, ax: Axes | None = None, *, modalities: Sequence[str] | None = None, title: str = ""
 ) -> Axes:
-    """Draw what each source knows about the target as a circle, and what only both know as the region around.
+    """Draw what each source knows about the target as a circle, and what only both know as the surrounding region.
 
-    The areas are *not* to scale (no two circles can show four numbers); each region carries its value in bits and is
-    the more opaque the larger its share of the total. An atom that the sample does not identify is marked so.
+    The areas are *not* to scale (no two circles can show four numbers); each region is labeled with its value in bits,
+    and a larger share of the total makes it more opaque. An atom that the sample does not identify is marked.
 
     Parameters
     ----------

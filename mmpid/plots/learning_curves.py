@@ -9,14 +9,14 @@ from mmpid.plots.traces import GREEN, record_of, switch_epoch
 
 EMPTY = "Learning curves appear here\nafter the first epoch"
 
-_GAP = 0.04  # of the axes, between the frame and the names of the stages
-_ROOM = 0.25  # of the epochs, that a stage must have for its name
+_GAP = 0.04  # share of the axes, between the frame and the names of the stages
+_ROOM = 0.25  # share of the epochs that a stage needs to show its name
 
 
 def learning_curves(
     record, ax: Axes | None = None, *, quantity: str = "accuracy", title: str = "Learning alone, then together"
 ) -> Axes:
-    """Draw validation curves thick and, where they were recorded, training curves thin; both stages are named.
+    """Draw thick validation curves and, if they were recorded, thin training curves; both stages are named.
 
     The gap between a thick curve and the thin one of the same color is what that head has memorized.
 
@@ -68,7 +68,7 @@ def learning_curves(
 
 
 def _name_stages(ax: Axes, first: float, last: float, switch: float | None) -> None:
-    """Shade stage 2 and write the name of each stage, where there is room, at the foot of the panel."""
+    """Shade stage 2 and, if there is room, write the name of each stage at the bottom of the panel."""
     end = last if switch is None else switch
     spans = [(first, end, "stage 1: each alone")]
     if switch is not None:

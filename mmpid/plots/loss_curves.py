@@ -35,7 +35,7 @@ def loss_curves(record, ax: Axes | None = None, *, split: str = "train", title: 
     Notes
     -----
     In stage 2 the loss of a single head is drawn too, although only the joint head may be trained then. A training loss
-    near zero says that labels are known by heart, not that they are understood.
+    near zero means that the labels are memorized, not that they are understood.
 
     Examples
     --------

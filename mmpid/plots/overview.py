@@ -1,4 +1,4 @@
-"""A whole run in one picture: what stays of the board when no kernel is running."""
+"""A whole run in one picture: what remains of the board when no kernel is running."""
 
 import textwrap
 
@@ -22,9 +22,9 @@ def overview(record, *, proxy: str | None = None, note: str = "", hint: str = ""
     proxy
         Which recorded strength proxy to draw; the first by default.
     note
-        A word behind the heading, such as the state of the training.
+        A short note after the heading, such as the state of the training.
     hint
-        A line under everything, such as what to do where the live board is gone.
+        A line at the bottom, such as what to do if the live board is gone.
 
     Returns
     -------
@@ -38,7 +38,7 @@ def overview(record, *, proxy: str | None = None, note: str = "", hint: str = ""
 
     Notes
     -----
-    Only the path that led to the present is drawn; futures that a rewind discarded are not.
+    Only the path that led to the current state is drawn; epochs that a rewind discarded are left out.
 
     Examples
     --------
@@ -62,7 +62,7 @@ def overview(record, *, proxy: str | None = None, note: str = "", hint: str = ""
 
 
 def heading(record, note: str = "") -> str:
-    """Return one line that says what run this is and how far it came."""
+    """Return one line that says which run this is and how far it got."""
     epochs = record.lineage("epoch")
     parts = [" + ".join(record.metadata["modalities"])]
     parts += [f"{epochs[-1]['stage']} stage, epoch {epochs[-1]['epoch']}"] if epochs else ["not trained yet"]
@@ -72,7 +72,7 @@ def heading(record, note: str = "") -> str:
 
 
 def test_scores(record) -> list[str]:
-    """Return the test accuracies of a finished run in words, the joint one first; nothing before the end."""
+    """Return the test accuracies of a finished run in words, the joint one first; empty before the end."""
     results = record.lineage("result")
     if not results:
         return []
@@ -83,7 +83,7 @@ def test_scores(record) -> list[str]:
 
 
 def decision_lines(decisions: list[dict], width: int = 150) -> list[str]:
-    """Return the latest decisions, newest first, each with its epoch, who took it and why."""
+    """Return the latest decisions, newest first, each with its epoch, source and reason."""
     lines = []
     for row in worth_showing(decisions)[::-1][:_MOST_DECISIONS]:
         what = " ".join(word for word in (row["action"], row.get("modality", "")) if word)

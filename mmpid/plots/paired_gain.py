@@ -30,7 +30,7 @@ def paired_gain(
     title
         Heading of the panel.
     xlabel
-        What the numbers are, with their unit.
+        Description of the numbers, with their unit.
 
     Returns
     -------
@@ -44,8 +44,8 @@ def paired_gain(
 
     Notes
     -----
-    Each interval is for its own row. Of twenty comparisons without any difference one is expected to be drawn solid:
-    decide beforehand which row is the question. Hollow does not mean equal: look at how far the interval reaches.
+    Each interval is for its own row. Even without any true difference, expect one of twenty comparisons to be drawn
+    solid: decide in advance which row matters. Hollow does not mean equal: look at how far the interval reaches.
 
     Examples
     --------

@@ -1,8 +1,8 @@
 """The colors of the whole project: one table, for matplotlib and for the page.
 
-Each role has a line, a text and an area color, for light and for dark ground. Lines keep a contrast of 3.6 or more with
-their ground, texts 5 or more. Neighboring areas of the stacked chart differ by at least 9 in OKLab x 100 for protan,
-deutan and tritan vision. No color stands alone: each role also has a dash, a place or a name.
+Each role has a line, a text and an area color, for light and dark backgrounds. Lines keep a contrast of 3.6 or more
+with their background, and text keeps 5 or more. Neighboring areas of the stacked chart differ by at least 9 in OKLab x
+100 for protan, deutan and tritan vision. Color is never the only cue: each role also has a dash, a place or a name.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Ink:
-    """Colors of one role on one ground."""
+    """Colors of one role on one background."""
 
     line: str
     text: str
@@ -48,10 +48,10 @@ DASH_OF = {"both": "solid", "together": "dashdot", "joint": "solid", "average": 
 
 
 def modality_role(index: int) -> str:
-    """Return the role of a modality by its place; the seventh looks like the first."""
+    """Return the role of a modality by its position; the seventh looks like the first."""
     return f"m{index % 6}"
 
 
 def dash_of(role: str) -> str:
-    """Return the dash of a role; from the fifth modality on a dash comes a second time."""
+    """Return the dash of a role; from the fifth modality on, dashes repeat."""
     return DASH_OF[role] if role in DASH_OF else DASHES[int(role[1:]) % len(DASHES)]

@@ -12,13 +12,13 @@ def pid_curves(record, ax: Axes | None = None, *, title: str | None = None) -> A
     """Draw redundancy, the unique information of each modality and synergy against the epoch.
 
     The bands are 95 % bootstrap intervals, each for one atom of one probe. The hatched band is where synergy lies when
-    the labels are shuffled: synergy inside it is not distinguishable from none. Above it, look at its own band, too:
-    the hatched one is that of sources that know nothing.
+    the labels are shuffled: synergy inside it is not distinguishable from none. If synergy is above it, also look at
+    its own band: the hatched one belongs to sources that know nothing.
 
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`, or a trainer; the rows on the present path are drawn.
+        A `mmpid.RunRecord`, or a trainer; the rows on the current path are drawn.
     ax
         Axes to draw on; new ones by default.
     title

@@ -17,9 +17,9 @@ def pid_trajectory(
 ) -> Axes:
     """Draw U1 against U2, one point per probe, colored by redundancy.
 
-    On the diagonal neither modality knows more that is its own. Far along one axis, that modality knows much that the
-    other one does not, as where the other one starved; near the origin both know the same, much of it if redundancy is
-    high.
+    On the diagonal, both modalities have equal unique information. Far along one axis, that modality knows much that
+    the other does not, for example because the other one starved. Near the origin, both know the same: a lot if
+    redundancy is high.
 
     Parameters
     ----------
@@ -35,8 +35,8 @@ def pid_trajectory(
     Returns
     -------
     matplotlib.axes.Axes
-        x: U1 in bits; y: U2 in bits; color: redundancy in bits (for three or more modalities its mean, and each
-        unique information is against all the others).
+        x: U1 in bits; y: U2 in bits; color: redundancy in bits. For three or more modalities it is the mean redundancy,
+        and each unique information is against all the others.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def pid_trajectory(
 
     Notes
     -----
-    Points have intervals of their own, which are not drawn here: `pid_curves` has them. Small steps are noise.
+    The intervals of the points are not drawn here: see `pid_curves`. Small steps are noise.
 
     Examples
     --------
@@ -84,7 +84,7 @@ def pid_trajectory(
 
 
 def _range(values) -> tuple[float, float]:
-    """Return the limits of a color scale, apart where all values are equal."""
+    """Return the limits of a color scale, kept apart even if all values are equal."""
     low, high = float(values.min()), float(values.max())
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 

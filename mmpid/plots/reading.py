@@ -1,4 +1,4 @@
-"""What a probe row says, by name: the one place that knows how rows spell their atoms."""
+"""Read the values of a probe row by name: the one place that knows how rows name their atoms."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,8 @@ from mmpid.runs.probe import Atom
 def read_atom(probe: Mapping, atom: str) -> Atom | None:
     """Return an atom of a probe row, or None where it is missing or not a number.
 
-    Where the probe does not say whether the atom is proven, its interval does, if the sample identifies the atom.
+    If the probe does not say whether the atom is proven, its interval decides, provided that the sample identifies the
+    atom.
     """
     low, high = probe.get(f"{atom}_low"), probe.get(f"{atom}_high")
     null_low, null_high = probe.get(f"{atom}_null_low"), probe.get(f"{atom}_null_high")
@@ -28,7 +29,7 @@ def value_of(reading: Atom) -> float:
 
 
 def known_by(probe: Mapping, index: int, name: str) -> Atom | None:
-    """Return all that one modality knows about the label, I(X; Y) in bits: what it alone knows, and what is shared.
+    """Return all that one modality knows about the label, I(X; Y) in bits: what it alone knows plus what is shared.
 
     With two modalities the second part is the redundancy; with more, each has its own.
     """
@@ -45,7 +46,7 @@ def known_by(probe: Mapping, index: int, name: str) -> Atom | None:
 def label_entropy(metadata: Mapping, probes: Sequence[Mapping] = ()) -> float:
     """Return H(Y) in bits: all there is to know about the label.
 
-    It is that of the class frequencies if the record has them, that of equally frequent classes otherwise, and never
+    It comes from the class frequencies if the record has them and from equally frequent classes otherwise, and is never
     less than what a probe found.
     """
     prior, classes = metadata.get("data", {}).get("prior_loss"), metadata.get("class_names") or ()
@@ -67,7 +68,7 @@ def steps_per_epoch(metadata: Mapping, path: Sequence[Mapping] = ()) -> int | No
 
 
 def placed_probes(path: Sequence[Mapping], metadata: Mapping) -> list[Mapping]:
-    """Return the probe rows of a path; one that was asked for within an epoch stands at its fraction of that epoch.
+    """Return the probe rows of a path; a probe requested within an epoch stands at its fraction of that epoch.
 
     `path` holds rows of every kind, in order. A row at the end of an epoch is returned as it is.
     """

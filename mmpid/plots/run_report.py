@@ -47,7 +47,7 @@ def write_report(record, path, *, overwrite: bool = False) -> Path:
     record
         A `mmpid.RunRecord`, of a run at any moment; or anything with a `record`, such as a trainer.
     path : path
-        The file; its folder is made.
+        The file; its folder is created.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -64,7 +64,7 @@ def write_report(record, path, *, overwrite: bool = False) -> Path:
     Notes
     -----
     Accuracies come from the test samples once the run is finished, and from the validation samples before; the page
-    says which. Discarded futures of a rewind are left out: the page tells the path that led to the present.
+    says which. Epochs that a rewind discarded are left out: the page shows the path that led to the current state.
 
     Examples
     --------
@@ -105,7 +105,7 @@ def _page(record) -> str:
 
 
 def _headline(record) -> str:
-    """Return the sentence about the run, with how sure it is, its evidence, and links to the sections."""
+    """Return the sentence about the run with its certainty, its evidence, and links to the sections."""
     told = headline(record)
     mark = f' <span class="quiet">({escape(told.mark)})</span>' if told.mark else ""
     links = " · ".join(f'<a href="#{_anchor(title)}">{title}</a>' for title in TITLES)
@@ -165,7 +165,7 @@ def _figures(record) -> str:
 
 
 def _figure(draw: Callable, size: tuple[float, float]) -> str:
-    """Return one picture as text, so that it stays sharp in print; a name for those who cannot see it."""
+    """Return one picture as SVG text, so that it stays sharp in print, with a description for screen readers."""
     picture, buffer = Picture(figsize=size, layout="constrained"), io.BytesIO()
     ax = picture.subplots()
     draw(ax)

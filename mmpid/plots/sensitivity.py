@@ -1,4 +1,4 @@
-"""How each method depends on a setting that was tuned."""
+"""How each method depends on its tuned setting."""
 
 from matplotlib.axes import Axes
 
@@ -12,11 +12,11 @@ def sensitivity(frame, ax: Axes | None = None, *, score: str = "validation", tit
     Parameters
     ----------
     frame
-        The frame of ``comparison.sensitivity()``, of one data set.
+        The frame from ``comparison.sensitivity()``, for one data set.
     ax
         Axes to draw on; new ones by default.
     score
-        The column to draw: "validation", by which settings were chosen, or for example "test_accuracy".
+        The column to draw: "validation", which chose the settings, or another one such as "test_accuracy".
     title
         Heading of the panel.
 
@@ -32,7 +32,8 @@ def sensitivity(frame, ax: Axes | None = None, *, score: str = "validation", tit
 
     Notes
     -----
-    A ring in the first or last column of a numeric setting may lie short of the best value: try further ones.
+    If a ring is in the first or last column of a numeric setting, the best value may lie outside the range: try more
+    values.
 
     Examples
     --------

@@ -14,13 +14,12 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
     """Draw the atoms as stacked areas against the epoch; for two modalities their height is the total information.
 
     The whisker at an area's upper edge is the 95 % interval of that atom alone. A negative estimate is drawn as zero,
-    so where there is one the height is more than the total. The area of an atom that the sample does not identify is
-    hatched.
+    so there the height is more than the total. The area of an atom that the sample does not identify is hatched.
 
     Parameters
     ----------
     record
-        A `mmpid.RunRecord`, or a trainer; the rows on the present path are drawn.
+        A `mmpid.RunRecord`, or a trainer; the rows on the current path are drawn.
     ax
         Axes to draw on; new ones by default.
     title

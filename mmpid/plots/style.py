@@ -1,8 +1,8 @@
 """One style for every picture, set on the axes themselves.
 
-matplotlib's global settings are left alone: the board draws its static picture from a thread, where changing
-them would leak into whatever the user draws at that moment. For the same reason nothing here uses pyplot's
-current figure unless the caller gave no axes.
+matplotlib's global settings stay unchanged: the board draws its static picture from a thread, where a change would
+affect whatever the user draws at that moment. For the same reason nothing here uses pyplot's current figure unless the
+caller gave no axes.
 """
 
 import io
@@ -21,7 +21,7 @@ from mmpid.plots.traces import Band, Trace
 
 INK, FAINT, GRID, PAPER = "#262626", "#8c8c8c", "#dddddd", "white"
 LINE_STYLES = {"solid": "-", "dashed": (0, (5, 2)), "dotted": (0, (1.2, 1.4)), "dashdot": (0, (6, 2, 1.2, 2))}
-SECOND_STYLES = {  # of a dash that comes a second time in a panel, so that eight curves differ without their colors
+SECOND_STYLES = {  # variants of a dash for its second use in a panel, so that eight curves differ without color
     "solid": (0, (16, 1.6)),
     "dashed": (0, (9, 4)),
     "dotted": (0, (1.2, 3.6)),
@@ -30,7 +30,7 @@ SECOND_STYLES = {  # of a dash that comes a second time in a panel, so that eigh
 
 
 class Picture(Figure):
-    """A matplotlib figure that no global state knows of and that shows itself in a notebook."""
+    """A matplotlib figure outside all global state that shows itself in a notebook."""
 
     def __init__(self, **settings):
         super().__init__(**settings)
@@ -47,7 +47,7 @@ class Picture(Figure):
 
 
 def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes:
-    """Return `ax`, or the axes of a new pyplot figure, which a notebook shows by itself."""
+    """Return `ax`, or the axes of a new pyplot figure, which a notebook shows automatically."""
     if ax is not None:
         return ax
     _, ax = plt.subplots(figsize=size, layout="constrained")
@@ -57,9 +57,9 @@ def axes_or_new(ax: Axes | None, size: tuple[float, float] = (6.4, 4.0)) -> Axes
 def dress(
     ax: Axes, *, title: str = "", xlabel: str = "", ylabel: str = "", grid: Literal["", "both", "x", "y"] = "y"
 ) -> Axes:
-    """Give axes the common style: quiet spines, a light grid behind the data, labels with units, white paper.
+    """Give axes the common style: quiet spines, a light grid behind the data, labels with units, white background.
 
-    The paper is white also where a dark style is set, since colors and ink are chosen for it.
+    The background is white even under a dark matplotlib style, because the colors are chosen for white.
     """
     ax.set_facecolor(PAPER)
     ax.figure.set_facecolor(PAPER)
@@ -78,7 +78,7 @@ def dress(
 
 
 def draw_traces(ax: Axes, traces: Iterable[Trace]) -> None:
-    """Draw each trace as a line, with its interval as a band where it has one, and with points while they are few."""
+    """Draw each trace as a line, with its interval (if any) as a band, and with markers while there are few points."""
     traces = [trace for trace in traces if len(trace.epoch)]
     marker = "o" if max((len(trace.epoch) for trace in traces), default=0) <= 16 else None
     for trace, linestyle in zip(traces, line_styles(traces), strict=True):
@@ -89,7 +89,7 @@ def draw_traces(ax: Axes, traces: Iterable[Trace]) -> None:
 
 
 def draw_chart(ax: Axes, chart: Chart, title: str | None = None) -> Axes:
-    """Draw a chart as its specification says: areas, curves, band, start of joint training, labels, legend."""
+    """Draw a chart from its specification: areas, curves, band, start of joint training, labels, legend."""
     for area in chart.areas:
         draw_area(ax, area)
     draw_traces(ax, chart.traces)
@@ -105,7 +105,7 @@ def draw_chart(ax: Axes, chart: Chart, title: str | None = None) -> Axes:
 
 
 def draw_area(ax: Axes, area: Area) -> None:
-    """Fill an area; hatched where its size is not sure, and without a legend where it is nowhere."""
+    """Fill an area, hatched if its size is uncertain, and without a legend entry if it is empty."""
     if not (len(area.epoch) and (area.high > area.low).any()):
         return
     fill: dict[str, Any] = {"facecolor": LIGHT[area.role].area} if area.sure else {"facecolor": PAPER, "hatch": "////"}
@@ -114,7 +114,7 @@ def draw_area(ax: Axes, area: Area) -> None:
 
 
 def line_styles(traces: Iterable[Trace]) -> list:
-    """Return matplotlib's line style of each trace of a panel; a dash's second user gets a variant of it."""
+    """Return matplotlib's line style of each trace of a panel; the second use of a dash gets a variant of it."""
     seen: set[str] = set()
     styles = []
     for trace in traces:
@@ -140,13 +140,13 @@ def draw_switch(ax: Axes, epoch: float | None) -> None:
 
 
 def legend_above(ax: Axes, columns: int = 2) -> None:
-    """Put the legend over the axes, where it cannot cover data; nothing without labeled artists."""
+    """Put the legend above the axes, where it cannot cover data; do nothing without labeled artists."""
     handles, labels = ax.get_legend_handles_labels()
     if handles:
         place = {"loc": "lower left", "bbox_to_anchor": (-0.01, 1.0), "borderaxespad": 0.1, "ncols": columns}
         place |= {"handlelength": 2.7, "columnspacing": 1.0, "labelcolor": INK}
         legend = ax.legend(handles, labels, frameon=False, fontsize=8.5, **place)
-        legend.set_in_layout(False)  # it has its room from the title's pad, and must not narrow the axes
+        legend.set_in_layout(False)  # its room comes from the title's padding; it must not narrow the axes
         ax.set_title(
             ax.get_title(loc="left"), loc="left", fontsize=11, fontweight="bold", color=INK, pad=_room(labels, columns)
         )
@@ -160,7 +160,7 @@ def colorbar(image, ax: Axes, label: str) -> None:
 
 
 def empty(ax: Axes, text: str) -> None:
-    """Say in an empty panel what will appear there."""
+    """Write in an empty panel what will appear there."""
     ax.set(xticks=[], yticks=[])
     ax.text(0.5, 0.5, text, transform=ax.transAxes, ha="center", va="center", color=FAINT, fontsize=10, wrap=True)
 

@@ -1,4 +1,4 @@
-"""When should joint training have started: what a sweep of the switch point found."""
+"""When joint training should have started, according to a sweep of the switch point."""
 
 import numpy as np
 import seaborn as sns
@@ -17,9 +17,9 @@ def switch_curve(sweep, ax: Axes | None = None, *, title: str = "Test accuracy b
     """Draw the final accuracy against the epoch at which joint training started, and what each rule chose.
 
     The band is the 95 % interval over seeds (Student t) of the accuracy *after each seed's own mean was taken out*,
-    times sqrt(C / (C - 1)) for C epochs, which makes up for the spread that goes with it. It shows how surely the
-    epochs differ from each other, which seeds that are easier or harder throughout would hide; it is not an interval of
-    the accuracy itself. A rule stands at the mean epoch that it chose and at the mean accuracy that it got there.
+    times sqrt(C / (C - 1)) for C epochs, which corrects for the spread that this removes. It shows how reliably the
+    epochs differ from each other, without the variation between easier and harder seeds; it is not an interval of the
+    accuracy itself. A rule is drawn at the mean epoch that it chose and the mean accuracy that it got there.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def _table(rows) -> tuple[list[int], list[int], np.ndarray]:
 
 
 def _band(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the interval over seeds at each epoch, each seed's own level taken out; NaN with one epoch."""
+    """Return the interval over seeds at each epoch, with each seed's own level removed; NaN with one epoch."""
     n_epochs = table.shape[1]
     if n_epochs == 1:  # nothing is left of the spread
         return np.full(1, np.nan), np.full(1, np.nan)

@@ -1,4 +1,4 @@
-"""What the curves of a run are: rows of the record in, numbers with a name, a color and a dash out.
+"""The curves of a run: from rows of the record to numbers with a name, a color and a dash.
 
 No drawing here. The notebook board and the static pictures share these functions, so they cannot disagree.
 """
@@ -24,7 +24,7 @@ _OUTPUTS = {"ens": ("average", "average (ens)"), "joint": ("joint", "joint")}
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One curve: a value against the epoch, perhaps with an interval.
+    """One curve: a value against the epoch, optionally with an interval.
 
     `epoch`, `value`, `low` and `high` have shape (n,) and no NaN; `low` and `high` are None without an interval.
     """
@@ -59,7 +59,7 @@ class Band:
 
 
 def record_of(run):
-    """Return the record of a run: a `RunRecord` itself, that of a trainer, or that of a folder or file.
+    """Return the record of a run, given as a `RunRecord`, a trainer, a folder or a file.
 
     Raises
     ------
@@ -108,10 +108,10 @@ def atom_color(atom: str) -> str:
 
 
 def pid_traces(probes: Sequence[Mapping], modalities: Sequence[str]) -> list[Trace]:
-    """Return the atoms in bits, in the order of `atoms_for`, with their 95 % intervals where the probes have them.
+    """Return the atoms in bits, in the order of `atoms_for`, with 95 % intervals if the probes have them.
 
-    The label says so where the latest probe's sample does not identify an atom: it is proven and its size unknown, or
-    nothing is known of it.
+    If the latest probe's sample does not identify an atom, the label says so: the atom is proven but its size is
+    unknown, or nothing is known about it.
     """
     atoms, labels = atoms_for(modalities), atom_labels(modalities)
     if probes:
@@ -142,7 +142,7 @@ def ecs_traces(probes: Sequence[Mapping], modalities: Sequence[str], proxy: str)
 
 
 def keyed_traces(rows: Sequence[Mapping], keys: dict[str, str]) -> list[Trace]:
-    """Return one curve for each modality, of the entry of the rows that `keys` names for it."""
+    """Return one curve for each modality, from the row entry that `keys` names for it."""
     return [_trace(rows, key, name, modality_role(i)) for i, (name, key) in enumerate(keys.items())]
 
 
@@ -167,7 +167,7 @@ def switch_epoch(decisions: Sequence[Mapping]) -> float | None:
 def left_behind(path: Sequence[dict], rows: Sequence[dict]) -> list[dict]:
     """Return the rows of the future that the latest rewind discarded; none without a rewind.
 
-    `path` are the rows on the present path, the very objects of `rows`, as `record.lineage()` returns them.
+    `path` has the rows on the current path, the same objects as in `rows`, as `record.lineage()` returns them.
     """
     kept = {id(row) for row in path}
     left = [row for row in rows if id(row) not in kept]
@@ -175,7 +175,7 @@ def left_behind(path: Sequence[dict], rows: Sequence[dict]) -> list[dict]:
 
 
 def worth_showing(decisions: Sequence[dict]) -> list[dict]:
-    """Return the decisions without the holds, but for a latest one: it says what is being waited for."""
+    """Return the decisions without the holds, except for a latest hold: it says what the controller waits for."""
     last = len(decisions) - 1
     return [row for i, row in enumerate(decisions) if row["action"] != "hold" or i == last]
 
@@ -192,13 +192,13 @@ def strength_by_class(probe: Mapping, modalities: Sequence[str], proxy: str) -> 
 
 
 def modality_style(index: int) -> tuple[str, str]:
-    """Return the color and the dash of a modality, by its place; from the fifth on a dash comes a second time."""
+    """Return the color and the dash of a modality, by its position; from the fifth on, dashes repeat."""
     role = modality_role(index)
     return LIGHT[role].line, DASHES[index % len(DASHES)]
 
 
 def nice_limit(value: float) -> float:
-    """Return the next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten that is at least `value`, so that axes rest.
+    """Return the next of 1, 1.5, 2, 3, 4, 6, 8 times a power of ten that is at least `value`, so that axes stay still.
 
     Examples
     --------
@@ -213,7 +213,7 @@ def nice_limit(value: float) -> float:
 
 
 def nice_ticks(low: float, high: float, most: int = 6, whole: bool = False) -> list[float]:
-    """Return round numbers from `low` to `high`, at most `most` steps apart; integers if `whole`.
+    """Return round numbers from `low` to `high` in at most `most` steps; integers if `whole`.
 
     Examples
     --------
@@ -230,7 +230,7 @@ def nice_ticks(low: float, high: float, most: int = 6, whole: bool = False) -> l
 
 
 def _names(modalities: Sequence[str] | None) -> Sequence[str]:
-    """Return the modalities' names, or stand-ins for two sources without names."""
+    """Return the modalities' names, or default names for two unnamed sources."""
     return modalities if modalities is not None and len(modalities) >= 2 else ("source 1", "source 2")
 
 

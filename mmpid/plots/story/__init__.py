@@ -1,1 +1,1 @@
-"""The sentence about a run, in parts: what is seen of the rows, the words, and the situations of both stages."""
+"""The sentence about a run, in parts: a view of the rows, the words, and the situations of both stages."""

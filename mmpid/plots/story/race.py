@@ -9,7 +9,7 @@ from mmpid.plots.palette import modality_role
 from mmpid.plots.story import wording as wd
 from mmpid.plots.story.view import Headline
 
-STARVES = 2 / 3  # of what the encoder learns in the other run; below that it starves, if the difference is beyond noise
+STARVES = 2 / 3  # share of its knowledge in the other run, below which an encoder starves if the gap exceeds the noise
 TOO_EARLY = 2  # epochs before anything is said
 RATE_95 = 1.96
 
@@ -26,16 +26,16 @@ def race_headline(
     """Return the sentence for one epoch of two runs.
 
     An encoder starves in a run where it knows less than two thirds of what it knows in the other one, by more than the
-    noise; it falls behind where the difference is beyond the noise alone.
+    noise; it falls behind if the difference only exceeds the noise.
 
     Parameters
     ----------
     left, right : mapping of str to array, shape (n,)
         For each modality, what its encoder knows about each of the same n held-out samples, in bits.
     names : tuple of str
-        Of the two runs.
+        Names of the two runs.
     epoch : float
-        Of both.
+        The epoch of both runs.
 
     Examples
     --------

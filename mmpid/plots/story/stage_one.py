@@ -1,4 +1,4 @@
-"""Situations of stage 1: nobody measured yet, too early, a pause, a lead, no leader."""
+"""Situations of stage 1: nothing measured yet, too early, a pause, a lead, no leader."""
 
 import math
 from typing import cast
@@ -25,7 +25,7 @@ def no_probe(view: View) -> Headline | None:
 
 
 def early(view: View) -> Headline | None:
-    """Say that there are too few probes, or no interval, to compare anybody."""
+    """Say that there are too few probes, or no interval, to compare encoders."""
     k, n = len([row for row in view.probes if row["epoch"] == int(row["epoch"])]), view.needed
     unique = view.unique()
     known = [reading for reading in unique if reading is not None]
@@ -65,7 +65,7 @@ def unreadable(view: View) -> Headline | None:
 
 
 def nothing(view: View) -> Headline | None:
-    """Say that nobody is proven to know anything or, counted, that nobody knows more than shuffled labels give."""
+    """Say that no encoder provably knows anything or, for counted estimates, knows more than shuffled labels give."""
     measured, held_out = read_atom(view.probe, "redundancy"), view.held_out
     if view.stage != "unimodal" or measured is None or not (held_out or measured.null_high is not None):
         return None
@@ -125,7 +125,7 @@ def paused(view: View) -> Headline | None:
 
 
 def many(view: View) -> Headline | None:
-    """Rank three or more encoders, none of which knows clearly more that is its own."""
+    """Rank three or more encoders if none has clearly more unique information."""
     unique = [reading for reading in view.unique() if reading is not None]
     if len(view.names) < 3 or len(unique) < len(view.names):
         return None
@@ -155,8 +155,8 @@ def many(view: View) -> Headline | None:
 
 
 def lead(view: View) -> Headline:
-    """Say which modality leads, or that none does."""
-    unique = cast(list[Atom], view.unique())  # `unreadable` has spoken where one is None
+    """Say which modality leads, or that no modality does."""
+    unique = cast(list[Atom], view.unique())  # `unreadable` has handled the case of None
     order = sorted(range(len(view.names)), key=lambda i: value_of(unique[i]))
     low, high = order[0], order[-1]
     evidence = wd.apart(view, unique, high, low)

@@ -40,7 +40,7 @@ def switched(view: View) -> Headline | None:
 
 
 def joint(view: View) -> Headline | None:
-    """Say how joint training goes, and whether an encoder loses what it knew."""
+    """Say how joint training is going, and whether an encoder loses what it knew."""
     if view.stage != "joint":
         return None
     lost = _lost(view)
@@ -95,7 +95,7 @@ def _lost(view: View) -> Headline | None:
 
 
 def finished(view: View) -> Headline:
-    """Say what came out on the test samples."""
+    """Say what the test samples showed."""
     row = view.result or {}
     joint, average, n = row.get("test_accuracy.joint"), row.get("test_accuracy.ens"), row.get("n_test")
     alone = wd.alone(row, "test_accuracy", view.names)

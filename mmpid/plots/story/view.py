@@ -1,4 +1,4 @@
-"""What a headline is, and the rows of a run as its situations need them."""
+"""The headline as a data class, and the rows of a run as its situations need them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Headline:
     epoch : float or None
         The epoch that it is about.
     samples : int or None
-        Samples of the probe, which the mark names where the evidence is doubtful.
+        Samples of the probe; the mark names this number if the evidence is doubtful.
     """
 
     situation: str
@@ -89,7 +89,7 @@ class View:
 
     @property
     def needed(self) -> int:
-        """Probes before anything is compared."""
+        """Number of probes before anything is compared."""
         return int(getattr(self.pause, "warmup", 2)) + 1
 
     def unique(self, probe: Mapping | None = None) -> list[Atom | None]:
@@ -97,7 +97,7 @@ class View:
         return [read_atom(self.probe if probe is None else probe, key) for key in unique_keys(self.names).values()]
 
     def paused(self) -> list[str]:
-        """Return the modalities that are paused now, by the decisions on the path."""
+        """Return the currently paused modalities, according to the decisions on the path."""
         paused: list[str] = []
         for row in self.path:
             if row.get("action") == "pause":
@@ -109,7 +109,7 @@ class View:
         return [name for name in self.names if name in paused or flags[name] is False]
 
     def knows_nothing(self, probe: Mapping) -> bool:
-        """Whether a probe proved nothing or, counted, found no more than shuffled labels give."""
+        """Whether a probe proved nothing or, for counted estimates, found no more than shuffled labels give."""
         return Probe.from_row(probe, self.names).knows_nothing
 
     @property

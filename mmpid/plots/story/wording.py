@@ -1,4 +1,4 @@
-"""The words of a headline: names that fit, numbers with two digits, percent without, each beside its noise."""
+"""The words of a headline: names that fit, bits with two decimals, whole percentages, each with its noise."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -10,13 +10,13 @@ from mmpid.rules import FixedEpoch
 from mmpid.runs.probe import Atom
 
 SENTENCE = 58  # characters of a sentence
-SHORTEST = 6  # characters to which a name may be cut
+SHORTEST = 6  # length to which a name may be cut
 NUMBERS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 LEVELED, RATE_95 = 0.05, 1.96
 
 
 def bits(value: float) -> str:
-    """Return bits with two digits; nothing below zero is written as less than nothing."""
+    """Return bits with two decimals; negative values are written as zero."""
     return f"{max(value, 0.0):.2f}"
 
 
@@ -48,7 +48,7 @@ def clip(words: str, most: int) -> str:
 
 
 def shown(names: Sequence[str], most: int = 14) -> list[str]:
-    """Return names short enough for a sentence, still apart from each other."""
+    """Return names short enough for a sentence and still distinct."""
     short = [clip(name, most) for name in names]
     return [cut if short.count(cut) == 1 else clip(f"{i + 1} {cut}", most) for i, cut in enumerate(short)]
 
@@ -72,7 +72,7 @@ def about(view: View, template: str, *who: int) -> tuple[tuple[str, str], ...]:
 
 
 def noise_between(a: Atom, b: Atom) -> float:
-    """Return the 95 % half-width of a difference, as if both errors were independent."""
+    """Return the 95 % half-width of a difference, treating both errors as independent."""
     return math.hypot(a.half_width, b.half_width)
 
 
@@ -95,7 +95,7 @@ def apart(view: View, unique: Sequence[Atom], high: int, low: int, times: bool =
 
 
 def alone(row: Mapping, key: str, names: Sequence[str]) -> str:
-    """Return how often the best and the worst head alone are right; all heads where there are two."""
+    """Return how often the best and the worst single heads are right; with two heads, both."""
     found = [
         (row[f"{key}.{name}"], cut)
         for name, cut in zip(names, shown(names), strict=True)
@@ -156,7 +156,7 @@ def what_is_next(view: View) -> str:
 
 
 def _expected_switch(view: View) -> int | None:
-    """Return the epoch at which the rule allows joint training, if it names one that is still to come."""
+    """Return the epoch at which the rule allows joint training, if it names one in the future."""
     budget, share, epoch = view.settings.get("epochs"), getattr(view.rule, "min_share", None), None
     if isinstance(view.rule, FixedEpoch):
         epoch = view.rule.epoch
