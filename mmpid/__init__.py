@@ -9,6 +9,7 @@ right moment. Pictures (`mmpid.plots`) and the notebook board (`mmpid.widgets`) 
 import importlib
 
 from mmpid import datasets, ecs, errors, methods, protocols, theory
+from mmpid._version import __version__ as __version__
 from mmpid.datasets import MultimodalData
 from mmpid.estimate import compare_discretizers, estimate_marginals, estimate_pid, estimate_pid_multi, soft_pid
 from mmpid.live import pause_all, sessions
@@ -20,7 +21,6 @@ from mmpid.runs import RunRecord, diff, to_mlflow, to_tensorboard
 from mmpid.studies import baselines, compare, diagnose, sweep_switch, train_seeds
 from mmpid.train import Callback, Trainer
 
-__version__ = "0.1.0"
 __all__ = [
     "BalanceController",
     "Callback",

@@ -53,7 +53,7 @@ def choice(value, name: str, options: Iterable, error: type[InputError] = Config
 
 
 def flag(value, name: str) -> bool:
-    """Return `value` if it is True or False; otherwise raise, since a text such as "no" would count as true."""
+    """Return `value` if it is True or False; otherwise raise, since text such as "no" would count as true."""
     if not isinstance(value, bool | np.bool_):
         raise ConfigError(f"`{name}` must be True or False; it was {value!r} ({type(value).__name__}).")
     return bool(value)

@@ -43,7 +43,7 @@ def publish(name: str, values: Mapping[str, float], *, out_dir="") -> Published:
     """
     if not isinstance(name, str) or not isinstance(values, Mapping):
         raise InputError(
-            f"`name` must be a text and `values` map names to numbers; they were {type(name).__name__} and "
+            f"`name` must be text and `values` map names to numbers; they were {type(name).__name__} and "
             f"{type(values).__name__}. Try publish('01_quickstart', {{'gain': 0.04}})."
         )
     checked = Published()

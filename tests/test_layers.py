@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1] / "mmpid"
 FLOORS = [
-    "errors",
+    "errors _version",
     "_coerce",
     "_labels",
     "_validate _tables _progress report",

@@ -211,7 +211,7 @@ def register(
     >>> datasets.load("ramp").modalities
     ('a', 'b')
     """
-    _validate.instance(name, "name", str, "a text", 'For example "ramp".')
+    _validate.instance(name, "name", str, "text", 'For example "ramp".')
     if name in _BUILT_IN:
         raise ConfigError(f"`name` must differ from the names of built-in data sets; it was {name!r}. Rename yours.")
     _validate.instance(

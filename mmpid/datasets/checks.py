@@ -72,7 +72,7 @@ def check_inputs(inputs) -> dict[str, Tensor]:
 def check_about(*, seed, options, **texts) -> int:
     """Return the seed; refuse what is not one, options that are not a mapping, and descriptions that are not text."""
     for argument, text in texts.items():
-        _validate.instance(text, argument, str, "a text", f'For example {argument}="..."; it is shown with the data.')
+        _validate.instance(text, argument, str, "text", f'For example {argument}="..."; it is shown with the data.')
     if options is not None:
         _validate.instance(options, "options", Mapping, "a mapping or None", 'For example options={"noise": 0.1}.')
     return _validate.number(seed, "seed", low=0, integer=True)

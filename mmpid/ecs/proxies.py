@@ -154,7 +154,7 @@ def register(
     >>> available()["spread"].unit
     'logit'
     """
-    instance(name, "name", str, "a text", 'For example "spread".')
+    instance(name, "name", str, "text", 'For example "spread".')
     if name in _BUILT_IN or not name.isidentifier():
         raise ConfigError(f"`name` must be an identifier that no built-in proxy uses; it was {name!r}. Rename it.")
     instance(compute, "compute", cast(type, Callable), "a function of ProxyEvidence", "See the example of `register`.")

@@ -142,7 +142,7 @@ def _parse(text: str, place: str) -> RunProtocol:
     if not words["name"] or not isinstance(version, int) or isinstance(version, bool):
         raise InputError(f'{place} must have a name and a whole number as version. Add name = "mine", version = 1.')
     if any(not isinstance(x, str) for x in words.values()) or any(not isinstance(x, dict) for x in tables.values()):
-        raise InputError(f"{place}: {', '.join(WORDS)} must be texts, and {', '.join(TABLES)} tables.")
+        raise InputError(f"{place}: {', '.join(WORDS)} must be text, and {', '.join(TABLES)} tables.")
     return RunProtocol(version=version, **words, **tables)
 
 

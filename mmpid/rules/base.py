@@ -214,6 +214,6 @@ def _plain(value, name: str):
     if callable(value) and hasattr(value, "__qualname__"):
         return qualified_name(value)
     raise ConfigError(
-        f"{name} must be a number, a text, a bool, None, or a tuple, list or dict of them, so that it can be saved "
+        f"{name} must be a number, text, a bool, None, or a tuple, list or dict of them, so that it can be saved "
         f"with the run; it was {type(value).__name__}. Start the attribute's name with '_' if it need not be saved."
     )

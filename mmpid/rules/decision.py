@@ -84,6 +84,6 @@ def _json_value(name: str, value) -> Value:
     if isinstance(value, Real):
         return float(value) if isfinite(value) else None
     raise ConfigError(
-        f"`values[{name!r}]` of a decision must be a number, a text or None; it was {value!r} "
+        f"`values[{name!r}]` of a decision must be a number, text or None; it was {value!r} "
         f"({type(value).__name__}). Try float(...)."
     )

@@ -4,6 +4,7 @@ import platform
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
+from mmpid._version import __version__
 from mmpid.datasets import MultimodalData
 from mmpid.datasets.scale import scale_problems
 from mmpid.datasets.split import TensorInputs
@@ -49,8 +50,8 @@ def _unusual_scale(data: MultimodalData) -> dict[str, str]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("mmpid", "torch", "numpy", "scikit-learn"):
+    found = {"python": platform.python_version(), "mmpid": __version__}
+    for name in ("torch", "numpy", "scikit-learn"):
         try:
             found[name] = version(name)
         except PackageNotFoundError:

@@ -104,7 +104,6 @@ def run_cell(cell: Cell, reraise: bool = False) -> str:
     with _ONE_AT_A_TIME, _locked(cell):
         if cell.finished:
             return "finished"
-        (cell.folder / ERROR).unlink(missing_ok=True)
         usage = True  # a wrong argument; in training the same kind of error may come of weights that are not finite
         try:
             trainer = _prepare(cell)
@@ -112,6 +111,7 @@ def run_cell(cell: Cell, reraise: bool = False) -> str:
             seconds = _train(cell, trainer)
             usage = _never_joint(cell, trainer)
             _finish(cell, trainer, seconds)
+            (cell.folder / ERROR).unlink(missing_ok=True)  # of an earlier try; until now a reader finds that one
         except Exception as problem:
             usage = usage and isinstance(problem, InputError)
             told = {"type": type(problem).__name__, "message": str(problem), "usage": usage}

@@ -55,7 +55,7 @@ def values_of(values: Any, name: str, hint: str) -> list[Any]:
         raise ConfigError(f"`{name}` must hold different values, at least one; they were {found}. {hint}")
     for value in found:
         if value is not None and not isinstance(value, bool | int | float | str):
-            raise ConfigError(f"`{name}` must hold numbers or texts; one was {type(value).__name__}. {hint}")
+            raise ConfigError(f"`{name}` must hold numbers or text; one was {type(value).__name__}. {hint}")
     return found
 
 

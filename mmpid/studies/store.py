@@ -5,6 +5,7 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -164,13 +165,11 @@ def status(folder: Path) -> dict[str, Any]:
     if (folder / RESULT).exists():
         told = json.loads((folder / RESULT).read_text())
         return {"state": "finished", "seconds": told["seconds"], "rows": told["rows"]}
-    if (folder / ERROR).exists():
+    with suppress(OSError, ValueError):
+        beat = json.loads((folder / RUNNING).read_text())
+        if time.time() - beat["time"] <= SILENT_SECONDS:
+            return {"state": "running", "epoch": beat["epoch"], "of": beat["of"]}
+    with suppress(OSError):
         told = json.loads((folder / ERROR).read_text())
         return {"state": "failed", "error": f"{told['type']}: {told['message']}"}
-    try:
-        beat = json.loads((folder / RUNNING).read_text())
-    except (OSError, ValueError):
-        return {"state": "waiting"}
-    if time.time() - beat["time"] > SILENT_SECONDS:
-        return {"state": "waiting"}
-    return {"state": "running", "epoch": beat["epoch"], "of": beat["of"]}
+    return {"state": "waiting"}

@@ -265,7 +265,7 @@ class Context:
         Call it in `setup`, or later, as for a network that grows; then it joins the optimizer at once. A module of
         that name that is there already, as in a branch, is returned in place of the new one.
         """
-        return self._run.add_module(_validate.instance(name, "name", str, "a text", "For example 'head'."), module)
+        return self._run.add_module(_validate.instance(name, "name", str, "text", "For example 'head'."), module)
 
     def set_samples(self, index: Tensor | None, muted: Mapping[str, Tensor] | None = None) -> None:
         """From the next epoch on, train on these positions of the training split, repeats included; None takes all.

@@ -113,7 +113,7 @@ class Trainer:
         parallel = None if accelerator is None else Parallel(accelerator)
         check_fit(model, data, protocol)
         prepare_model(model, data, place := accelerator.device if accelerator else pick_device(device), seed)
-        _validate.instance(name, "name", str, "a text", f"Try {str(name)!r}.")
+        _validate.instance(name, "name", str, "text", f"Try {str(name)!r}.")
         parts = {"controller": controller, "callbacks": Callbacks(callbacks), "parallel": parallel}
         self._run = run = Run(model, data, config, seed=seed, device=place, **parts)
         run.record = RunRecord(run.metadata(preset, variant, name, protocol))

@@ -103,7 +103,7 @@ def test_a_recipe_gives_a_trainer():
     [
         ({"controller": mmpid.PeakSynergy()}, "`controller` must be .*it was PeakSynergy. Wrap it: BalanceController"),
         ({"controller": "auto"}, "`controller` must be a BalanceController; it was str"),
-        ({"name": 3}, "`name` must be a text; it was int"),
+        ({"name": 3}, "`name` must be text; it was int"),
         ({"out_dir": 3}, "`out_dir` must be a path; it was int"),
         ({"out_dir": __file__}, "`out_dir` must be a folder; .* is a file"),
     ],

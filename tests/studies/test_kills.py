@@ -3,30 +3,24 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import threading
-import time
 from contextlib import suppress
 from pathlib import Path
 
-import cloudpickle
 import pytest
 
 from tests.studies import kill_driver
 
-cloudpickle.register_pickle_by_value(kill_driver)  # workers may find another package named tests
-
-ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("n_kills", "n_jobs"), [(20, 1), (3, 2)])
-def test_a_killed_driver_goes_on(tmp_path, n_kills, n_jobs):
-    command = [sys.executable, kill_driver.__file__, str(tmp_path), str(n_kills), str(n_jobs)]
-    said, wrong = tmp_path / "said", tmp_path / "wrong"
+def report_of(script, folder, *numbers):
+    """Run a script that kills, and return what it found."""
+    command = [sys.executable, str(HERE / script), str(folder), *map(str, numbers)]
+    said, wrong = folder / "said", folder / "wrong"
     with said.open("w") as out, wrong.open("w") as err:  # not pipes: workers of killed drivers would keep them open
         driver = subprocess.Popen(command, env=ENVIRONMENT, stdout=out, stderr=err, start_new_session=True)
         try:
@@ -35,7 +29,13 @@ def test_a_killed_driver_goes_on(tmp_path, n_kills, n_jobs):
             with suppress(ProcessLookupError):
                 os.killpg(driver.pid, signal.SIGKILL)
     assert code == 0, wrong.read_text()[-3000:]
-    report = json.loads(said.read_text().splitlines()[-1])
+    return json.loads(said.read_text().splitlines()[-1])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("n_kills", "n_jobs"), [(20, 1), (3, 2)])
+def test_a_killed_driver_goes_on(tmp_path, n_kills, n_jobs):
+    report = report_of("kill_driver.py", tmp_path, n_kills, n_jobs)
     assert report["kills"] == n_kills and report["wrong"] == 0 and report["twice"] == 0
     assert report["hit"] >= n_kills / 2, "most kills must hit a study under way"
     assert n_jobs > 1 or report["mid_run"] >= 3, "some must hit a run under way"
@@ -47,46 +47,11 @@ def test_parallel_and_serial_tables_are_identical(tmp_path):
     assert kill_driver.content(kill_driver.run(tmp_path / "two", n_jobs=2)) == serial
 
 
-@pytest.fixture
-def cluster(tmp_path):
-    """A scheduler and two worker processes; yields the address and the processes of the workers."""
-    pytest.importorskip("distributed", reason="the cluster extra is not installed")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    address = f"tcp://127.0.0.1:{port}"
-    quiet = {"env": ENVIRONMENT, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    python = [sys.executable, "-m"]
-    scheduler = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard"]
-    worker = ["distributed.cli.dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
-    running = [subprocess.Popen([*python, *scheduler], **quiet)]
-    running += [
-        subprocess.Popen([*python, *worker, "--local-directory", str(tmp_path / f"worker-{i}")], **quiet)
-        for i in range(2)
-    ]
-    yield address, running[1:]
-    for process in reversed(running):
-        process.kill()
-        process.wait()
-
-
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of distributed, when a worker dies
-def test_a_cluster_gives_the_same_table_also_when_a_worker_is_killed(tmp_path, cluster):
-    address, workers = cluster
-    expected = kill_driver.content(kill_driver.run(tmp_path / "serial"))
-    folder = tmp_path / "cluster"
-
-    def kill():
-        while len(kill_driver.finished(folder)) < 2:
-            time.sleep(0.02)
-        os.kill(workers[0].pid, signal.SIGKILL)
-
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
-    table = kill_driver.run(folder, backend="dask", address=address)
-    assert kill_driver.content(table) == expected
-    assert workers[0].poll() is not None and workers[1].poll() is None, "one was killed, and the other did the rest"
-    before = kill_driver.finished(folder)
-    assert kill_driver.content(kill_driver.run(folder, backend="dask", address=address)) == expected
-    assert kill_driver.finished(folder) == before
+def test_a_cluster_gives_the_serial_table_also_when_a_worker_or_the_driver_is_killed(tmp_path):
+    pytest.importorskip("distributed", reason="the cluster extra is not installed")
+    report = report_of("kill_cluster.py", tmp_path, 2, 1)
+    for who, n_kills in (("worker", 2), ("driver", 1)):
+        found = report[who]
+        assert found["kills"] == n_kills and found["wrong"] == 0 and found["twice"] == 0
+        assert found["hit"] >= 1, "a study under way was hit"

@@ -11,6 +11,7 @@ import mmpid
 from mmpid.errors import ConfigError, InputError, TrainingError
 from mmpid.runs.state import read_state
 from mmpid.studies import Recipe, cell, register
+from mmpid.studies.engine import failure_of
 from mmpid.studies.recipes import RECIPES, resolve
 from mmpid.studies.store import status
 
@@ -183,6 +184,24 @@ def test_a_diverging_method_fails_alone_and_is_tried_again(small_data, tmp_path,
         mmpid.baselines(small_data, methods=methods, **plain)
     with pytest.raises(TrainingError, match="no run finished.*not finite"):
         mmpid.compare(small_data, **{**call, "methods": methods[1:], "out_dir": None})
+
+
+def test_until_a_failed_run_has_ended_again_its_error_is_known(small_data, tmp_path, monkeypatch):
+    """A Dask cluster that loses a worker runs some failed cells again; a table may be made meanwhile."""
+    methods = ["joint", {"name": "wild", "base": "joint", "lr": 1e30}]
+    call = {"methods": methods, "seeds": [0], "out_dir": tmp_path / "s", **SMALL}
+    failures = mmpid.compare(small_data, **call).failures
+    place, seen, train = Path(failures[0]["run"]), [], cell._train
+
+    def look(one, trainer):
+        seen.append((failure_of(one), (place / "error.json").exists()))
+        return train(one, trainer)
+
+    monkeypatch.setattr(cell, "_train", look)
+    assert mmpid.compare(small_data, **call).failures == failures and "not finite" in str(seen[0][0])
+    monkeypatch.setattr(cell, "_train", lambda one, trainer: train(one, trainer.set_learning_rate(0.01) or trainer))
+    assert not mmpid.compare(small_data, **call).failures and not (place / "error.json").exists()
+    assert status(place)["state"] == "finished"
 
 
 def test_a_failed_seed_is_left_out_of_the_pairs(small_data):
