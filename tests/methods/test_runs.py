@@ -108,6 +108,6 @@ def test_mla_predicts_by_its_own_rule(joint_run):
 
 def test_mla_refuses_embeddings_of_different_sizes(small_data):
     encoders = {"a": torch.nn.Linear(6, 4), "b": torch.nn.Linear(6, 5)}
-    with pytest.raises(Exception, match="one size") as caught:
+    with pytest.raises(Exception, match="same size") as caught:
         Trainer(LateFusion(encoders, 4), small_data, callbacks=[methods.MLA()], **QUICK)
     assert isinstance(caught.value.__cause__, ConfigError)
