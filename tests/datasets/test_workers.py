@@ -193,7 +193,8 @@ def test_more_processes_than_cores_are_no_matter(recwarn):
         run(data, epochs=1, unimodal_epochs=1).fit(progress=False)
     finally:
         os.sched_setaffinity(0, cores)
-    assert not recwarn.list
+    # from 3.12 on Python itself has something to say about a fork beside threads, to developers alone
+    assert not [one for one in recwarn if not issubclass(one.category, DeprecationWarning)]
 
 
 LEAVES = """
