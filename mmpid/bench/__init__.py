@@ -1,1 +1,1 @@
-"""Benchmarks: how fast, how steady, against whom."""
+"""Benchmarks: speed, stability, and comparisons with other packages."""

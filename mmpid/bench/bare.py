@@ -1,4 +1,4 @@
-"""What the engine is measured against: the loop that one would write by hand, and a callback that does nothing."""
+"""The baselines for the engine: the loop that one would write by hand, and a callback that does nothing."""
 
 from typing import cast
 

@@ -1,7 +1,8 @@
-"""Both estimators on joints whose answer is known: coverage, error, width and false proofs, row by row.
+"""Both estimators on joints with a known answer: coverage, error, width and false proofs, row by row.
 
-Coverage counts an interval as holding the truth if it misses by at most `SLACK` bits, so that exact zeros do not turn
-on rounding. Rows are joints of several families at several sample sizes; a row's figures are means over its draws.
+An interval counts as containing the true value if it misses by at most `SLACK` bits, so that rounding does not decide
+the case of exact zeros. Rows are joints of several families at several sample sizes; a row's figures are means over its
+draws.
 """
 
 from collections.abc import Callable
@@ -25,9 +26,9 @@ from mmpid.estimate.study import draw, truth
 from mmpid.estimate.terms import ATOMS
 
 SLACK = 2e-3
-# Amounts below this are zero in truth, for counting false proofs.
+# True values below this count as zero when counting false proofs.
 NOTHING = 2e-4
-# Bits below which a counted interval is that of an exact zero; a ratio of such widths says nothing.
+# A counted interval below this width in bits belongs to an exact zero; ratios of such widths mean nothing.
 READABLE = 0.02
 ESTIMATORS = ("held-out", "counted")
 HEADER = ("joint, N", "coverage R/U1/U2", "counted", "RMSE R/U1/U2", "counted", "width R/U1/U2", "counted", "S proven")
@@ -69,7 +70,7 @@ def rows(full: bool = False) -> list[Row]:
 def real_heads(
     epochs: tuple[int, ...] = (2, 6, 15, 30), names: tuple[str, ...] = ("av-digits", "watch", "cg-mnist")
 ) -> dict[str, Tensor]:
-    """Train on data sets, and take two heads' confusions on the probe split as independent given the class.
+    """Train on data sets, and treat two heads' confusions on the probe split as independent given the class.
 
     ``cg-mnist`` needs the extra `data`.
     """
@@ -117,7 +118,7 @@ def measure(row: Row, n_draws: int, seed: int = 5, n_counted: int | None = None)
 
 
 def _figures(estimates: list[PIDEstimate], true: dict[str, float], both: int) -> dict[str, list[float]]:
-    """Figures of one estimator, each a list over the four atoms; sizes are those of the draws that both have."""
+    """Figures of one estimator, each a list over the four atoms; bias, RMSE and width use the draws that both saw."""
     values = np.array([[float(getattr(e.pid, atom)) for atom in ATOMS] for e in estimates])
     low, high = np.moveaxis(np.array([[e.interval[atom] for atom in ATOMS] for e in estimates]), -1, 0)
     target = np.array([true[atom] for atom in ATOMS])
@@ -138,10 +139,10 @@ def coverage(
     only: str = "",
     n_counted: int | None = None,
 ) -> list[dict[str, object]]:
-    """Measure all rows whose name holds ``only``; show the table and what it comes to, and return one record per row.
+    """Measure all rows whose name contains ``only``; show the table and its summary, and return one record per row.
 
-    The counted estimator takes twice as long; with ``n_counted`` it sees the first so many draws, on which errors and
-    widths are compared. Coverage and proofs are those of all draws that an estimator saw.
+    The counted estimator takes twice as long; with ``n_counted`` it sees only that many draws, the first ones, on which
+    errors and widths are compared. Coverage and proofs are those of all draws that an estimator saw.
     """
     records: list[dict[str, object]] = []
     for row in rows(full):
@@ -188,6 +189,6 @@ def summary(records: list[dict[str, object]]) -> list[list[str]]:
 
 
 def _share(proven: np.ndarray, true: np.ndarray) -> str:
-    """Mean share of false proofs where the truth is nothing, and the worst row."""
+    """Mean share of false proofs where the true value is zero, and the worst row."""
     false = proven[np.abs(true) < NOTHING]
     return f"{false.mean():.3f} (at most {false.max():.2f})" if len(false) else "no such row"

@@ -1,4 +1,4 @@
-"""A callback whose every batch depends on all batches before it: what a resume must not lose."""
+"""A callback in which every batch depends on all batches before it, a state that a resume must not lose."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class Drift(Callback):
     Parameters
     ----------
     decay : float
-        Share of the running mean that a batch leaves in place.
+        Share of the running mean that remains after a batch.
     """
 
     def __init__(self, decay: float = 0.9):
@@ -24,7 +24,7 @@ class Drift(Callback):
         self._batches = 0
 
     def compute_loss(self, ctx: Context) -> dict[str, Tensor]:
-        """Return the distance of the features to their running means, blurred by noise."""
+        """Return the distance between the features and their running means, blurred by noise."""
         terms = []
         for name, x in ctx.features.items():
             now = x.detach().mean(0)
@@ -46,5 +46,5 @@ class Drift(Callback):
         return {"means": self._means, "batches": self._batches}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take up :meth:`state_dict`."""
+        """Load the result of :meth:`state_dict`."""
         self._means, self._batches = dict(state["means"]), state["batches"]

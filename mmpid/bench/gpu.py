@@ -1,7 +1,7 @@
-"""`mmpid bench gpu`: all measurements that need a GPU, in one command of at most eight minutes, most valuable first.
+"""`mmpid bench gpu`: all measurements that need a GPU, in one command of at most eight minutes, most important first.
 
-Every part runs in a process of its own that is ended when its time is up, and what it found is written before the next
-one starts: a part that hangs or crashes costs its own figures only. Times are wall-clock seconds.
+Every part runs in its own process, which is ended when its time is up, and its results are written before the next part
+starts: a part that hangs or crashes loses only its own figures. Times are wall-clock seconds.
 """
 
 import json
@@ -25,7 +25,7 @@ from mmpid.runs.files import write_atomically
 from mmpid.runs.metadata import versions
 
 TOTAL = 480.0  # seconds, all parts together
-LEAST = 10.0  # a part is not begun with less than this left
+LEAST = 10.0  # a part does not start with less time than this left
 NOT_MEASURED = "not measured: no CUDA device"
 
 
@@ -58,12 +58,12 @@ def run(
     rehearse: bool = False,
     total: float = TOTAL,
 ) -> dict[str, Any]:
-    """Measure part by part, show a table of each, and write everything found so far after each.
+    """Measure part by part; after each, show its table and write all results so far.
 
     Parameters
     ----------
     quick : bool
-        Tiny sizes, to see that everything runs.
+        Tiny sizes, to check that everything runs.
     json_path : path, optional
         Where to write the figures as JSON: ``{"device", "versions", "parts": {name: {"seconds", "records"}}}``. A part
         that failed or ran out of time has "problem" instead of records.
@@ -72,12 +72,12 @@ def run(
     rehearse : bool
         Run on the CPU at tiny sizes, for a machine without a GPU: figures of a rehearsal mean nothing.
     total : float
-        Seconds for all parts together; a part whose turn comes too late is named as not measured.
+        Seconds for all parts together; a part whose turn comes too late is reported as not measured.
 
     Returns
     -------
     dict
-        What is written as JSON. Without CUDA, and without `rehearse`, nothing is measured and ``parts`` is empty.
+        The content of the JSON file. Without CUDA, and without `rehearse`, nothing is measured and ``parts`` is empty.
 
     Examples
     --------
@@ -100,7 +100,7 @@ def run(
 
 
 def _measured(part: Part, device: str, tiny: bool, left: float) -> dict[str, Any]:
-    """Run one part in a process of its own, within its time and what is left of the whole."""
+    """Run one part in its own process, within its time limit and the time left in total."""
     allowed = min(part.seconds, left)
     if allowed < min(LEAST, part.seconds):
         return {"problem": "not measured: no time was left"}
@@ -109,7 +109,7 @@ def _measured(part: Part, device: str, tiny: bool, left: float) -> dict[str, Any
         out = Path(folder) / "records.json"
         command = [sys.executable, "-m", "mmpid.bench.gpu", part.name, device, str(int(tiny)), str(out)]
         with open(Path(folder) / "stderr", "w+") as errors:
-            # a session of its own, so that what a part has started ends with it
+            # its own session, so that processes that a part started end with it
             child = subprocess.Popen(command, stdout=errors, stderr=errors, start_new_session=True)
             try:
                 code = child.wait(allowed)
@@ -133,7 +133,7 @@ def _write(report: dict[str, Any], path: Path | str | None) -> None:
 
 
 def _table(name: str, found: dict[str, Any]) -> str:
-    """Return the records of a part as a table, one column a field."""
+    """Return the records of a part as a table, one column per field."""
     if "problem" in found:
         return f"{name}: {found['problem']}\n"
     columns = list(dict.fromkeys(key for record in found["records"] for key in record))
@@ -146,7 +146,7 @@ def _cell(value: object) -> str:
 
 
 def _child(name: str, device: str, tiny: str, out: str) -> None:
-    """Measure one part, in a process of its own."""
+    """Measure one part, in its own process."""
     part = next(part for part in PARTS if part.name == name)
     Path(out).write_text(json.dumps(part.measure(device, tiny == "1")))
 

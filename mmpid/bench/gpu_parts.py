@@ -31,7 +31,7 @@ TINY_SHAPES = {"audio": (1, 8, 8), "video": (3, 8, 8)}
 
 
 def seconds_of(work: Callable[[], Any], device: str, repeats: int = 3) -> float:
-    """Return the median wall-clock seconds up to a synchronization, after one run to warm up."""
+    """Return the median wall-clock seconds up to a synchronization, after one warm-up run."""
     times: list[float] = []
     for _ in range(repeats + 1):
         start = time.perf_counter()
@@ -64,7 +64,7 @@ def solver(device: str, tiny: bool) -> Records:
 
 
 def marked_tests(device: str, tiny: bool) -> Records:
-    """Run the tests that are marked `gpu`, where there are pytest and a checkout."""
+    """Run the tests that are marked `gpu`, if pytest and a checkout are available."""
     root = Path(mmpid.__file__).parents[1]
     missing = "pytest" if not importlib.util.find_spec("pytest") else "tests/" if not (root / "tests").is_dir() else ""
     if missing:
@@ -107,7 +107,7 @@ def probe(device: str, tiny: bool) -> Records:
 
 
 class Clips(Dataset):
-    """Noise of given shapes, made when it is asked for, as a decoder would."""
+    """Noise of the given shapes, made on request as by a decoder."""
 
     def __init__(self, shapes: dict[str, tuple[int, ...]], n: int):
         self.shapes, self.n = shapes, n
@@ -138,7 +138,7 @@ def loader(device: str, tiny: bool) -> Records:
 
 
 def mixed_precision(device: str, tiny: bool) -> Records:
-    """Train with each precision: the last losses, what an epoch takes, and how many updates the scaler skipped."""
+    """Train with each precision; return the last losses, the time per epoch, and the updates skipped by the scaler."""
     records: Records = []
     data = load("av-digits", seed=0)
     for precision in ("float32", "bfloat16", "float16"):
@@ -160,7 +160,7 @@ def mixed_precision(device: str, tiny: bool) -> Records:
 
 
 def proxies(device: str, tiny: bool) -> Records:
-    """Time every proxy of strength once as at a probe, beside an epoch."""
+    """Time every proxy of strength once, as at a probe, next to an epoch."""
     data = load("av-digits", seed=0)
     trainer = engine._trainer(data, "mlp" if tiny else "cnn", "unimodal", device)
     epoch = seconds_of(trainer.step, device, 1)
@@ -177,7 +177,7 @@ def proxies(device: str, tiny: bool) -> Records:
 
 
 def solvable_model(device: str, tiny: bool) -> Records:
-    """Do the central computation of notebook 03: error laws over the number of classes, and the winners' forecast."""
+    """Run the central computation of notebook 03: error laws over the number of classes, and forecasts of winners."""
     worlds = {4: 2, 8: 2} if tiny else {8: 32, 16: 32, 32: 32, 64: 16}
     settings: dict[str, Any] = {"shaping_steps": 15, "joint_steps": 15, "n_test": 200} if tiny else {}
     start = time.perf_counter()

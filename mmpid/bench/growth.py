@@ -1,8 +1,9 @@
-"""`mmpid bench growth`: with what power time and memory grow, for decompositions, estimates, probes and studies.
+"""`mmpid bench growth`: growth exponents of time and memory, for decompositions, estimates, probes and studies.
 
-Each point runs in a process of its own, forked for it: CPU seconds on one thread, the least of some runs, and the peak
-of memory above what the process had before, after a tiny decomposition that loads what every one needs. The exponent is
-the slope of a line through the logarithms. Beside the decompositions stands what `estimate_cost` predicts.
+Each point runs in its own forked process. It measures CPU seconds on one thread, the least of several runs, and the
+peak memory above the level before. A tiny decomposition comes first and loads what every decomposition needs. The
+exponent is the slope of a line through the logarithms. The table also shows what `estimate_cost` predicts for the
+decompositions.
 """
 
 import json
@@ -25,7 +26,7 @@ from mmpid.bench.threads import one_thread
 from mmpid.estimate import estimate_pid
 from mmpid.pid import decompose, estimate_cost
 
-LEAST_MEGABYTES = 4.0  # below which the pages that any call touches hide what it needs
+LEAST_MEGABYTES = 4.0  # below this, the memory pages that any call touches hide its own needs
 HEADER = ("work", "grows with", "points", "CPU s", "power", "MB", "power", "predicted / measured s", "MB")
 
 
@@ -107,12 +108,12 @@ def _size(n: int, k: int, n_samples: int | None = None) -> dict[str, int]:
 
 
 def run(quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print) -> list[dict]:
-    """Measure every series, show one table, and return a record a series.
+    """Measure every series, show one table, and return one record per series.
 
     Parameters
     ----------
     quick : bool
-        The first two points of the series that take milliseconds, to see that it runs.
+        Only the first two points of the series that take milliseconds, to check that it runs.
     json_path : path, optional
         Where to write the records as JSON.
     show : callable
@@ -176,7 +177,7 @@ def _child(series: Series, point: int, answer: Any) -> None:
 
 
 def _kilobytes(field: str) -> float:
-    """Return a line of what Linux says about this process's memory; 0 on other systems."""
+    """Return one value of Linux's report on this process's memory; 0 on other systems."""
     path = Path("/proc/self/status")
     lines = path.read_text().splitlines() if path.exists() else []
     return next((float(line.split()[1]) for line in lines if line.startswith(field)), 0.0)

@@ -1,7 +1,7 @@
-"""`mmpid bench kill`: kill a run at random moments, go on from its folder, and compare with a run that nobody killed.
+"""`mmpid bench kill`: kill a run at random moments, resume it from its folder, compare it with an uninterrupted run.
 
-One warm process forks a child for every life of a run, so 200 kills take minutes and not hours. The children mark in
-shared memory what they are doing; the parent sends SIGKILL and reads there what the signal has hit.
+One warm process forks a child for every life of a run, so 200 kills take minutes instead of hours. The children mark in
+shared memory what they are doing; the parent sends SIGKILL and reads there what the signal interrupted.
 """
 
 import json
@@ -30,12 +30,12 @@ from mmpid.errors import CheckpointError, MMPIDError
 from mmpid.runs import RunRecord
 from mmpid.runs.folder import RECORD, RunFolder
 
-PATIENCE = 120.0  # seconds after which a child is taken for stuck
+PATIENCE = 120.0  # seconds after which a child counts as stuck
 
 
 @dataclass(frozen=True)
 class KillReport:
-    """What the kills hit, and what went wrong afterward, one sentence a failure."""
+    """What the kills interrupted, and what went wrong afterward, one sentence per failure."""
 
     kills: dict[str, int]
     runs: int
@@ -45,7 +45,7 @@ class KillReport:
 
     @property
     def passed(self) -> bool:
-        """Whether every run went on bit for bit, with all its probes and no unreadable file."""
+        """Whether every run resumed bit for bit, with all its probes and no unreadable file."""
         return not self.failures
 
     def __repr__(self) -> str:
@@ -67,22 +67,22 @@ def run(
     json_path: Path | str | None = None,
     show: Callable[[str], None] = print,
 ) -> KillReport:
-    """Kill a small two-stage run with SIGKILL, go on from its folder each time, and compare it in the end.
+    """Kill a small two-stage run with SIGKILL, resume it from its folder each time, and compare it at the end.
 
-    The run has encoders of its own with dropout, a callback with a state, random numbers and a loss term, k-means
-    probes, pauses, a switch that rewinds, and joint epochs with probes. Half of the kills come at a moment drawn
-    uniformly over the run, half within a few milliseconds of a file being written. A run that survives to its end is
-    compared with one that nobody killed: the record (wall-clock times excepted) and every state, bit for bit. After
-    every kill the record on disk must be a prefix of the uninterrupted one that holds all rows up to the last epoch's
-    end, and every checkpoint must load. All the time two more processes read the folder, one its record and state, one
-    through ``Trainer.load(..., read_only=True)``: they must never see anything else than such a prefix.
+    The run has custom encoders with dropout, a callback with a state, random numbers and a loss term, k-means probes,
+    pauses, a switch that rewinds, and joint epochs with probes. Half of the kills come at a moment drawn uniformly over
+    the run, half within a few milliseconds of a file being written. A run that survives to its end is compared with an
+    uninterrupted one: the record (except wall-clock times) and every state, bit for bit. After every kill the record on
+    disk must be a prefix of the uninterrupted one with all rows up to the last epoch's end, and every checkpoint must
+    load. Meanwhile two more processes read the folder, one its record and state, one through ``Trainer.load(...,
+    read_only=True)``: they must never see anything other than such a prefix.
 
     Parameters
     ----------
     kills : int
-        How many; the test ends with the first run that is finished after that many.
+        Number of kills; the test ends with the first run that finishes after that many.
     seed : int
-        Seed of the moments. What they hit also depends on the machine's speed.
+        Seed of the moments. What they interrupt also depends on the machine's speed.
     quick : bool
         A tenth of the kills.
     json_path : path, optional
@@ -152,7 +152,7 @@ class _Test:
 
     def _measure_the_whole_run(self) -> None:
         """Let one run live to its end: the reference, its duration, and how often and how long it writes."""
-        train(self.data, self.folder / "warm")  # what is imported late is then imported for all children
+        train(self.data, self.folder / "warm")  # late imports are then done for all children
         whole, start = self.folder / "whole", time.perf_counter()
         if not self._finishes(self._fork(whole)):
             raise MMPIDError(f"the uninterrupted run failed:\n{self._last_words()}")

@@ -17,7 +17,7 @@ EPOCH_BUDGET, DROPOUT, OBSERVABLE = 8, 0.2, "kmeans"
 
 
 def small_data() -> MultimodalData:
-    """Return two modalities of different strength about four classes."""
+    """Return data with two modalities of different strength and four classes."""
     rng = np.random.default_rng(0)
     y = np.arange(480) % 4
     centers = {name: rng.normal(size=(4, 6)) for name in ("a", "b")}
@@ -26,7 +26,7 @@ def small_data() -> MultimodalData:
 
 
 def small_model() -> LateFusion:
-    """Return a model whose encoders are not built in, so that loading needs it, and whose training draws numbers."""
+    """Return a model with custom encoders, which loading needs, and with random numbers in training."""
 
     def encoder():
         return torch.nn.Sequential(torch.nn.Linear(6, 16), torch.nn.ReLU(), torch.nn.Dropout(DROPOUT))
@@ -37,7 +37,7 @@ def small_model() -> LateFusion:
 
 
 def train(data: MultimodalData, folder: Path) -> None:
-    """Start the run, or go on with it, to its end."""
+    """Start the run or resume it, up to its end."""
     if (folder / RECORD).exists():
         trainer = load(data, folder)
     else:
@@ -50,7 +50,7 @@ def train(data: MultimodalData, folder: Path) -> None:
 
 
 def load(data: MultimodalData, folder: Path, read_only: bool = False) -> Trainer:
-    """Return the run as its folder has it."""
+    """Return the run as loaded from its folder."""
     model, controller, callbacks = _own_parts()
     return Trainer.load(
         folder, data, model=model, controller=controller, callbacks=callbacks, device="cpu", read_only=read_only

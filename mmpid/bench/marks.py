@@ -20,7 +20,7 @@ AT, READS, BROKEN = (range(start, start + READERS) for start in (5, 7, 9))  # of
 
 
 class Marks:
-    """A few integers that a child writes and its parent reads, also after the child is dead."""
+    """A few integers that a child writes and its parent reads, even after the child is dead."""
 
     def __init__(self):
         self.slots = memoryview(mmap.mmap(-1, 128)).cast("q")

@@ -1,4 +1,4 @@
-"""Gaussian mixtures whose decomposition is known: how much each discretizer loses of it.
+"""Gaussian mixtures with a known decomposition: how much of it each discretizer loses.
 
 Bits are seen through Gaussian noise, and each view is turned into 16 dimensions by a rotation, the rest of them noise.
 The truth follows from one-dimensional integrals: a bit of +-1 in noise of standard deviation s has
@@ -37,7 +37,7 @@ def bit_information(noise: float) -> float:
 
 
 def both(one: float, two: float) -> float:
-    """Noise of one view that is worth two views of the same bit."""
+    """Noise of a single view that tells as much as two views of the same bit."""
     return (one**-2 + two**-2) ** -0.5
 
 
@@ -51,7 +51,7 @@ def xor_information(one: float, two: float) -> float:
 
 
 def mixtures() -> dict[str, Mixture]:
-    """Return a shared bit, unique bits, two equal shared bits, and an exclusive-or."""
+    """Return mixtures with a shared bit, unique bits, two equal shared bits, and an exclusive-or."""
     i = bit_information
     return {
         "shared bit, noise 0.6 and 1.0": Mixture(

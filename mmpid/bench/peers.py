@@ -131,5 +131,5 @@ PEERS = {
 
 
 def missing(name: str) -> list[str]:
-    """Return the packages that a peer needs and that are not installed."""
+    """Return the missing packages that a peer needs."""
     return [package for package in PEERS[name][1] if importlib.util.find_spec(package) is None]

@@ -1,7 +1,7 @@
 """`mmpid bench pid`: the exact solver against its peers, on the same joints in the same run, on one CPU thread.
 
 Times are CPU seconds of this process, the median of rounds in which all methods take turns, so that a busy machine
-disturbs all of them alike; look at the ratios. An error is the largest error of an atom in bits, against the exact
+disturbs all of them equally; look at the ratios. An error is the largest error of an atom in bits, against the exact
 solver at a gap of 1e-9 bit.
 """
 
@@ -36,7 +36,7 @@ GATES = ("xor", "and_", "sum_", "rdn", "unq", "rdn_xor")
 
 @dataclass(frozen=True)
 class Row:
-    """One joint, and who solves it."""
+    """One joint, and the methods that solve it."""
 
     shape: tuple[int, int, int]
     family: str
@@ -65,12 +65,12 @@ FULL = [
 
 
 def run(quick: bool = False, json_path: Path | str | None = None, show: Callable[[str], None] = print) -> list[dict]:
-    """Measure, show one table of each single problem, of small ones and of batches, and return the records behind them.
+    """Measure; show a table for each single problem, one for small problems and one for batches; return the records.
 
     Parameters
     ----------
     quick : bool
-        Small shapes only: under a minute.
+        Small shapes only; takes under a minute.
     json_path : path, optional
         Where to write the records, with the versions of the packages, as JSON.
     show : callable
@@ -163,7 +163,7 @@ def _single(row: Row) -> list[dict]:
     values = {}
     for turn in range(row.rounds):
         for name, solve in methods.items():
-            # the paper's method takes seconds whatever happens: once is enough
+            # the paper's method takes seconds in any case: once is enough
             if name == "mmpid fastpid" and turn:
                 continue
             seconds, found = _timed(solve)

@@ -14,7 +14,7 @@ def dense(n1: int, n2: int, k: int, seed: int = 0) -> Tensor:
 
 
 def histogram(n1: int, n2: int, k: int, seed: int = 0, n_samples: int = SAMPLE_SIZE) -> Tensor:
-    """Draw the table of a sample from a joint that lives on few cells: most cells are empty."""
+    """Draw the table of a sample from a joint with few nonempty cells."""
     joint = joints.random(n1, n2, k, concentration=0.1, seed=seed)
     generator = torch.Generator().manual_seed(seed)
     cells = torch.multinomial(joint.flatten(), n_samples, replacement=True, generator=generator)
@@ -37,7 +37,7 @@ def clustered(n1: int, n2: int, k: int, seed: int = 0, n_samples: int = SAMPLE_S
 
 
 def predicted(n1: int, n2: int, k: int, seed: int = 0, n_samples: int = 5_000) -> Tensor:
-    """Draw the table of predicted classes of two heads: mostly right, errors among a few look-alikes and some anywhere.
+    """Draw the table of predicted classes of two heads, mostly right; errors are mainly among a few similar classes.
 
     The first head is right for about 75 % of the samples, the second for about 65 %; n1 = n2 = k.
     """

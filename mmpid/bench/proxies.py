@@ -1,9 +1,9 @@
-"""What the proxies of competitive strength cost: processor time of a probe over that of a training epoch.
+"""The cost of the proxies of competitive strength: CPU time of a probe over that of a training epoch.
 
 The default trainer trains the default model (dense encoders) on av-digits, stage 1, on one thread. Each case is a
-stretch of training in which the same proxies are measured right after every epoch, as in a run: straight after another
-probe a probe finds its code in the caches and takes less, and among epochs with other proxies it takes more. A busy
-machine disturbs epochs and probes alike; look at the ratios.
+stretch of training in which the same proxies are measured right after every epoch, as in a run: right after another
+probe, a probe finds its code in the caches and takes less time; between epochs with other proxies it takes more. A busy
+machine disturbs epochs and probes equally; look at the ratios.
 """
 
 import json
@@ -42,8 +42,8 @@ def run(quick: bool = False, json_path: Path | str | None = None, show: Callable
     Returns
     -------
     list of dict
-        One record a case: `case`, `seconds` of CPU time (median of the rounds), `share`, the median over rounds of the
-        ratio to the epoch before it, and `every`, the epochs between probes at which it costs 15 % or less.
+        One record per case: `case`, `seconds` of CPU time (median of the rounds), `share`, the median over rounds of
+        the ratio to the epoch before it, and `every`, the epochs between probes at which it costs 15 % or less.
 
     Examples
     --------
@@ -85,7 +85,7 @@ def _probe(names, samples: ProxyEvidence, seen: Mapping) -> Callable[[], object]
 
 
 def _records(cases: dict[str, Callable[[], object]], rounds: int) -> list[dict]:
-    """Time one case after the other, each probe after an epoch, after three rounds to warm up."""
+    """Time one case after the other, each probe after an epoch, after three warm-up rounds."""
     epoch, *probes = cases.items()
     pairs = {name: [(_seconds(epoch[1]), _seconds(probe)) for _ in range(rounds + 3)][3:] for name, probe in probes}
     records = [_record(epoch[0], [(before, before) for timed in pairs.values() for before, _ in timed])]
@@ -99,7 +99,7 @@ def _seconds(case: Callable[[], object]) -> float:
 
 
 def _record(name: str, timed: list[tuple[float, float]]) -> dict:
-    """Sum up pairs of seconds, of an epoch and of what came after it."""
+    """Summarize pairs of seconds: of an epoch, and of the probe after it."""
     share = statistics.median(seconds / epoch for epoch, seconds in timed)
     median = statistics.median(seconds for _, seconds in timed)
     return {"case": name, "seconds": median, "share": share, "every": max(1, -int(-share // AIM))}

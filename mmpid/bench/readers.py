@@ -1,4 +1,4 @@
-"""Two processes that read a run's folder all the time, while it is written, killed and taken up again."""
+"""Two processes that read a run's folder all the time, while it is written, killed and resumed."""
 
 import os
 import time
@@ -12,14 +12,14 @@ from mmpid.datasets import MultimodalData
 from mmpid.runs import RunRecord
 from mmpid.runs.folder import RECORD, RunFolder
 
-PAUSE = 0.005  # seconds between two looks
-NOWHERE, AWAY = 0, -1  # instead of the number of a run: look at none; end
+PAUSE = 0.005  # seconds between two reads
+NOWHERE, AWAY = 0, -1  # instead of the number of a run: read none; end
 
 
 class Readers:
-    """Reads as users do who look at a run that trains: one its record and state, one through `Trainer.load`.
+    """Two readers, like users who look at a training run: one reads its record and state, one uses `Trainer.load`.
 
-    Whatever they read must be a beginning of the uninterrupted record, and nothing may fail.
+    All that they read must be a prefix of the uninterrupted record, and no read may fail.
     """
 
     def __init__(self, marks: Marks, base: Path, data: MultimodalData, whole: list[dict]):
@@ -31,7 +31,7 @@ class Readers:
         self.marks.slots[RUN] = number + 1
 
     def pause(self) -> None:
-        """Return once nobody reads any more."""
+        """Return once neither reader reads."""
         self.marks.slots[RUN] = NOWHERE
         while any(self.marks.slots[slot] != NOWHERE for slot in AT):
             time.sleep(1e-4)

@@ -1,4 +1,4 @@
-"""One thread while a benchmark of ratios measures, so that they mean the same on any machine."""
+"""Run on one thread during a benchmark, so that its ratios mean the same on any machine."""
 
 import contextlib
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ import torch
 
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
-    """Run on one thread of torch, and give back what was set before."""
+    """Run on one thread of torch, and restore the previous setting afterward."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -7,8 +7,8 @@ from collections import deque
 class FairLock:
     """One session after the other, first come, first served.
 
-    torch's random numbers and its number of threads belong to the process: two micro-steps at the same time would
-    draw from each other's random numbers, and a run beside another would have different numbers than alone.
+    torch's random numbers and its number of threads belong to the process: two micro-steps at the same time would draw
+    from the same random numbers, and a run beside another would get different numbers than alone.
     """
 
     def __init__(self):
@@ -22,7 +22,7 @@ class FairLock:
             self._queue.append(mine)
             if self._queue[0] is mine:
                 return
-        mine.acquire()  # whoever is before me releases it
+        mine.acquire()  # the session before this one releases it
 
     def __exit__(self, *_) -> None:
         with self._lock:

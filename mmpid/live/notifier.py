@@ -4,10 +4,10 @@ import threading
 
 
 class Notifier:
-    """Count changes, and wake whoever waits for one.
+    """Count changes, and wake the threads that wait for one.
 
-    Mere progress, more of the same, is announced many times per second. A thread that waits for a transition sleeps
-    through it: to wake costs the thread that trains as much as the one that wakes, since both need Python's lock.
+    Plain progress is announced many times per second. A thread that waits for a transition sleeps through it: waking up
+    costs the training thread as much as the thread that wakes, because both need Python's lock.
 
     Attributes
     ----------
@@ -33,19 +33,19 @@ class Notifier:
         self.changed, self.transitioned = threading.Condition(lock), threading.Condition(lock)
 
     def wait_for_change(self, version: int, timeout: float | None = None) -> int:
-        """Block until `self.version` differs from `version`, or the timeout; return the present version."""
+        """Block until `self.version` differs from `version`, or the timeout; return the current version."""
         with self.changed:
             self.changed.wait_for(lambda: self.version != version, timeout)
             return self.version
 
     def wait_for_transition(self, transitions: int, timeout: float | None = None) -> int:
-        """Block until `self.transitions` differs from `transitions`, or the timeout; return the present number."""
+        """Block until `self.transitions` differs from `transitions`, or the timeout; return the current number."""
         with self.transitioned:
             self.transitioned.wait_for(lambda: self.transitions != transitions, timeout)
             return self.transitions
 
     def notify(self, progress: bool = False) -> None:
-        """Count one change and wake whoever waits for it."""
+        """Count one change and wake the threads that wait for it."""
         with self.changed:
             self.version += 1
             self.changed.notify_all()

@@ -1,4 +1,4 @@
-"""What a session works toward, how much it asks for at once, and what it keeps of a failure."""
+"""The goal of a session, the size of its requests, and what it keeps of a failure."""
 
 import traceback
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException) -> "Failure":
-        """Describe an error as text, and let go of the memory that its frames and the device hold."""
+        """Describe an error as text, and release the memory that its frames and the device hold."""
         text = "".join(traceback.format_exception(error))
         traceback.clear_frames(error.__traceback__)
         out_of_memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
@@ -39,14 +39,14 @@ class Failure:
 
 @dataclass
 class Goal:
-    """How far to train: so many more batches, epochs or probes; "end" has no count."""
+    """How far to train: a number of further batches, epochs or probes; "end" has no count."""
 
     kind: str
     remaining: int = 0
     seen: int = 0  # rows of the record that have been counted
 
     def reached(self, rows: list[dict]) -> bool:
-        """Count what the last micro-step brought; rows rather than epoch numbers, because a rewind lowers those."""
+        """Count the rows that the last micro-step added. A rewind lowers epoch numbers, so they cannot serve here."""
         if self.kind == "end":
             return False
         if self.kind == "batch":
@@ -58,5 +58,5 @@ class Goal:
 
 
 def stride(seconds_a_batch: float) -> int:
-    """Return how many batches to ask for at once while nobody is waiting for a single one."""
+    """Return how many batches to request at once while nobody waits for a single one."""
     return max(1, min(MOST_BATCHES, int(CALL_SECONDS / max(seconds_a_batch, 1e-9))))

@@ -1,4 +1,4 @@
-"""Which training sessions there are in this process, and which of them a new one replaces."""
+"""The training sessions of this process, and which of them a new one replaces."""
 
 import atexit
 import threading
@@ -36,7 +36,7 @@ def register(new) -> None:
 
 
 def unregister(closed) -> None:
-    """Take a session off the list."""
+    """Remove a session from the list."""
     with _LOCK:
         for key in [key for key, session in _SESSIONS.items() if session is closed]:
             del _SESSIONS[key]

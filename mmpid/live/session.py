@@ -1,6 +1,6 @@
-"""One background thread per trainer: play, pause and step without blocking whoever asks.
+"""One background thread per trainer: play, pause and step without blocking the caller.
 
-No Jupyter import here: the notebook board, a script and a test drive the same object.
+This module does not import Jupyter: the notebook board, a script and a test drive the same object.
 """
 
 import threading
@@ -17,14 +17,14 @@ from mmpid.live.progress import Failure, Goal, stride
 from mmpid.live.registry import register, unregister
 
 STATES = ("idle", "playing", "paused", "finished", "failed", "closed")
-SLICE_SECONDS = 0.05  # fast micro-steps run this long between two announcements, so that announcing costs nothing
+SLICE_SECONDS = 0.05  # fast micro-steps run this long between announcements, so that these cost almost nothing
 
 
 class Session:
-    """Train in one daemon thread, in micro-steps of one or a few batches, obeying commands between two micro-steps.
+    """Train in one daemon thread, in micro-steps of one or a few batches, carrying out commands between micro-steps.
 
-    Every method returns at once (only `wait` and `close` block), may be called from any thread, and never raises
-    what went wrong in training: that is kept in `failure` and raised by `wait`.
+    Every method returns at once (only `wait` and `close` block), may be called from any thread, and never raises a
+    training error: `failure` keeps it and `wait` raises it.
 
     Parameters
     ----------
@@ -35,15 +35,16 @@ class Session:
         old one and takes over, so that running a notebook cell again never leaves a second thread training.
         By default the trainer itself is the key.
     origin
-        Where the session was made, as `(place, count)`: making one at the same place with another count closes the
-        earlier ones of that place. The board passes the notebook cell and its execution count.
+        Where the session was made, as `(place, count)`: a new session from the same place with another count closes the
+        earlier ones. The board passes the notebook cell and its execution count.
     on_change
-        Called after each change, in the thread that made it, with whether it is mere progress; must return at once.
+        Called after each change, in the thread that made it, with True if the change is plain progress; must return at
+        once.
 
     Notes
     -----
-    Sessions take turns, a micro-step each: torch's random numbers are global, and a run has the same numbers beside
-    others as alone.
+    Sessions take turns, one micro-step each: torch's random numbers are global, and this way a run gets the same
+    numbers beside others as alone.
 
     Interrupting the kernel stops the cell that runs, not this thread; `wait` turns the interrupt into a pause, and
     `pause_all()` pauses every session.
@@ -80,7 +81,7 @@ class Session:
         self.name = name
         self.origin = origin
         self.failure: Failure | None = None
-        self.notice = ""  # what became of the last command that could not be obeyed
+        self.notice = ""  # the message about the last command that failed
         self.batches = 0  # micro-steps trained by this session
         self._commands: deque[tuple[str, Callable]] = deque()
         self._stride = 1
@@ -171,21 +172,21 @@ class Session:
         return self._notifier.transitions
 
     def wait_for_change(self, version: int, timeout: float | None = None) -> int:
-        """Block until :attr:`version` differs from `version`, or the timeout; return the present version."""
+        """Block until :attr:`version` differs from `version`, or the timeout; return the current version."""
         return self._notifier.wait_for_change(version, timeout)
 
     def wait_for_transition(self, transitions: int, timeout: float | None = None) -> int:
-        """Block until :attr:`transitions` differs from `transitions`, or the timeout; return the present number."""
+        """Block until :attr:`transitions` differs from `transitions`, or the timeout; return the current number."""
         return self._notifier.wait_for_transition(transitions, timeout)
 
     def notify(self, progress: bool = False) -> None:
-        """Count one change and wake whoever waits for it."""
+        """Count one change and wake the threads that wait for it."""
         self._notifier.notify(progress)
         if self._on_change is not None:
             self._on_change(progress)
 
     def close(self, timeout: float | None = 5.0) -> bool:
-        """End the thread after its present micro-step; return whether it ended within `timeout` seconds."""
+        """End the thread after its current micro-step; return whether it ended within `timeout` seconds."""
         with self._notifier.changed:
             self._closing = True
             self._notifier.changed.notify_all()
@@ -197,11 +198,11 @@ class Session:
 
     @property
     def busy(self) -> bool:
-        """Whether training runs, or a command waits to be obeyed."""
+        """Whether training runs or a command is pending."""
         return not self._closing and self._thread.is_alive() and (self._state == "playing" or bool(self._commands))
 
     def _aim(self, kind: str, more: int = 0) -> None:
-        """Ask the thread to train on; asking again for the same kind of step before it is done adds to it."""
+        """Ask the thread to continue training; repeating the same kind of step before it is done adds to it."""
 
         def start():
             if self._goal is not None and self._goal.kind == kind:
@@ -232,7 +233,7 @@ class Session:
         self.notify()
 
     def _run(self) -> None:
-        """Obey, advance, sleep, until closed; the only place that touches the trainer."""
+        """Carry out commands, train, and sleep, until closed; the only place that touches the trainer."""
         while True:
             with self._notifier.changed:
                 self._notifier.changed.wait_for(lambda: self._closing or self._commands or self._goal is not None)

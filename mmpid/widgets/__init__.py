@@ -1,4 +1,4 @@
-"""Boards for the notebook: watch a run live, and touch it.
+"""Boards for the notebook: watch a run live and steer it.
 
 `import mmpid` does not load this package; it needs ipywidgets, anywidget and matplotlib.
 """

@@ -1,4 +1,4 @@
-"""The run of a board and its branches: who they are, which one the buttons drive, and how they compare."""
+"""The run of a board and its branches: their names, which one the buttons drive, and how they compare."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,14 +35,14 @@ class Run:
 
 
 class Runs(Notifier):
-    """The runs of one board. To a publisher it is one session that changes whenever any of them does.
+    """The runs of one board. A publisher sees them as one session that changes whenever any of them does.
 
     Parameters
     ----------
     trainer
         The run that the board was made for.
     name, origin
-        Of its session.
+        Name and origin of its session.
     """
 
     def __init__(self, trainer, *, name=None, origin=None):
@@ -64,24 +64,24 @@ class Runs(Notifier):
 
     @property
     def others(self) -> list[Run]:
-        """The runs to draw thin beside the chosen one."""
+        """The runs to draw with thin lines beside the chosen one."""
         return [run for run in self.all if run.shown and run is not self.chosen]
 
     @property
     def state(self) -> str:
-        """What the publisher has to know: "closed" with the main run, "playing" while any of them plays."""
+        """The state for the publisher: "closed" with the main run, "playing" while any of them plays."""
         if self.main.session.state == "closed":
             return "closed"
         return "playing" if any(self.state_of(run) == "playing" for run in self.all) else self.session.state
 
     def state_of(self, run: Run) -> str:
-        """Return the state of a run; in slow motion it plays also while it waits for its next epoch."""
+        """Return the state of a run; in slow motion it also counts as playing while it waits for its next epoch."""
         state = run.session.state
         waits = state == "paused" and self.pace.plays(run.session)
         return "playing" if waits else state
 
     def adopt(self, trainer, name: str = "", session_name=None) -> Run:
-        """Give a trainer its thread and a name of its own; the given one if it is free."""
+        """Give a trainer its thread and a unique name: the given one if it is free."""
         name = self._free(name.strip() or f"branch {len(self.all)}")
         session = Session(trainer, session_name, origin=self._origin, on_change=self.notify)
         if self.all:  # the record of the main run is that of a headless run, its metadata too
@@ -112,7 +112,7 @@ class Runs(Notifier):
             run.session.close()
 
     def close_branches(self) -> None:
-        """End the threads of the branches, as another board has taken over the main run."""
+        """End the threads of the branches, because another board has taken over the main run."""
         for run in self.all[1:]:
             run.session.close()
 
@@ -125,7 +125,7 @@ class Runs(Notifier):
 
 
 def summary(run: Run, chosen: bool, state: str) -> dict:
-    """Return what the table says of a run: plain values, None where there is none yet."""
+    """Return what the table says about a run: plain values, or None for those that do not exist yet."""
     record = run.record
     epochs, results, decisions = (record.lineage(kind) for kind in ("epoch", "result", "decision"))
     scores, judged_on = _scores(epochs, results)
@@ -146,7 +146,7 @@ def summary(run: Run, chosen: bool, state: str) -> dict:
 
 
 def _scores(epochs: Sequence[dict], results: Sequence[dict]) -> tuple[dict[str, float], str]:
-    """Return the accuracy of each head, on the test samples once the run is finished, and which samples these are."""
+    """Return the accuracy of each head, on the test samples once the run is finished, and the name of those samples."""
     rows, start = (results, "test_accuracy.") if results else (epochs, "validation_accuracy.")
     found = {key[len(start) :]: value for key, value in rows[-1].items() if key.startswith(start)} if rows else {}
     return found, "" if not rows else "test" if results else f"validation, epoch {rows[-1]['epoch']:g}"

@@ -13,22 +13,22 @@ from mmpid.widgets.board.what_if import chosen_rule
 
 
 class Refused(InputError):
-    """A wish that cannot be granted, in words for the user."""
+    """A command that cannot be carried out, in words for the user."""
 
 
 class Commands:
-    """Obey what the page says.
+    """Carry out what the page asks for.
 
     Parameters
     ----------
     runs
-        What is commanded: the chosen one of these.
+        The runs; commands go to the chosen one.
     saving
         Saves runs and writes reports.
     say
-        Shows a message in the foot.
+        Shows a message in the footer.
     on_branch
-        Given the new trainer, and the name asked for.
+        Called with the new trainer and the requested name.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class Commands:
 
     @property
     def can_undo(self) -> bool:
-        """Whether the latest rewind of the chosen run can be taken back."""
+        """Whether the latest rewind of the chosen run can be undone."""
         return self._before_rewind is not None and self._before_rewind[0] is self._run
 
     def obey(self, said: Mapping) -> None:

@@ -1,4 +1,4 @@
-"""The board of a training run, live in a notebook or as a picture where nobody can press buttons."""
+"""The board of a training run, live in a notebook or as a picture if nobody can press buttons."""
 
 from mmpid.errors import MMPIDError
 from mmpid.widgets.board.live import LiveBoard
@@ -8,10 +8,10 @@ from mmpid.widgets.parts.lifecycle import Still, heard
 
 
 class TrainingNotFinished(MMPIDError):
-    """A cell needs a finished run, and the user has not finished it yet; shown as one calm line."""
+    """A cell needs a finished run, but the run is not finished yet; shown as one line without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        """Tell IPython what to print in place of a traceback."""
+        """Tell IPython what to print instead of a traceback."""
         return [str(self)]
 
 
@@ -28,7 +28,7 @@ class Dashboard:
     trainer
         A `mmpid.Trainer`.
     mode
-        "live", "static", or "auto": live where a front end is known to show widgets.
+        "live", "static", or "auto": live if the front end is known to show widgets.
     name
         Key of the run among `mmpid.sessions()`. A new board with the same name, for the same trainer,
         or made by running the same cell again, takes over from the old one.
@@ -48,7 +48,7 @@ class Dashboard:
     Notes
     -----
     Interrupting the kernel does not stop the background thread; press Pause, or interrupt a running `wait()`, which
-    pauses. While a cell runs, ipykernel 6 queues the clicks until it ends.
+    pauses the run. While a cell runs, ipykernel 6 queues the clicks until it ends.
 
     Examples
     --------
@@ -82,14 +82,14 @@ class Dashboard:
 
     @property
     def branches(self) -> list:
-        """The trainers that were branched off with the board's button, oldest first."""
+        """The trainers that the board's Branch button created, oldest first."""
         return self._board.branches if self._board else []
 
     def wait(self, timeout: float | None = None):
         """Return the record of the finished run.
 
-        Static: trains to the end here and now, and shows the picture. Live: waits while training plays, and gives
-        control back at once when it does not.
+        Static: trains to the end in this call and shows the picture. Live: waits while training plays, and returns
+        control at once when it does not.
 
         Parameters
         ----------
@@ -103,7 +103,8 @@ class Dashboard:
         Raises
         ------
         TrainingNotFinished
-            Live, if the run is idle, paused, or still playing after `timeout`. "Run All" stops here calmly.
+            In live mode, if the run is idle, paused, or still playing after `timeout`. "Run All" stops here without a
+            traceback.
         TrainingError
             If training failed; the original error is its cause.
         """
@@ -120,7 +121,7 @@ class Dashboard:
         return self.record
 
     def close(self) -> None:
-        """End the background threads and take the live board away; the picture stays."""
+        """End the background threads and remove the live board; the picture stays."""
         if self._board is not None:
             self._snapshot.update(self._board.note)
             self._board.close()
@@ -137,7 +138,7 @@ class Dashboard:
         return self.record
 
     def _display_(self) -> object:
-        """Return what marimo shows in place of this."""
+        """Return what marimo shows instead of this object."""
         return heard(self._board.view) if self._board else Still(self._snapshot.bundle())
 
     def _ipython_display_(self) -> None:

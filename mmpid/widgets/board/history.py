@@ -1,4 +1,4 @@
-"""The rows of a run on the path to the present, kept up to date at the price of the new rows."""
+"""The rows of a run on the path to the current state; an update costs only as much as the new rows."""
 
 from collections.abc import Sequence
 
@@ -7,10 +7,10 @@ from mmpid.runs.lineage import Lineage
 
 
 class History:
-    """What a board reads of a record several times per second, while a training appends to it.
+    """What a board reads from a record several times per second, while training appends to it.
 
-    A record of thousands of rows would be gone through at each update otherwise, while Python's lock keeps the training
-    waiting. The path only grows, but for a rewind: then it is read again.
+    Otherwise each update would go through thousands of rows, while Python's lock keeps training waiting. The path only
+    grows, except after a rewind: then it is read again.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class History:
         return self._lineage.by_kind.get(kind, [])
 
     def update(self) -> "History":
-        """Take in the rows that came since; return itself."""
+        """Read the rows added since the last call; return self."""
         rows = self._record.rows
         new, anew = self._lineage.follow(rows)
         if anew:
@@ -51,10 +51,10 @@ class History:
 
 
 def thinned(many: Sequence, most: int) -> Sequence:
-    """Return at most `most` of them, with the first and the last: every second, or every fourth, and so on.
+    """Return at most `most` rows, with the first and the last: every second, or every fourth, and so on.
 
-    What was chosen stays chosen as more come, until twice as many are there; a curve through evenly spaced ones would
-    tremble.
+    Chosen rows stay chosen as more arrive, until there are twice as many; a curve through evenly spaced rows would
+    jitter.
     """
     if len(many) <= most:
         return many

@@ -29,7 +29,7 @@ CHART_UPDATES = 3
 class LiveBoard:
     """One page around a trainer and its branches.
 
-    Every update comes from the publisher's thread; every click is a command to the run that is chosen.
+    Every update comes from the publisher's thread; every click is a command to the chosen run.
     """
 
     def __init__(self, trainer, *, name=None, origin=None):
@@ -50,7 +50,7 @@ class LiveBoard:
         self.publisher = Publisher(self.runs, self.show, self._settled, partial(self._trouble, "update"))
         self.show()
         self.publisher.start()
-        register_widget(self, origin)  # only now: what could not be built has nothing to close
+        register_widget(self, origin)  # only now, because an incomplete board has nothing to close
 
     def _build(self, metadata) -> None:
         self.scene, self.stories = scene.Scene(metadata), scene.Stories(metadata)
@@ -70,7 +70,7 @@ class LiveBoard:
     # ---- showing ---------------------------------------------------------------------------------------------
 
     def show(self) -> None:
-        """Bring the page to the present state of the chosen run; equal values send nothing."""
+        """Update the page to the current state of the chosen run; unchanged values are not sent."""
         run = self.runs.chosen
         history = run.history.update()
         now = self.state(run, history)
@@ -88,7 +88,7 @@ class LiveBoard:
         if "strength" in parts or now.state != "playing":
             self.view.stories = self.stories.update(history.path, most=4 if now.state == "playing" else None)
         self.view.now = self._now(run, history, now)
-        self._turn += 1  # only now: what could not be drawn is tried again at once
+        self._turn += 1  # only now, so that a failed drawing is tried again at once
         if closed:
             self.runs.close_branches()
 
@@ -123,7 +123,7 @@ class LiveBoard:
         }
 
     def _tell(self, run: Run, history: History, now: text.State) -> dict:
-        """Return the headline; while it trains it is made again with a probe, a decision, or an epoch of stage 2."""
+        """Return the headline; during training, each probe, decision or epoch of stage 2 renews it."""
         failure = run.session.failure.summary if run.session.failure is not None and now.state == "failed" else ""
         told = (
             len(history.decided),
@@ -146,7 +146,7 @@ class LiveBoard:
         return self._message or text.resting(now)
 
     def _whose_turn(self) -> tuple[str, ...]:
-        """Return the charts to bring up to date: all unless something plays."""
+        """Return the charts to update: all of them unless a run plays."""
         if self.runs.state != "playing" or self._all_at_once:
             self._all_at_once = False
             return scene.PARTS
@@ -164,7 +164,7 @@ class LiveBoard:
         return {"summary": words, "advice": problem.advice, "trace": problem.text, "training": of_training}
 
     def state(self, run: Run, history: History) -> text.State:
-        """Read what there is to say; the training thread may be in the middle of a step."""
+        """Read the state to show; the training thread may be in the middle of a step."""
         trainer, metadata = run.trainer, run.record.metadata
         holding = [row for row in history.of("decision")[-1:] if row["action"] == "hold"]
         done, total = trainer.progress
@@ -190,7 +190,7 @@ class LiveBoard:
     # ---- hearing ---------------------------------------------------------------------------------------------
 
     def _hear(self, said: dict) -> None:
-        """Obey what the page says; whatever goes wrong is shown in the board, a notebook would hide it."""
+        """Carry out what the page asks for; errors are shown on the board, because a notebook would hide them."""
         try:
             self._obey(said)
             self._trouble("click", None)
@@ -203,7 +203,7 @@ class LiveBoard:
     def _obey(self, said: dict) -> None:
         what = said.get("do")
         if what not in ("what_if", "tab", "table"):
-            self.session.notice = ""  # what became of the command before is read by now
+            self.session.notice = ""  # the outcome of the previous command has been read by now
         if what == "what_if":
             self._asked = {key: said[key] for key in ("rule", "value") if key in said}
             self._answer(self.runs.chosen)
@@ -227,7 +227,7 @@ class LiveBoard:
         self.view.answer = ask(run.record, **self._asked) if self._asked else {}
 
     def _redraw(self) -> None:
-        """Draw at once: another run is in front, or one was shown or hidden."""
+        """Draw at once, because another run is in front, or one was shown or hidden."""
         self._all_at_once, self._told = True, ()
         self.scene.forget()
         self.runs.notify()
@@ -240,13 +240,13 @@ class LiveBoard:
         self.publisher.show_last()
 
     def _branched(self, child, name: str) -> None:
-        """Take a branch in, and say how to go on with it; called in the training thread of its parent."""
+        """Add a branch and say how to continue with it; called in the training thread of its parent."""
         run = self.runs.adopt(child, name)
         words = f"“{run.name}” stands at epoch {child.epoch}; drive it under Runs. In code:"
         self._say(Message(words=words, code=f"board.branches[{len(self.branches) - 1}]", kind="said"))
 
     def _trouble(self, where: str, error: Exception | None) -> None:
-        """Show an exception of the board itself; it must not stay in a log that nobody reads. None: all is well."""
+        """Show an exception of the board itself, which must not stay in a log that nobody reads. None: no error."""
         if error is None:
             if self._problems.pop(where, None) is not None:
                 self.runs.notify()
@@ -264,7 +264,7 @@ class LiveBoard:
             self.snapshot.display(self.note)
 
     def wait(self, timeout: float | None = None) -> None:
-        """Block until the run of the board does not play; raise what went wrong in training."""
+        """Block until the board's run stops playing; raise a training error if there was one."""
         try:
             if self.runs.pace.plays(self.session):
                 self.runs.pace.wait(timeout)
@@ -285,6 +285,6 @@ class LiveBoard:
 
     @property
     def note(self) -> str:
-        """What the picture says of the state; that the board was closed is not news of the run."""
+        """What the picture says about the state; the closing of the board is not part of it."""
         state = self.session.state
         return state if state != "closed" else "finished" if self.trainer.finished else "paused"

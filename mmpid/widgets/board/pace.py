@@ -1,4 +1,4 @@
-"""Slow motion: a run is trained epoch by epoch, so many a second, slow enough to see what happens."""
+"""Slow motion: a run trains at a fixed number of epochs per second, slow enough to see what happens."""
 
 import threading
 import time
@@ -11,7 +11,7 @@ SPEEDS = {"full": 0.0, "4": 4.0, "1": 1.0}  # epochs per second; 0 is as fast as
 
 
 class Pace:
-    """Play a session at full speed, or ask it for one epoch at a time from a thread of its own.
+    """Play a session at full speed, or request one epoch at a time from a separate thread.
 
     The rows are the same: an epoch is trained as `session.step(epochs=1)` trains it.
 
@@ -30,7 +30,7 @@ class Pace:
 
     @property
     def active(self) -> bool:
-        """Whether slow motion goes on, also while it waits for the next epoch."""
+        """Whether slow motion is on, including while it waits for the next epoch."""
         return self._session is not None
 
     def plays(self, session: Session) -> bool:
@@ -52,7 +52,7 @@ class Pace:
         self._on_change()
 
     def stop(self) -> None:
-        """End slow motion; the epoch that is running goes on."""
+        """End slow motion; the current epoch continues."""
         with self._changed:
             was, self._session = self._session, None
             self._changed.notify_all()
@@ -60,7 +60,7 @@ class Pace:
             self._on_change()
 
     def choose(self, speed: str, session: Session) -> None:
-        """Take another speed; a run that plays goes on with it."""
+        """Set another speed; a run that plays continues with it."""
         if speed not in SPEEDS:
             raise ValueError(f"`speed` must be one of {', '.join(SPEEDS)}; it was {speed!r}.")
         playing = self.plays(session) or session.state == "playing"

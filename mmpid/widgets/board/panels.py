@@ -11,7 +11,7 @@ TABS = ("strength", "decisions", "findings", "runs", "rates", "tables")
 
 
 class Panel:
-    """What the open tab says; only that one is made, and only when its run has changed."""
+    """The content of the open tab; only this tab is built, and only when its run has changed."""
 
     def __init__(self, metadata):
         self._modalities = list(metadata["modalities"])
@@ -27,7 +27,7 @@ class Panel:
         self._made_of = ()
 
     def show(self, view, run: Run, runs: Runs) -> None:
-        """Bring the open tab up to date."""
+        """Update the open tab."""
         history = run.history
         rows = (run.name, len(history.of("probe")), len(history.decided))
         if rows != self._looked_at and (runs.state != "playing" or self._open == "findings"):

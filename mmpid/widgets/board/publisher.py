@@ -14,9 +14,8 @@ class Publisher:
     """Call `show()` after changes of a session, at most 6.25 times per second; the latest state wins.
 
     The last state (paused, finished, failed, closed) is always shown, and the end of a play or a step at once. When
-    nothing has changed for `settle_seconds`, `settled()` is called once, in a thread of its own: the place for work
-    too slow for every update.
-    An exception in either goes to `on_error`, and None when all is well again.
+    nothing has changed for `settle_seconds`, `settled()` is called once, in a separate thread: this is the place for
+    work that is too slow for every update. An exception in either goes to `on_error`, and None when all is well again.
     """
 
     def __init__(
@@ -32,7 +31,7 @@ class Publisher:
         self.count = 0  # updates so far
         self.shown = -1  # the version of the session that was shown last
         self.seconds = 0.0  # processor time they took
-        self.over = False  # whether nothing is shown any more unless somebody asks for it
+        self.over = False  # whether updates are shown only on request
         self._show, self._settled, self._on_error = show, settled, on_error
         self._settle_seconds = settle_seconds
         self._stopped = threading.Event()
@@ -41,7 +40,7 @@ class Publisher:
         self._thread = threading.Thread(target=self._run, name="mmpid-publisher", daemon=True)
 
     def start(self) -> None:
-        """Start the thread; the present state is shown first."""
+        """Start the thread; the current state is shown first."""
         self._thread.start()
 
     def stop(self, timeout: float = 2.0) -> None:
@@ -52,7 +51,7 @@ class Publisher:
             self._thread.join(timeout)
 
     def show_last(self) -> None:
-        """Show the present state in the calling thread, once the session is closed and this thread has ended."""
+        """Show the current state in the calling thread, once the session is closed and this thread has ended."""
         if self.over:
             with self._lock:
                 self._guarded(self._show)
@@ -90,7 +89,7 @@ class Publisher:
         self.seconds += time.thread_time() - worked
         while (left := started + 1 / MOST_PER_SECOND - time.monotonic()) > 0 and not self._stopped.is_set():
             if playing and self.session.state != "playing":
-                return  # a step or a pause is over: what came of a click is shown at once
+                return  # a step or a pause is over: the result of a click is shown at once
             turns = self.session.wait_for_transition(turns, left)
 
     def _guarded(self, work: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Learning rates: which are in force, and what the user may type."""
+"""Learning rates: the current ones, and what the user may type."""
 
 from collections.abc import Mapping, Sequence
 from typing import cast
@@ -25,9 +25,9 @@ def parsed_rate(name: str, words: str, in_force: str = "") -> float:
 
 
 def rates_in_force(path: Sequence[dict], stage: str, metadata: Mapping) -> dict[str, float]:
-    """Return the rates of the latest epoch of a stage, and what was set by hand since.
+    """Return the rates of the latest epoch of a stage, updated with those set by hand since.
 
-    Stage 1 starts with the rate of the settings; what stage 2 starts with is known after its first epoch.
+    Stage 1 starts with the rate from the settings; the initial rate of stage 2 is known after its first epoch.
     """
     start = metadata.get("settings", {}).get("lr") if stage == "unimodal" else None
     rates: dict[str, float] = {} if start is None else dict.fromkeys(metadata["modalities"], cast(float, start))
@@ -38,12 +38,12 @@ def rates_in_force(path: Sequence[dict], stage: str, metadata: Mapping) -> dict[
         if entry["kind"] == "epoch":
             rates = {key[3:]: value for key, value in entry.items() if key.startswith("lr.")}
             break
-        if entry.get("action") == "learning_rate" and "" not in by_hand:  # "" is all of them, whatever was before
+        if entry.get("action") == "learning_rate" and "" not in by_hand:  # "" means all, whatever was set before
             by_hand.setdefault(entry.get("modality") or "", _new_rate(entry))
     everyone = by_hand.pop("", None)
     return (rates if everyone is None else dict.fromkeys(rates, everyone)) | by_hand
 
 
 def _new_rate(row: Mapping) -> float:
-    """Return what a decision set; rows of before said it in words only."""
+    """Return the rate that a decision set; older rows have it only in words."""
     return float(row["new"] if row.get("new") is not None else row["reason"].rpartition("->")[2])

@@ -16,9 +16,9 @@ class Saving:
     Parameters
     ----------
     say
-        Given a sentence and a line of code, once something was written; callable from any thread.
+        Called with a sentence and a line of code after something was written; callable from any thread.
     on_error
-        Told of an exception outside of a callback, and None when all went well.
+        Called with an exception raised outside a callback, and with None after success.
     """
 
     def __init__(self, say: Callable[[str, str], None], on_error: Callable):
@@ -26,7 +26,7 @@ class Saving:
         self._offered: dict[str, str] = {}
 
     def offer(self, run: Run) -> str:
-        """Return the name of a folder for a run; it stays as long as the run's own name does."""
+        """Return the name of a folder for a run; it stays the same as long as the run's name does."""
         return self._offered.setdefault(run.name, default_folder(run))
 
     def save(self, run: Run, folder: str) -> None:
@@ -40,7 +40,7 @@ class Saving:
 
         if not run.session.closing:
             run.session.post(write, "save")  # between two micro-steps, so that the state is whole
-        elif run.session.alive:  # the last micro-step after Stop takes no command any more
+        elif run.session.alive:  # the last micro-step after Stop no longer takes commands
             self._say("Saving when the last batch has ended.", "")
             self._in_thread(lambda: run.session.close(timeout=None) and write(run.trainer), "mmpid-save")
         else:
@@ -58,13 +58,13 @@ class Saving:
         self._in_thread(write, "mmpid-report")
 
     def _in_thread(self, work: Callable[[], object], name: str) -> None:
-        """Work where a callback must not wait, and show what goes wrong."""
+        """Work in a thread, because a callback must not wait, and show any error."""
 
         def guarded():
             try:
                 work()
                 self._on_error(None)
-            except Exception as error:  # a thread of its own has nobody else to tell
+            except Exception as error:  # nothing else would report an error from this thread
                 self._say("", "")
                 self._on_error(error)
 
@@ -79,7 +79,7 @@ def _path(folder: str, ending: str = "") -> Path:
 
 
 def free(path: Path) -> Path:
-    """Return the path, with a number if something is there already: nothing is overwritten."""
+    """Return the path, with a number added if it already exists: nothing is overwritten."""
     number, found = 1, path
     while found.exists():
         number += 1

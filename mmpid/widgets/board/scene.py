@@ -11,7 +11,7 @@ from mmpid.widgets.board.branches import Run
 from mmpid.widgets.board.history import History, thinned
 from mmpid.widgets.parts.page import packed
 
-MOST_POINTS = 120  # more than this a chart of 500 pixels cannot show
+MOST_POINTS = 120  # a chart of 500 pixels cannot show more than this
 PARTS = ("known", "accuracy", "strength", "loss")
 ICONS = {
     "pause": "pause",
@@ -24,12 +24,12 @@ ICONS = {
 
 
 class Scene:
-    """The charts of one board; what has not changed is not even computed.
+    """The charts of one board; unchanged parts are not computed again.
 
     Parameters
     ----------
     metadata
-        Of the run: names of modalities and classes, entropy of the label.
+        Metadata of the run: names of modalities and classes, entropy of the label.
     """
 
     def __init__(self, metadata: Mapping):
@@ -39,7 +39,7 @@ class Scene:
         self._shown: dict[str, tuple] = {}
 
     def show(self, view, history: History, parts: Sequence[str], others: Sequence[Run] = ()) -> None:
-        """Bring some charts of the page to the rows on the present path."""
+        """Update some charts of the page to the rows on the current path."""
         switch = switch_epoch(history.decided)
         beside = [(run.name, run.history.update()) for run in others]
         context = (switch, len(history.left), tuple((name, len(path.path)) for name, path in beside))
@@ -94,7 +94,7 @@ class Scene:
         return {"proxies": proxies, "proxy": self.proxy, **packed(overall, *shown)}
 
     def forget(self) -> None:
-        """Draw everything again next time: another run is in front."""
+        """Draw everything again next time, because another run is in front."""
         self._shown.clear()
 
     def _is_news(self, part: str, rows: list[dict], *context) -> bool:
@@ -105,7 +105,7 @@ class Scene:
 
 
 def events(history: History, others: Sequence[Run], present: float, metadata: Mapping) -> dict:
-    """Return what stands on the timeline: probes, flags, pauses, start of stage 2, what was left behind, branches."""
+    """Return the timeline's content: probes, flags, pauses, start of stage 2, discarded epochs, branches."""
     probes = thinned([row["epoch"] for row in placed_probes(history.path, metadata)], MOST_POINTS)
     flags = [
         {
@@ -147,7 +147,7 @@ def _by(row: Mapping) -> str:
 
 
 def pauses(decided: Sequence[Mapping], present: float) -> list[dict]:
-    """Return each pause, with its modality and its first and last epoch; a pause that goes on ends at the present.
+    """Return each pause, with its modality and its first and last epoch; a pause still on ends at the current epoch.
 
     A pause that was over in the epoch in which it began, as by a switch, paused nothing.
     """
@@ -197,7 +197,7 @@ def plain(headline: Headline) -> dict:
 
 
 class Stories:
-    """The headline of every probe as it was then, made once each, so that the page can look back without the kernel."""
+    """Each probe's headline as it was then, built once, so that the page can look back without the kernel."""
 
     def __init__(self, metadata: Mapping):
         self._metadata = metadata
@@ -210,7 +210,7 @@ class Stories:
             if row["kind"] == "probe":
                 ends.append([row, i])
             elif row["kind"] != "epoch" and ends:
-                ends[-1][1] = i  # what was decided on the probe belongs to it
+                ends[-1][1] = i  # a decision that was based on the probe belongs to it
         stories = []
         for row, end in thinned(ends, MOST_POINTS):
             kept = self._made.get(id(row))

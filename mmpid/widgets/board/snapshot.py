@@ -7,14 +7,14 @@ class Snapshot:
     """Shows a picture of the run in the notebook and replaces it when asked.
 
     It is a separate output because a saved widget shows nothing without its kernel, not even a picture in the same
-    output. Under papermill, nbconvert and GitHub it is all there is to see.
+    output. Under papermill, nbconvert and GitHub it is the only thing visible.
 
     Parameters
     ----------
     record
         A `RunRecord`.
     hint
-        What to do where the live board is gone; it stands under the picture.
+        What to do if the live board is gone; shown under the picture.
     """
 
     def __init__(self, record, hint: str = ""):
@@ -28,7 +28,7 @@ class Snapshot:
         self._handle = display(self.bundle(note), raw=True, display_id=True)
 
     def update(self, note: str = "", proxy: str | None = None) -> None:
-        """Replace the picture wherever it is shown; from any thread."""
+        """Replace the picture wherever it is shown; callable from any thread."""
         if self._handle is not None:
             self._handle.update(self.bundle(note, proxy), raw=True)
 

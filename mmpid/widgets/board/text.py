@@ -1,4 +1,4 @@
-"""What the board says in words: plain functions from the state of a run to sentences and small pieces of HTML."""
+"""The words of the board: plain functions from the state of a run to sentences and small pieces of HTML."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ GONE = "No board above? Then its kernel is gone: run the notebook again. A new T
 
 @dataclass(frozen=True, kw_only=True)
 class State:
-    """What there is to say about a run at one moment."""
+    """The state of a run at one moment."""
 
     state: str
     stage: str
@@ -42,7 +42,7 @@ class State:
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """One line in the foot of the board; `kind` is "rest", "said", "refused" or "error"."""
+    """One line in the footer of the board; `kind` is "rest", "said", "refused" or "error"."""
 
     words: str
     code: str = ""
@@ -54,7 +54,7 @@ class Message:
 
 
 def progress(now: State) -> str:
-    """Say how far the training is; changes with each update."""
+    """Say how far training has progressed; changes with each update."""
     total = f" of {now.total}" if now.total else ""
     return f"epoch {now.epoch} · {now.done}{total} epochs trained · {count(now.batches, 'batch', 'batches')} here"
 
@@ -65,7 +65,7 @@ def count(n: int, one: str, several: str) -> str:
 
 
 def resting(now: State) -> Message:
-    """Say what is waited for, or what to do, while there is no news."""
+    """Say what the run waits for, or what to do, while there is no message."""
     if now.state == "closed":
         if now.replaced:
             return Message(words="This run now belongs to another board. This page still shows what it knows.")
@@ -124,7 +124,7 @@ def findings(found: Sequence) -> str:
 
 
 def runs_table(runs: Sequence[dict]) -> str:
-    """Compare runs: where each started from, when its joint training began, and how good it is."""
+    """Compare runs: where each one started, when its joint training began, and how accurate it is."""
     heads = list(dict.fromkeys(head for run in runs for head in run["scores"]))
     order = sorted(heads, key=lambda head: (head in ("ens", "joint"), head == "joint"))
     named = ["average" if head == "ens" else head for head in order]

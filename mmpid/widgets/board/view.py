@@ -1,4 +1,4 @@
-"""The front end of the board: one widget whose page holds all that it shows, and which tells what the user does."""
+"""The front end of the board: one widget whose page shows everything and reports what the user does."""
 
 from collections.abc import Callable
 
@@ -25,14 +25,14 @@ FRONT = (
 
 
 class BoardView(anywidget.AnyWidget):
-    """What the page knows. Each trait is replaced as a whole; equal values send nothing.
+    """What the page knows. Each trait is replaced as a whole; unchanged values are not sent.
 
     Attributes
     ----------
     setup : dict
-        What never changes: modalities, classes, entropy of the label, name of the data.
+        Constant entries: modalities, classes, entropy of the label, name of the data.
     now : dict
-        State, headline, message, and what can be done; changes with every update.
+        State, headline, message, and available commands; changes with every update.
     charts : the traits known, atoms, accuracy, loss, strength
         Charts as `mmpid.widgets.parts.page.packed` writes them.
     events, stories, answer, panel : dict or list
@@ -55,17 +55,17 @@ class BoardView(anywidget.AnyWidget):
 
     def __init__(self, answer: Callable[[dict], None], **setup):
         super().__init__(setup=setup)
-        self.setup = {**setup, "id": self.model_id}  # the page asks by it whether the kernel still answers
+        self.setup = {**setup, "id": self.model_id}  # the page uses it to ask whether the kernel still answers
         self._answer_to = answer
         self.on_msg(lambda _, said, buffers: self._answer_to(said))
 
 
 def setup_of(metadata, trainer) -> dict:
-    """Return what the page is told once."""
+    """Return what the page receives once."""
     names = list(metadata["modalities"])
     classes = [str(name) for name in metadata.get("class_names") or ()]
     budget = metadata.get("settings", {}).get("epochs") or trainer.progress[1]
-    # what an older record does not say of its label, its probes bound from below
+    # probes bound from below what an older record does not say about its label
     known = () if classes or metadata.get("data", {}).get("prior_loss") else trainer.record.lineage("probe")
     return {
         "modalities": names,

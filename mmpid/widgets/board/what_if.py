@@ -1,4 +1,4 @@
-"""What another switch rule would have done on this run, asked of the record while a threshold is dragged."""
+"""What another switch rule would have done on this run, computed from the record while the user drags a threshold."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from mmpid.rules.replay import replay
 
 @dataclass(frozen=True)
 class Question:
-    """A rule with one threshold: how it is asked, and the limits of its slider."""
+    """A rule with one threshold: its words, and the limits of its slider."""
 
     words: str
     unit: str
@@ -33,7 +33,7 @@ QUESTIONS = {
 
 
 def questions(epochs: int) -> dict[str, dict]:
-    """Return the rules that can be asked, as plain values; an epoch goes up to the budget."""
+    """Return the available rules as plain values; epochs go up to the budget."""
     plain = {
         name: {key: getattr(q, key) for key in ("words", "unit", "value", "low", "high", "step")}
         for name, q in QUESTIONS.items()
@@ -50,7 +50,7 @@ def chosen_rule(name: str, value: float) -> SwitchRule:
 def ask(record, rule: str, value: float) -> dict:
     """Return when a rule would have started joint training on the recorded probes, and why.
 
-    Probes after another decision would have differed; a replay cannot know them.
+    After a different decision, later probes would have differed; a replay cannot know them.
     """
     probes = record.lineage("probe", stage="unimodal")
     asked = {"rule": rule, "value": float(value)}

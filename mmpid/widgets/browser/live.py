@@ -1,4 +1,4 @@
-"""The live run browser: one thread reads files, the page shows what it found and says what the user chose."""
+"""The live run browser: one thread reads files; the page shows the runs found and reports the user's choice."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ _NO_CURVE = "The curves of the chosen runs appear here,\nas far as they recorded
 
 
 class RunView(anywidget.AnyWidget):
-    """What the page knows: every run that was found, and the charts and tables of those that are chosen."""
+    """What the page knows: every run found, and the charts and tables of the chosen ones."""
 
     _esm = traitlets.Unicode(script("dom.js", "theme.js", "scale.js", "chart.js", "browser.js")).tag(sync=True)
     _css = traitlets.Unicode(styles("board.css", "browser.css")).tag(sync=True)
@@ -33,7 +33,7 @@ class RunView(anywidget.AnyWidget):
 
 
 class LiveBrowser:
-    """The page, and a thread that reads files and brings everything up to date; callbacks only ask it to."""
+    """The page, and a thread that reads files and updates everything; callbacks only send requests to it."""
 
     def __init__(self, source, found: list[rn.Run], settled):
         self._source, self._settled = source, settled
@@ -83,13 +83,13 @@ class LiveBrowser:
         self.hear({"do": "refresh"})
 
     def close(self) -> None:
-        """End the thread and take the widget away."""
+        """End the thread and remove the widget."""
         self.worker.close()
         close_tree(self.view)
 
     def _look(self) -> None:
         if self._stale:
-            self._stale = False  # before reading: a refresh that is asked for meanwhile must read again
+            self._stale = False  # before reading, because a refresh requested meanwhile must read again
             self.found = rn.find(self._source)
             self._wanted &= {run.name for run in self.found}
         self._show()
@@ -135,12 +135,12 @@ class LiveBrowser:
 
 
 def newest(found: list[rn.Run], count: int) -> list[rn.Run]:
-    """Return the readable runs that were created last, in the order in which they were found."""
+    """Return the readable runs that were created last, in the order found."""
     good = [run for run in found if run.record is not None]
     ranked = sorted(good, key=lambda run: str(rn.record_of(run).metadata.get("created", "")), reverse=True)[:count]
     return [run for run in good if any(run is one for one in ranked)]
 
 
 def where(source) -> str:
-    """Return the name of the place in which runs were looked for."""
+    """Return the name of the place that was searched for runs."""
     return str(Path(source)) if isinstance(source, str | Path) else "the given runs"

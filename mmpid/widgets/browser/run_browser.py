@@ -1,4 +1,4 @@
-"""The runs of a folder side by side: their curves, their results, and what differed in what went in."""
+"""The runs of a folder side by side: their curves, their results, and how their settings differ."""
 
 from mmpid.plots.style import Picture
 from mmpid.widgets.browser import picture, text
@@ -21,7 +21,7 @@ class RunBrowser:
     """Find the runs in a folder, choose some, and see their curves, results, differences and decisions together.
 
     A run is a folder that `Trainer(..., out_dir=...)` or `trainer.save` wrote, or a file of `record.save`. Runs that
-    are being written by another process are shown as far as they are. What cannot be read is listed with the reason.
+    another process is still writing are shown up to their current state. Unreadable entries are listed with the reason.
 
     Parameters
     ----------
@@ -37,8 +37,8 @@ class RunBrowser:
 
     Notes
     -----
-    Accuracies are of the test set once a run is finished, and of the validation set before; the table says which.
-    Two runs with one seed each differ by luck, too: `mmpid.compare` runs several seeds.
+    Accuracies come from the test set once a run is finished, and from the validation set before; the table says which.
+    Two runs with one seed each also differ by chance: `mmpid.compare` runs several seeds.
 
     Examples
     --------
@@ -64,7 +64,7 @@ class RunBrowser:
 
     @property
     def runs(self) -> list[rn.Run]:
-        """All that was found, unreadable entries included."""
+        """Everything that was found, including unreadable entries."""
         return self._live.found if self._live else self._found
 
     @property
@@ -80,11 +80,11 @@ class RunBrowser:
             self._found = rn.find(self._source)
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the browser shows its present choice, and raise what went wrong; False after `timeout`."""
+        """Block until the browser shows the current choice; raise an error that occurred. False after `timeout`."""
         return self._live.worker.wait(timeout) if self._live else True
 
     def differences(self) -> tuple[list[str], list[list[str]]]:
-        """Return head and rows of the table of what differs between the chosen runs' cards."""
+        """Return the header and rows of the table of differences between the chosen runs' metadata."""
         return rn.differences(self.chosen)
 
     def picture(self) -> Picture:
@@ -94,7 +94,7 @@ class RunBrowser:
         return picture.picture(self.chosen, *view)
 
     def close(self) -> None:
-        """End the background threads and take the widgets away; the picture stays."""
+        """End the background threads and remove the widgets; the picture stays."""
         self._still.close()
         if self._live:
             self._live.close()
@@ -108,7 +108,7 @@ class RunBrowser:
         return {"text/html": page, "text/plain": f"Run browser: {len(self.runs)} entries"}
 
     def _display_(self) -> object:
-        """Return what marimo shows in place of this."""
+        """Return what marimo shows instead of this object."""
         return heard(self._live.view) if self._live else Still(self._tables())
 
     def _ipython_display_(self) -> None:

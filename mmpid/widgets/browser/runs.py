@@ -1,4 +1,4 @@
-"""Find runs in a folder and say what they were: records in, plain values out, no widget."""
+"""Find runs in a folder and describe them: records in, plain values out, no widget."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ from mmpid.runs.probe import Atom, Probe
 from mmpid.runs.record import RunRecord
 
 RECORD = "record.jsonl"
-DEEPEST, MOST_FILES = 5, 1000  # a home folder by mistake must not be read through
+DEEPEST, MOST_FILES = 5, 1000  # so that a home folder given by mistake is not read completely
 _SKIPPED = {"checkpoints", "node_modules", "__pycache__", "site-packages"}
 CURVES = {
     "validation accuracy": ("validation_accuracy", "validation accuracy (fraction correct)"),
@@ -39,7 +39,7 @@ DASHES = ("solid", "dashed", "dotted", "dashdot")
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One run that was found: its record, or the reason why there is none."""
+    """One run that was found: its record, or the reason that there is none."""
 
     name: str
     place: str = ""
@@ -48,7 +48,7 @@ class Run:
 
 
 def record_of(run: Run) -> RunRecord:
-    """Return the record of a run that could be read: only such runs are summed up, drawn and compared."""
+    """Return the record of a readable run: only such runs are summarized, drawn and compared."""
     return cast(RunRecord, run.record)
 
 
@@ -72,7 +72,7 @@ def find(source) -> list[Run]:
 
 
 def _named(name: str, one) -> list[Run]:
-    """Give the only run of an entry the entry's name; several keep their own behind it."""
+    """Give the only run of an entry the entry's name; several runs have their own names after it."""
     runs = find(one)
     if len(runs) == 1:
         return [Run(**{**vars(runs[0]), "name": name})]
@@ -123,13 +123,13 @@ def _read(path: Path, name: str) -> Run:
     place = str(path.parent if path.name == RECORD else path)
     try:
         record = RunRecord.load(path)
-    except Exception as problem:  # whatever lies in a folder of runs, the others must still be shown
+    except Exception as problem:  # whatever is in a folder of runs, the others must still be shown
         return Run(name=name, place=place, problem=f"cannot be read: {problem or type(problem).__name__}")
     return _checked(str(record.metadata.get("name") or name), place, record)
 
 
 def _checked(name: str, place: str, record: RunRecord) -> Run:
-    """Refuse records whose lines are JSON but not rows of a run."""
+    """Raise for records whose lines are JSON but not rows of a run."""
     try:
         summary(Run(name=name, place=place, record=record))
     except Exception as problem:
@@ -149,7 +149,7 @@ def _told_apart(found: list[Run]) -> list[Run]:
 
 
 def summary(run: Run) -> dict[str, str]:
-    """Say in a few words what a run was: data, stage, epochs, switch, accuracies, when it was made."""
+    """Summarize a run in a few words: data, stage, epochs, switch, accuracies, creation time."""
     record = record_of(run)
     metadata, epochs = record.metadata, record.lineage("epoch")
     results, switch = record.lineage("result"), switch_epoch(record.lineage("decision"))
@@ -167,7 +167,7 @@ def summary(run: Run) -> dict[str, str]:
 
 
 def accuracies(record: RunRecord) -> dict[str, float]:
-    """Return the test accuracy by output, or while there is none the latest validation accuracy."""
+    """Return the test accuracy by output, or the latest validation accuracy as long as there is none."""
     for kind, key in (("result", "test_accuracy."), ("epoch", "validation_accuracy.")):
         rows = record.lineage(kind)
         if rows:
@@ -176,13 +176,13 @@ def accuracies(record: RunRecord) -> dict[str, float]:
 
 
 def outputs(runs: list[Run]) -> list[str]:
-    """Return whose accuracy or loss can be drawn: the answer first, then every modality, the average, and joint."""
+    """Return the outputs whose accuracy or loss can be drawn: the answer, then modalities, the average, and joint."""
     names = [name for run in runs for name in record_of(run).metadata.get("modalities", ())]
     return [ANSWER, *dict.fromkeys(names), "ens", "joint"]
 
 
 def style(index: int) -> tuple[str, str]:
-    """Return the role, which has the color, and the dash of the run that was chosen at this place."""
+    """Return the role, which sets the color, and the dash of the run chosen at this position."""
     return ROLES[index % len(ROLES)], DASHES[(index + index // len(ROLES)) % len(DASHES)]
 
 
@@ -223,7 +223,7 @@ def _curve(run: Run, place: int, epochs: list[float], atoms: list[Atom]) -> Trac
     bounds = [(atom.low, atom.high) for _, atom in known if atom.low is not None and atom.high is not None]
     low, high = np.array(bounds, float).T if bounds and len(bounds) == len(known) else (None, None)
     role, dash = style(place)
-    # the key is the place: another run at this place replaces the curve
+    # the key is the position: another run at this position replaces the curve
     return Trace(
         key=f"{place}",
         label=run.name,
@@ -242,7 +242,7 @@ def _first(row: dict, keys: list[str]) -> float:
 
 
 def results(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
-    """Return a table of what the runs reached: one row per run, one column per output, the latest atoms behind."""
+    """Return a table of results: one row per run, one column per output, then the latest atoms."""
     scores = [accuracies(record_of(run)) for run in runs]
     names = list(dict.fromkeys(name for one in scores for name in one))
     head = [
@@ -274,12 +274,12 @@ def differences(runs: list[Run]) -> tuple[list[str], list[list[str]]]:
 
 
 def _plain(value) -> str:
-    """Return a value of a metadata as it was written; a table's column of numbers turns 1 into 1.0."""
+    """Return a metadata value as it was written; a numeric table column would turn 1 into 1.0."""
     return f"{value:.0f}" if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else str(value)
 
 
 def decisions(run: Run) -> tuple[list[str], list[list[str]]]:
-    """Return a table of a run's decisions, those to wait left out."""
+    """Return a table of a run's decisions, without the decisions to wait."""
     rows = [row for row in record_of(run).lineage("decision") if row["action"] != "hold"]
     cells = [
         [f"{row['epoch']:g}", f"{row['action']} {row.get('modality') or ''}".strip(), row.get("source", "")]

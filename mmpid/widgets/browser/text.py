@@ -1,4 +1,4 @@
-"""What the run browser says in tables: plain functions from runs to HTML."""
+"""The tables of the run browser: plain functions from runs to HTML."""
 
 from collections.abc import Sequence
 from html import escape
@@ -11,7 +11,7 @@ COLUMNS = ("data", "seed", "stage", "epochs", "switch", "accuracy", "measured on
 
 
 def found(all_: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> tuple[str, str]:
-    """Return a sentence on what was found and chosen, and one on what to do next."""
+    """Return a sentence about the runs found and chosen, and one about what to do next."""
     good = sum(run.record is not None for run in all_)
     damaged = len(all_) - good
     bad = f"{_count(damaged, 'entry', 'entries')} not a run, or damaged: see the last rows." if damaged else ""
@@ -22,12 +22,12 @@ def found(all_: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> tuple
 
 
 def status(all_: Sequence[rn.Run], chosen: Sequence[rn.Run], where: str) -> str:
-    """Say the same on a page without a kernel."""
+    """Return the same sentences for a page without a kernel."""
     return f'<p class="mmpid-status">{escape(" ".join(found(all_, chosen, where)))}</p>'
 
 
 def entry(run: rn.Run, chosen: Sequence[rn.Run]) -> dict:
-    """Return what a row of the page's table says of a run."""
+    """Return the row of the page's table for a run."""
     if run.record is None:
         return {"name": run.name, "place": run.place, "problem": run.problem}
     place = next((i for i, one in enumerate(chosen) if one is run), None)

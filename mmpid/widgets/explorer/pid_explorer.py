@@ -26,10 +26,10 @@ GATES, COMPONENTS = "gates", "a mix of R, U1, U2, S"
 class PIDExplorer:
     """Edit the joint of two binary sources and a small target, and see R, U1, U2 and S at once.
 
-    Start from a gate, mixed with another one, or from a mix of four joints with one bit of one atom each; correlate the
-    sources, add noise, or type the weights of the cells. The bars show the four atoms in bits; a sentence explains
-    each; tables show the pairwise marginals, which alone determine R, U1 and U2, and the optimum q, the joint with
-    these marginals that has no synergy.
+    Start from a gate, mix it with another one, or start from a mix of four joints, each with one bit of one atom;
+    correlate the sources, add noise, or type the weights of the cells. The bars show the four atoms in bits; a sentence
+    explains each; tables show the pairwise marginals, which alone determine R, U1 and U2, and the optimum q, the joint
+    with these marginals that has no synergy.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class PIDExplorer:
 
     Notes
     -----
-    The atoms of a mixture are not the mixture of the atoms: half of one joint and half of another has less than half
-    of each atom, because nobody can see which of the two was at work.
+    The atoms of a mixture are not the mixture of the atoms: half of one joint and half of another gives less than half
+    of each atom, because an observer cannot see which of the two a sample came from.
 
     Examples
     --------
@@ -110,7 +110,7 @@ class PIDExplorer:
 
     @property
     def recipe(self) -> sc.Recipe:
-        """What the controls ask for; cells that were edited by hand are not in it."""
+        """The recipe that the controls set; it does not include cells edited by hand."""
         if self.mode == "static":
             return self._recipe
         shares = tuple(one.value for one in self.shares.values()) if self.start.value == COMPONENTS else None
@@ -124,20 +124,20 @@ class PIDExplorer:
         return [cell.value for i, cell in enumerate(self.cells) if i % MOST_CLASSES < self.scene.joint.shape[2]]
 
     def picture(self) -> Picture:
-        """Return the present joint's atoms as the diagram of two circles."""
+        """Return the current joint's atoms as a diagram of two circles."""
         figure = Picture(figsize=(6, 4.2), layout="constrained")
         information_diagram(self.scene.result, figure.subplots(), title=self._title)
         return figure
 
     def close(self) -> None:
-        """End the thread that keeps the picture current, and take the widgets away; the picture stays."""
+        """End the thread that keeps the picture current, and remove the widgets; the picture stays."""
         self._still.close()
         if self.mode == "live":
             close_tree(self.root)
 
     @property
     def _title(self) -> str:
-        """What the joint is, for the picture."""
+        """Description of the joint, for the picture."""
         recipe = self.recipe
         wanted = recipe.joint()
         if wanted.shape != self.scene.joint.shape or (wanted - self.scene.joint).abs().max() > 1e-3:
@@ -179,7 +179,7 @@ class PIDExplorer:
         self._still.refresh()
 
     def _guarded(self, callback) -> None:
-        """Call, and show an exception: a notebook would hide it."""
+        """Make the call and show any exception, which a notebook would hide."""
         try:
             callback()
             self._failure.value = ""
@@ -211,7 +211,7 @@ class PIDExplorer:
         return {"image/png": self.picture().png(), "text/plain": f"PID explorer: {self._title}. {self!r}"}
 
     def _display_(self) -> object:
-        """Return what marimo shows in place of this."""
+        """Return what marimo shows instead of this object."""
         return heard(self.root) if self.mode == "live" else Still(self._bundle())
 
     def _ipython_display_(self) -> None:

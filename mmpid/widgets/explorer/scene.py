@@ -116,7 +116,7 @@ class Scene:
 
     @property
     def atoms(self) -> dict[str, float]:
-        """The four atoms in bits; what lies within the certified gap of zero is zero."""
+        """The four atoms in bits; values within the certified gap of zero count as zero."""
         values = {name: float(getattr(self.result, name)) for name in _SAYS}
         return {name: value if abs(value) > 1e-5 else 0.0 for name, value in values.items()}
 
@@ -137,7 +137,7 @@ def make_scene(weights) -> Scene:
 
 
 def sentences(scene: Scene) -> str:
-    """Explain each atom in a sentence, what they add up to, and how the sources hang together."""
+    """Explain each atom in a sentence, then their sum and how the sources depend on each other."""
     items = "".join(
         f"<li><b>{NAMES[name]}:</b> {_SAYS[name].format(value)}</li>" for name, value in scene.atoms.items()
     )

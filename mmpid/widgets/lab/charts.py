@@ -1,4 +1,4 @@
-"""The four live charts of the competition lab: who is strong, who learns when, what goes wrong, and how that scales."""
+"""The four live charts of the competition lab: strength, the course of learning, the error, and its scaling."""
 
 from html import escape
 
@@ -19,15 +19,15 @@ SCHEDULE_STYLE = {
     "one-shaped": ("#cc78bc", "dotted", "cross"),
     "two-stage-margin": ("#56b4e9", "dashdot", "diamond"),
 }
-# who is named or has the class: a sign of its own for each, so that color is never the only one
+# predicted or actual winner of a class: each has its own sign, so that color is never the only cue
 SIGNS = {0: ("circle", COLORS[0]), 1: ("triangle", COLORS[1]), 2: ("square", GREEN), -1: ("cross", GRAY)}
 _ROWS = {"predicted": 0.955, "kept": 0.865}
 _PAIR = 0.36  # width of a bar, in classes
-_ROOM = 0.78  # share of the height that the bars may use; above them stand the signs
+_ROOM = 0.78  # share of the height that the bars may use; the signs are above them
 
 
 class WinnerChart:
-    """A pair of bars per class, and above them who ECS says will have the class, and who has it."""
+    """A pair of bars per class, and above them the winner that ECS predicts and the actual one."""
 
     TITLE = "Who is strong in each class, and who gets it"
 
@@ -52,14 +52,14 @@ class WinnerChart:
         self.plot.show(marks, across, up, legend=self._key, title=self.TITLE, left=MARGIN)
 
     def _bars(self, i: int, classes: np.ndarray, ecs: np.ndarray) -> mk.Mark:
-        """Return the bars of one modality; full and hollow are not told apart by color alone."""
+        """Return the bars of one modality; solid and hollow bars differ in more than color."""
         says = [f"{self._names[i]}, class {k}: ECS {value:.3g}" for k, value in enumerate(ecs)]
         place = classes + (i - 0.5) * _PAIR
         return mk.bars(self._names[i], place, ecs, COLORS[i], width=_PAIR, filled=i == 0, says=says)
 
 
 class StrataChart:
-    """The test error by which modality is insufficient, and how much of the whole error comes from there."""
+    """The test error by insufficient modality, and the share of the total error that comes from each case."""
 
     TITLE = "Test error by what a sample lacks"
 
@@ -106,7 +106,7 @@ class CompetitionCharts:
         self.widget.add_class("mmpid-charts")
 
     def show_world(self, world: World) -> None:
-        """Bring all but the sweep to a world."""
+        """Update all charts except the sweep to a world."""
         self.winners.show(world)
         self.strata.show(world)
         limits = (0.0, float(world.knobs.n_steps)), (0.0, 1.05 * len(world.ecs))
@@ -114,7 +114,7 @@ class CompetitionCharts:
         self.course.show(curves, *limits, upright=world.hand_over, extra=_hand_over(world))
 
     def show_sweep(self, sweep: Sweep) -> None:
-        """Bring the sweep to what is computed so far."""
+        """Update the sweep to the results computed so far."""
         series = sweep_series(sweep)
         values = np.concatenate([one.y for one in series])
         low = 10.0 ** np.floor(np.log10(values.min(initial=1e-3)))
@@ -122,11 +122,11 @@ class CompetitionCharts:
         self.sweep.show(series, (0.92 * SWEEP_CLASSES[0], 1.08 * SWEEP_CLASSES[-1]), (low, high))
 
 
-FLOOR = 1e-7  # where an error of zero is drawn: a logarithm has no place for it
+FLOOR = 1e-7  # where an error of zero is drawn, because a log axis has no zero
 
 
 def course_series(world: World, names: tuple[str, str]) -> list[Series]:
-    """Return how many classes each modality has discovered, and would have discovered alone as ECS predicts."""
+    """Return how many classes each modality has discovered, and would have discovered alone according to ECS."""
     series = []
     for kind, times in (("thin", world.sim.predicted_time), ("line", world.sim.discovery_time)):
         for i, name in enumerate(names):
@@ -138,7 +138,7 @@ def course_series(world: World, names: tuple[str, str]) -> list[Series]:
 
 
 def sweep_series(sweep: Sweep) -> list[Series]:
-    """Return the mean error over K for each schedule, a dot a world, and the laws mu and mu squared."""
+    """Return the mean error over K for each schedule, one dot per world, and the laws mu and mu squared."""
     series = []
     for name, by_k in sweep.errors.items():
         color, dash, marker = SCHEDULE_STYLE[name]

@@ -1,4 +1,4 @@
-"""The solvable model of modality competition, live: turn a knob and see who wins each class, and what that costs."""
+"""The solvable model of modality competition, live: turn a knob and see the winner of each class and the error."""
 
 import time
 from functools import partial
@@ -25,21 +25,21 @@ class CompetitionLab:
     """See two modalities compete for classes in a model small enough to solve while you turn its knobs.
 
     Each move of a knob simulates one world (`mmpid.theory.simulate`) and shows the Effective Competitive Strength of
-    both modalities in each class with the winner that it predicts and the one that came to be, the course of
-    discovery, and the test error by what a sample lacks. Meanwhile the error against the number of classes is computed
-    in the background for joint and two-stage training, four worlds a point.
+    both modalities in each class with the predicted and the actual winner, the course of discovery, and the test error
+    by what a sample lacks. Meanwhile a background thread computes the error against the number of classes for joint and
+    two-stage training, with four worlds per point.
 
     Parameters
     ----------
     mode
-        "live", "static", or "auto": live where a front end shows widgets. Static computes everything in the calling
-        thread when it is shown, leaves one picture, and makes no widget.
+        "live", "static", or "auto": live if a front end shows widgets. Static computes everything in the calling thread
+        when it is shown, leaves one picture, and makes no widget.
     names
         What to call the two modalities.
     **knobs
-        Where the knobs begin: `n_classes`, `init_scale`, `ratio` (strength of modality 2 over 1), `insufficiency` (c in
-        the rate c / K of insufficient samples), `constant_rate`, `schedule`, `shaping_steps` (None: an oracle ends
-        stage 1), `n_steps`, `seed`.
+        Initial values of the knobs: `n_classes`, `init_scale`, `ratio` (strength of modality 2 over 1), `insufficiency`
+        (c in the rate c / K of insufficient samples), `constant_rate`, `schedule`, `shaping_steps` (None: an oracle
+        ends stage 1), `n_steps`, `seed`.
 
     Raises
     ------
@@ -48,8 +48,8 @@ class CompetitionLab:
 
     Notes
     -----
-    The model is a caricature: one-layer encoders, additive fusion, data made for the purpose. The error law over K is
-    inherited from the rate c / K, which is put in by hand: choose a constant rate and it vanishes. See `docs/ecs.md`.
+    The model is a caricature: one-layer encoders, additive fusion, synthetic data. The error law over K is inherited
+    from the rate c / K, which is set by hand: choose a constant rate and it vanishes. See `docs/ecs.md`.
 
     Examples
     --------
@@ -88,7 +88,7 @@ class CompetitionLab:
 
     @property
     def sweep(self) -> Sweep:
-        """The errors over K, live as far as they are computed."""
+        """The errors over K; in live mode those computed so far."""
         if self._live:
             return self._live.sweep
         if self._sweep is None:
@@ -106,7 +106,7 @@ class CompetitionLab:
         Raises
         ------
         Exception
-            What went wrong with the computation; the lab shows it, too.
+            The error of the computation, which the lab also shows.
         """
         if not self._live:
             return True
@@ -114,11 +114,11 @@ class CompetitionLab:
         return (self._live.sweeps.wait(timeout) if sweep else True) and done
 
     def picture(self) -> Picture:
-        """Return the present state as a matplotlib figure, the sweep as far as it is computed."""
+        """Return the current state as a matplotlib figure, with the sweep as far as it is computed."""
         return picture(self.world, self.sweep, self.names)
 
     def close(self) -> None:
-        """End the background threads and take the widgets away; the picture stays."""
+        """End the background threads and remove the widgets; the picture stays."""
         self._still.close()
         if self._live:
             self._live.close()
@@ -128,7 +128,7 @@ class CompetitionLab:
         return {"image/png": self.picture().png(dpi=80), "text/plain": plain}
 
     def _display_(self) -> object:
-        """Return what marimo shows in place of this."""
+        """Return what marimo shows instead of this object."""
         return heard(self._live.root) if self._live else Still(self._bundle())
 
     def _ipython_display_(self) -> None:
@@ -138,11 +138,11 @@ class CompetitionLab:
 
 
 class LiveLab:
-    """The widgets, and a thread each for the world of the present knobs and for the sweep over K."""
+    """The widgets, one thread for the world of the current knobs, and one for the sweep over K."""
 
     def __init__(self, start: Knobs, names: tuple[str, str], settled):
         self._names, self._settled = names, settled
-        self.world = make_world(start)  # here and now, so that a wrong setting is an error of the cell
+        self.world = make_world(start)  # in this call, so that a wrong setting is an error of the cell
         self.sweep = Sweep(knobs=start.for_sweep)
         self._problems: dict[str, Exception] = {}
         self.controls = LabControls(start, self._moved)
@@ -177,13 +177,13 @@ class LiveLab:
         self.sweeps.ask(self._asked)
 
     def close(self) -> None:
-        """End the threads and take the widgets away."""
+        """End the threads and remove the widgets."""
         for worker in (self.worlds, self.sweeps):
             worker.close()
         close_tree(self.root)
 
     def _moved(self) -> None:
-        """Ask for the world of the knobs; a callback must neither compute nor hide an exception."""
+        """Request the world of the knobs; a callback must neither compute nor hide an exception."""
         try:
             knobs = self.controls.knobs
             self._took.value = '<span class="mmpid-detail">simulating</span>'
@@ -195,7 +195,7 @@ class LiveLab:
             self._trouble("knobs", error)
 
     def _sweep_politely(self, knobs: Knobs):
-        """Run the sweep, letting a world that was asked for go first."""
+        """Run the sweep, but let a requested world go first."""
         for state in make_sweep(knobs):
             yield state
             self.worlds.rest()
@@ -223,7 +223,7 @@ class LiveLab:
             self._folded.html = text.tables(self.world, self.sweep, self._names)
 
     def _trouble(self, where: str, error: Exception | None) -> None:
-        """Show an exception; None: all is well there."""
+        """Show an exception; None means no error there."""
         self._problems.pop(where, None)
         if error is not None:
             self._problems[where] = error

@@ -21,7 +21,7 @@ _WORDS = {
 
 
 class LabControls:
-    """One widget a knob; `knobs` reads them, `set` writes them.
+    """One widget per knob; `knobs` reads them, `set` writes them.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class LabControls:
         self.seed.style.description_width = "120px"
 
     def _make_course(self) -> None:
-        """Make the knobs of what is trained when."""
+        """Make the knobs of the training schedule."""
         names = {_WORDS[name]: name for name in SCHEDULES}
         self.schedule = _menu(names, "Schedule", "What is trained when, in the same steps in all")
         words = "Stage 1 ends when every class of each modality is learned and the two are balanced"
@@ -76,7 +76,7 @@ class LabControls:
 
     @property
     def inputs(self) -> list[widgets.Widget]:
-        """Everything with a value."""
+        """Every widget with a value."""
         first = [self.n_classes, self.init_scale, self.ratio, self.insufficiency, self.constant_rate]
         return [*first, self.schedule, self.shaping_steps, self.oracle, self.n_steps, self.seed]
 

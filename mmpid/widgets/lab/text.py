@@ -1,4 +1,4 @@
-"""What the competition lab says in words and tables: plain functions from a world to small pieces of HTML."""
+"""The words and tables of the competition lab: plain functions from a world to small pieces of HTML."""
 
 from html import escape
 
@@ -7,7 +7,7 @@ from mmpid.widgets.parts.markup import table
 
 
 def seen(world: World, names: tuple[str, str]) -> str:
-    """Say in one or two sentences what there is to see."""
+    """Describe the world in one or two sentences."""
     k, kept = len(world.kept), world.kept.tolist()
     counts = [kept.count(who) for who in (0, 1, 2, -1)]
     right, alone = world.hits
@@ -42,7 +42,7 @@ def status(world: World, names: tuple[str, str]) -> str:
 
 
 def progress(sweep: Sweep) -> str:
-    """Say how far the sweep over K is; not read aloud."""
+    """Say how far the sweep over K has progressed; not read aloud."""
     words = "complete" if sweep.complete else f"{sweep.done} of {sweep.total} worlds simulated"
     return f'<span class="mmpid-progress" aria-live="off">Error against K: {words}</span>'
 

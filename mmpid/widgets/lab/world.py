@@ -14,7 +14,7 @@ from mmpid.theory.study import Interval, slope
 SWEEP_CLASSES = (4, 8, 16, 32)
 SWEEP_SEEDS = 4
 REFERENCE_CLASSES = 16  # a constant rate is the rate at this number of classes
-N_TEST = 1000  # per stratum: an error of a stratum is known to about 0.01
+N_TEST = 1000  # per stratum: this measures its error to about 0.01
 
 
 def lacking(names: tuple[str, str]) -> list[str]:
@@ -26,8 +26,8 @@ def lacking(names: tuple[str, str]) -> list[str]:
 class Knobs:
     """One setting of the lab.
 
-    `insufficiency` is c: a sample is insufficient in a modality with probability c / K, or with c / 16 whatever K is
-    if `constant_rate`. `ratio` is the strength of modality 2 over that of modality 1. `shaping_steps` is the length of
+    `insufficiency` is c: a sample is insufficient in a modality with probability c / K, or with c / 16 for every K if
+    `constant_rate`. `ratio` is the strength of modality 2 over that of modality 1. `shaping_steps` is the length of
     stage 1; None lets an oracle end it. `n_steps` is the length of the whole run, for every schedule.
     """
 
@@ -48,13 +48,13 @@ class Knobs:
 
     @property
     def for_sweep(self) -> "Knobs":
-        """The knobs that the sweep over K depends on; all others at rest."""
+        """The knobs that the sweep over K depends on; all others at their defaults."""
         extra = self.schedule if self.schedule not in ("joint", "two-stage") else "joint"
         return replace(self, n_classes=REFERENCE_CLASSES, seed=0, schedule=extra)
 
     @property
     def sweep_schedules(self) -> tuple[str, ...]:
-        """Joint and two-stage training, and the chosen schedule where it is another."""
+        """Joint and two-stage training, and the chosen schedule if it is a different one."""
         return tuple(dict.fromkeys(("joint", "two-stage", self.schedule)))
 
 
@@ -75,7 +75,7 @@ def run(knobs: Knobs) -> Simulation:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """One simulated world and what there is to see in it."""
+    """One simulated world and its results."""
 
     knobs: Knobs
     sim: Simulation
@@ -92,13 +92,13 @@ class World:
 
     @property
     def kept(self) -> np.ndarray:
-        """Who has each class at the end, shape (K,): 0 or 1 keeps it to itself, 2 both have it, -1 nobody yet."""
+        """Owner of each class at the end, shape (K,): 0 or 1 for one modality alone, 2 for both, -1 for none yet."""
         has = np.isfinite(self.sim.discovery_time.numpy())
         return np.where(has.all(-1), 2, np.where(has.any(-1), has.argmax(-1), -1))
 
     @property
     def hits(self) -> tuple[int, int]:
-        """Classes with one owner, and how many of these ECS had named: (right, total)."""
+        """How many classes with a single owner ECS predicted right, and how many there are: (right, total)."""
         alone = np.isin(self.kept, (0, 1))
         return int((self.kept == self.predicted)[alone].sum()), int(alone.sum())
 
@@ -148,7 +148,7 @@ class Sweep:
 
     @property
     def complete(self) -> bool:
-        """Whether every run is in."""
+        """Whether every run is finished."""
         return self.done == self.total > 0
 
     def slope(self, schedule: str) -> Interval | None:

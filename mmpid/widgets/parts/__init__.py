@@ -1,1 +1,1 @@
-"""What the rooms share: charts, small pieces of HTML, the style sheet, slow work in a thread, one life per cell."""
+"""Parts that all widgets share: charts, pieces of HTML, the style sheet, slow work in a thread, one life per cell."""

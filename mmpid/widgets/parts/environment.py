@@ -1,4 +1,4 @@
-"""Where the code runs: in a notebook that somebody looks at, or unattended."""
+"""Where the code runs: in a notebook in front of a user, or unattended."""
 
 import itertools
 import os
@@ -14,7 +14,7 @@ MODES = ("auto", "live", "static")
 def resolve_mode(mode: str = "auto") -> str:
     """Return "live" or "static".
 
-    "auto" is live only where a front end is known to show widgets: JupyterLab and Notebook (they name the session),
+    "auto" is live only in a front end that is known to show widgets: JupyterLab and Notebook (they name the session),
     VS Code, Colab, Voila and marimo. It is static without a kernel, under papermill and nbconvert, and wherever
     `MMPID_HEADLESS=1` is set. "live" is an error in JupyterLite, whose Python has no threads.
     """
@@ -45,7 +45,7 @@ def in_marimo() -> bool:
 
 
 def cell_of_now() -> tuple[str, int] | None:
-    """Return (id of the running notebook cell, execution count), or None where the front end does not say."""
+    """Return (id of the running notebook cell, execution count), or None if the front end does not say."""
     if in_marimo():
         return _cell_of_marimo()
     shell = _kernel_shell()
@@ -57,7 +57,7 @@ def cell_of_now() -> tuple[str, int] | None:
 
 def _cell_of_marimo() -> tuple[str, int] | None:
     """Return the same in marimo, which makes an execution context for each run of a cell; runs are counted on it."""
-    # no public name says which cell runs; another version may keep it elsewhere
+    # no public name gives the running cell; another version may keep it elsewhere
     ask = getattr(sys.modules.get("marimo._runtime.context"), "safe_get_context", lambda: None)
     context = ask()
     run = context.execution_context if context is not None else None

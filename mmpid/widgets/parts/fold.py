@@ -1,4 +1,4 @@
-"""A header that unfolds what is under it: a real button, so that keyboards and screen readers know it as one."""
+"""A header that unfolds the content under it: a real button, which keyboards and screen readers recognize."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ class Fold(anywidget.AnyWidget):
     unfolded : bool
         Whether the content is shown.
     html : str
-        The content; whoever fills it escapes what comes from outside.
+        The content; its author must escape text from outside.
     """
 
     _esm = traitlets.Unicode(Path(__file__).with_name("fold.js").read_text(encoding="utf-8")).tag(sync=True)

@@ -1,4 +1,4 @@
-"""Live widgets of a notebook: one life a cell, and a picture that outlives the kernel."""
+"""Live widgets of a notebook: one life per cell, and a picture that outlives the kernel."""
 
 import base64
 import weakref
@@ -12,13 +12,13 @@ from mmpid.widgets.parts.environment import cell_of_now
 from mmpid.widgets.parts.worker import Worker
 
 _alive: "weakref.WeakSet" = weakref.WeakSet()
-REST_SECONDS = 0.8  # the picture is drawn when nothing has moved for so long
+REST_SECONDS = 0.8  # the picture is drawn after this much time without a change
 
 
 def register_widget(widget, origin: tuple | None = None) -> None:
     """Note that something with `close()` lives in the running cell, and close what an earlier run of the cell made.
 
-    `origin` is where it was made, as `cell_of_now()` says; by default it is asked now.
+    `origin` is where it was made, as returned by `cell_of_now()`; by default, this function calls it.
     """
     widget.origin = origin or cell_of_now()
     close_earlier(widget.origin)
@@ -33,7 +33,7 @@ def close_earlier(origin: tuple | None) -> None:
 
 
 def show_widget(widget: widgets.Widget) -> None:
-    """Show a widget without the text that a page without widgets would print in its place."""
+    """Show a widget without the text that a page without widgets would print instead."""
     from IPython.display import display
 
     bundle = heard(widget)._repr_mimebundle_()
@@ -42,14 +42,14 @@ def show_widget(widget: widgets.Widget) -> None:
 
 
 def heard(root: widgets.Widget) -> widgets.Widget:
-    """Return a widget that is about to be shown, once what the page says will reach it."""
+    """Return a widget that is about to be shown, once messages from the page will reach it."""
     for one in _tree(root):
         _answer_where_asked(one)
     return root
 
 
 class Still:
-    """What stands in place of a widget in marimo, made of data by MIME type as IPython's `display` takes them."""
+    """The replacement of a widget in marimo, from data by MIME type as IPython's `display` takes them."""
 
     def __init__(self, bundle: dict):
         self._data = bundle
@@ -70,7 +70,7 @@ class StaticPicture:
     Parameters
     ----------
     bundle
-        Returns the picture by MIME type; called in a thread of its own.
+        Returns the picture by MIME type; called in a separate thread.
     """
 
     def __init__(self, bundle: Callable[[], dict]):
@@ -112,7 +112,7 @@ def _tree(root: widgets.Widget) -> list[widgets.Widget]:
     found, open_ = {}, [root]
     while open_:
         one = open_.pop()
-        if one.comm is not None and id(one) not in found:  # a closed widget has no comm any more
+        if one.comm is not None and id(one) not in found:  # a closed widget no longer has a comm
             found[id(one)] = one
             for value in (getattr(one, name) for name in one.keys):
                 values = value.values() if isinstance(value, dict) else value
@@ -122,11 +122,11 @@ def _tree(root: widgets.Widget) -> list[widgets.Widget]:
 
 
 def _answer_where_asked(widget: widgets.Widget) -> None:
-    """Let what the page says reach the thread that the page chose for it.
+    """Let messages from the page reach the thread that the page chose for them.
 
-    ipykernel 7.4 sends it where the last update of the widget seemed to come from. For an update of a background
-    thread that is wherever the kernel last heard anything: a cell that waits, or a thread that a reloaded page has
-    just ended. There a click waits, or is lost.
+    ipykernel 7.4 sends a message to the apparent source of the widget's last update. If that update came from a
+    background thread, this is wherever the kernel last received a message: a cell that waits, or a thread that a
+    reloaded page has just ended. There a click waits or is lost.
     """
     comm: Any = widget.comm
     if hasattr(comm, "_reply_subshell_for"):

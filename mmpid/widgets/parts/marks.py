@@ -1,7 +1,7 @@
 """What a plot can draw: curves, bands, points, bars, and lines across it, as plain values.
 
-Each function returns one mark: what it is, how it looks, and its numbers (n,) by name under "arrays". A `key` tells the
-marks of a plot apart; a mark with a `name` or with words of its own (`says`) is read by the mouse and by keyboard.
+Each function returns one mark: its kind, its look, and its numbers (n,) by name under "arrays". A `key` tells the marks
+of a plot apart; the mouse and the keyboard can read a mark with a `name` or with its own words (`says`).
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,14 +23,14 @@ def line(
 
 
 def readable(*, name: str = "", where: str = "at", digits: int | None = 3, says: Sequence[str] = ()) -> Mark:
-    """Return how a mark answers: "name: value [low, high] where x", or in words of its own."""
+    """Return the text that a mark shows: "name: value [low, high] where x", or its own words."""
     if not name and not says:
         return {}
     return {"name": name, "where": where, "digits": digits} | ({"says": list(says)} if says else {})
 
 
 def ribbon(key: str, x, low, high, color: str, opacity: float) -> Mark:
-    """Return the region between two curves; a single place gets a little width."""
+    """Return the region between two curves; a single point gets a little width."""
     x, low, high = (np.asarray(part, float) for part in (x, low, high))
     if len(x) == 1:
         x, low, high = np.array([x[0] - 0.1, x[0] + 0.1]), np.repeat(low, 2), np.repeat(high, 2)
@@ -67,7 +67,7 @@ def upright(key: str, at: float, color: str, *, dash: str = "solid", thick: floa
 def axis(
     label: str, low: float, high: float, ticks: Iterable[float], texts: Sequence[str] = (), *, log: bool = False
 ) -> dict:
-    """Return an axis; without `texts`, ticks are written with the digits that they need."""
+    """Return an axis; without `texts`, ticks have as many digits as needed."""
     ticks = [float(tick) for tick in ticks]
     written = list(texts) or [f"{tick:.{_digits(ticks)}f}" for tick in ticks]
     return {"label": label, "low": float(low), "high": float(high), "ticks": ticks, "texts": written, "log": log}

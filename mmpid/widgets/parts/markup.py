@@ -37,7 +37,7 @@ def title(words: str, note: str = "") -> str:
 def legend(traces: Iterable[Named], band: str = "", note: str = "", others: Iterable[tuple[str, str]] = ()) -> str:
     """Draw the legend of a chart as text with line samples, outside of the chart.
 
-    `others` are (name, dash) of the runs drawn thin, in the colors of the same legend.
+    `others` has (name, dash) of the runs drawn with thin lines in the same colors.
     """
     items = [f"<span>{sample(trace.color, trace.dash)}{escape(trace.label)}</span>" for trace in traces]
     items += [f"<span>{_box()}{escape(band)}</span>"] if band else []
@@ -75,7 +75,7 @@ def table(caption: str, head: list, rows: list[list]) -> str:
 
 
 def curves_table(traces: Sequence[Trace], caption: str) -> str:
-    """Return the data of a chart as a table: an epoch per row, a curve per column."""
+    """Return the data of a chart as a table: one row per epoch, one column per curve."""
     epochs = sorted({float(epoch) for trace in traces for epoch in trace.epoch})
     if not epochs:
         return f'<p class="mmpid-detail">{escape(caption)}: no data yet.</p>'

@@ -13,12 +13,12 @@ FRONT = Path(__file__).with_name("front")
 
 
 def script(*names: str) -> str:
-    """Return scripts in the given order as the one module that the browser gets."""
+    """Return scripts in the given order as the single module for the browser."""
     return "\n".join((FRONT / name).read_text(encoding="utf-8") for name in names)
 
 
 def styles(*names: str) -> str:
-    """Return style sheets, behind the colors of every role for light and dark ground."""
+    """Return style sheets, after the colors of every role for light and dark backgrounds."""
     return "\n".join([_colors(), *((FRONT / name).read_text(encoding="utf-8") for name in names)])
 
 
@@ -46,7 +46,7 @@ class _Block:
         self._start = 0
 
     def add(self, values) -> list[int]:
-        """Take numbers in and return where they are: start and length."""
+        """Add numbers and return their position: start and length."""
         part = np.asarray(values, np.float32)
         self._parts.append(part)
         self._start += len(part)
@@ -60,7 +60,8 @@ class _Block:
 def packed(*charts: Chart, ghosts: Sequence[Trace] = (), others: Sequence[tuple[str, Sequence[Trace]]] = ()) -> dict:
     """Return charts as plain values.
 
-    `ghosts` are what a rewind left behind, `others` the traces of other runs by name; both belong to the first chart.
+    `ghosts` has the epochs that a rewind discarded, `others` the traces of other runs by name; both belong to the first
+    chart.
     """
     block = _Block()
     sent = [_chart(chart, block) for chart in charts]

@@ -11,15 +11,15 @@ from mmpid.widgets.parts.marks import Mark
 
 
 def _script() -> str:
-    """Return the two halves of the script as the one module that the browser gets."""
+    """Return the two halves of the script as a single module for the browser."""
     return "\n".join(Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("paths.js", "plot.js"))
 
 
 class Plot(anywidget.AnyWidget):
     """Axes, marks, legend and the words of an empty panel; `mmpid.widgets.parts.marks` makes what it draws.
 
-    Drawing is not left to a charting library: one such chart cost the browser three frames an update, on the cores that
-    train, since it took a message a mark and moved every mark in transitions.
+    This does not use a charting library: one such chart cost the browser three frames per update, on the cores that
+    train, because it took one message per mark and moved every mark in transitions.
     """
 
     _esm = traitlets.Unicode(_script()).tag(sync=True)
@@ -40,7 +40,7 @@ class Plot(anywidget.AnyWidget):
         title: str = "",
         left: int = 56,
     ) -> None:
-        """Draw marks on two axes; what is equal to what is there sends nothing. `left` is the margin in pixels."""
+        """Draw marks on two axes; unchanged parts are not sent. `left` is the margin in pixels."""
         packed, numbers = pack(marks)
         words = {"legend": legend, "empty": empty, "title": title, "left": left}
         self.scene = {"marks": packed, "numbers": numbers, "x": x, "y": y, **words}

@@ -64,7 +64,7 @@ def stylesheet() -> widgets.HTML:
 
 
 def row(children: Iterable[widgets.Widget]) -> widgets.Box:
-    """Return widgets side by side, on a further line where the page is too narrow."""
+    """Return widgets side by side, wrapped to another line if the page is too narrow."""
     box = widgets.Box(list(children))
     box.add_class("mmpid-row")
     return box

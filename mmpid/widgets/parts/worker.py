@@ -1,4 +1,4 @@
-"""A thread for work that a knob asks for and that is too slow for a callback: the latest request wins."""
+"""A thread for work that a knob requests and that is too slow for a callback: the latest request wins."""
 
 import atexit
 import threading
@@ -15,8 +15,8 @@ _NOTHING = object()
 class Worker:
     """Work on the latest request in one daemon thread.
 
-    `work(request)` yields results, and each is given to `show`. Between two of them a newer request drops what is left
-    of the older one, so that moving a knob twenty times costs one computation and the one that was running.
+    `work(request)` yields results, and each is passed to `show`. Between two results, a newer request cancels the rest
+    of the older one, so moving a knob twenty times costs one computation plus the one that was running.
 
     Parameters
     ----------
@@ -25,12 +25,12 @@ class Worker:
     show
         Called in the thread with each result.
     on_error
-        Called in the thread with an exception of either, and with None when all went well. A notebook would hide the
-        exception otherwise.
+        Called in the thread with an exception from either function, and with None after success. Otherwise a notebook
+        would hide the exception.
     delay
         Seconds without a newer request before work begins.
     name
-        Of the thread, behind "mmpid-".
+        Name of the thread, after "mmpid-".
     """
 
     def __init__(
@@ -63,19 +63,19 @@ class Worker:
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None) -> bool:
-        """Block until the latest request is done; raise what went wrong with it. False after `timeout` seconds."""
+        """Block until the latest request is done; raise its error if it failed. False after `timeout` seconds."""
         done = self.rest(timeout)
         if done and self.error is not None:
             raise self.error
         return done
 
     def rest(self, timeout: float | None = None) -> bool:
-        """Block until the latest request is done, well or not; False after `timeout` seconds."""
+        """Block until the latest request is done, whether or not it failed; False after `timeout` seconds."""
         with self._changed:
             return self._changed.wait_for(lambda: self._closing or not (self._busy or self._waiting), timeout)
 
     def close(self, timeout: float = 2.0) -> bool:
-        """End the thread after the result that it works on; return whether it ended within `timeout` seconds."""
+        """End the thread after its current result; return whether it ended within `timeout` seconds."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -94,7 +94,7 @@ class Worker:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._closing or self._waiting)
                 if self._closing:
-                    return  # a closed worker is never busy: whoever waits for it goes on
+                    return  # a closed worker is never busy, so waiting threads continue
                 self._busy = True
                 request = self._latest()
             if request is not _NOTHING:
@@ -123,7 +123,7 @@ class Worker:
 
 
 def problem(error: Exception | None) -> str:
-    """Say what went wrong, with the traceback for whoever wants it; nothing for None."""
+    """Describe an error, with its traceback on request; empty for None."""
     if error is None:
         return ""
     words = escape(f"{type(error).__name__}: {error}")

@@ -11,7 +11,7 @@ from mmpid.widgets.parts import marks as mk
 from mmpid.widgets.parts import markup
 from mmpid.widgets.parts.plot import Plot
 
-MARGIN = 64  # pixels left of a plot whose ticks may be long
+MARGIN = 64  # margin in pixels left of a plot whose ticks may be long
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +38,11 @@ class XYChart:
     name
         Short name, for the CSS class `mmpid-chart-<name>`.
     note
-        Small print beside the heading.
+        Small text beside the heading.
     empty
         What the panel says while it has no data.
     log
-        Both axes logarithmic.
+        Whether both axes are logarithmic.
     """
 
     def __init__(self, *, title: str, x: str, y: str, name: str, note: str = "", empty: str = "", log: bool = False):
@@ -60,7 +60,7 @@ class XYChart:
         upright: float | None = None,
         extra: str = "",
     ) -> None:
-        """Bring the chart to these series within the limits `x` and `y`, with a vertical line at `upright`."""
+        """Draw these series within the limits `x` and `y`, with a vertical line at `upright`."""
         marks = [mk.upright("upright", upright, "#808080", dash="dashed")] if upright is not None else []
         marks += [_mark(one) for one in series]
         empty = "" if any(len(one.x) for one in series) else self._if_empty

@@ -1,4 +1,4 @@
-"""The two runs of a race: trained in turns of an epoch, each encoder read by a fresh head."""
+"""The two runs of a race: trained in turns of one epoch, with each encoder read by a fresh head."""
 
 import warnings
 from collections.abc import Mapping
@@ -25,24 +25,24 @@ N_BOOT = 60
 class Lane:
     """One run of a race.
 
-    A head of its own says little about an encoder that only the joint head has trained. Both runs are therefore read in
-    the same way: after each epoch a linear classifier is fitted on the frozen embeddings of the training samples, and
-    its predictions on the probe samples are decomposed.
+    An encoder's own head says little about it if only the joint head has trained the encoder. Both runs are therefore
+    read in the same way: after each epoch a linear classifier is fitted on the frozen embeddings of the training
+    samples, and its predictions on the probe samples are decomposed.
 
     Parameters
     ----------
     name : str
-        Of the recipe.
+        Name of the recipe.
     settings : mapping
-        Of the trainer, beyond those of the recipe.
+        Settings of the trainer, in addition to those of the recipe.
 
     Attributes
     ----------
     probes : list of dict
-        A row per epoch, with the atoms and their intervals.
+        One row per epoch, with the atoms and their intervals.
     bits : dict
-        By epoch and modality, what the fresh head knows about each probe sample, in bits: H(Y) + log2 of the
-        probability that it gave to the true class. The mean is a lower estimate of I(Y; X) from held-out samples.
+        By epoch and modality, what the fresh head knows about each probe sample, in bits: H(Y) + log2 of its
+        probability for the true class. The mean is a lower estimate of I(Y; X) from held-out samples.
     """
 
     def __init__(self, name: str, recipe: Mapping, data, seed: int, settings: Mapping):
@@ -102,7 +102,7 @@ class Lane:
 
 
 def recipe_of(side: str, recipe: str | Mapping) -> tuple[str, dict]:
-    """Return the name and the settings of a recipe; a mapping of trainer settings is one of the user's own."""
+    """Return the name and the settings of a recipe; a mapping of trainer settings is a custom recipe."""
     if isinstance(recipe, Mapping):
         return str(recipe.get("name", side)), {key: value for key, value in recipe.items() if key != "name"}
     return recipe, RECIPES[_validate.choice(recipe, side, RECIPES)]

@@ -1,4 +1,4 @@
-"""Two runs of one seed under one clock: for lectures, to see an encoder starve."""
+"""Two runs with one seed under one clock, to show in a lecture how an encoder starves."""
 
 import threading
 import traceback
@@ -23,7 +23,7 @@ FRONT = ("dom.js", "theme.js", "scale.js", "chart.js", "race.js")
 
 
 class RaceView(anywidget.AnyWidget):
-    """What the page knows of a race."""
+    """What the page knows about a race."""
 
     _esm = traitlets.Unicode(script(*FRONT)).tag(sync=True)
     _css = traitlets.Unicode(styles("board.css", "race.css")).tag(sync=True)
@@ -43,9 +43,9 @@ class Race:
         Name of a built-in data set, or data; two modalities.
     left, right : str or mapping
         Recipes: "joint" (one joint loss from the start), "joint+aux" (unimodal losses added), "two-stage" (the
-        controller decides), or settings of `mmpid.Trainer` of your own, with a "name".
+        controller decides), or your own settings of `mmpid.Trainer`, with a "name".
     seed : int
-        Of data, models and sample order.
+        Seed of data, models and sample order.
     epochs : int
         Budget of each run.
     mode : {"auto", "live", "static"}
@@ -63,11 +63,11 @@ class Race:
     Notes
     -----
     Both runs are read in the same way: after each epoch a linear classifier is fitted on the frozen embeddings of each
-    encoder and scored on the probe samples, in bits (H(Y) less the cross-entropy). The samples are the same in both
+    encoder and scored on the probe samples, in bits (H(Y) minus the cross-entropy). The samples are the same in both
     runs, so their difference is paired. "Starves" means that an encoder knows less than two thirds of what it knows in
     the other run, by more than the noise. One seed is one example: `mmpid.compare` has more. A fresh head is fair: an
-    encoder whose own head was never trained is not called starving for that. On "av-digits" the audio encoder falls
-    behind by a quarter of a bit at the end, which is just the noise of its 240 probe samples.
+    encoder does not count as starving just because its own head was never trained. On "av-digits" the audio encoder
+    falls behind by a quarter of a bit at the end, which is just the noise of its 240 probe samples.
 
     Examples
     --------
@@ -127,23 +127,23 @@ class Race:
 
     @property
     def headline(self):
-        """The sentence about the present."""
+        """The sentence about the current epoch."""
         return self._story(self.epoch)
 
     def play(self) -> None:
-        """Train both, an epoch each in turn, until told otherwise or to the end."""
+        """Train both runs, one epoch each in turn, until paused or to the end."""
         with self._changed:
             self._playing = not self.finished
             self._changed.notify_all()
 
     def pause(self) -> None:
-        """Stop after the epoch that is running."""
+        """Stop after the current epoch."""
         with self._changed:
             self._playing = False
             self._changed.notify_all()
 
     def wait(self, timeout: float | None = None):
-        """Return the headline of the finished race: trains it here in static mode, waits while it plays in live mode.
+        """Return the headline of the finished race: static mode trains it in this call; live mode waits while it plays.
 
         Raises
         ------
@@ -205,7 +205,7 @@ class Race:
             self._show()
 
     def _turn(self) -> None:
-        """Train the run that is behind by one epoch, so that both are under one clock."""
+        """Train the run that is behind by one epoch, so that both share one clock."""
         for lane in sorted((one for one in self.lanes if not one.finished), key=lambda one: one.trainer.epoch):
             lane.step()
 
@@ -236,7 +236,7 @@ class Race:
         }
 
     def _whole(self, lane: Lane, name: str) -> list[list[float]]:
-        """Return epoch, what an encoder knows, and whether the other run's knows clearly more, a row per epoch."""
+        """Return rows of epoch, what an encoder knows, and whether the other run's knows clearly more."""
         other = next(one for one in self.lanes if one is not lane)
         rows = []
         for epoch in sorted({row["epoch"] for row in lane.probes if row["epoch"] <= self.epoch}):
@@ -246,7 +246,7 @@ class Race:
         return rows
 
     def _accuracy(self, lane: Lane) -> list[list[float]]:
-        """Return epoch and accuracy of the joint head, or of the average before there is one."""
+        """Return epoch and accuracy of the joint head, or of the average as long as there is no joint head."""
         rows = lane.trainer.record.lineage("epoch")
         scores = [
             (row["epoch"], row.get("validation_accuracy.joint", row.get("validation_accuracy.ens"))) for row in rows
@@ -254,7 +254,7 @@ class Race:
         return [[epoch, score] for epoch, score in scores if score is not None]
 
     def _display_(self) -> object:
-        """Return what marimo shows in place of this."""
+        """Return what marimo shows instead of this object."""
         return heard(self.view) if self.view is not None else repr(self)
 
     def _ipython_display_(self) -> None:

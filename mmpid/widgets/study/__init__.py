@@ -1,4 +1,4 @@
-"""The board of a study: which runs wait, run, are finished, or failed."""
+"""The board of a study: which runs are waiting, running, finished, or failed."""
 
 from mmpid.widgets.study.board import StudyBoard
 

@@ -1,4 +1,4 @@
-"""The board: a grid of runs that follows the folder of a study, whichever process trains it."""
+"""The board: a grid of runs that follows the folder of a study, no matter which process trains it."""
 
 import threading
 from html import escape
@@ -24,7 +24,7 @@ def _own(name: str) -> str:
 
 
 class StudyView(anywidget.AnyWidget):
-    """What the page knows of a study."""
+    """What the page knows about a study."""
 
     _esm = traitlets.Unicode("\n".join([script("theme.js"), _own("study.js")])).tag(sync=True)
     _css = traitlets.Unicode("\n".join([styles("board.css"), _own("study.css")])).tag(sync=True)
@@ -39,14 +39,14 @@ class StudyBoard:
     Parameters
     ----------
     out_dir : path
-        The folder of :func:`mmpid.compare`; it may be running in this or any other process, or not have begun.
+        The folder of :func:`mmpid.compare`; the study may be running in this or another process, or not have begun.
     mode : {"auto", "live", "static"}
-        "live" looks at the folder once a second; "static" leaves a table.
+        "live" reads the folder once per second; "static" leaves a table.
 
     Notes
     -----
-    The estimate of the time left takes the runs for equally long. A run that has said nothing for two minutes counts
-    as waiting: its process was killed, or an epoch takes that long.
+    The estimate of the time left assumes that all runs take equally long. A run without news for two minutes counts as
+    waiting: its process was killed, or an epoch takes that long.
 
     Examples
     --------
@@ -78,11 +78,11 @@ class StudyBoard:
 
     @property
     def chosen(self) -> Path | None:
-        """Folder of the run that was clicked last: read it with `mmpid.RunRecord.load(board.chosen)`."""
+        """Folder of the last clicked run: read it with `mmpid.RunRecord.load(board.chosen)`."""
         return self.folder / self.view.chosen if self.view is not None and self.view.chosen else None
 
     def look(self) -> str:
-        """Read the folder now and return how far the study is."""
+        """Read the folder now and return the progress of the study."""
         try:
             scene = self._reader.scene()
         except (MMPIDError, OSError):
@@ -93,7 +93,7 @@ class StudyBoard:
         return words
 
     def close(self) -> None:
-        """End the thread and take the board away."""
+        """End the thread and remove the board."""
         self._closing.set()
         if self.view is not None:
             if threading.current_thread() is not self._thread:
@@ -114,7 +114,7 @@ class StudyBoard:
         return f"<p>{escape(sentence(scene))}</p><table><tr><th>runs</th>{head}</tr>{body}</table>"
 
     def _display_(self) -> object:
-        """Return what marimo shows in place of this."""
+        """Return what marimo shows instead of this object."""
         return heard(self.view) if self.view is not None else Still({"text/html": self._repr_html_()})
 
     def _ipython_display_(self) -> None:

@@ -1,4 +1,4 @@
-"""What the board of a study shows: a folder in, plain values out."""
+"""The content of a study's board: a folder in, plain values out."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ STATES = ("waiting", "running", "finished", "failed")
 
 
 class Reader:
-    """Reads a study again and again; what has finished is not read twice."""
+    """Reads a study repeatedly; finished runs are not read twice."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -18,10 +18,10 @@ class Reader:
         self._shown = ""
 
     def scene(self) -> dict[str, Any]:
-        """Return a row for each data set, method and setting with a cell for each seed, and how far all is."""
+        """Return a row for each data set, method and setting with a cell for each seed, and the overall progress."""
         about = read_about(self.folder)
         plan = about["plan"]
-        shown = "validation" if any(entry["setting"] for entry in plan) else "test"  # settings are not chosen on test
+        shown = "validation" if any(entry["setting"] for entry in plan) else "test"  # tuning never uses test
         if shown != self._shown:
             self._known, self._shown = {}, shown
         rows: dict[tuple[str, ...], dict[str, Any]] = {}
@@ -64,7 +64,7 @@ class Reader:
 
 
 def _left(cells: list[dict[str, Any]], counts: dict[str, int]) -> float | None:
-    """Return the seconds that are left, from the mean of the finished runs; None before the first."""
+    """Return the remaining seconds, from the mean of the finished runs; None before the first run finishes."""
     seconds = [cell["seconds"] for cell in cells if cell["state"] == "finished"]
     todo = counts["waiting"] + 0.5 * counts["running"]
     if not todo:
@@ -73,7 +73,7 @@ def _left(cells: list[dict[str, Any]], counts: dict[str, int]) -> float | None:
 
 
 def sentence(scene: dict[str, Any]) -> str:
-    """Return how far the study is."""
+    """Return the progress of the study."""
     counts = scene["counts"]
     total = sum(counts.values())
     parts = [f"{counts['finished']} of {total} runs finished"]

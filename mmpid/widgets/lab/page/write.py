@@ -1,4 +1,4 @@
-"""Put the page together: the settings of the Python package, the scripts and the styles, in one file."""
+"""Assemble the page: the settings of the Python package, the scripts and the styles, in one file."""
 
 import json
 from dataclasses import MISSING, fields
@@ -36,8 +36,8 @@ def write_page(path: str | Path) -> Path:
     Notes
     -----
     The page simulates the same model as :func:`mmpid.theory.simulate`, in double precision and from the same random
-    numbers: a seed is the same world. Its discovery times agree with Python's, computed in double precision, to about
-    1e-6 relative; Python's own single precision moves them by as much.
+    numbers: a seed gives the same world. Its discovery times agree with Python's, computed in double precision, to a
+    relative error of about 1e-6; Python's own single precision changes them by the same amount.
 
     Examples
     --------
@@ -66,7 +66,7 @@ def page() -> str:
 
 
 def model_settings() -> dict:
-    """Return what the model needs to know: the defaults of the Python package, said once and only there."""
+    """Return the settings that the model needs: the defaults of the Python package, which defines them once."""
     settings = ModelSettings()
     plan = {one.name: one.default for one in fields(Plan) if one.default is not MISSING}
     names = ("n_neurons", "q", "beta", "eta", "n_train", "noise_dims", "noise", "amplitude_spread", "clutter_rate")
