@@ -83,7 +83,7 @@ def target_of_batch(evidence) -> Tensor:
         return labels(evidence.inputs_target, "inputs_target", size)
     if size != len(evidence.target):
         raise ShapeError(
-            f"`inputs_target` must be given when `inputs` is another batch than `target`: {size} inputs against "
+            f"`inputs_target` must be given when `inputs` and `target` are different batches: {size} inputs against "
             f"{len(evidence.target)} labels. Pass the labels of `inputs`."
         )
     return evidence.target

@@ -51,7 +51,7 @@ def critical_difference(frame, ax: Axes | None = None, *, title: str = "") -> Ax
     width = getattr(frame, "attrs", {}).get("critical_difference")
     if width is None or "mean_rank" not in frame:
         raise InputError(
-            f"`frame` must be that of comparison.ranks(); it was {type(frame).__name__} without a critical difference."
+            f"`frame` must come from comparison.ranks(); it was {type(frame).__name__} without a critical difference."
         )
     frame = frame.sort_values("mean_rank")
     ranks = frame["mean_rank"].to_numpy()

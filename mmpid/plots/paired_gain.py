@@ -64,7 +64,7 @@ def paired_gain(
     missing = [name for name in _COLUMNS if name not in frame]
     if missing or not len(frame):
         problem = f"it lacked {', '.join(missing)}" if missing else "it had no rows"
-        raise InputError(f"`frame` must have the columns {', '.join(_COLUMNS)} and a row per comparison; {problem}.")
+        raise InputError(f"`frame` must have the columns {', '.join(_COLUMNS)} and one row per comparison; {problem}.")
     ax = style.axes_or_new(ax, size=(6.4, 1.2 + 0.45 * len(frame)))
     for place, row in enumerate(frame.itertuples(index=False)):
         certain = row.low > 0 or row.high < 0

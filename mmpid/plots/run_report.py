@@ -124,12 +124,12 @@ def _results(record) -> str:
     row, start = (results[-1], "test_accuracy.") if results else (epochs[-1], "validation_accuracy.")
     scores = {key[len(start) :]: value for key, value in row.items() if key.startswith(start)}
     lines = [[name, format_number(value, 3)] for name, value in scores.items()]
-    samples = f" on {row['n_test']} samples, judged once" if "n_test" in row else ""
+    samples = f" on {row['n_test']} samples, evaluated once" if "n_test" in row else ""
     when = f"Finished{samples}." if results else f"Not finished: state at epoch {row['epoch']}."
     switch = switch_epoch(record.lineage("decision"))
     joint = "Joint training has not started." if switch is None else f"Joint training started from epoch {switch:g}."
     epoch = row.get("selected_epoch.joint")
-    weights = f" The joint head's weights are of epoch {epoch} (selection: {row['selection']})." if epoch else ""
+    weights = f" The joint head's weights are from epoch {epoch} (selection: {row['selection']})." if epoch else ""
     note = f"{when} {joint}{weights} “ens” is the average of the modalities' own heads."
     return _quiet(note) + _table(["head", f"{start.split('_')[0]} accuracy, fraction correct"], lines)
 
@@ -137,7 +137,7 @@ def _results(record) -> str:
 def _atoms(record) -> str:
     probes = record.lineage("probe")
     if not probes:
-        return _quiet("No probe was made yet.")
+        return _quiet("There is no probe yet.")
     last, lines = probes[-1], []
     for trace in pid_traces(probes, record.metadata["modalities"]):
         if not len(trace.epoch):
@@ -197,7 +197,7 @@ def _findings(record) -> str:
 
 def _metadata(metadata: dict) -> str:
     table = _table(["entry", "value"], _flat(metadata), "text")
-    return f"<details><summary>All that went into the run</summary>{table}</details>"
+    return f"<details><summary>Everything that went into the run</summary>{table}</details>"
 
 
 def _flat(metadata: dict, start: str = "") -> Iterable[list[str]]:

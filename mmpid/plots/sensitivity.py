@@ -47,7 +47,7 @@ def sensitivity(frame, ax: Axes | None = None, *, score: str = "validation", tit
     """
     missing = [name for name in ("data", "method", "chosen", score) if name not in getattr(frame, "columns", ())]
     if missing:
-        raise InputError(f"`frame` must be that of comparison.sensitivity(); it lacked {', '.join(missing)}.")
+        raise InputError(f"`frame` must come from comparison.sensitivity(); it lacked {', '.join(missing)}.")
     if frame["data"].nunique() != 1:
         raise InputError(
             f"`frame` must hold one data set; it held {frame['data'].nunique()}. Try frame[frame.data == 'digits']."

@@ -156,7 +156,7 @@ class Commands:
             raise Refused("there is no rewind to undo.")
         _, undo = before
         self._before_rewind = None
-        self._session.post(lambda trainer: undo(), "take the rewind back")
+        self._session.post(lambda trainer: undo(), "undo the rewind")
 
     def forget_undo(self) -> None:
         """Training went on after the rewind, so that it cannot be taken back any more."""

@@ -41,7 +41,7 @@ class Saving:
         if not run.session.closing:
             run.session.post(write, "save")  # between two micro-steps, so that the state is whole
         elif run.session.alive:  # the last micro-step after Stop no longer takes commands
-            self._say("Saving when the last batch has ended.", "")
+            self._say("Saving as soon as the last batch ends.", "")
             self._in_thread(lambda: run.session.close(timeout=None) and write(run.trainer), "mmpid-save")
         else:
             write(run.trainer)  # nothing trains any more

@@ -104,7 +104,7 @@ def _in_folder(folder: Path) -> Iterator[Run]:
         records = sorted(name for name in files if name.endswith(".jsonl") and not name.startswith("."))
         n_files += len(records)
         if n_files > MOST_FILES:
-            yield Run(name="…", place=str(folder), problem=f"more than {MOST_FILES} records; choose a folder below")
+            yield Run(name="…", place=str(folder), problem=f"more than {MOST_FILES} records; choose a subfolder")
             return
         with_runs |= {here, *here.parents} if records else set()
         strangers += [here] if depth == 1 else []

@@ -36,7 +36,7 @@ class LabControls:
         self._make_world(start)
         self._make_course()
         self.another = _button("Another world", "random", "The same setting with other data and initial weights")
-        self.reset = _button("Back to the start", "undo", "All knobs as they were at first")
+        self.reset = _button("Back to the start", "undo", "All knobs at their initial values")
         self.another.on_click(lambda _: setattr(self.seed, "value", (self.seed.value + 1) % 10_000))
         self.reset.on_click(lambda _: self.set(start))
         for one in self.inputs:
@@ -66,7 +66,7 @@ class LabControls:
     def _make_course(self) -> None:
         """Make the knobs of the training schedule."""
         names = {_WORDS[name]: name for name in SCHEDULES}
-        self.schedule = _menu(names, "Schedule", "What is trained when, in the same steps in all")
+        self.schedule = _menu(names, "Schedule", "What is trained when; the total number of steps stays the same")
         words = "Stage 1 ends when every class of each modality is learned and the two are balanced"
         self.oracle = widgets.Checkbox(
             description="an oracle ends stage 1", tooltip=words, indent=False, layout=_wide("190px")

@@ -12,7 +12,7 @@ def seen(world: World, names: tuple[str, str]) -> str:
     counts = [kept.count(who) for who in (0, 1, 2, -1)]
     right, alone = world.hits
     parts = [f"{names[0]} alone learns {counts[0]}", f"{names[1]} alone {counts[1]}", f"both learn {counts[2]}"]
-    parts += [f"nobody has learned {counts[3]} yet"] if counts[3] else []
+    parts += [f"neither has learned {counts[3]} yet"] if counts[3] else []
     first = f"Of {k} classes {', '.join(parts)}."
     if alone:
         second = f"Where one modality lost, ECS at the start had named the winner in {right} of {alone}."

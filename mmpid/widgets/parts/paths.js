@@ -1,5 +1,5 @@
-// From marks to the paths of an SVG: scales, shapes, and what a point says. Nothing here touches the page; plot.py puts
-// these lines before those of plot.js, since what a widget sends to the browser is one module.
+// From marks to the paths of an SVG: scales, shapes, and the text of a point. Nothing here touches the page; plot.py puts
+// these lines before those of plot.js, because a widget sends a single module to the browser.
 
 /** A function from values to pixels, with its inverse. */
 function scale(axis, from, to) {
@@ -11,7 +11,7 @@ function scale(axis, from, to) {
 
 const round = (pixel) => Math.round(10 * pixel) / 10;
 
-/** Points in pixels, without those that have no place (a logarithm of zero). */
+/** Points in pixels, without those that have no position (a logarithm of zero). */
 function* places(x, y, at) {
   for (let i = 0; i < x.length; i++) {
     const px = round(at.x(x[i])), py = round(at.y(y[i]));
@@ -53,7 +53,7 @@ function* boxes(mark, at) {
   }
 }
 
-/** Turn places in the one array of numbers into arrays. */
+/** Turn positions in the single array of numbers into arrays. */
 function unpack(scene) {
   const bytes = scene.numbers;
   const copy = bytes ? bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) : new ArrayBuffer(0);
@@ -69,9 +69,9 @@ function unpack(scene) {
 }
 
 const short = (value, digits) => (digits == null ? String(Number(value.toPrecision(3))) : value.toFixed(digits));
-const plain = (value) => String(Number(value.toPrecision(6))); // single precision has no more
+const plain = (value) => String(Number(value.toPrecision(6))); // the digits of single precision
 
-/** What a point says: words of its own, or its name, value, interval and place. */
+/** The text of a point: its own words, or its name, value, interval and position. */
 function words(mark, i) {
   if (mark.says?.[i]) return mark.says[i];
   const interval = mark.low ? ` [${mark.low[i].toFixed(2)}, ${mark.high[i].toFixed(2)}]` : "";

@@ -1,6 +1,6 @@
-// Draws what mmpid/widgets/parts/plot.py sends: axes and marks, as paths of one SVG. A message changes the paths that
-// differ and nothing else; there are no transitions, so an update costs one frame. The mouse is answered here, without
-// the kernel.
+// Draws what mmpid/widgets/parts/plot.py sends: axes and marks, as paths of one SVG. A message changes only the
+// paths that differ; there are no transitions, so an update costs one frame. This script answers the mouse without the
+// kernel.
 
 const SVG = "http://www.w3.org/2000/svg";
 const REACH = 24; // pixels from a point within which the mouse reads it
@@ -23,7 +23,7 @@ function set(element, attributes) {
   }
 }
 
-/** No key pressed anywhere in a widget is a command of the notebook; an attribute on it does not hold for what is in it. */
+/** Keys pressed in a widget are never notebook commands; an attribute on it does not cover the elements inside. */
 function keepKeys(widget) {
   if (!widget || widget.keepsKeys) return;
   widget.keepsKeys = true;
@@ -70,7 +70,7 @@ class Plot {
     };
   }
 
-  /** Take a new scene over and draw it. */
+  /** Draw a new scene. */
   take() {
     this.scene = this.model.get("scene");
     this.drawn = unpack(this.scene);
@@ -93,7 +93,7 @@ class Plot {
     if (this.reading) this.read(this.found(this.reading.mark.key, this.reading.i), this.reading.many);
   }
 
-  /** Draw marks, the last on top, and take away the paths of those that are gone. */
+  /** Draw marks, the last on top, and remove the paths of deleted ones. */
   drawMarks(order) {
     for (const mark of order) this.drawMark(mark);
     const keys = new Set(order.map((mark) => mark.key));
@@ -177,7 +177,7 @@ class Plot {
     this.read(this.nearest(event));
   }
 
-  /** Show what a point says; with `many`, what all marks say at its place. */
+  /** Show the text of a point; with `many`, the text of all marks at its position. */
   read(point, many = false) {
     if (!point && !this.reading) return;
     this.reading = point && { mark: point.mark, i: point.i, many };

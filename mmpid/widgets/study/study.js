@@ -1,4 +1,4 @@
-// A grid of runs: one button each; the pressed one says below what became of it. The grid is one stop of the Tab key;
+// A grid of runs: one button each; the pressed one shows its outcome below. The grid is one stop of the Tab key;
 // arrows, Home and End go from run to run.
 
 const element = (tag, attributes = {}, ...children) => {
@@ -21,7 +21,7 @@ class StudyPage {
     this.root = element("section", { class: "mmpid-page mmpid-study", "aria-label": "Study" }, this.words, this.say, this.grid, this.detail);
     this.grid.addEventListener("keydown", (event) => this.move(event));
     this.grid.addEventListener("focusin", (event) => this.stopAt(event.target));
-    // no key pressed in it is a command of the notebook
+    // keys pressed in it are never notebook commands
     this.root.addEventListener("keydown", (event) => { if (!event.ctrlKey && !event.metaKey && !event.altKey) event.stopPropagation(); });
     el.append(this.root);
     this.forget = followTheme(this.root);

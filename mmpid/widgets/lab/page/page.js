@@ -42,7 +42,7 @@ class Page {
       new Knob("ratio", "Imbalance 2 : 1", slider(0.5, 2, 0.05), "How many times stronger modality 2 is than modality 1", two),
       new Knob("c", "Insufficient, c", slider(0, 2, 0.05), "A sample lacks a modality with probability c / K", two),
       new Knob("rate", "Rate over K", select({ law: "c / K: falls with K", constant: "c / 16: the same for every K" }), "How the rate of insufficient samples depends on K"),
-      new Knob("schedule", "Schedule", select(SCHEDULES), "What is trained when, in the same steps in all"),
+      new Knob("schedule", "Schedule", select(SCHEDULES), "What is trained when; the total number of steps stays the same"),
       new Knob("stage1", "Stage 1 ends", select({ oracle: "by an oracle", ...Object.fromEntries([0, 20, 40, 80, 120, 160, 200, 300, 400].map((n) => [n, `after ${n} steps`])) }), "The oracle waits until every class is learned and both modalities are balanced"),
       new Knob("steps", "Steps in all", slider(100, 1200, 50), "Steps of both stages together", plain),
       new Knob("seed", "World (seed)", html("input", { type: "number", min: 0, max: 9999, step: 1 }), "Seed of data and initial weights"),
@@ -60,7 +60,7 @@ class Page {
     this.errors = new Figure("sweep", "Error against the number of classes", [this.sweepButton, this.sweepBar]);
     this.tables = html("div", { class: "lab-tables" });
     const top = html("div", { class: "lab-top" }, html("h1", {}, "Modality competition in a model that can be solved"),
-      html("div", { class: "lab-buttons" }, named("Another world", () => this.change({ seed: (this.state.seed + 1) % 10000 }), "The same setting with other data and initial weights"), named("Back to the start", () => this.change({ ...START, theme: this.state.theme }), "All knobs as they were at first"), this.theme));
+      html("div", { class: "lab-buttons" }, named("Another world", () => this.change({ seed: (this.state.seed + 1) % 10000 }), "The same setting with other data and initial weights"), named("Back to the start", () => this.change({ ...START, theme: this.state.theme }), "All knobs at their initial values"), this.theme));
     this.root.append(top, this.said, html("form", { class: "lab-knobs", "aria-label": "Settings" }, this.knobs.map((knob) => knob.root)), html("div", { class: "lab-buttons" }, this.bar, this.took),
       html("div", { class: "lab-charts" }, [this.winners, this.course, this.strata, this.errors].map((one) => one.root)), html("details", {}, html("summary", {}, "The data of the charts as tables"), this.tables), note());
     this.root.querySelector("form").addEventListener("submit", (event) => event.preventDefault());
@@ -171,7 +171,7 @@ class Page {
 function sentence(found) {
   const k = found.kept.length, count = (who) => found.kept.filter((one) => one === who).length, alone = count(0) + count(1);
   const right = found.kept.filter((who, c) => who === found.predicted[c]).length, mu = found.world.rate, percent = (share) => `${Number((100 * share).toPrecision(3))} %`;
-  const first = `Of ${k} classes modality 1 alone learns ${count(0)}, modality 2 alone ${count(1)}, both learn ${count(2)}${count(-1) ? `, nobody has learned ${count(-1)} yet` : ""}.`;
+  const first = `Of ${k} classes modality 1 alone learns ${count(0)}, modality 2 alone ${count(1)}, both learn ${count(2)}${count(-1) ? `, neither has learned ${count(-1)} yet` : ""}.`;
   const second = alone ? `Where one modality lost, ECS at the start had named the winner in ${right} of ${alone}.` : "No class has a loser, so there was nothing for ECS to predict.";
   const third = `Test error ${percent(found.error)}${mu ? `, ${(found.error / mu).toFixed(2)} of μ = ${percent(mu)}, the rate of insufficient samples` : ""}.`;
   const warning = count(-1) ? " The run is too short for this initial scale: give it more steps." : found.world.schedule !== "joint" && found.handOver === null ? " Stage 1 has not ended within these steps; no joint training took place." : "";
@@ -189,8 +189,8 @@ function tablesOf(found) {
 
 function note() {
   const made = html("p", { class: "lab-note" });
-  made.textContent = "Two one-layer encoders, additive fusion, K classes, data made for the purpose: a caricature, small enough to be solved while you look. ECS, the Effective Competitive Strength of a modality in a class, is known before the first step. "
-    + "The error law over K is inherited from the rate c / K of insufficient samples, which is put in by hand. A seed means the same world as in mmpid.widgets.CompetitionLab(seed=...); this page computes in double precision. Everything runs in this page: no kernel, no network.";
+  made.textContent = "Two one-layer encoders, additive fusion, K classes, synthetic data: a caricature, small enough to be solved while you look. ECS, the Effective Competitive Strength of a modality in a class, is known before the first step. "
+    + "The error law over K is inherited from the rate c / K of insufficient samples, which is set by hand. A seed means the same world as in mmpid.widgets.CompetitionLab(seed=...); this page computes in double precision. Everything runs in this page: no kernel, no network.";
   return made;
 }
 

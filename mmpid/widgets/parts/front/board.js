@@ -1,4 +1,4 @@
-// The board: what the kernel sends is shown, what the user does is sent; the clock, hovering and replay need no kernel.
+// The board: it shows what the kernel sends and reports what the user does; clock, hovering and replay need no kernel.
 
 const KEYS = [["Space", "Play, Pause or Replay"], ["E  B  N", "One epoch, one batch, to the next probe"], ["P", "Probe now"], ["← →", "One probe back, forth; with Shift five"], ["Home End", "First probe, present"], ["[ ]", "Decision before, after"], ["J", "Joint training from here"], ["M", "Auto or Manual"], ["X", "Simple or Expert"], ["W", "What if"], ["Esc", "Back to the present"]];
 const SECONDS_OF_REPLAY = 10;
@@ -107,7 +107,7 @@ class Board {
     };
   }
 
-  /** Whether somebody answers: the widget of a kernel that is gone has lost its channel. */
+  /** Whether the kernel answers: the widget of a dead kernel has lost its channel. */
   async kernel() {
     this.picture ??= hidePicture(this.root);
     const id = this.now.id ?? this.setup.id;
@@ -115,7 +115,7 @@ class Board {
       const own = id && this.model.widget_manager?.get_model && (await this.model.widget_manager.get_model(id));
       const gone = own ? own.comm_live === false : false;
       if (gone !== !!this.gone) { this.gone = gone; this.soon(); }
-    } catch { /* a host without such a manager says nothing */ }
+    } catch { /* a host without such a manager reports nothing */ }
   }
 
   take(names) {
@@ -270,7 +270,7 @@ class Board {
     if (!this.dead && this.now.state !== "finished") this.send({ do: "step", of });
   }
 
-  /** Say all values at the clock once the keys rest. */
+  /** Announce all values at the clock once no key is pressed. */
   tell() {
     clearTimeout(this.telling);
     this.telling = setTimeout(() => set(this.values, { text: `Epoch ${epochWords(this.clock)}. ${this.readouts?.said ?? ""}` }), 300);

@@ -1,4 +1,4 @@
-// Runs side by side: a table that is sorted, filtered and chosen from in the page, and the charts of what is chosen.
+// Runs side by side: a table with sorting, filtering and choosing in the page, and the charts of the chosen runs.
 
 const LOOKS = { solid: null, dashed: "7 4", dotted: "2 4", dashdot: "8 3 2 3" };
 const order = new Intl.Collator(undefined, { numeric: true, sensitivity: "base" });
@@ -33,7 +33,7 @@ class RunTable {
     return this.arrange();
   }
 
-  /** Take the runs over: rows that are there stay, so that the focus does, too. */
+  /** Update the runs: existing rows stay, and so does the focus. */
   show(runs) {
     const names = new Set(runs.map((run) => run.name));
     for (const [name, row] of this.rows) if (!names.has(name)) { row.root.remove(); this.rows.delete(name); }
@@ -67,7 +67,7 @@ class RunTable {
     return undefined;
   }
 
-  /** Put the rows in order and hide what the filter leaves out; return how many are shown. What is damaged comes last. */
+  /** Sort the rows and hide those that the filter excludes; return how many are shown. Damaged runs come last. */
   arrange() {
     const value = (run) => (this.sorted === "chosen" ? String(Number(run.chosen)) : this.sorted === "name" ? run.name : run.cells?.[this.sorted] ?? ""), way = this.upward ? 1 : -1;
     const runs = [...(this.runs ?? [])];
@@ -169,7 +169,7 @@ class RunPage {
   }
 
   fillHtml(element, made) {
-    if (element.made !== made) element.innerHTML = element.made = made; // whoever made it has escaped what came from outside
+    if (element.made !== made) element.innerHTML = element.made = made; // its author has escaped text from outside
   }
 
   look(at) {

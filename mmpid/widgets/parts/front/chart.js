@@ -1,9 +1,9 @@
-// One chart against the epoch: areas or curves, what happened, and a line at the clock. Data redraw it; the clock only
-// moves one group and the edge between what was then and what came later.
+// One chart against the epoch: areas or curves, events, and a line at the clock. New data redraw it; the clock only
+// moves one group and the edge between the past and what came later.
 
 const DASHES = { solid: null, dashed: "7 3", dotted: "2 3", dashdot: "8 3 2 3" };
 
-/** Hatches of a drawing; they are named anew in each, since a name counts for the whole page. */
+/** Hatches of a drawing; each drawing has its own names, because a name is valid for the whole page. */
 function hatches(id) {
   const pattern = (name, d, look) => svg("pattern", { id: `${id}-${name}`, width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
     svg("path", { d, ...look }));
@@ -58,7 +58,7 @@ class EpochChart {
     this.size.disconnect();
   }
 
-  /** Take new data, or what happened around them, over. */
+  /** Update the data or the events around them. */
   show(data, context) {
     this.data = data ?? this.data;
     this.context = context;
@@ -105,7 +105,7 @@ class EpochChart {
       parts.push(svg("text", { x: left - 6, y: y + 4, "text-anchor": "end" }, String(words)));
     }
     const most = Math.max(2, Math.floor((right - left) / 46));
-    const named = !this.small && right - left > 150, room = 56; // what "epoch 0" takes of the axis
+    const named = !this.small && right - left > 150, room = 56; // the width of "epoch 0" on the axis
     ticks(0, this.context.end, most, true).forEach((epoch, i) => {
       const first = i === 0 && named, x = pixel(this.X(epoch));
       if (named && i > 0 && x < left + room) return;
@@ -135,7 +135,7 @@ class EpochChart {
     this.marks.replaceChildren(...parts);
   }
 
-  /** In a small box the whole has the color of its encoder. */
+  /** In a small box everything has the color of its encoder. */
   roleOf(one) {
     return this.small && this.box ? this.data.areas[0].role : one.role;
   }

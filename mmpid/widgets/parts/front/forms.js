@@ -1,4 +1,4 @@
-// What the board asks and answers beside the clock: what if another rule had decided, and the small forms.
+// The dialogs of the board: "what if" another rule had decided, and the small forms.
 
 Object.assign(Board.prototype, {
   buildWhat() {
@@ -30,7 +30,7 @@ Object.assign(Board.prototype, {
     this.soon();
   },
 
-  /** The diamond on the line: to the right is later, so a fixed epoch follows it and any other threshold goes along. */
+  /** The diamond on the line: right means later, so a fixed epoch follows it, and any other threshold moves along. */
   dragHandle() {
     let from = null;
     this.handle.addEventListener("pointerdown", (event) => { from = { x: event.clientX, value: this.what.value }; this.handle.setPointerCapture(event.pointerId); event.preventDefault(); event.stopPropagation(); });

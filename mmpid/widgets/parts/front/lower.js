@@ -1,6 +1,6 @@
 // Under the charts: the strength of each encoder, class by class, and the tabs of the expert level.
 
-/** Two curves and the area between them, at the size of a stamp. */
+/** Two curves and the area between them, as a thumbnail. */
 class Stamp {
   constructor(setup) {
     this.setup = setup;
@@ -109,7 +109,7 @@ class Lower {
     names.forEach((name, i) => this.stamps[i].show(all[i] ?? blank, name, now.end, top, at, expert));
   }
 
-  /** Many encoders: a table of the strengths at the clock, the color as strong as the number. */
+  /** Many encoders: a table of the strengths at the clock, with a stronger color for a larger number. */
   showHeat(classes, at) {
     const names = this.board.setup.modalities, few = classes.slice(0, 12);
     const value = (chart, k) => { const trace = chart.traces[k], i = trace ? before(trace.x, at) : -1; return i < 0 ? NaN : trace.y[i]; };

@@ -34,7 +34,7 @@ class RacePage {
     this.forget = followTheme(this.root);
     this.answer = () => this.soon();
     for (const name of ["now", "left", "right", "stories"]) model.on(`change:${name}`, this.answer);
-    this.size = new ResizeObserver(this.answer); // bars are drawn for the width that they have
+    this.size = new ResizeObserver(this.answer); // bars are drawn to fit the available width
     this.size.observe(this.root);
     this.render();
   }

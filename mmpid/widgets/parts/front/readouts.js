@@ -1,6 +1,6 @@
-// The legend of the hero chart, which is also the readout at the clock, and what a screen reader hears of it.
+// The legend of the main chart, which is also the readout at the clock, and its text for screen readers.
 
-/** What the atoms were at the last probe that is not later than `at`. */
+/** The atoms at the last probe up to `at`. */
 function atomsAt(atoms, at) {
   const found = {};
   for (const trace of atoms?.traces ?? []) {
@@ -61,7 +61,7 @@ class Readouts {
     return ["unique1", "redundancy", "unique2"].filter((key) => found[key]?.low !== undefined).map((key) => ({ key, ...found[key] }));
   }
 
-  /** Draw thin lines from the column to the rows; heights are known, nothing is measured but once. */
+  /** Draw thin lines from the column to the rows; heights are known, and everything is measured only once. */
   lead(middles) {
     if (!middles) return;
     const parts = this.rows.map((row) => {

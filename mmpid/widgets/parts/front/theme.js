@@ -1,8 +1,8 @@
-// Light or dark, by what lies under the widget: no host is asked, so that every notebook is followed alike.
+// Light or dark, according to the background under the widget, without asking the host: this works in every notebook.
 
 const sample = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
 
-/** Red, green, blue and alpha, 0 to 255, of a color in whatever notation a page has it; `oklch()` is no list of three bytes. */
+/** Red, green, blue and alpha, 0 to 255, of a color in any notation that a page uses; `oklch()` is not a list of three bytes. */
 function bytesOf(color) {
   sample.clearRect(0, 0, 1, 1);
   sample.fillStyle = color;
@@ -10,7 +10,7 @@ function bytesOf(color) {
   return sample.getImageData(0, 0, 1, 1).data;
 }
 
-/** The first opaque color under an element, from the element upwards and through shadow roots. */
+/** The first opaque color under an element, from the element upward and through shadow roots. */
 function ground(element) {
   for (let one = element.parentNode; one; one = one.parentNode ?? one.host) {
     if (!(one instanceof Element)) continue;
@@ -29,7 +29,7 @@ function isDark(element) {
 
 const MOST_LEVELS = 6;
 
-/** Hide the static picture of the same cell: the first output after that of the element that is a picture alone. */
+/** Hide the static picture of the same cell: the first output after the element's that has only a picture. */
 function hidePicture(element) {
   let one = element;
   for (let level = 0; one && level < MOST_LEVELS; level++, one = one.parentElement) {
@@ -43,7 +43,7 @@ function hidePicture(element) {
   return null;
 }
 
-/** Keep the color scheme of an element that of the page around it; returns what ends that. */
+/** Keep the color scheme of an element equal to that of the surrounding page; return a function that stops this. */
 function followTheme(element) {
   const apply = () => {
     const scheme = isDark(element) ? "dark" : "light";

@@ -1,4 +1,4 @@
-// The timeline: a lane for each encoder, what was decided as flags, and the clock as a thumb. Dragging it moves the clock
+// The timeline: a lane per encoder, the decisions as flags, and the clock as a thumb. Dragging it moves the clock
 // of every chart.
 
 class Timeline {
@@ -109,7 +109,7 @@ class Timeline {
     const parts = [];
     (this.events.flags ?? []).forEach((flag, i, all) => {
       const x = X(flag.at), next = all[i + 1], words = flag.words.replace("joint training starts", "stage 2: joint training"), long = words.length * 6.2 + 26;
-      if (x - taken < 6 && flag.icon !== "join") return; // one flag a place, but the start of joint training is always seen
+      if (x - taken < 6 && flag.icon !== "join") return; // one flag per place, but the start of joint training always shows
       taken = x;
       const room = (next ? X(next.at) : this.track.clientWidth) - x;
       const one = html("button", { type: "button", class: `mmpid-flag ${flag.icon}`, style: `left: ${x}px`, title: `epoch ${flag.at}: ${flag.words} (${flag.by}). ${flag.why}`, "aria-label": `Epoch ${flag.at}: ${flag.words}, by ${flag.by}. ${flag.why}` }, html("span", { class: "mmpid-flag-sign" }, icon(flag.icon, 10)));
@@ -120,7 +120,7 @@ class Timeline {
     this.flags.replaceChildren(...parts);
   }
 
-  /** Move the thumb; `present` is false while one looks back. */
+  /** Move the thumb; `present` is false while the user looks back. */
   clock(at, words, looksBack, replaying) {
     this.at = at;
     if (!this.X) return;

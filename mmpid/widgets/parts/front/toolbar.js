@@ -1,4 +1,4 @@
-// The toolbar: one primary action, steps, speed, who decides, joint training, and what acts on the past.
+// The toolbar: one primary action, steps, speed, who decides, joint training, and actions on the past.
 
 class Toolbar {
   constructor(board) {
