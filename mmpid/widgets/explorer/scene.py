@@ -39,7 +39,7 @@ _RULES: tuple[Callable[[int, int, int, int], bool], ...] = (
 )
 COMPONENTS = dict(zip(ATOMS, _RULES, strict=True))
 _SENTENCES = (
-    "{0:.2f} bit of the target can be read from either source: losing one source loses none of it.",
+    "{0:.2f} bit of the target can be read from either source: losing one source loses nothing of it.",
     "{0:.2f} bit is known to source 1 alone.",
     "{0:.2f} bit is known to source 2 alone.",
     "{0:.2f} bit appears only when both sources are seen together.",
@@ -142,8 +142,7 @@ def sentences(scene: Scene) -> str:
         f"<li><b>{NAMES[name]}:</b> {_SAYS[name].format(value)}</li>" for name, value in scene.atoms.items()
     )
     total = f"Together {sum(scene.atoms.values()):.2f} bit: all that both sources know about the target."
-    how = _dependence(scene.source_correlation)
-    sources = f"The correlation of the sources is {scene.source_correlation:.2f} ({how})."
+    sources = f"The sources correlate by {scene.source_correlation:.2f} ({_dependence(scene.source_correlation)})."
     extra = f"<li>{total} {sources}</li>"
     return f'<ul class="mmpid-says" role="status" aria-live="polite">{items}{extra}</ul>'
 

@@ -189,8 +189,8 @@ function tablesOf(found) {
 
 function note() {
   const made = html("p", { class: "lab-note" });
-  made.textContent = "Two one-layer encoders, additive fusion, K classes, synthetic data: a caricature, small enough to be solved while you look. ECS, the Effective Competitive Strength of a modality in a class, is known before the first step. "
-    + "The error law over K is inherited from the rate c / K of insufficient samples, which is set by hand. A seed means the same world as in mmpid.widgets.CompetitionLab(seed=...); this page computes in double precision. Everything runs in this page: no kernel, no network.";
+  made.textContent = "Two one-layer encoders, additive fusion, K classes, data made for the purpose: a caricature, small enough to be solved while you look. ECS, the Effective Competitive Strength of a modality in a class, is known before the first step. "
+    + "The error law over K is inherited from the rate c / K of insufficient samples, which is put in by hand. A seed means the same world as in mmpid.widgets.CompetitionLab(seed=...); this page computes in double precision. Everything runs in this page: no kernel, no network.";
   return made;
 }
 

@@ -111,7 +111,7 @@ Object.assign(Board.prototype, {
   },
 
   renderFoot(now, answer, expert) {
-    const gone = this.gone && { words: "The kernel is gone, but you can still look back. To train, run the notebook's cells (from epoch 0) or mmpid.Trainer.load.", kind: "error" };
+    const gone = this.gone && { words: "The kernel is gone; looking back works. To train, run the notebook's cells (from epoch 0) or mmpid.Trainer.load.", kind: "error" };
     const message = gone || (now.question?.words && { words: now.question.words, kind: "refused" }) || (now.failure && { words: `${now.failure.summary}${now.failure.advice ? ` ${now.failure.advice}` : ""}`, kind: "error" }) || (answer?.words && now.message.kind === "rest" ? { words: `What if: ${answer.words}`, kind: "rest" } : now.message);
     const known = JSON.stringify([message, now.question, now.undo, !!now.failure]);
     if (this.toldFoot !== known) {
