@@ -28,7 +28,7 @@ BENCHES = {
     "proxies": "the proxies of strength against an epoch",
     "encoders": "ResNet-18 on clips: streamed, kept on disk, in memory",
     "gpu": "all measurements that need a GPU, at most 8 minutes",
-    "growth": "with what power time and memory grow",
+    "growth": "how time and memory grow",
     "kill": "resume after being killed at random moments",
 }
 # Training in a background thread gives memory back to the system and takes it again at every step, which costs it about
