@@ -82,7 +82,7 @@ def _advice_for_tensor(out: Tensor, n: int) -> str:
         return "The samples are on the second axis: pass `batch_first=True`, or return x.transpose(0, 1)."
     if out.ndim == 2 and n == 1:
         return "The axis of the samples is lost: use `squeeze(dim)` of one axis in place of `squeeze()`."
-    return f"The first axis must be that of the {n} samples: do not sum, average or reshape across it."
+    return f"The first axis must index the {n} samples: do not sum, average or reshape across it."
 
 
 def _advice_for_parts(tensors: Mapping[str | int, Tensor], n: int) -> str:

@@ -22,7 +22,7 @@ else:
 LOCKED_BYTE = 1 << 30  # Windows locks ranges of bytes and hides them from readers: lock one behind the text
 NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.ENOLCK)  # what file systems without locks answer
 RECENT = 1.0  # seconds after which a run that another thread of this process trained counts as at rest
-WAIT = 0.05  # seconds between two looks at a lock that another process has
+WAIT = 0.05  # seconds between two checks at a lock that another process has
 TRIES = 5  # times that a lock file may vanish between two system calls
 
 _ALL: "weakref.WeakSet[FolderLock]" = weakref.WeakSet()

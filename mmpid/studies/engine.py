@@ -19,8 +19,8 @@ def check_backend(n_jobs: Any, backend: str, address: Any) -> int:
     _validate.choice(backend, "backend", BACKENDS)
     if backend == "dask" and address is None:
         raise ConfigError(
-            "`address` must be that of a running Dask scheduler with backend='dask'; it was None. Start one with "
-            "`dask scheduler`, then try address='tcp://127.0.0.1:8786'."
+            "`address` must be the address of a running Dask scheduler with backend='dask'; it was None. "
+            "Start one with `dask scheduler`, then try address='tcp://127.0.0.1:8786'."
         )
     if backend != "dask" and address is not None:
         raise ConfigError(f"`address` needs backend='dask'; it was {address!r}. Add backend='dask'.")
@@ -86,7 +86,7 @@ def _client(address: Any) -> Any:
         client = distributed.Client(address, timeout=CONNECT_SECONDS, set_as_default=False)
     except (OSError, ValueError, TypeError) as problem:
         raise ConfigError(
-            f"`address` must be that of a running Dask scheduler; nothing answered at {address!r} "
+            f"`address` must be the address of a running Dask scheduler; nothing answered at {address!r} "
             f"({type(problem).__name__}: {problem}). Start one with `dask scheduler`, and workers with "
             "`dask worker ADDRESS --nthreads 1`."
         ) from problem
@@ -95,8 +95,8 @@ def _client(address: Any) -> Any:
     except Exception as problem:
         client.close()
         raise ConfigError(
-            f"`address` must be that of a cluster with workers; {address!r} had none after {CONNECT_SECONDS} seconds. "
-            f"Start one with `dask worker {address} --nthreads 1`."
+            f"`address` must be the address of a cluster with workers; {address!r} had none after {CONNECT_SECONDS} "
+            f"seconds. Start one with `dask worker {address} --nthreads 1`."
         ) from problem
     return client
 

@@ -296,5 +296,5 @@ class Context:
         return {"logs": {key: [float(value) for value in values] for key, values in self._logs.items()}}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Take up :meth:`state_dict`."""
+        """Restore what :meth:`state_dict` returned."""
         self._logs = {key: list(values) for key, values in state["logs"].items()}

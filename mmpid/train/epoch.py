@@ -129,7 +129,7 @@ class Epoch:
     def load_state_dict(
         self, state: Mapping[str, Any], position: Position, batch_size: int, columns: Sequence[str]
     ) -> None:
-        """Take up :meth:`state_dict`."""
+        """Restore what :meth:`state_dict` returned."""
         self.samples = state["samples"].clone() if "samples" in state else None
         self.muted = {name: rows.bool() for name, rows in state["muted"].items()}
         if "metrics" in state:

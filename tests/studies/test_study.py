@@ -262,7 +262,7 @@ def test_settings_are_chosen_on_validation_alike_for_every_method(small_data):
         ({"tune": {"lr": [-1]}}, "`lr` must be"),
         ({"tune": {"rate": [0.1]}}, "`tune` must be one of"),
         ({"tune": {"lr": [0.1, 0.2]}, "lr": 0.1}, "either tuned or set"),
-        ({"backend": "dask"}, "`address` must be that of a running Dask scheduler"),
+        ({"backend": "dask"}, "`address` must be the address of a running Dask scheduler"),
         ({"address": "tcp://127.0.0.1:1"}, "needs backend='dask'"),
         ({"backend": "ray"}, "`backend` must be one of"),
         ({"n_jobs": 0}, "`n_jobs`"),
