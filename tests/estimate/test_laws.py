@@ -1,11 +1,13 @@
 """Laws of an estimate that hold whatever the data: sum rules, symmetries, seeds, batching."""
 
 import dataclasses
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import torch
+from threadpoolctl import ThreadpoolController
 
 from mmpid.estimate import estimate_pid
 from mmpid.estimate.correction import make_correction
@@ -111,15 +113,17 @@ def test_one_thread_for_small_joints_only_here_and_only_meanwhile():
         assert torch.get_num_threads() == before
 
 
-def test_one_thread_even_where_torch_got_more_than_the_environment_says(monkeypatch):
+def test_one_thread_holds_for_every_pool_whatever_the_environment_says(monkeypatch):
+    """A variable set after the import, and one thread for torch, leave scikit-learn its own pool."""
+    importlib.import_module("sklearn.cluster")  # loads a pool of its own
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     before = torch.get_num_threads()
     try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
+        with ThreadpoolController().limit(limits=2, user_api="openmp"):
+            torch.set_num_threads(1)
             with one_thread(True):
-                assert torch.get_num_threads() == 1
-            assert torch.get_num_threads() == threads
+                pools = [pool for pool in ThreadpoolController().info() if pool["user_api"] == "openmp"]
+                assert pools and all(pool["num_threads"] == 1 for pool in pools)
     finally:
         torch.set_num_threads(before)
 

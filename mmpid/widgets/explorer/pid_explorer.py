@@ -45,8 +45,8 @@ class PIDExplorer:
 
     Notes
     -----
-    The atoms of a mixture are not the mixture of the atoms: half of one joint and half of another gives less than half
-    of each atom, because an observer cannot see which of the two a sample came from.
+    The atoms of a mixture are not the mixture of the atoms. An equal mix of two joints has less than half of each
+    atom, because an observer does not know which joint a sample came from.
 
     Examples
     --------
