@@ -68,10 +68,12 @@ def stacked_atoms(record, ax: Axes | None = None, *, title: str = "What is known
 
 
 def _whiskers(ax: Axes, trace: Trace, top: np.ndarray, shift: float) -> None:
-    """Draw an atom's own interval at its upper edge, at a few probes, beside those of the other atoms."""
+    """Draw an atom's own interval, from 0 up, at its upper edge, at a few probes, beside those of the other atoms."""
     if trace.low is None or len(top) < 2:
         return
     some = np.unique(np.linspace(0, len(top) - 1, MOST_WHISKERS + 2).round().astype(int)[1:-1])
     x = trace.epoch[some] + shift * 0.8 * (trace.epoch[-1] - trace.epoch[0]) / (MOST_WHISKERS + 2)
-    below, above = (np.maximum(part[some], 0) for part in (trace.value - trace.low, trace.high - trace.value))
+    below, above = (
+        np.maximum(part[some], 0) for part in (trace.value - np.maximum(trace.low, 0), trace.high - trace.value)
+    )
     ax.errorbar(x, top[some], [below, above], fmt="none", ecolor=style.INK, elinewidth=1.1, capsize=2)

@@ -89,6 +89,20 @@ def test_every_state_has_a_picture_without_errors(front, state, tmp_path):
     assert not any("NaN" in path for path in paths)
 
 
+def test_no_whisker_of_the_column_leaves_its_box(front):
+    """An amount is at least 0, although the lower end in the record can be below it."""
+    trainer = trained(12)
+    for row in trainer.record.rows:
+        if row["kind"] == "probe":
+            row |= {"unique1_low": -0.8}
+    below = front(trainer, height=760).tab.eval_on_selector_all(
+        ".mmpid-whisker",
+        """all => all.map((one) => one.getBoundingClientRect().bottom
+            - one.parentElement.querySelector(".mmpid-box").getBoundingClientRect().bottom)""",
+    )
+    assert len(below) == 3 and max(below) < 2
+
+
 @pytest.mark.parametrize("state", ["empty", "paused", "finished", "six", "three"])
 def test_the_simple_level_needs_no_scrolling_at_950_by_640(front, state):
     page = front(STATES[state](), width=950, height=640)

@@ -12,6 +12,7 @@ import torch
 mpl.use("agg")
 
 import matplotlib.pyplot as plt
+from matplotlib.collections import LineCollection
 from matplotlib.colors import same_color
 from matplotlib.figure import Figure
 
@@ -250,6 +251,19 @@ def test_stacked_areas_rest_on_each_other_and_carry_whiskers(record, ax):
     sums = [sum(last[name] for name in list(ATOMS)[: i + 1]) for i in range(4)]
     assert tops == pytest.approx(sums)
     assert len(ax.collections) == 8  # four areas, four sets of whiskers
+
+
+def test_a_lower_end_below_zero_is_drawn_from_zero(ax):
+    record = RunRecord({"modalities": ["audio", "image"]})
+    ends = {f"{name}_{end}": value for name in ATOMS for end, value in (("low", -2.0), ("high", 3.0))}
+    for epoch in (0, 1):
+        record.append("probe", segment=0, stage="unimodal", epoch=epoch, step=0, **ATOMS, **ends)
+    plots.stacked_atoms(record, ax)
+    whiskers = [c for c in ax.collections if isinstance(c, LineCollection)]
+    starts = [min(y for _, y in segment) for one in whiskers for segment in one.get_segments()]
+    own = list(ATOMS.values())
+    below = [sum(own[:i]) for i in range(len(own))]
+    assert sorted(set(np.round(starts, 6))) == pytest.approx(sorted(below))
 
 
 def test_a_negative_estimate_takes_no_room_and_an_unidentified_one_is_hatched(ax):

@@ -201,7 +201,7 @@ class EpochChart {
     ].filter(Boolean));
   }
 
-  /** The parts at the clock as a column, each with its own interval; `whiskers` come from the readouts. */
+  /** The parts at the clock as a column, each with its own interval, from 0 up as the readouts say it. */
   drawColumn(at) {
     const left = this.edge.right + 10, width = 18, parts = [svg("rect", { x: left, y: this.edge.top, width, height: this.edge.bottom - this.edge.top, class: "mmpid-box" })];
     this.middles = {};
@@ -215,7 +215,7 @@ class EpochChart {
     (this.whiskers?.(at) ?? []).forEach(({ key, low, high, value }, i) => {
       const area = this.data.areas.find((one) => one.key === key), k = area ? before(area.x, at) : -1;
       if (k < 0) return;
-      const edge = area.high[k], x = left + 5 + 4 * i, from = this.Y(edge + (high - value)), to = this.Y(edge - (value - low));
+      const edge = area.high[k], x = left + 5 + 4 * i, from = this.Y(edge + (high - value)), to = this.Y(edge - (value - Math.max(low, 0)));
       parts.push(svg("path", { d: `M${x} ${pixel(Math.max(from, 0))}V${pixel(to)}M${x - 2} ${pixel(Math.max(from, 0))}h4M${x - 2} ${pixel(to)}h4`, class: "mmpid-whisker" }));
     });
     return parts;
